@@ -1,0 +1,97 @@
+"""What a request used, as disjoint meters.
+
+Providers overlap their counts (OpenAI's prompt tokens include the cached ones, Anthropic's do not, Gemini keeps
+thoughts apart from candidates). Here each token is counted in exactly one meter, so that a price is a plain sum
+of products. `reasoning_tokens` is the one exception: it is a part of `output_tokens`, kept for information.
+
+A meter that the provider did not report is None; a reported zero is 0. Every reader of usage keeps the two apart.
+"""
+
+from dataclasses import dataclass
+
+INPUT_METERS = (
+    "input_tokens",
+    "input_audio_tokens",
+    "input_image_tokens",
+    "input_video_tokens",
+    "cache_read_tokens",
+    "cache_read_audio_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+)
+OUTPUT_METERS = ("output_tokens", "output_audio_tokens", "output_image_tokens")
+COUNT_METERS = ("web_searches",)
+METERS = INPUT_METERS + OUTPUT_METERS + COUNT_METERS
+"""The meters that are priced, each token or event in exactly one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Disjoint counts; None means that the provider did not say."""
+
+    input_tokens: int | None = None
+    """Read at the full price: not cached, not written to a cache, neither audio, image nor video of its own meter."""
+    input_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    input_video_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    """Read from a cache, without the audio counted in `cache_read_audio_tokens`."""
+    cache_read_audio_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    """Written to a cache for five minutes, or for a time that the provider does not name."""
+    cache_write_1h_tokens: int | None = None
+    output_tokens: int | None = None
+    """Everything generated, reasoning included, without the audio and images that have their own meters."""
+    output_audio_tokens: int | None = None
+    output_image_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    """A part of `output_tokens`; never added to it."""
+    web_searches: int | None = None
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """All input tokens, as OpenAI counts them. None if the provider reported no input at all."""
+        return _total(self, INPUT_METERS)
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """All output tokens, reasoning included, as OpenAI counts them."""
+        return _total(self, OUTPUT_METERS)
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input and output together; None only if neither is known."""
+        return _add(self.prompt_tokens, self.completion_tokens)
+
+    @property
+    def cached_tokens(self) -> int | None:
+        return _add(self.cache_read_tokens, self.cache_read_audio_tokens)
+
+    @property
+    def cache_written_tokens(self) -> int | None:
+        return _add(self.cache_write_tokens, self.cache_write_1h_tokens)
+
+    @property
+    def audio_tokens(self) -> int | None:
+        return _add(_add(self.input_audio_tokens, self.cache_read_audio_tokens), self.output_audio_tokens)
+
+    @property
+    def image_tokens(self) -> int | None:
+        return _add(self.input_image_tokens, self.output_image_tokens)
+
+
+NOTHING_REPORTED = Usage()
+"""No meter is known."""
+
+
+def _total(usage: Usage, meters: tuple[str, ...]) -> int | None:
+    total: int | None = None
+    for meter in meters:
+        total = _add(total, getattr(usage, meter))
+    return total
+
+
+def _add(left: int | None, right: int | None) -> int | None:
+    if left is None:
+        return right
+    return left if right is None else left + right

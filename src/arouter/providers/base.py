@@ -1,0 +1,48 @@
+"""What an upstream dialect must do, without I/O: write a request, read an answer, read an error."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from arouter.domain.chat import ChatRequest, Event
+from arouter.domain.errors import UpstreamFailed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request in the provider's dialect, still without host and credentials."""
+
+    path: str
+    """Appended to the provider's base URL: `/v1/messages`."""
+    body: bytes
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Beyond content type and credentials: `anthropic-version`."""
+    dropped: tuple[str, ...] = ()
+    """The names of the parameters that the dialect has no counterpart for."""
+
+
+class StreamReader(Protocol):
+    """Reads one streamed answer: bytes in, in pieces of any size; events out."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the provider said that the answer is at its end. A stream may close without saying so."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that `data` completes. UpstreamFailed(retryable=False) if it is not this dialect at all."""
+
+
+class Adapter(Protocol):
+    """One upstream dialect."""
+
+    def prepare(self, request: ChatRequest) -> Prepared:
+        """The request in this dialect. InvalidRequest, naming the param, if it cannot be said at all."""
+
+    def read_answer(self, body: bytes) -> list[Event]:
+        """The events of a whole (not streamed) answer with status 2xx. UpstreamFailed if it is not this dialect."""
+
+    def stream_reader(self) -> StreamReader:
+        """A fresh reader for one streamed answer."""
+
+    def read_error(self, status: int, body: bytes) -> UpstreamFailed:
+        """The provider's error answer as ours: its message and code, and whether the client is to blame."""

@@ -1,0 +1,117 @@
+"""Server-sent events, read in pieces of any size and written.
+
+The rules, from the WHATWG specification (https://html.spec.whatwg.org/multipage/server-sent-events.html):
+
+1. A line ends with CR LF, LF or CR, and with nothing else: U+2028, U+2029 and U+0085 are text, which is why
+   `str.splitlines` may not be used here.
+2. An empty line ends an event. What the stream ends with before one is not an event.
+3. A line `data: x` adds a line to the event's data, with one leading space removed; `event: x` names it; a line
+   that begins with a colon is a comment; other fields do not matter here.
+4. A byte order mark at the very start is not part of the first line.
+"""
+
+import re
+from dataclasses import dataclass
+
+MAX_EVENT_BYTES = 32 * 1024 * 1024
+"""An image in one event fits; a peer that never ends its event does not get all our memory."""
+
+_END_OF_EVENT = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+DONE = b"[DONE]"
+"""The data of the last event of an OpenAI stream."""
+
+
+class EventTooLarge(ValueError):
+    """An event is longer than `MAX_EVENT_BYTES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One event as it came."""
+
+    raw: bytes
+    """Its bytes, with the empty line that ends it: what a relay forwards."""
+    data: bytes
+    """The joined data lines; empty where there were none (a comment, a lone `event:` line)."""
+    name: bytes = b""
+    """The `event:` field; empty where there was none."""
+
+
+class Splitter:
+    """Cuts a byte stream into events: feed it what arrives, get the events that are complete."""
+
+    __slots__ = ("_buffer", "_fresh", "_skip_line_feed")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._fresh = True
+        self._skip_line_feed = False
+
+    @property
+    def pending(self) -> bytes:
+        """What arrived and does not yet make an event."""
+        return self._buffer
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        """The events that `data` completes, in order. EventTooLarge if one never ends."""
+        if self._fresh:
+            data = self._buffer + data
+            self._buffer = b""
+            if len(data) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(data):
+                self._buffer = data
+                return []
+            self._fresh = False
+            data = data.removeprefix(_BYTE_ORDER_MARK)
+        if self._skip_line_feed and data:
+            # The carriage return that ended the last event was the first half of a CR LF.
+            self._skip_line_feed = False
+            data = data.removeprefix(b"\n")
+        buffer = self._buffer + data if self._buffer else data
+        blocks = self._cut_plain(buffer) if b"\r" not in buffer else self._cut(buffer)
+        if len(self._buffer) > MAX_EVENT_BYTES:
+            raise EventTooLarge(f"an event of more than {MAX_EVENT_BYTES} bytes")
+        return [_parse(block) for block in blocks]
+
+    def _cut_plain(self, buffer: bytes) -> list[bytes]:
+        """The common case: line feeds only."""
+        *blocks, self._buffer = buffer.split(b"\n\n")
+        return [block + b"\n\n" for block in blocks]
+
+    def _cut(self, buffer: bytes) -> list[bytes]:
+        blocks = []
+        start = 0
+        for match in _END_OF_EVENT.finditer(buffer):
+            blocks.append(buffer[start : match.end()])
+            start = match.end()
+        self._buffer = buffer[start:]
+        self._skip_line_feed = not self._buffer and buffer.endswith(b"\r") and bool(blocks)
+        return blocks
+
+
+def _parse(block: bytes) -> ServerEvent:
+    if block.startswith(b"data: ") and block.find(b"\n", 0, -2) < 0 and b"\r" not in block:
+        return ServerEvent(block, block[6:-2])
+    lines: list[bytes] = []
+    name = b""
+    for line in _LINE_END.split(block):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            lines.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    return ServerEvent(block, b"\n".join(lines), name)
+
+
+def encode(data: bytes, name: bytes = b"") -> bytes:
+    """One event. `data` must not hold a line end, which JSON as we write it never does."""
+    if name:
+        return b"event: " + name + b"\ndata: " + data + b"\n\n"
+    return b"data: " + data + b"\n\n"
+
+
+def comment(text: bytes) -> bytes:
+    """A comment: it keeps the connection alive and every client skips it."""
+    return b": " + text + b"\n\n"

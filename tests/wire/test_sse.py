@@ -1,0 +1,87 @@
+"""Server-sent events: every way of ending a line, cut at every place."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arouter.wire import sse
+
+
+def read(pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
+    splitter = sse.Splitter()
+    return [(event.name, event.data) for piece in pieces for event in splitter.feed(piece) if event.data or event.name]
+
+
+STREAMS = [
+    (b"data: a\n\ndata: b\n\n", [(b"", b"a"), (b"", b"b")]),
+    (b"data: a\r\n\r\ndata: b\r\n\r\n", [(b"", b"a"), (b"", b"b")]),
+    (b"data: a\r\rdata: b\r\r", [(b"", b"a"), (b"", b"b")]),
+    (b"data: a\n\r\ndata: b\r\n\n", [(b"", b"a"), (b"", b"b")]),
+    (b"event: x\ndata: a\n\n", [(b"x", b"a")]),
+    (b"data: a\ndata: b\n\n", [(b"", b"a\nb")]),
+    (b"data:a\n\n", [(b"", b"a")]),
+    (b"data:  a\n\n", [(b"", b" a")]),
+    (b": comment\n\ndata: a\n\n", [(b"", b"a")]),
+    (b"\xef\xbb\xbfdata: a\n\n", [(b"", b"a")]),
+    (b"id: 7\nretry: 10\ndata: a\n\n", [(b"", b"a")]),
+    ("data: a\u2028b\u2029c\u0085d\n\n".encode(), [(b"", "a\u2028b\u2029c\u0085d".encode())]),
+    (b"data: complete\n\ndata: never ended", [(b"", b"complete")]),
+    (b"data: [DONE]\n\n", [(b"", b"[DONE]")]),
+    (b"", []),
+]
+
+
+@pytest.mark.parametrize(("stream", "events"), STREAMS)
+def test_a_stream_is_read_whole(stream: bytes, events: list[tuple[bytes, bytes]]) -> None:
+    assert read([stream]) == events
+
+
+@pytest.mark.parametrize(("stream", "events"), STREAMS)
+def test_a_stream_is_read_byte_by_byte(stream: bytes, events: list[tuple[bytes, bytes]]) -> None:
+    assert read([stream[i : i + 1] for i in range(len(stream))]) == events
+
+
+@pytest.mark.parametrize(("stream", "events"), STREAMS)
+def test_a_stream_is_read_cut_at_every_place(stream: bytes, events: list[tuple[bytes, bytes]]) -> None:
+    for place in range(len(stream) + 1):
+        assert read([stream[:place], stream[place:]]) == events
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs",)), min_size=1).map(str.encode),
+        max_size=8,
+    ),
+    st.lists(st.integers(1, 9), max_size=40),
+)
+def test_what_is_encoded_is_read_back_however_it_is_cut(datas: list[bytes], sizes: list[int]) -> None:
+    stream = b"".join(sse.encode(data) for data in datas)
+    pieces = []
+    for size in sizes:
+        pieces.append(stream[:size])
+        stream = stream[size:]
+    assert read([*pieces, stream]) == [(b"", data) for data in datas]
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(1, 20), max_size=20))
+def test_the_raw_bytes_of_a_line_feed_stream_are_all_there(stream: bytes, sizes: list[int]) -> None:
+    stream = b"x" + stream.replace(b"\r", b"")
+    splitter = sse.Splitter()
+    seen = b""
+    rest = stream
+    for size in [*sizes, len(stream)]:
+        seen += b"".join(event.raw for event in splitter.feed(rest[:size]))
+        rest = rest[size:]
+    assert seen + splitter.pending == stream
+
+
+def test_an_event_that_never_ends_is_refused() -> None:
+    splitter = sse.Splitter()
+    with pytest.raises(sse.EventTooLarge):
+        for _ in range(40):
+            splitter.feed(b"x" * 1024 * 1024)
+
+
+def test_a_comment_is_not_an_event_for_a_reader() -> None:
+    (event,) = sse.Splitter().feed(sse.comment(b"keep-alive"))
+    assert event.data == b""
