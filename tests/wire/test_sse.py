@@ -49,7 +49,7 @@ def test_a_stream_is_read_cut_at_every_place(stream: bytes, events: list[tuple[b
 
 @given(
     st.lists(
-        st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs",)), min_size=1).map(str.encode),
+        st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), min_size=1).map(str.encode),
         max_size=8,
     ),
     st.lists(st.integers(1, 9), max_size=40),
@@ -77,9 +77,9 @@ def test_the_raw_bytes_of_a_line_feed_stream_are_all_there(stream: bytes, sizes:
 
 def test_an_event_that_never_ends_is_refused() -> None:
     splitter = sse.Splitter()
+    splitter.feed(b"x" * sse.MAX_EVENT_BYTES)
     with pytest.raises(sse.EventTooLarge):
-        for _ in range(40):
-            splitter.feed(b"x" * 1024 * 1024)
+        splitter.feed(b"x")
 
 
 def test_a_comment_is_not_an_event_for_a_reader() -> None:
