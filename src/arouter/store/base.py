@@ -1,0 +1,109 @@
+"""What a storage backend must do, in two small protocols. The conformance suite in `tests/conformance` defines them.
+
+Backends store what they are given: ids, times and hashes come from above. Every method is safe to call from the
+event loop's thread and does its I/O elsewhere. Whatever goes wrong in the engine underneath surfaces as
+`StorageUnavailable`.
+"""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
+from arouter.domain.keys import Key
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Opening, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The organization and workspace that keys are made in when nobody names one, and the server's own secret."""
+
+    organization_id: str
+    workspace_id: str
+    secret: bytes
+    """32 bytes, made once for a database: the key of the pseudonyms that go to providers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What a key has spent, in picodollars, since four instants."""
+
+    total: Picodollars
+    daily: Picodollars
+    weekly: Picodollars
+    monthly: Picodollars
+
+
+class Directory(Protocol):
+    """Organizations, workspaces and keys."""
+
+    async def home(self, candidate: Home, *, now_us: int) -> Home:
+        """The database's home. `candidate` becomes it if there is none yet, whoever asks first."""
+
+    async def revision(self) -> int:
+        """A number that grows with every change of the directory, by whichever process."""
+
+    async def find_key(self, secret: str) -> Key | None:
+        """The key whose plaintext has this SHA-256, unless it was deleted."""
+
+    async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
+        """The key of that name in the organization, unless it was deleted."""
+
+    async def list_keys(
+        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+    ) -> Sequence[Key]:
+        """Newest first."""
+
+    async def add_key(self, key: Key, *, secret: str) -> None:
+        """A new key."""
+
+    async def replace_key(self, key: Key) -> bool:
+        """Store `key` in place of the one with its hash; False if there is none."""
+
+    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
+        """Give the key another plaintext; the old one is worthless at once. False if there is no such key."""
+
+    async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
+        """Forget the key's secret; its records keep its name. False if there is no such key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """What `arouter db check` found. `problems` is empty for a sound ledger."""
+
+    records: int
+    open_records: int
+    problems: tuple[str, ...]
+
+
+class Ledger(Protocol):
+    """The records: appended once, never changed."""
+
+    def open(self, opening: Opening) -> None:
+        """Remember the intent; on disk soon, not awaited."""
+
+    def close(self, record: Record) -> Awaitable[None]:
+        """Append the record and forget the intent, in one transaction with the roll-ups.
+
+        Done when it is durable. A record whose id is there already changes nothing. StorageUnavailable if it could
+        not be written. The append goes on even if the awaiting side is cancelled.
+        """
+
+    async def recover(self, *, now_us: int) -> int:
+        """Close as `interrupted` what a process that is dead left open; how many there were."""
+
+    async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
+        """One record."""
+
+    async def page(self, query: ActivityQuery) -> Page:
+        """Records in the order of (created_at_us, id)."""
+
+    async def summary(self, query: SummaryQuery) -> Summary:
+        """Exact sums by group, rows in the order of their group values."""
+
+    async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
+        """What a key has spent altogether and since the starts of the current day, week and month."""
+
+    async def check(self) -> CheckReport:
+        """Prove integrity: the engine's own check, and records equal to roll-ups to the last digit."""
