@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from arouter.domain.money import Picodollars
+from arouter.domain.money import ZERO, Picodollars
 from arouter.domain.record import Record
 
 
@@ -131,7 +131,7 @@ class Totals:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     total_tokens: int = 0
-    cost: Picodollars = Picodollars(0)
+    cost: Picodollars = ZERO
     requests_without_usage: int = 0
     requests_without_price: int = 0
     """Requests that used tokens and whose price is unknown; their cost is not in `cost`."""

@@ -11,6 +11,7 @@ from typing import NewType
 Picodollars = NewType("Picodollars", int)
 
 PICODOLLARS_PER_DOLLAR = 10**12
+ZERO = Picodollars(0)
 LARGEST = Picodollars(2**63 - 1)
 """About 9.2 million dollars: what one stored amount can hold. Sums are not bound by it."""
 
