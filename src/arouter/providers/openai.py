@@ -1,0 +1,295 @@
+"""The OpenAI dialect as an upstream of the OpenAI dialect: bytes pass through.
+
+A request is decoded one level deep and its fields stay the bytes that the client wrote; only `model`,
+`stream_options` and the identity change. Of an answer, each event is decoded just as far as the ledger needs, and
+forwarded as it came – but for usage, which is kept back until the end: a client gets it once, in one last chunk with
+`choices: []`, whichever way the provider sent it.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from arouter.domain.errors import InvalidRequest, UpstreamFailed
+from arouter.providers.base import Prepared
+from arouter.providers.told import Told
+from arouter.providers.usage import openai_usage
+from arouter.providers.vendors import CHAT_PATHS, Vendor
+from arouter.wire import sse
+
+Fields = dict[str, msgspec.Raw]
+"""The top level of a JSON object; each value as its bytes."""
+
+ROUTING_FIELDS = ("models", "route", "provider", "session_id", "usage", "transforms", "plugins", "trace")
+"""Instructions to a gateway: taken by us, and by no vendor that is not a gateway itself."""
+
+_NULL = msgspec.Raw(b"null")
+_NOTHING = msgspec.Raw(b"")
+_CLIENT_FAULTS = frozenset({400, 404, 409, 413, 415, 422})
+_MOST_ERROR_TEXT = 2000
+
+
+class _Function(msgspec.Struct):
+    arguments: msgspec.Raw = _NOTHING
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: msgspec.Raw = _NOTHING
+    reasoning: msgspec.Raw = _NOTHING
+    reasoning_content: msgspec.Raw = _NOTHING
+    refusal: msgspec.Raw = _NOTHING
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    """A chunk or a whole completion, as far as the ledger needs it."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = _NULL
+    service_tier: str | None = None
+    error: msgspec.Raw = _NULL
+
+
+class _ErrorObject(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+    param: str | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_fields: msgspec.json.Decoder[Fields] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_decode_usage: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
+_encode = msgspec.json.encode
+
+
+def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, identity: str | None) -> Prepared:
+    """The client's request for this vendor: `fields` with the few that are ours to change, changed.
+
+    `identity` is the end user's pseudonym; what the client sent as `user` or `safety_identifier` never leaves.
+    """
+    sent = dict(fields)
+    sent["model"] = msgspec.Raw(_encode(model))
+    sent.pop("user", None)
+    sent.pop("safety_identifier", None)
+    if not vendor.takes_routing_fields:
+        for name in ROUTING_FIELDS:
+            sent.pop(name, None)
+    if identity is not None and vendor.identity_field is not None:
+        sent[vendor.identity_field] = msgspec.Raw(_encode(identity))
+    if not vendor.takes_stream_options:
+        sent.pop("stream_options", None)
+    elif stream:
+        sent["stream_options"] = _with_usage(fields.get("stream_options"))
+    return Prepared(path=CHAT_PATHS["openai"], body=_encode(sent))
+
+
+def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
+    if options is None or options == _NULL:
+        return msgspec.Raw(b'{"include_usage":true}')
+    try:
+        asked = _decode_fields.decode(options)
+    except msgspec.MsgspecError as exc:
+        raise InvalidRequest("stream_options must be an object.", code="invalid_type", param="stream_options") from exc
+    asked["include_usage"] = msgspec.Raw(b"true")
+    return msgspec.Raw(_encode(asked))
+
+
+class Relay:
+    """One answer on its way through: reads what the ledger needs, gives back what the client gets."""
+
+    __slots__ = ("_envelope", "_splitter", "_vendor", "told")
+
+    def __init__(self, vendor: Vendor) -> None:
+        self._vendor = vendor.name
+        self._splitter = sse.Splitter()
+        self._envelope: Fields | None = None
+        self.told = Told()
+
+    # ---------------------------------------------------------------- a whole answer
+
+    def read_answer(self, body: bytes) -> None:
+        """Read a completion. UpstreamFailed if it is not one."""
+        try:
+            answer = _decode_answer(body)
+            self._envelope = _decode_fields.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            raise _not_this_dialect(self._vendor, body) from exc
+        if answer.error != _NULL:
+            raise read_error(self._vendor, 200, body)
+        if answer.choices is None:
+            raise _not_this_dialect(self._vendor, body)
+        self._read(answer)
+        self.told.complete = True
+
+    def answer(self, usage: bytes) -> bytes:
+        """The completion that was read, with `usage` as its usage object; every other field as it came."""
+        assert self._envelope is not None
+        self._envelope["usage"] = msgspec.Raw(usage)
+        return _encode(self._envelope)
+
+    # ---------------------------------------------------------------- a stream
+
+    def feed(self, data: bytes) -> bytes:
+        """What to forward of `data`; empty while an event is incomplete or kept back."""
+        forwarded = []
+        try:
+            events = self._splitter.feed(data)
+        except sse.EventTooLarge as exc:
+            raise UpstreamFailed(
+                f"The provider {self._vendor} sent a stream that is not one.", retryable=False, detail=str(exc)
+            ) from exc
+        for event in events:
+            if self.told.complete and self.told.usage is not None:
+                break
+            if not event.data:
+                forwarded.append(event.raw)
+            elif event.data == sse.DONE:
+                self.told.complete = True
+            else:
+                forwarded.append(self._forward(event))
+        return b"".join(forwarded)
+
+    def end(self) -> None:
+        """The stream is closed. One that told why it finished is whole, with or without `[DONE]`."""
+        self.told.complete = self.told.complete or self.told.finish_reason is not None
+
+    def last_chunk(self, usage: bytes | None) -> bytes:
+        """The last bytes of the stream: one usage chunk, if there is a usage object for it, and `[DONE]`."""
+        done = sse.encode(sse.DONE)
+        if usage is None or self._envelope is None:
+            return done
+        self._envelope["choices"] = msgspec.Raw(b"[]")
+        self._envelope["usage"] = msgspec.Raw(usage)
+        return sse.encode(_encode(self._envelope)) + done
+
+    def _forward(self, event: sse.ServerEvent) -> bytes:
+        try:
+            chunk = _decode_answer(event.data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            # Not ours to judge: what the client cannot read either, it will say.
+            return event.raw
+        if chunk.error != _NULL:
+            self._fail(chunk.error)
+            return b""
+        self._read(chunk)
+        if chunk.usage == _NULL:
+            if self._envelope is None:
+                self._envelope = _envelope(event.data)
+            return event.raw
+        fields = _decode_fields.decode(event.data)
+        fields.pop("usage")
+        self._envelope = {name: value for name, value in fields.items() if name != "choices"}
+        return sse.encode(_encode(fields)) if chunk.choices else b""
+
+    def _fail(self, error: msgspec.Raw) -> None:
+        told = _error_object(error)
+        self.told.failure = told.message or "The provider reported an error."
+        self.told.failure_code = str(told.code) if told.code is not None else told.type
+
+    # ---------------------------------------------------------------- both
+
+    def _read(self, answer: _Answer) -> None:
+        told = self.told
+        if told.upstream_id is None and answer.id:
+            told.upstream_id = answer.id
+        if answer.model:
+            told.upstream_model = answer.model
+        if answer.service_tier is not None:
+            told.service_tier = answer.service_tier
+        for choice in answer.choices or ():
+            if choice.finish_reason:
+                told.finish_reason = choice.finish_reason
+            if (said := choice.delta if choice.delta is not None else choice.message) is not None:
+                told.output_bytes += _text_bytes(said)
+        if answer.usage != _NULL:
+            self._read_usage(bytes(answer.usage))
+
+    def _read_usage(self, raw: bytes) -> None:
+        try:
+            counts = _decode_usage.decode(raw)
+        except msgspec.MsgspecError:
+            return
+        self.told.usage = openai_usage(counts, vendor=self._vendor)
+        self.told.raw_usage = raw
+
+
+def _envelope(data: bytes) -> Fields:
+    fields = _decode_fields.decode(data)
+    fields.pop("usage", None)
+    fields.pop("choices", None)
+    return fields
+
+
+def _text_bytes(said: _Delta) -> int:
+    total = 0
+    for raw in (said.content, said.reasoning, said.reasoning_content, said.refusal):
+        size = len(memoryview(raw))
+        if size > 2 and raw != _NULL:
+            total += size - 2
+    for call in said.tool_calls or ():
+        if call.function is not None:
+            total += max(0, len(memoryview(call.function.arguments)) - 2)
+    return total
+
+
+# ---------------------------------------------------------------- errors
+
+
+def read_error(vendor: str, status: int, body: bytes) -> UpstreamFailed:
+    """A provider's error answer in OpenAI's shape, or in whatever shape it is."""
+    error = _error_object(body)
+    code = str(error.code) if error.code is not None else error.type
+    message = error.message or f"The provider {vendor} answered with status {status}."
+    return UpstreamFailed(
+        message[:_MOST_ERROR_TEXT],
+        upstream_status=status,
+        client_fault=status in _CLIENT_FAULTS,
+        code=code if status in _CLIENT_FAULTS else None,
+        param=error.param,
+        metadata={"provider": vendor, "upstream_status": status, "upstream_code": code},
+        detail=body[:_MOST_ERROR_TEXT].decode(errors="replace"),
+    )
+
+
+def _error_object(body: bytes | msgspec.Raw) -> _ErrorObject:
+    """The error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, a list of these, or an empty one."""
+    raw = bytes(body)
+    for _ in range(3):
+        try:
+            if raw[:1] == b"[":
+                raw = bytes(msgspec.json.decode(raw, type=list[msgspec.Raw])[0])
+            fields: Mapping[str, msgspec.Raw] = _decode_fields.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, IndexError):
+            return _ErrorObject()
+        inner = bytes(fields.get("error", _NULL))
+        if inner[:1] == b'"':
+            return _ErrorObject(message=msgspec.json.decode(inner, type=str))
+        if inner[:1] != b"{":
+            break
+        raw = inner
+    try:
+        return msgspec.json.decode(raw, type=_ErrorObject)
+    except msgspec.MsgspecError:
+        return _ErrorObject()
+
+
+def _not_this_dialect(vendor: str, body: bytes) -> UpstreamFailed:
+    return UpstreamFailed(
+        f"The provider {vendor} sent an answer that is not a chat completion.",
+        retryable=False,
+        metadata={"provider": vendor},
+        detail=body[:_MOST_ERROR_TEXT].decode(errors="replace"),
+    )

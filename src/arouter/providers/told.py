@@ -1,0 +1,25 @@
+"""What a provider has told of one request so far: everything that the ledger will want to know of it."""
+
+from dataclasses import dataclass
+
+from arouter.domain.usage import Usage
+
+
+@dataclass(slots=True)
+class Told:
+    """Filled while an answer is read; mutable, and owned by one exchange."""
+
+    upstream_id: str | None = None
+    upstream_model: str | None = None
+    finish_reason: str | None = None
+    service_tier: str | None = None
+    usage: Usage | None = None
+    raw_usage: bytes | None = None
+    """The provider's usage object as JSON."""
+    output_bytes: int = 0
+    """Bytes of generated text, thought and arguments: what an estimate is made from if no usage ever comes."""
+    failure: str | None = None
+    """The provider reported an error in the middle of a stream; its message."""
+    failure_code: str | None = None
+    complete: bool = False
+    """The provider said that the answer is at its end."""
