@@ -1,0 +1,180 @@
+"""What a model costs, and what a usage costs at that price.
+
+A rate is an integer number of quectodollars (10⁻³⁰ US dollars) for one token or event: a price per million tokens
+with up to 24 decimals, or per thousand events with up to 27, is exact. A cost is the plain sum of counts times
+rates, rounded to picodollars once, at the very end, half to even.
+
+Rules:
+
+1. A meter without a rate of its own is priced at the more general meter that contains it (`GENERALISATIONS`).
+2. A meter that was used and has neither makes the cost unknown and is named in `Priced.unpriced_meters`. Zero is a
+   price only where somebody said zero.
+3. Tiers are cliffs: the highest tier whose start is less than the input tokens of the whole request (all input
+   meters together) prices all tokens of the meter.
+4. Nothing reported is an unknown cost, not a cost of nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, DecimalException, Inexact, InvalidOperation, Overflow, localcontext
+
+from arouter.domain.money import Picodollars
+from arouter.domain.usage import INPUT_METERS, METERS, OUTPUT_METERS, Usage
+
+REQUESTS = "requests"
+REASONING = "reasoning_tokens"
+
+TOKENS_PER_PRICE = 10**6
+EVENTS_PER_PRICE = 10**3
+
+RATED_PER = {
+    **dict.fromkeys((*INPUT_METERS, *OUTPUT_METERS, REASONING), TOKENS_PER_PRICE),
+    "web_searches": EVENTS_PER_PRICE,
+    REQUESTS: EVENTS_PER_PRICE,
+}
+"""Everything a card may have a rate for, and how many of it a price is quoted for: a million tokens, a thousand events.
+
+`requests` counts one for each record. `reasoning_tokens`, where a card rates it, takes those tokens out of
+`output_tokens`; where it does not, they are output like any other.
+"""
+
+GENERALISATIONS: Mapping[str, tuple[str, ...]] = {
+    "input_audio_tokens": ("input_tokens",),
+    "input_image_tokens": ("input_tokens",),
+    "input_video_tokens": ("input_tokens",),
+    "cache_read_tokens": ("input_tokens",),
+    "cache_read_audio_tokens": ("cache_read_tokens", "input_audio_tokens", "input_tokens"),
+    "cache_write_tokens": ("input_tokens",),
+    "cache_write_1h_tokens": ("cache_write_tokens", "input_tokens"),
+    "output_audio_tokens": ("output_tokens",),
+    "output_image_tokens": ("output_tokens",),
+}
+"""Where a meter's price comes from if it has none of its own, nearest first."""
+
+_DECIMALS = 30
+_EXACT_OR_ERROR: dict[type[DecimalException], bool] = {Inexact: True, InvalidOperation: True, Overflow: True}
+_QUECTODOLLARS_PER_PICODOLLAR = 10**18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """The price of one token or event, in quectodollars."""
+
+    base: int
+    tiers: tuple[tuple[int, int], ...] = ()
+    """`(start_input_tokens, price)`, by rising start."""
+
+    def at(self, input_tokens: int) -> int:
+        """The price in a request with that many input tokens."""
+        price = self.base
+        for start, tier_price in self.tiers:
+            if input_tokens <= start:
+                break
+            price = tier_price
+        return price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCard:
+    """The rates of one model at one time."""
+
+    source: str
+    """`genai-prices` or `operator`."""
+    version: str
+    """The release of the source, or since when the operator's price holds."""
+    rates: Mapping[str, Rate | None]
+    """By the names in `RATED_PER`; never changed. None stands for a meter that has more than one price at once, which
+    its count alone cannot tell apart: it is unpriced, and is not priced at anything more general either."""
+
+    def rate(self, meter: str) -> Rate | None:
+        """The rate of a meter, its own or the nearest more general one."""
+        for name in (meter, *GENERALISATIONS.get(meter, ())):
+            if name in self.rates:
+                return self.rates[name]
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """The cost of one record."""
+
+    cost: Picodollars | None
+    """None if nothing was reported or a meter is unpriced."""
+    unpriced_meters: tuple[str, ...] = ()
+    """Meters that were used and have no rate, in the order of `METERS`."""
+    parts: Mapping[str, int]
+    """Quectodollars by meter, for those that were used and have a rate; unrounded, so that they add up."""
+
+    @property
+    def prompt_cost(self) -> Picodollars | None:
+        """The input's share, rounded by itself; None where the cost is."""
+        return self._share(INPUT_METERS)
+
+    @property
+    def completion_cost(self) -> Picodollars | None:
+        """The output's share, rounded by itself; None where the cost is."""
+        return self._share((*OUTPUT_METERS, REASONING))
+
+    def _share(self, meters: tuple[str, ...]) -> Picodollars | None:
+        return None if self.cost is None else round_to_picodollars(sum(self.parts.get(meter, 0) for meter in meters))
+
+
+def price(card: RateCard, usage: Usage) -> Priced:
+    """What `usage`, the usage of one request, costs by `card`."""
+    input_tokens = usage.prompt_tokens
+    if input_tokens is None and usage.completion_tokens is None:
+        return Priced(cost=None, parts={})
+    parts: dict[str, int] = {}
+    unpriced = []
+    for meter, count in _counts(card, usage).items():
+        rate = card.rate(meter)
+        if rate is None or (rate.tiers and input_tokens is None):
+            unpriced.append(meter)
+        else:
+            parts[meter] = count * rate.at(input_tokens or 0)
+    cost = None if unpriced else round_to_picodollars(sum(parts.values()))
+    return Priced(cost=cost, unpriced_meters=tuple(unpriced), parts=parts)
+
+
+def _counts(card: RateCard, usage: Usage) -> dict[str, int]:
+    """What is to be priced: the meters above zero, and reasoning and the request where the card rates them."""
+    counts: dict[str, int] = {meter: count for meter in METERS if (count := getattr(usage, meter))}
+    reasoning = usage.reasoning_tokens
+    if REASONING in card.rates and reasoning and reasoning <= counts.get("output_tokens", 0):
+        counts["output_tokens"] -= reasoning
+        counts[REASONING] = reasoning
+    if REQUESTS in card.rates:
+        counts[REQUESTS] = 1
+    return {meter: count for meter, count in counts.items() if count}
+
+
+def rate_from_decimal(dollars: Decimal, per: int) -> int:
+    """Quectodollars for one, from the dollars for `per`. ValueError if that is negative, not finite or not exact."""
+    if not dollars.is_finite() or dollars < 0:
+        raise ValueError(f"not a price: {dollars}")
+    try:
+        with localcontext(prec=100, traps=_EXACT_OR_ERROR):
+            return int((dollars.scaleb(_DECIMALS) / per).to_integral_exact())
+    except ArithmeticError as exc:
+        raise ValueError(f"more digits than a price can have: {dollars}") from exc
+
+
+def rate_from_text(dollars: str, per: int) -> int:
+    """As `rate_from_decimal`, from decimal text such as `"0.075"`."""
+    try:
+        return rate_from_decimal(Decimal(dollars), per)
+    except InvalidOperation as exc:
+        raise ValueError(f"not a price: {dollars!r}") from exc
+
+
+def rate_to_decimal(rate: int, per: int = 1) -> Decimal:
+    """Dollars for `per`, exactly."""
+    with localcontext(prec=100):
+        return (Decimal(rate) * per).scaleb(-_DECIMALS)
+
+
+def round_to_picodollars(quectodollars: int) -> Picodollars:
+    """Half to even."""
+    whole, rest = divmod(quectodollars, _QUECTODOLLARS_PER_PICODOLLAR)
+    half = _QUECTODOLLARS_PER_PICODOLLAR // 2
+    return Picodollars(whole + (rest > half or (rest == half and whole % 2 == 1)))

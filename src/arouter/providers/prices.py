@@ -1,0 +1,325 @@
+"""The price book: which rate card holds for a vendor's model at a moment.
+
+Prices come from the operator's own table first, then from the data of the `genai-prices` package. The package's data
+is matched by its own matcher (`Provider.find_model`) and its own rules of time and request context
+(`ModelInfo.get_prices`); the arithmetic is `arouter.domain.price`. Importing this module imports the package, which
+takes a quarter of a second and about 20 MB: a caller that must start at once imports it later.
+
+Where this differs from the package's own `calc_price`, on purpose:
+
+1. A meter that was used and has no price makes the cost unknown; the package counts it as nothing. A model that is
+   priced by the hour, the character or the page alone has no price per token.
+2. Where the data has different prices for tokens that one of our meters counts together (cached images and cached
+   text, citations and answers), the meter has no price, unless the prices are the same. The package needs such
+   tokens told apart, too, and prices them at the general price where they are not.
+3. Where a model has a price per request and none per search, its searches are what the request is priced for.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
+
+import genai_prices
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import ModelInfo, ModelPrice, PriceContext, Provider, TieredPrices
+
+from arouter.domain.price import (
+    RATED_PER,
+    TOKENS_PER_PRICE,
+    Rate,
+    RateCard,
+    rate_from_decimal,
+    rate_from_text,
+)
+
+SOURCE_DATA = "genai-prices"
+SOURCE_OPERATOR = "operator"
+
+DATA_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "anthropic": "anthropic",
+        "avian": "avian",
+        "aws": "aws",
+        "azure": "azure",
+        "baseten": "baseten",
+        "cerebras": "cerebras",
+        "cohere": "cohere",
+        "deepseek": "deepseek",
+        "fireworks": "fireworks",
+        "google": "google",
+        "groq": "groq",
+        "minimax": "minimax",
+        "mistral": "mistral",
+        "moonshotai": "moonshotai",
+        "novita": "novita",
+        "openai": "openai",
+        "openrouter": "openrouter",
+        "ovhcloud": "ovhcloud",
+        "perplexity": "perplexity",
+        "together": "together",
+        "xai": "x-ai",
+        "zai": "zai",
+    }
+)
+"""Our names of the vendors that the data has prices for, and the data's."""
+
+LONGEST_MODEL_NAME = 256
+"""A longer name is not looked up: names come from clients, and every one looked up is remembered."""
+REMEMBERED_NAMES = 4096
+
+_METERS: Mapping[str, str] = MappingProxyType(
+    {
+        "input_mtok": "input_tokens",
+        "input_audio_mtok": "input_audio_tokens",
+        "input_image_mtok": "input_image_tokens",
+        "input_video_mtok": "input_video_tokens",
+        "cache_read_mtok": "cache_read_tokens",
+        "cache_audio_read_mtok": "cache_read_audio_tokens",
+        "cache_write_mtok": "cache_write_tokens",
+        "cache_write_1h_mtok": "cache_write_1h_tokens",
+        "output_mtok": "output_tokens",
+        "output_audio_mtok": "output_audio_tokens",
+        "output_image_mtok": "output_image_tokens",
+        "output_reasoning_mtok": "reasoning_tokens",
+        "web_searches_kcount": "web_searches",
+        "requests_kcount": "requests",
+    }
+)
+"""The data's price keys and the meters that they price."""
+
+# ---------------------------------------------------------------- the operator's own prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorPrice:
+    """A price that the operator states; it replaces the data's for that model as a whole."""
+
+    model: str
+    """Exactly `vendor/model`, as requests are routed: `openai/gpt-4o`."""
+    prices: Mapping[str, str]
+    """Dollars as decimal text by the names in `RATED_PER`: per million tokens, per thousand searches or requests."""
+    effective_from: datetime | None = None
+    """Aware. None: it has always held. The latest that is not in the future holds."""
+
+    def card(self) -> RateCard:
+        """ValueError names the meter whose price cannot be read, or that does not exist."""
+        since = self.effective_from
+        return RateCard(
+            source=SOURCE_OPERATOR,
+            version="always" if since is None else since.isoformat(),
+            rates={meter: Rate(base=self._rate(meter, text)) for meter, text in self.prices.items()},
+        )
+
+    def _rate(self, meter: str, text: str) -> int:
+        if meter not in RATED_PER:
+            raise ValueError(f"{self.model}: there is no meter {meter!r}; the meters are {', '.join(RATED_PER)}")
+        try:
+            return rate_from_text(text, RATED_PER[meter])
+        except ValueError as exc:
+            raise ValueError(f"{self.model}: {meter}: {exc}") from exc
+
+
+# ---------------------------------------------------------------- the book
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedModel:
+    """One line of the list of models."""
+
+    vendor: str
+    model: str
+    name: str | None
+    context_window: int | None
+    card: RateCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    model: ModelInfo
+    own: bool
+    """The vendor's own model, not that of a vendor whose prices are fallen back to."""
+
+
+_Times = tuple[bool, ...]
+"""Which of a model's conditions of time hold."""
+
+
+class PriceBook:
+    """All rate cards. It may be asked from several threads.
+
+    `providers` is the package's data, given by tests; `operator` are the operator's prices, in any order.
+    ValueError if one of those cannot be read.
+    """
+
+    __slots__ = ("_cards", "_find", "_operator", "_providers", "_version")
+
+    def __init__(self, *, operator: Iterable[OperatorPrice] = (), providers: Sequence[Provider] | None = None) -> None:
+        self._providers = list(get_snapshot().providers if providers is None else providers)
+        self._version: str = genai_prices.__version__
+        self._operator = _by_model(operator)
+        self._find = lru_cache(maxsize=REMEMBERED_NAMES)(self._look_up)
+        # Bounded by the data: one card for each model, stretch of time and context that the data tells apart.
+        self._cards: dict[tuple[int, _Times, tuple[tuple[str, str], ...]], RateCard] = {}
+
+    def card(
+        self,
+        provider: str,
+        model: str,
+        at: datetime,
+        service_tier: str | None = None,
+        batch: bool = False,
+        speed: str | None = None,
+    ) -> RateCard | None:
+        """The rate card of `model`, the vendor's own name of it, at `at`; None if nobody states a price.
+
+        `provider` is our name of the vendor. `service_tier` (`flex`, `priority`, …) and `speed` (Anthropic's `fast`)
+        are what the answer says it was served with; a tier that the data does not know is the standard one.
+        """
+        stated = self._operator_card(provider, model, at)
+        if stated is not None:
+            return stated
+        if len(model) > LONGEST_MODEL_NAME:
+            return None
+        found = self._find(provider, model)
+        if found is None:
+            return None
+        context = {"processing": "batch"} if batch or service_tier == "batch" else {}
+        if service_tier is not None:
+            context["service_tier"] = service_tier
+        if speed is not None:
+            context["speed"] = speed
+        return self._data_card(found, at, context)
+
+    def models(self, at: datetime, vendors: Collection[str] | None = None) -> list[ListedModel]:
+        """Every model with a price, of all vendors or of those named, with the standard card at `at`.
+
+        Models that only the operator has prices for come last.
+        """
+        listed = [
+            ListedModel(vendor=vendor, model=model.id, name=model.name, context_window=model.context_window, card=card)
+            for vendor, model in self._data_models(DATA_NAMES.keys() if vendors is None else vendors)
+            if (card := self._standard_card(vendor, model, at)).rates
+        ]
+        seen = {f"{line.vendor}/{line.model}" for line in listed}
+        for full_name in sorted(self._operator.keys() - seen):
+            vendor, _, name = full_name.partition("/")
+            stated = self._operator_card(vendor, name, at)
+            if stated is not None and (vendors is None or vendor in vendors):
+                listed.append(ListedModel(vendor=vendor, model=name, name=None, context_window=None, card=stated))
+        return listed
+
+    def _standard_card(self, vendor: str, model: ModelInfo, at: datetime) -> RateCard:
+        stated = self._operator_card(vendor, model.id, at)
+        return self._data_card(_Found(model=model, own=True), at, {}) if stated is None else stated
+
+    def _operator_card(self, vendor: str, model: str, at: datetime) -> RateCard | None:
+        for since, card in self._operator.get(f"{vendor}/{model}", ()):
+            if since is None or since <= at:
+                return card
+        return None
+
+    def _data_models(self, vendors: Collection[str]) -> Iterator[tuple[str, ModelInfo]]:
+        by_id = {provider.id: provider for provider in self._providers}
+        for vendor in sorted(DATA_NAMES.keys() & set(vendors)):
+            provider = by_id.get(DATA_NAMES[vendor])
+            for model in provider.models if provider else ():
+                yield vendor, model
+
+    def _look_up(self, vendor: str, model_name: str) -> _Found | None:
+        name = DATA_NAMES.get(vendor)
+        provider = next((provider for provider in self._providers if provider.id == name), None)
+        if provider is None:
+            return None
+        model = provider.find_model(model_name, all_providers=self._providers)
+        if model is None:
+            return None
+        # A vendor that resells another's model resells its standard price, not its tiers of service.
+        return _Found(model=model, own=any(model is own for own in provider.models))
+
+    def _data_card(self, found: _Found, at: datetime, context: PriceContext) -> RateCard:
+        variants = found.model.price_variants if found.own else None
+        meant = {pair for variant in variants or () for pair in variant.when.items()} & context.items()
+        key = (id(found.model), _times(found.model, at), tuple(sorted(meant)))
+        card = self._cards.get(key)
+        if card is None:
+            prices = found.model.get_prices(at, dict(meant))
+            card = RateCard(source=SOURCE_DATA, version=self._version, rates=compile_rates(prices))
+            self._cards[key] = card
+        return card
+
+
+def _times(model: ModelInfo, at: datetime) -> _Times:
+    conditional = model.prices if isinstance(model.prices, list) else ()
+    constraints = [part.constraint for part in (*conditional, *(model.price_variants or ()))]
+    return tuple(constraint.active(at) for constraint in constraints if constraint is not None)
+
+
+def _by_model(stated: Iterable[OperatorPrice]) -> dict[str, list[tuple[datetime | None, RateCard]]]:
+    """The operator's cards by model, the latest first."""
+    cards: dict[str, list[tuple[datetime | None, RateCard]]] = {}
+    for one in sorted(stated, key=_age):
+        cards.setdefault(one.model, []).append((one.effective_from, one.card()))
+    return cards
+
+
+def _age(stated: OperatorPrice) -> tuple[bool, float]:
+    since = stated.effective_from
+    return (True, 0.0) if since is None else (False, -since.timestamp())
+
+
+# ---------------------------------------------------------------- the data's prices as rates
+
+
+def compile_rates(prices: ModelPrice) -> dict[str, Rate | None]:
+    """The rates of a set of prices, by meter; rule 2 and 3 at the head of this file."""
+    stated = {key: value for key, value in vars(prices).items() if value is not None}
+    rates: dict[str, Rate | None] = {}
+    for key, value in stated.items():
+        if key in _METERS:
+            rates[_METERS[key]] = _rate(value, RATED_PER[_METERS[key]])
+    for meter, others in _lumped(stated).items():
+        if any(_rate(stated[key], TOKENS_PER_PRICE) != _own_or_general(rates, meter) for key in others):
+            rates[meter] = None
+    if "requests" in rates:
+        rates.setdefault("web_searches", Rate(base=0))
+    return rates
+
+
+def _lumped(stated: Mapping[str, object]) -> dict[str, list[str]]:
+    """The meters that count tokens together for which the data has prices apart, and the keys of those prices.
+
+    Cached images and videos are counted as cached tokens, at a price of their own, or, if cached tokens have none, at
+    that of images and videos. Every other kind of token that we have no meter for is counted in the general one.
+    """
+    lumped: dict[str, list[str]] = {}
+    for key in stated:
+        if key.endswith("_mtok") and key not in _METERS:
+            lumped.setdefault(_general_meter(key), []).append(key)
+    if "cache_read_mtok" not in stated:
+        apart = [key for key in ("input_image_mtok", "input_video_mtok") if key in stated]
+        lumped.setdefault("cache_read_tokens", []).extend(apart)
+    return lumped
+
+
+def _general_meter(key: str) -> str:
+    if key.startswith("cache_"):
+        return "cache_read_tokens" if "read" in key else "cache_write_tokens"
+    return "output_tokens" if key.startswith("output_") else "input_tokens"
+
+
+def _own_or_general(rates: Mapping[str, Rate | None], meter: str) -> Rate | None:
+    return RateCard(source="", version="", rates=rates).rate(meter)
+
+
+def _rate(value: object, per: int) -> Rate | None:
+    """None if the price has more digits than a rate: it cannot be multiplied exactly, and is not stated."""
+    try:
+        if isinstance(value, TieredPrices):
+            tiers = tuple((tier.start, rate_from_decimal(tier.price, per)) for tier in value.tiers)
+            return Rate(base=rate_from_decimal(value.base, per), tiers=tiers)
+        return Rate(base=rate_from_decimal(value, per)) if isinstance(value, Decimal) else None
+    except ValueError:
+        return None
