@@ -16,7 +16,7 @@ Rules:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, DecimalException, Inexact, InvalidOperation, Overflow, localcontext
+from decimal import Decimal, Inexact, InvalidOperation, localcontext
 
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import INPUT_METERS, METERS, OUTPUT_METERS, Usage
@@ -26,6 +26,9 @@ REASONING = "reasoning_tokens"
 
 TOKENS_PER_PRICE = 10**6
 EVENTS_PER_PRICE = 10**3
+
+HIGHEST_PRICE = 10**9
+"""Dollars for a million tokens or a thousand events; more than that is a slip of the pen."""
 
 RATED_PER = {
     **dict.fromkeys((*INPUT_METERS, *OUTPUT_METERS, REASONING), TOKENS_PER_PRICE),
@@ -52,7 +55,6 @@ GENERALISATIONS: Mapping[str, tuple[str, ...]] = {
 """Where a meter's price comes from if it has none of its own, nearest first."""
 
 _DECIMALS = 30
-_EXACT_OR_ERROR: dict[type[DecimalException], bool] = {Inexact: True, InvalidOperation: True, Overflow: True}
 _QUECTODOLLARS_PER_PICODOLLAR = 10**18
 
 
@@ -149,11 +151,15 @@ def _counts(card: RateCard, usage: Usage) -> dict[str, int]:
 
 
 def rate_from_decimal(dollars: Decimal, per: int) -> int:
-    """Quectodollars for one, from the dollars for `per`. ValueError if that is negative, not finite or not exact."""
-    if not dollars.is_finite() or dollars < 0:
+    """Quectodollars for one, from the dollars for `per`.
+
+    ValueError if that is not a number from 0 to `HIGHEST_PRICE`, or has too many decimals to be exact.
+    """
+    if not dollars.is_finite() or not 0 <= dollars <= HIGHEST_PRICE:
         raise ValueError(f"not a price: {dollars}")
     try:
-        with localcontext(prec=100, traps=_EXACT_OR_ERROR):
+        with localcontext(prec=100) as context:
+            context.traps[Inexact] = True
             return int((dollars.scaleb(_DECIMALS) / per).to_integral_exact())
     except ArithmeticError as exc:
         raise ValueError(f"more digits than a price can have: {dollars}") from exc

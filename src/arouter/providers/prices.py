@@ -12,7 +12,9 @@ Where this differs from the package's own `calc_price`, on purpose:
 2. Where the data has different prices for tokens that one of our meters counts together (cached images and cached
    text, citations and answers), the meter has no price, unless the prices are the same. The package needs such
    tokens told apart, too, and prices them at the general price where they are not.
-3. Where a model has a price per request and none per search, its searches are what the request is priced for.
+3. The data states a price of zero as no price at all, as it states a price that nobody knows any more. Only a model
+   that is `:free` by its own name is free here; any other without a price has an unknown one.
+4. Where a model has a price per request and none per search, its searches are what the request is priced for.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +36,7 @@ from arouter.domain.price import (
     rate_from_decimal,
     rate_from_text,
 )
+from arouter.domain.usage import METERS
 
 SOURCE_DATA = "genai-prices"
 SOURCE_OPERATOR = "operator"
@@ -69,6 +72,9 @@ DATA_NAMES: Mapping[str, str] = MappingProxyType(
 LONGEST_MODEL_NAME = 256
 """A longer name is not looked up: names come from clients, and every one looked up is remembered."""
 REMEMBERED_NAMES = 4096
+
+_FREE_SUFFIX = ":free"
+_FREE: Mapping[str, Rate | None] = MappingProxyType(dict.fromkeys(METERS, Rate(base=0)))
 
 _METERS: Mapping[str, str] = MappingProxyType(
     {
@@ -233,6 +239,9 @@ class PriceBook:
         provider = next((provider for provider in self._providers if provider.id == name), None)
         if provider is None:
             return None
+        if vendor == "google":
+            # Gemini's answers name the model as a resource at times.
+            model_name = model_name.removeprefix("models/")
         model = provider.find_model(model_name, all_providers=self._providers)
         if model is None:
             return None
@@ -245,8 +254,10 @@ class PriceBook:
         key = (id(found.model), _times(found.model, at), tuple(sorted(meant)))
         card = self._cards.get(key)
         if card is None:
-            prices = found.model.get_prices(at, dict(meant))
-            card = RateCard(source=SOURCE_DATA, version=self._version, rates=compile_rates(prices))
+            rates = compile_rates(found.model.get_prices(at, dict(meant)))
+            if not rates and found.model.id.endswith(_FREE_SUFFIX):
+                rates = _FREE
+            card = RateCard(source=SOURCE_DATA, version=self._version, rates=rates)
             self._cards[key] = card
         return card
 
@@ -273,8 +284,8 @@ def _age(stated: OperatorPrice) -> tuple[bool, float]:
 # ---------------------------------------------------------------- the data's prices as rates
 
 
-def compile_rates(prices: ModelPrice) -> dict[str, Rate | None]:
-    """The rates of a set of prices, by meter; rule 2 and 3 at the head of this file."""
+def compile_rates(prices: ModelPrice) -> Mapping[str, Rate | None]:
+    """The rates of a set of prices, by meter; rules 2 and 4 at the head of this file."""
     stated = {key: value for key, value in vars(prices).items() if value is not None}
     rates: dict[str, Rate | None] = {}
     for key, value in stated.items():

@@ -7,8 +7,9 @@ Input is the decoded JSON object exactly as the provider sent it (`usage`, or Ge
    else (text, a negative number, `2.5`, `true`, null, a number beyond reason) is a count that was not reported.
 2. Details are parts of a whole. A whole that was not reported makes its details worthless: they are left unknown.
 3. Parts that do not fit into their whole are left unknown, and the whole is counted at the general meter, so that
-   the sum of the meters is always the provider's own total. What was cached or written to a cache is believed
-   before what was audio, image or video, because providers count the latter without saying what of it was cached.
+   the sum of the meters is always the provider's own total. Cached tokens are believed first, then those written to
+   a cache (OpenRouter reports the same tokens as both for Gemini), then audio, images and video, because providers
+   count the latter without saying what of them was cached.
 4. Where a provider reports cached tokens and audio, image or video tokens, and not what of the one is the other,
    they are taken as disjoint when they fit.
 """
@@ -282,10 +283,10 @@ def _input_meters(
     """The input meters of a whole that includes what was cached and written; rule 3 at the head of this file."""
     if whole is None:
         return {}
-    rest = whole - (cached or 0) - (written or 0)
-    if rest < 0:
-        cached = written = None
-        rest = whole
+    cached = _part(whole, cached)
+    rest = whole - (cached or 0)
+    written = _part(rest, written)
+    rest -= written or 0
     cached_audio = _part(cached, cached_audio)
     parts = _fitting(rest, modalities)
     return {
