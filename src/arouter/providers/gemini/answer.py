@@ -1,0 +1,332 @@
+"""A generateContent answer, whole or as server-sent events, read into canonical events.
+
+1. A whole answer and each event of a stream have one shape, so one reader reads both.
+2. Text is text; a part marked `thought` is reasoning. A `thoughtSignature` stays with its call, and is reasoning of
+   its own everywhere else. The parts of tools that Google runs itself (`executableCode`, `toolCall`, …) are no calls
+   for the client to answer: they are left out, with their signatures.
+3. A call without an id gets one made from the answer's id and its place, the same on every reading.
+4. Arguments keep their order of keys and every digit; only white space between tokens goes.
+5. Usage comes in every event, and the last one counts.
+6. `finishReason` ends a choice; a blocked prompt ends the answer without one. A word that says that something broke
+   (OTHER, MALFORMED_FUNCTION_CALL), and one that we do not know, is `error`: nobody must take it for a full answer.
+7. Nonsense at the start is not this dialect, and UpstreamFailed; nonsense after a good start is a `Failed` event, so
+   that what was told before it, usage above all, is not lost with it.
+"""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import msgspec
+
+from arouter.domain.chat import (
+    Annotated,
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    ImageMade,
+    Json,
+    LogprobsTold,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallArguments,
+    ToolCallStarted,
+    UsageReported,
+)
+from arouter.domain.errors import UpstreamFailed
+from arouter.providers.gemini.citations import of_grounding, of_quotes
+from arouter.providers.gemini.contents import REASONING_FORMAT
+from arouter.providers.gemini.error import ErrorObject, failure, message_of, read_error_object
+from arouter.providers.gemini.schema import (
+    Answer,
+    Candidate,
+    FunctionCall,
+    Logprobs,
+    Part,
+    Token,
+    decode,
+    not_this_dialect,
+)
+from arouter.providers.usage import gemini_usage
+from arouter.wire.sse import EventTooLarge, ServerEvent, Splitter
+
+_UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
+_FILTERED = (
+    "SAFETY",
+    "RECITATION",
+    "LANGUAGE",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "IMAGE_RECITATION",
+    "ESCALATION",
+    "MODEL_ARMOR",
+    "PUP_LIMITED_DISABLED",
+)
+_REASONS = {
+    "STOP": FinishReason.STOP,
+    "MAX_TOKENS": FinishReason.LENGTH,
+    "CONTINUATION": FinishReason.LENGTH,
+    **dict.fromkeys(_FILTERED, FinishReason.CONTENT_FILTER),
+}
+
+
+_USAGE = msgspec.json.Decoder(dict[str, object] | None)
+
+
+def read_answer(body: bytes) -> list[Event]:
+    """The events of a whole answer. UpstreamFailed if it is an error or not this dialect.
+
+    Each choice is finished in the end: one without a reason broke off, and so did an answer without any choice.
+    """
+    answer = decode(body)
+    if answer.error is not None:
+        raise failure(answer.error.code, answer.error)
+    reader = _Reader()
+    return [*reader.read(answer), *reader.close()]
+
+
+class GeminiStreamReader:
+    """Reads a stream of server-sent events; see the head of this file."""
+
+    __slots__ = ("_reader", "_splitter")
+
+    def __init__(self) -> None:
+        self._splitter = Splitter()
+        self._reader = _Reader()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice that began has its `finishReason`, or the prompt was blocked."""
+        return self._reader.complete
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that `data` completes. UpstreamFailed(retryable=False) if it is not this dialect."""
+        events: list[Event] = []
+        try:
+            for server_event in self._splitter.feed(data):
+                self._read(server_event, events)
+        except EventTooLarge as exc:
+            events.append(self._nonsense(not_this_dialect(str(exc))))
+        except UpstreamFailed as exc:
+            events.append(self._nonsense(exc))
+        return events
+
+    def _read(self, event: ServerEvent, events: list[Event]) -> None:
+        data = event.data or _bare(event.raw)
+        if not data:
+            return
+        # An error in the middle of a stream may be the one element of an array.
+        error = read_error_object(data) if data.startswith(b"[") else None
+        if error is None:
+            answer = decode(data)
+            error = answer.error
+        if error is not None:
+            events.append(_failed(error))
+            return
+        events.extend(self._reader.read(answer))
+
+    def _nonsense(self, failed: UpstreamFailed) -> Failed:
+        """Rule 7."""
+        if not self._reader.started:
+            raise failed
+        return Failed(message=failed.message)
+
+
+def _bare(raw: bytes) -> bytes:
+    """What stands in a stream without being an event: JSON or a page of HTML, but no comment and no lone field."""
+    stripped = raw.strip()
+    return stripped if stripped.startswith((b"{", b"[", b"<")) else b""
+
+
+def _failed(error: ErrorObject) -> Failed:
+    code = error.status or (None if error.code is None else str(error.code))
+    return Failed(message=message_of(error) or "Gemini broke off with an error", code=code)
+
+
+class _Choice:
+    """What is known of one candidate while it is read."""
+
+    __slots__ = ("annotated", "calls", "finished", "index", "texts", "thinking", "thought")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.calls = 0
+        self.texts: list[str] = []
+        self.thought = 0
+        """The number of the next block of reasoning."""
+        self.thinking = False
+        """Whether a block of visible thought is open."""
+        self.finished: str | None = None
+        self.annotated: list[Json] = []
+
+
+class _Reader:
+    """Turns decoded answers of one exchange into events, in order."""
+
+    __slots__ = ("_answer_id", "_blocked", "_choices", "started")
+
+    def __init__(self) -> None:
+        self._answer_id: str | None = None
+        self.started = False
+        self._blocked = False
+        self._choices: dict[int, _Choice] = {}
+
+    @property
+    def complete(self) -> bool:
+        if self._blocked:
+            return True
+        return bool(self._choices) and all(choice.finished is not None for choice in self._choices.values())
+
+    def read(self, answer: Answer) -> Iterator[Event]:
+        if not self.started:
+            yield self._start(answer)
+        for candidate in answer.candidates or ():
+            yield from self._candidate(candidate)
+        feedback = answer.prompt_feedback
+        if feedback is not None and feedback.block_reason is not None and not self._blocked and not self._choices:
+            self._blocked = True
+            yield Finished(reason=FinishReason.CONTENT_FILTER, native_reason=feedback.block_reason)
+        if bytes(answer.usage_metadata):
+            yield from _usage(answer.usage_metadata)
+
+    def close(self) -> Iterator[Event]:
+        """The ends that a whole answer did not tell."""
+        if not self._choices and not self._blocked:
+            yield Finished(reason=FinishReason.ERROR)
+        for choice in self._choices.values():
+            if choice.finished is None:
+                yield Finished(reason=FinishReason.ERROR, choice=choice.index)
+
+    def _start(self, answer: Answer) -> Started:
+        self.started = True
+        self._answer_id = answer.response_id
+        model = answer.model_version
+        return Started(id=answer.response_id, model=None if model is None else model.removeprefix("models/"))
+
+    def _candidate(self, candidate: Candidate) -> Iterator[Event]:
+        choice = self._choices.get(candidate.index)
+        if choice is None:
+            choice = self._choices[candidate.index] = _Choice(candidate.index)
+        if candidate.content is not None:
+            for part in candidate.content.parts or ():
+                yield from self._part(part, choice)
+        if candidate.logprobs_result is not None:
+            yield from _logprobs(candidate.logprobs_result, choice)
+        if candidate.grounding_metadata is not None or candidate.citation_metadata is not None:
+            yield from _annotations(candidate, choice)
+        reason = candidate.finish_reason
+        if reason is not None and reason not in (_UNSPECIFIED, choice.finished):
+            choice.finished = reason
+            yield Finished(reason=_finish(reason, choice), native_reason=reason, choice=choice.index)
+
+    def _part(self, part: Part, choice: _Choice) -> Iterator[Event]:
+        if part.function_call is not None:
+            yield from self._call(part.function_call, part.thought_signature, choice)
+        elif part.text is not None and part.thought:
+            yield ReasoningDelta(
+                text=part.text,
+                signature=part.thought_signature,
+                format=REASONING_FORMAT,
+                index=choice.thought,
+                choice=choice.index,
+            )
+            choice.thinking = True
+            return
+        elif part.text is not None or part.inline_data is not None:
+            yield from _visible(part, choice)
+        _close_thought(choice)
+
+    def _call(self, call: FunctionCall, signature: str | None, choice: _Choice) -> Iterator[Event]:
+        arguments = _compact(call.args)
+        index = choice.calls
+        choice.calls += 1
+        call_id = call.id or self._call_id(call.name, arguments, index, choice.index)
+        yield ToolCallStarted(index=index, id=call_id, name=call.name, signature=signature, choice=choice.index)
+        yield ToolCallArguments(index=index, fragment=arguments, choice=choice.index)
+
+    def _call_id(self, name: str, arguments: str, index: int, choice: int) -> str:
+        """Rule 3. An answer without an id, which the API always sends, is told apart by what is called."""
+        answer = self._answer_id or blake2b(f"{name} {arguments}".encode(errors="replace"), digest_size=8).hexdigest()
+        return f"call_{answer}_{choice}_{index}" if choice else f"call_{answer}_{index}"
+
+
+def _visible(part: Part, choice: _Choice) -> Iterator[Event]:
+    """Text or an image, and the signature that comes with it as a block of reasoning of its own."""
+    _close_thought(choice)
+    if part.text:
+        choice.texts.append(part.text)
+        yield TextDelta(text=part.text, choice=choice.index)
+    if part.inline_data is not None:
+        url = f"data:{part.inline_data.mime_type};base64,{part.inline_data.data}"
+        yield ImageMade(url=url, choice=choice.index)
+    if part.thought_signature is not None:
+        signature = part.thought_signature
+        yield ReasoningDelta(signature=signature, format=REASONING_FORMAT, index=choice.thought, choice=choice.index)
+        choice.thought += 1
+
+
+def _close_thought(choice: _Choice) -> None:
+    if choice.thinking:
+        choice.thinking = False
+        choice.thought += 1
+
+
+def _compact(arguments: msgspec.Raw) -> str:
+    """Rule 4. UpstreamFailed if it is no text at all; `null` is how a call without arguments may look."""
+    try:
+        text = msgspec.json.format(bytes(arguments), indent=-1).decode()
+    except (ValueError, RecursionError) as exc:
+        raise not_this_dialect(str(exc)) from exc
+    return "{}" if text == "null" else text
+
+
+def _finish(reason: str, choice: _Choice) -> FinishReason:
+    if reason == "STOP" and choice.calls:
+        return FinishReason.TOOL_CALLS
+    return _REASONS.get(reason, FinishReason.ERROR)
+
+
+def _usage(raw: msgspec.Raw) -> Iterator[Event]:
+    try:
+        usage = _USAGE.decode(raw)
+    except (ValueError, RecursionError) as exc:
+        raise not_this_dialect(str(exc)) from exc
+    if usage is not None:
+        yield UsageReported(usage=gemini_usage(usage), raw=bytes(raw))
+
+
+def _annotations(candidate: Candidate, choice: _Choice) -> Iterator[Event]:
+    """What is cited, each once: a stream may repeat its grounding."""
+    text = "".join(choice.texts)
+    found: list[Json] = []
+    if candidate.grounding_metadata is not None:
+        found.extend(of_grounding(candidate.grounding_metadata, text))
+    if candidate.citation_metadata is not None:
+        found.extend(of_quotes(candidate.citation_metadata, text))
+    for annotation in found:
+        if annotation not in choice.annotated:
+            choice.annotated.append(annotation)
+            yield Annotated(annotation=annotation, choice=choice.index)
+
+
+def _logprobs(result: Logprobs, choice: _Choice) -> Iterator[Event]:
+    """OpenAI's entries: the chosen token of each step, and the likeliest ones beside it."""
+    tops = result.top_candidates or []
+    entries = []
+    for step, chosen in enumerate(result.chosen_candidates or ()):
+        likeliest = (tops[step].candidates or ()) if step < len(tops) else ()
+        entries.append({**_token(chosen), "top_logprobs": [_token(token) for token in likeliest]})
+    if entries:
+        yield LogprobsTold(content=tuple(entries), choice=choice.index)
+
+
+def _token(token: Token) -> Json:
+    return {
+        "token": token.token,
+        "logprob": token.log_probability,
+        "bytes": list(token.token.encode(errors="replace")),
+    }
