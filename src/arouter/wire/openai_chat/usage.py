@@ -1,0 +1,102 @@
+"""The `usage` object of an answer: OpenAI's counts, with what the request cost.
+
+`cost` is US dollars as a JSON number with exactly the digits needed, and null where no price is known. What else is
+unknown is left out, but for the three totals, which every client reads: they are null.
+"""
+
+import msgspec
+
+from arouter.domain.money import Picodollars, to_text
+from arouter.domain.usage import Usage
+
+_NULL = msgspec.Raw(b"null")
+
+
+def usage_json(
+    usage: Usage,
+    *,
+    cost: Picodollars | None,
+    prompt_cost: Picodollars | None = None,
+    completion_cost: Picodollars | None = None,
+    upstream_cost: Picodollars | None = None,
+) -> bytes:
+    """The usage of a translated answer. `prompt_cost` and `completion_cost` are the two shares of `cost`,
+    `upstream_cost` is what the provider itself says that it charged."""
+    told: dict[str, object] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    for name, details in (
+        ("prompt_tokens_details", _prompt_details(usage)),
+        ("completion_tokens_details", _completion_details(usage)),
+    ):
+        known = {meter: tokens for meter, tokens in details.items() if tokens is not None}
+        if known:
+            told[name] = known
+    told["cost"] = _dollars(cost)
+    told["cost_details"] = {
+        "upstream_inference_cost": _dollars(upstream_cost),
+        "prompt_cost": _dollars(prompt_cost),
+        "completion_cost": _dollars(completion_cost),
+    }
+    return msgspec.json.encode(told)
+
+
+def extend_usage(
+    raw_usage: bytes,
+    *,
+    cost: Picodollars | None,
+    prompt_cost: Picodollars | None = None,
+    completion_cost: Picodollars | None = None,
+) -> bytes:
+    """An upstream's own usage object with our cost: every other field stays byte for byte, in its place.
+
+    A cost that the upstream tells itself moves to `cost_details.upstream_inference_cost`; its other `cost_details`
+    stay beside ours. ValueError if `raw_usage` is not a JSON object.
+    """
+    told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
+    details = _raw_object(told.get("cost_details"))
+    own_cost = told.get("cost", _NULL)
+    if bytes(own_cost) != b"null":
+        details["upstream_inference_cost"] = own_cost
+    details.setdefault("upstream_inference_cost", _NULL)
+    details["prompt_cost"] = _dollars(prompt_cost)
+    details["completion_cost"] = _dollars(completion_cost)
+    told["cost"] = _dollars(cost)
+    told["cost_details"] = msgspec.Raw(msgspec.json.encode(details))
+    return msgspec.json.encode(told)
+
+
+def _raw_object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
+    """The fields of an upstream's `cost_details`; none where it is absent or no object."""
+    if raw is None or not bytes(raw).startswith(b"{"):
+        return {}
+    return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+
+
+def _prompt_details(usage: Usage) -> dict[str, int | None]:
+    return {
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_written_tokens,
+        "audio_tokens": _sum(usage.input_audio_tokens, usage.cache_read_audio_tokens),
+        "image_tokens": usage.input_image_tokens,
+        "video_tokens": usage.input_video_tokens,
+    }
+
+
+def _completion_details(usage: Usage) -> dict[str, int | None]:
+    return {
+        "reasoning_tokens": usage.reasoning_tokens,
+        "audio_tokens": usage.output_audio_tokens,
+        "image_tokens": usage.output_image_tokens,
+    }
+
+
+def _sum(left: int | None, right: int | None) -> int | None:
+    known = [tokens for tokens in (left, right) if tokens is not None]
+    return sum(known) if known else None
+
+
+def _dollars(amount: Picodollars | None) -> msgspec.Raw:
+    return _NULL if amount is None else msgspec.Raw(to_text(amount).encode())
