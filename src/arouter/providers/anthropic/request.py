@@ -1,0 +1,187 @@
+"""A canonical request as a Messages body.
+
+What has no counterpart is left out and named in `Prepared.dropped`, by OpenAI's name of the parameter; a value that
+asks for nothing (`n` of 1, a penalty of 0, `logprobs` of false) is not named. Sampling parameters pass as they are:
+their ranges differ between models, and the provider says so itself.
+
+Of the fields that the canonical form does not know (`ChatRequest.rest`), those in `NATIVE` pass as the client wrote
+them and take precedence over what was translated; `betas` becomes the `anthropic-beta` header, as in the SDK.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from arouter.domain.chat import ChatRequest, Json, Tool, ToolChoice
+from arouter.domain.errors import InvalidRequest
+from arouter.providers.anthropic.content import write_conversation
+from arouter.providers.anthropic.thinking import room, write_thinking
+from arouter.providers.base import Prepared
+
+PATH = "/v1/messages"
+VERSION_HEADER = ("anthropic-version", "2023-06-01")
+
+NATIVE = (
+    "thinking",
+    "context_management",
+    "container",
+    "mcp_servers",
+    "cache_control",
+    "inference_geo",
+    "speed",
+)
+"""Fields of the Messages API that no other dialect has: passed on untouched. `output_config` is merged, key by key."""
+
+_ANSWERED_BY_US = frozenset({"user", "safety_identifier", "stream_options"})
+"""The gateway does what these ask for, whatever the upstream: identity goes to `metadata`, usage is always read."""
+
+_ASKS_FOR_NOTHING: Mapping[str, object] = {"modalities": ["text"], "store": False, "logit_bias": {}}
+
+_SERVICE_TIERS = {
+    "auto": "auto",
+    "priority": "auto",
+    "default": "standard_only",
+    "standard_only": "standard_only",
+}
+"""Anthropic has one switch: whether priority capacity, where the account has it, may be used."""
+
+_BETA_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def write_request(request: ChatRequest) -> Prepared:
+    """The request for `/v1/messages`. InvalidRequest, naming the param, if it cannot be said at all."""
+    conversation = write_conversation(request.messages)
+    thinking = write_thinking(request.model, request.reasoning, request.max_tokens)
+    native = {name: request.rest[name] for name in NATIVE if request.rest.get(name) is not None}
+    if thinking.config is not None:
+        native.setdefault("thinking", thinking.config)
+    body: Json = {
+        "model": request.model,
+        "max_tokens": room(request.max_tokens, _as_object(native.get("thinking"), "thinking")),
+        "messages": conversation.messages,
+    }
+    if conversation.system:
+        body["system"] = conversation.system
+    body.update(_tools(request))
+    body.update(_settings(request))
+    output_config = _output_config(request, thinking.effort)
+    if output_config:
+        body["output_config"] = output_config
+    body.update(native)
+    dropped = (*conversation.dropped, *thinking.dropped, *_dropped(request))
+    return Prepared(
+        path=PATH,
+        body=msgspec.json.encode(body),
+        headers=(VERSION_HEADER, *_beta_header(request.rest.get("betas"))),
+        dropped=tuple(dict.fromkeys(dropped)),
+    )
+
+
+def _settings(request: ChatRequest) -> Json:
+    """The parameters that differ in name at most."""
+    stop = [sequence for sequence in request.stop if sequence.strip()]
+    tier = None if request.service_tier is None else _SERVICE_TIERS.get(request.service_tier)
+    settings: Json = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": request.top_k,
+        "stop_sequences": stop or None,
+        "metadata": None if request.identity is None else {"user_id": request.identity},
+        "service_tier": tier,
+        "stream": True if request.stream else None,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _tools(request: ChatRequest) -> Json:
+    """`tools` and `tool_choice`; neither where there is no tool, which the API would refuse."""
+    choice = request.tool_choice
+    allowed = None if choice is None else choice.allowed
+    tools = [_tool(tool) for tool in request.tools if allowed is None or tool.name in allowed]
+    if not tools:
+        return {}
+    written = _tool_choice(choice, one_at_a_time=request.parallel_tool_calls is False)
+    return {"tools": tools} if written is None else {"tools": tools, "tool_choice": written}
+
+
+def _tool(tool: Tool) -> Json:
+    schema: Json = {"type": "object"}
+    schema.update(tool.parameters or {})
+    written: Json = {"name": tool.name, "input_schema": schema}
+    if tool.description is not None:
+        written["description"] = tool.description
+    if tool.strict:
+        written["strict"] = True
+    if tool.cache_control is not None:
+        written["cache_control"] = tool.cache_control
+    return written
+
+
+def _tool_choice(choice: ToolChoice | None, *, one_at_a_time: bool) -> Json | None:
+    if choice is None and not one_at_a_time:
+        return None
+    mode = "auto" if choice is None else choice.mode
+    written: Json
+    if mode == "none":
+        return {"type": "none"}
+    if mode == "named":
+        written = {"type": "tool", "name": None if choice is None else choice.name}
+    else:
+        written = {"type": "any" if mode == "required" else "auto"}
+    if one_at_a_time:
+        written["disable_parallel_tool_use"] = True
+    return written
+
+
+def _output_config(request: ChatRequest, effort: str | None) -> Json:
+    config: Json = {}
+    if effort is not None:
+        config["effort"] = effort
+    wanted = request.response_format
+    if wanted is not None and wanted.kind == "json_schema" and wanted.schema is not None:
+        config["format"] = {"type": "json_schema", "schema": wanted.schema}
+    config.update(_as_object(request.rest.get("output_config"), "output_config") or {})
+    return config
+
+
+def _dropped(request: ChatRequest) -> Iterator[str]:
+    """The names of the parameters that this dialect cannot say."""
+    if request.n not in (None, 1):
+        yield "n"
+    if request.seed is not None:
+        yield "seed"
+    if request.frequency_penalty:
+        yield "frequency_penalty"
+    if request.presence_penalty:
+        yield "presence_penalty"
+    if request.logprobs:
+        yield "logprobs"
+    if request.top_logprobs is not None:
+        yield "top_logprobs"
+    if any(not sequence.strip() for sequence in request.stop):
+        yield "stop"
+    if request.service_tier is not None and request.service_tier not in _SERVICE_TIERS:
+        yield "service_tier"
+    wanted = request.response_format
+    if wanted is not None and wanted.kind != "text" and wanted.schema is None:
+        yield "response_format"
+    known = {*NATIVE, "output_config", "betas", *_ANSWERED_BY_US}
+    for name, value in request.rest.items():
+        asks = value is not None and not (name in _ASKS_FOR_NOTHING and _ASKS_FOR_NOTHING[name] == value)
+        if asks and name not in known:
+            yield name
+
+
+def _beta_header(betas: object) -> tuple[tuple[str, str], ...]:
+    if betas is None:
+        return ()
+    if not isinstance(betas, list) or not all(isinstance(name, str) and _BETA_NAME.fullmatch(name) for name in betas):
+        raise InvalidRequest("betas must be a list of the names of beta versions.", param="betas")
+    return (("anthropic-beta", ",".join(betas)),) if betas else ()
+
+
+def _as_object(value: object, name: str) -> Json | None:
+    if value is None or isinstance(value, dict):
+        return value
+    raise InvalidRequest(f"{name} must be an object.", param=name)
