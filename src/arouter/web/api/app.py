@@ -1,0 +1,61 @@
+"""The management and activity API: every resource's endpoints on one FastAPI application.
+
+Bodies are read and written by `arouter.wire` with exact numbers; what FastAPI does here is routing, the edge of
+errors and the OpenAPI document.
+"""
+
+from fastapi import FastAPI
+
+from arouter.web.api.activity import ActivityApi
+from arouter.web.api.docs import Docs
+from arouter.web.api.endpoint import Endpoint
+from arouter.web.api.faults import Faults
+from arouter.web.api.health import HealthApi
+from arouter.web.api.keys import KeysApi
+from arouter.web.api.models import ModelsApi
+from arouter.web.api.openapi import answers, document, documentation
+from arouter.web.api.services import ApiServices, Check, Readiness
+from arouter.web.api.summary import SummaryApi
+
+__all__ = ["ApiServices", "Check", "Readiness", "create_api"]
+
+PREFIX, ALIAS = "/v1", "/api/v1"
+
+
+def create_api(services: ApiServices) -> FastAPI:
+    """The application. It keeps no state besides what `services` hold."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    endpoints = (
+        *ActivityApi(services).endpoints(),
+        *SummaryApi(services).endpoints(),
+        *KeysApi(services).endpoints(),
+        *ModelsApi(services).endpoints(),
+        *HealthApi(services).endpoints(),
+    )
+    for endpoint in endpoints:
+        _add(app, endpoint)
+    docs = Docs(document(app, endpoints))
+    for path, handler in (("/openapi.json", docs.document), ("/docs", docs.page)):
+        app.add_api_route(path, handler, methods=["GET", "HEAD"], include_in_schema=False)
+    Faults(app).install()
+    return app
+
+
+def _add(app: FastAPI, endpoint: Endpoint) -> None:
+    paths = [endpoint.path] if endpoint.open else [PREFIX + endpoint.path, ALIAS + endpoint.path]
+    app.add_api_route(
+        paths[0],
+        endpoint.handler,
+        methods=[endpoint.method],
+        status_code=endpoint.status,
+        summary=endpoint.summary,
+        tags=[endpoint.tag],
+        operation_id=endpoint.operation_id,
+        responses=answers(endpoint),
+        openapi_extra=documentation(endpoint),
+    )
+    for path in paths[1:]:
+        app.add_api_route(path, endpoint.handler, methods=[endpoint.method], include_in_schema=False)
+    if endpoint.method == "GET":
+        for path in paths:
+            app.add_api_route(path, endpoint.handler, methods=["HEAD"], include_in_schema=False)

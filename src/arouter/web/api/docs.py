@@ -1,0 +1,26 @@
+"""`/openapi.json`, and `/docs`: a page that shows it and needs nothing from the internet."""
+
+from importlib.resources import files
+
+import msgspec
+from fastapi import Request, Response
+
+from arouter.domain.chat import Json
+from arouter.web.api.endpoint import JSON
+
+# The page's only script and style are in the page itself; it may talk to this server alone.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+
+
+class Docs:
+    """Serves the document and the page, both made once."""
+
+    def __init__(self, document: Json) -> None:
+        self._document = msgspec.json.encode(document)
+        self._page = files("arouter.web.api").joinpath("docs_page.html").read_bytes()
+
+    async def document(self, _: Request) -> Response:
+        return Response(self._document, media_type=JSON)
+
+    async def page(self, _: Request) -> Response:
+        return Response(self._page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})

@@ -1,0 +1,103 @@
+"""What the OpenAPI document says of the inference path, which is served outside the API framework."""
+
+from arouter.domain.chat import Json
+
+CHAT_PATH = "/v1/chat/completions"
+
+
+def chat_path_item() -> Json:
+    """The OpenAPI path item of `POST /v1/chat/completions`."""
+    return {
+        "post": {
+            "tags": ["Inference"],
+            "summary": "A chat completion, attributed to a user",
+            "description": "The OpenAI chat format. Fields that are not listed pass through to an upstream of the same "
+            "dialect. The answer always tells `usage`, with `cost` in US dollars.",
+            "operationId": "createChatCompletion",
+            "parameters": [
+                {
+                    "name": "X-ARouter-User",
+                    "in": "header",
+                    "description": "The user, where the body names none.",
+                    "schema": {"type": "string"},
+                }
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChatCompletionRequest"}}},
+            },
+            "responses": {
+                "200": {
+                    "description": "The completion, or a stream of its chunks that `data: [DONE]` ends.",
+                    "headers": {
+                        "X-Generation-Id": {
+                            "description": "The id of the record in `/v1/activity`.",
+                            "schema": {"type": "string"},
+                        }
+                    },
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/ChatCompletion"}},
+                        "text/event-stream": {"schema": {"type": "string"}},
+                    },
+                }
+            },
+        }
+    }
+
+
+def chat_schemas() -> Json:
+    """The schemas that it refers to: what the gateway itself reads and writes of the format."""
+    count: Json = {"type": ["integer", "null"]}
+    return {
+        "ChatCompletionRequest": {
+            "type": "object",
+            "required": ["model", "messages"],
+            "additionalProperties": True,
+            "properties": {
+                "model": {"type": "string", "description": "`provider/model`; a bare name means `openai/…`."},
+                "messages": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+                "user": {
+                    "type": ["string", "null"],
+                    "description": "Any string that identifies your end user, at most 1,024 bytes. It is kept byte "
+                    "for byte and never sent upstream as it is.",
+                },
+                "safety_identifier": {"type": ["string", "null"], "description": "The user, where `user` is absent."},
+                "stream": {"type": ["boolean", "null"]},
+                "stream_options": {
+                    "type": ["object", "null"],
+                    "properties": {
+                        "include_usage": {
+                            "type": "boolean",
+                            "description": "`false` leaves the last chunk, which tells the usage, out.",
+                        }
+                    },
+                },
+                "tools": {"type": ["array", "null"], "items": {"type": "object"}},
+                "max_tokens": count,
+                "temperature": {"type": ["number", "null"]},
+            },
+        },
+        "ChatCompletion": {
+            "type": "object",
+            "additionalProperties": True,
+            "properties": {
+                "id": {"type": "string"},
+                "object": {"const": "chat.completion"},
+                "model": {"type": "string", "description": "The one that answered."},
+                "choices": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+                "usage": {
+                    "type": "object",
+                    "additionalProperties": True,
+                    "properties": {
+                        "prompt_tokens": count,
+                        "completion_tokens": count,
+                        "total_tokens": count,
+                        "cost": {
+                            "type": ["number", "null"],
+                            "description": "US dollars with their exact digits; null where no price is known.",
+                        },
+                    },
+                },
+            },
+        },
+    }

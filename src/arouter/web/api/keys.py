@@ -1,0 +1,305 @@
+"""`/v1/keys` for management keys, and `/v1/key` for the key that asks about itself."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fastapi import Request, Response
+
+from arouter.domain.errors import InvalidRequest, NotFound, NotPermitted
+from arouter.domain.keys import ENTROPY_BYTES, Key, KeyKind, digest, masked, new_plaintext
+from arouter.domain.windows import windows_at
+from arouter.web.api.body import read_struct
+from arouter.web.api.endpoint import JSON, Endpoint, answer_json
+from arouter.web.api.key_settings import checked_name, with_settings
+from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.services import ApiServices
+from arouter.wire.keys_json import (
+    KEY_TYPES,
+    NOT_YET,
+    CreateKey,
+    CurrentKeyAnswer,
+    DeletedAnswer,
+    KeyAnswer,
+    KeyList,
+    KeyMade,
+    Spent,
+    UpdateKey,
+    encode_current,
+    encode_deleted,
+    encode_key,
+    encode_keys,
+    encode_made,
+)
+
+DEFAULT_PAGE, MOST_PAGE = 100, 1000
+MOST_OFFSET = 10**9
+
+LIST_PARAMETERS = (
+    Parameter(
+        name="page_size",
+        schema={"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": DEFAULT_PAGE},
+        description="How many keys at most.",
+    ),
+    Parameter(name="page_token", description="`next_page_token` of the page before."),
+    Parameter(
+        name="offset",
+        schema={"type": "integer", "minimum": 0, "default": 0},
+        description="How many keys to skip; instead of `page_token`.",
+    ),
+    Parameter(
+        name="include_disabled",
+        schema={"type": "boolean", "default": False},
+        description="Disabled keys as well.",
+    ),
+)
+
+_KINDS = {key_type: kind for kind, key_type in KEY_TYPES.items()}
+_NOTHING_SPENT = Spent(total=0, daily=0, weekly=0, monthly=0)
+
+
+class KeysApi:
+    """Makes, shows, changes and deletes the keys of an organization, for its management keys."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return (
+            Endpoint(
+                method="GET",
+                path="/key",
+                handler=self.current,
+                operation_id="getCurrentKey",
+                summary="The key that asks",
+                tag="Keys",
+                answers={JSON: CurrentKeyAnswer},
+                errors=(401,),
+            ),
+            Endpoint(
+                method="GET",
+                path="/keys",
+                handler=self.page,
+                operation_id="listKeys",
+                summary="The organization's keys, newest first",
+                tag="Keys",
+                parameters=LIST_PARAMETERS,
+                answers={JSON: KeyList},
+                errors=(400, 401, 403),
+            ),
+            Endpoint(
+                method="POST",
+                path="/keys",
+                handler=self.create,
+                operation_id="createKey",
+                summary="Make a key; its plaintext is shown this once",
+                tag="Keys",
+                body=CreateKey,
+                answers={JSON: KeyMade},
+                status=201,
+                errors=(400, 401, 403),
+            ),
+            *self._of_one_key(),
+        )
+
+    def _of_one_key(self) -> tuple[Endpoint, ...]:
+        errors = (400, 401, 403, 404)
+        return (
+            Endpoint(
+                method="GET",
+                path="/keys/{hash}",
+                handler=self.show,
+                operation_id="getKey",
+                summary="One key",
+                tag="Keys",
+                answers={JSON: KeyAnswer},
+                errors=errors,
+            ),
+            Endpoint(
+                method="PATCH",
+                path="/keys/{hash}",
+                handler=self.update,
+                operation_id="updateKey",
+                summary="Change a key",
+                tag="Keys",
+                body=UpdateKey,
+                answers={JSON: KeyAnswer},
+                errors=errors,
+            ),
+            Endpoint(
+                method="DELETE",
+                path="/keys/{hash}",
+                handler=self.delete,
+                operation_id="deleteKey",
+                summary="Delete a key; its records stay",
+                tag="Keys",
+                answers={JSON: DeletedAnswer},
+                errors=errors,
+            ),
+            Endpoint(
+                method="POST",
+                path="/keys/{hash}/rotate",
+                handler=self.rotate,
+                operation_id="rotateKey",
+                summary="Give a key another plaintext; history, limits and hash stay",
+                tag="Keys",
+                answers={JSON: KeyMade},
+                errors=errors,
+            ),
+        )
+
+    async def current(self, request: Request) -> Response:
+        """Its limit, what it has spent in the current windows, and what it may do."""
+        key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
+        Parameters(request.scope["query_string"], ())
+        return answer_json(encode_current(key, await self._spent(key)))
+
+    async def page(self, request: Request) -> Response:
+        """Pages follow each other by `next_page_token`, which is null on the last."""
+        manager = await self._manager(request)
+        parameters = Parameters(request.scope["query_string"], LIST_PARAMETERS)
+        size = parameters.whole("page_size", least=1, most=MOST_PAGE)
+        size = DEFAULT_PAGE if size is None else size
+        offset = _read_offset(parameters)
+        keys = await self._services.directory.list_keys(
+            manager.organization_id,
+            offset=offset,
+            limit=size + 1,
+            include_disabled=parameters.flag("include_disabled"),
+        )
+        token = _page_token(offset + size) if len(keys) > size else None
+        return answer_json(encode_keys(await self._with_spending(keys[:size]), token))
+
+    async def create(self, request: Request) -> Response:
+        """The key belongs to the organization and, unless told otherwise, the workspace of the key that makes it."""
+        manager = await self._manager(request)
+        Parameters(request.scope["query_string"], ())
+        wanted = await read_struct(request, CreateKey, not_yet=NOT_YET)
+        kind = KeyKind.LIVE if not isinstance(wanted.key_type, str) else _KINDS[wanted.key_type]
+        now_us = self._services.now_us()
+        plaintext = new_plaintext(kind, self._services.entropy(ENTROPY_BYTES))
+        blank = Key(
+            hash=digest(plaintext),
+            name=checked_name(wanted.name),
+            kind=kind,
+            label=masked(plaintext),
+            organization_id=manager.organization_id,
+            workspace_id=manager.workspace_id,
+            creator=manager.creator,
+            created_at_us=now_us,
+        )
+        key = with_settings(blank, wanted, workspace_ids=self._workspaces(manager))
+        if key.expires_at_us is not None and key.expires_at_us <= now_us:
+            raise invalid("expires_at", "lies in the past")
+        await self._services.directory.add_key(key, secret=digest(plaintext))
+        return answer_json(encode_made(key, _NOTHING_SPENT, plaintext), 201)
+
+    async def show(self, request: Request) -> Response:
+        """The key with what it has spent; never its plaintext."""
+        manager = await self._manager(request)
+        Parameters(request.scope["query_string"], ())
+        key = await self._named(manager, request)
+        return answer_json(encode_key(key, await self._spent(key)))
+
+    async def update(self, request: Request) -> Response:
+        """Fields that are absent stay as they are; null clears a limit, an expiry or an allow-list."""
+        manager = await self._manager(request)
+        Parameters(request.scope["query_string"], ())
+        wanted = await read_struct(request, UpdateKey, not_yet=NOT_YET)
+        key = await self._named(manager, request)
+        changed = replace(
+            with_settings(key, wanted, workspace_ids=self._workspaces(manager)),
+            name=checked_name(wanted.name) if isinstance(wanted.name, str) else key.name,
+            disabled=wanted.disabled if isinstance(wanted.disabled, bool) else key.disabled,
+            updated_at_us=self._services.now_us(),
+        )
+        if not await self._services.directory.replace_key(changed):
+            raise _no_such_key()
+        return answer_json(encode_key(changed, await self._spent(changed)))
+
+    async def delete(self, request: Request) -> Response:
+        """The key is worthless at once. What it did stays in the activity, under its name."""
+        manager = await self._manager(request)
+        Parameters(request.scope["query_string"], ())
+        deleted = await self._services.directory.delete_key(
+            manager.organization_id, request.path_params["hash"], now_us=self._services.now_us()
+        )
+        if not deleted:
+            raise _no_such_key()
+        return answer_json(encode_deleted())
+
+    async def rotate(self, request: Request) -> Response:
+        """The old plaintext is worthless at once; the new one is shown this once."""
+        manager = await self._manager(request)
+        Parameters(request.scope["query_string"], ())
+        key = await self._named(manager, request)
+        plaintext = new_plaintext(key.kind, self._services.entropy(ENTROPY_BYTES))
+        rotated = await self._services.directory.rotate_key(
+            manager.organization_id,
+            key.hash,
+            secret=digest(plaintext),
+            label=masked(plaintext),
+            now_us=self._services.now_us(),
+        )
+        if not rotated:
+            raise _no_such_key()
+        key = await self._named(manager, request)
+        return answer_json(encode_made(key, await self._spent(key), plaintext))
+
+    async def _manager(self, request: Request) -> Key:
+        key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
+        if key.kind is not KeyKind.MANAGEMENT:
+            raise NotPermitted(
+                "Keys are managed with a management key (`lr_mgmt_…`); this one may call GET /v1/key.",
+                code="wrong_key_type",
+            )
+        return key
+
+    async def _named(self, manager: Key, request: Request) -> Key:
+        key = await self._services.directory.get_key(manager.organization_id, request.path_params["hash"])
+        if key is None:
+            raise _no_such_key()
+        return key
+
+    def _workspaces(self, manager: Key) -> tuple[str, ...]:
+        home = self._services.default_home
+        if home.organization_id == manager.organization_id:
+            return (manager.workspace_id, home.workspace_id)
+        return (manager.workspace_id,)
+
+    async def _with_spending(self, keys: Sequence[Key]) -> list[tuple[Key, Spent]]:
+        return [(key, await self._spent(key)) for key in keys]
+
+    async def _spent(self, key: Key) -> Spent:
+        windows = windows_at(self._services.now_us())
+        spending = await self._services.ledger.spending(
+            key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
+        )
+        return Spent(total=spending.total, daily=spending.daily, weekly=spending.weekly, monthly=spending.monthly)
+
+
+def _no_such_key() -> NotFound:
+    return NotFound("There is no key with this hash in the organization.", code="key_not_found", param="hash")
+
+
+def _page_token(offset: int) -> str:
+    return base64.urlsafe_b64encode(str(offset).encode()).decode().rstrip("=")
+
+
+def _read_offset(parameters: Parameters) -> int:
+    token = parameters.one("page_token")
+    offset = parameters.whole("offset", least=0, most=MOST_OFFSET)
+    if token is None or token == "":  # the SDKs' first page
+        return 0 if offset is None else offset
+    if offset is not None:
+        raise InvalidRequest(
+            "`offset` and `page_token` exclude each other.", code="invalid_parameter", param="page_token"
+        )
+    try:
+        place = int(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as exc:
+        raise invalid("page_token", "is not a page token; send `next_page_token` as it came") from exc
+    if not 0 <= place <= MOST_OFFSET:
+        raise invalid("page_token", "is not a page token; send `next_page_token` as it came")
+    return place

@@ -1,0 +1,131 @@
+"""The OpenAPI document: FastAPI's, with the schemas of the structs that the bodies are read from and written with.
+
+The structs are the bodies, so the document cannot say something else than what is sent.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from arouter.domain.chat import Json
+from arouter.web.api.endpoint import JSON, Endpoint
+from arouter.web.api.inference_docs import CHAT_PATH, chat_path_item, chat_schemas
+from arouter.web.api.parameters import Parameter
+
+_REFERENCE = "#/components/schemas/{name}"
+_IN_PATH = re.compile(r"\{(\w+)(?::path)?\}")
+
+_FAULTS = {
+    400: "The request cannot be understood.",
+    401: "No key, or none that is known.",
+    402: "A budget or the credits are spent.",
+    403: "The key may not do this.",
+    404: "There is no such thing, or the key may not know of it.",
+    429: "Too many requests.",
+    502: "The provider failed.",
+    503: "No provider can answer.",
+    504: "The provider did not answer in time.",
+}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What went wrong. `code` is for machines and always a string; `message` says what to do next."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    metadata: dict[str, object]
+
+
+class FaultAnswer(msgspec.Struct, frozen=True):
+    error: Fault
+
+
+def documentation(endpoint: Endpoint) -> Json:
+    """What FastAPI cannot see in the handler: the parameters, the bodies and the errors."""
+    extra: Json = {
+        "parameters": [
+            *(
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                for name in _IN_PATH.findall(endpoint.path)
+            ),
+            *(_parameter(parameter) for parameter in endpoint.parameters),
+        ],
+    }
+    if endpoint.body is not None:
+        extra["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(endpoint.body)}}}
+    if endpoint.open:
+        extra["security"] = []
+    return extra
+
+
+def answers(endpoint: Endpoint) -> dict[int | str, dict[str, object]]:
+    """FastAPI's `responses`."""
+    content = {
+        media_type: {"schema": {"type": "string"} if form is None else _reference(form)}
+        for media_type, form in endpoint.answers.items()
+    }
+    told: dict[int | str, dict[str, object]] = {endpoint.status: {"description": "As asked.", "content": content}}
+    for status in endpoint.errors:
+        told[status] = _fault(status)
+    return told
+
+
+def document(app: FastAPI, endpoints: Sequence[Endpoint]) -> Json:
+    """The whole document."""
+    made: Json = get_openapi(
+        title="ARouter",
+        version=version("arouter"),
+        summary="A self-hosted LLM gateway that remembers what each of your users used and what it cost.",
+        description=f"Every path under `/v1` is served under `/api/v1` as well. Inference is OpenAI's format: "
+        f"`POST {CHAT_PATH}`.",
+        routes=app.routes,
+    )
+    chat = chat_path_item()
+    chat["post"]["responses"].update({str(status): _fault(status) for status in _FAULTS})  # type: ignore[index]
+    made["paths"] = {CHAT_PATH: chat, **made["paths"]}  # type: ignore[dict-item]
+    made["components"] = {"schemas": _schemas(endpoints) | chat_schemas(), "securitySchemes": _security_schemes()}
+    made["security"] = [{"bearer": []}, {"x_api_key": []}, {"query_key": []}]
+    return made
+
+
+def _schemas(endpoints: Sequence[Endpoint]) -> Json:
+    forms: dict[type[msgspec.Struct], None] = {FaultAnswer: None}
+    for endpoint in endpoints:
+        forms |= dict.fromkeys(form for form in (endpoint.body, *endpoint.answers.values()) if form is not None)
+    _, components = msgspec.json.schema_components(list(forms), ref_template=_REFERENCE)
+    return components
+
+
+def _reference(form: type[msgspec.Struct]) -> Mapping[str, str]:
+    return {"$ref": _REFERENCE.format(name=form.__name__)}
+
+
+def _fault(status: int) -> dict[str, object]:
+    return {"description": _FAULTS[status], "content": {JSON: {"schema": _reference(FaultAnswer)}}}
+
+
+def _parameter(parameter: Parameter) -> Json:
+    schema: Mapping[str, object] = parameter.schema
+    if parameter.repeatable:
+        schema = {"type": "array", "items": schema}
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.description,
+        "schema": schema,
+    }
+
+
+def _security_schemes() -> Json:
+    return {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer lr_live_…`"},
+        "x_api_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+        "query_key": {"type": "apiKey", "in": "query", "name": "key"},
+    }

@@ -1,0 +1,140 @@
+"""`GET /v1/activity/summary`: exact sums by up to three dimensions."""
+
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
+from zoneinfo import available_timezones
+
+from fastapi import Request, Response
+
+from arouter.domain.activity import MOST_DIMENSIONS, Dimension, SummaryQuery, SummaryRow
+from arouter.domain.errors import InvalidRequest
+from arouter.domain.ranking import METRICS, Order, default_order, rank
+from arouter.domain.visibility import visible_to
+from arouter.store.buckets import time_zone
+from arouter.web.api.accept import wanted_format
+from arouter.web.api.endpoint import JSON, Endpoint, answer_json
+from arouter.web.api.filters import FILTERS, read_filters
+from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.services import ApiServices
+from arouter.wire.nearest import unknown
+from arouter.wire.summary import SummaryAnswer, encode_summary, encode_summary_csv
+
+DEFAULT_LIMIT, MOST_LIMIT = 1000, 10_000
+FORMATS = ("json", "csv")
+ORDERS = ("desc", "asc")
+DIMENSIONS = tuple(dimension.value for dimension in Dimension)
+NOT_YET = "tag"
+
+PARAMETERS = (
+    Parameter(
+        name="group_by",
+        repeatable=True,
+        schema={"type": "string", "enum": list(DIMENSIONS)},
+        description=f"Up to {MOST_DIMENSIONS}, repeated or separated by commas. Without it, one row of everything.",
+    ),
+    *FILTERS,
+    Parameter(
+        name="timezone",
+        schema={"type": "string", "default": "UTC"},
+        description="An IANA name: where hours, days, weeks and months begin, and where a `start` or `end` without an "
+        "offset is meant.",
+    ),
+    Parameter(
+        name="order_by",
+        schema={"type": "string", "enum": [*METRICS, *DIMENSIONS]},
+        description="A metric or one of the dimensions grouped by. Default: `cost`, or the time where one leads.",
+    ),
+    Parameter(
+        name="order",
+        schema={"type": "string", "enum": list(ORDERS)},
+        description="Default: `desc` for a metric, `asc` for a dimension.",
+    ),
+    Parameter(
+        name="limit",
+        schema={"type": "integer", "minimum": 1, "maximum": MOST_LIMIT, "default": DEFAULT_LIMIT},
+        description="How many groups at most; the others are added up in `other`, and `totals` are over everything.",
+    ),
+    Parameter(
+        name="format",
+        schema={"type": "string", "enum": list(FORMATS), "default": "json"},
+        description="Also by the `Accept` header.",
+    ),
+)
+
+
+class SummaryApi:
+    """Adds the ledger up for a key, as far as the key may see."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return (
+            Endpoint(
+                method="GET",
+                path="/activity/summary",
+                handler=self.summary,
+                operation_id="summarizeActivity",
+                summary="Requests, tokens, cost and users by user, model, key, day and more",
+                tag="Activity",
+                parameters=PARAMETERS,
+                answers={JSON: SummaryAnswer, "text/csv": None},
+                errors=(400, 401),
+            ),
+        )
+
+    async def summary(self, request: Request) -> Response:
+        """Every figure is a sum over the same records that `/v1/activity` lists."""
+        key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
+        parameters = Parameters(request.scope["query_string"], PARAMETERS)
+        form = wanted_format(request, parameters, FORMATS)
+        group_by = _read_group_by(parameters.every("group_by"))
+        order = _read_order(parameters, group_by)
+        limit = parameters.whole("limit", least=1, most=MOST_LIMIT)
+        zone_name = parameters.one("timezone")
+        zone = UTC if zone_name is None else _read_zone(zone_name)
+        query = SummaryQuery(
+            scope=visible_to(key),
+            filters=read_filters(parameters, zone),
+            group_by=group_by,
+            timezone="UTC" if zone_name is None else zone_name,
+        )
+        as_of_us = self._services.now_us()
+        summary = await self._services.ledger.summary(query)
+        rows = summary.rows if group_by else (SummaryRow(group=(), totals=summary.totals),)
+        ranking = rank(rows, group_by, order, DEFAULT_LIMIT if limit is None else limit)
+        if form == "csv":
+            content = encode_summary_csv(ranking, group_by)
+            return Response(content, media_type="text/csv; header=present", headers={"Cache-Control": "no-store"})
+        return answer_json(encode_summary(ranking, group_by, summary.totals, as_of_us=as_of_us))
+
+
+def _read_group_by(values: Sequence[str]) -> tuple[Dimension, ...]:
+    names = [name.strip() for value in values for name in value.split(",")]
+    for name in names:
+        if name == NOT_YET:
+            raise InvalidRequest(
+                "Grouping by `tag` is not supported yet.", code="unsupported_parameter", param="group_by"
+            )
+        if name not in DIMENSIONS:
+            raise InvalidRequest(unknown("dimension", name, DIMENSIONS), code="invalid_parameter", param="group_by")
+    if len(set(names)) < len(names):
+        raise invalid("group_by", "names a dimension twice")
+    if len(names) > MOST_DIMENSIONS:
+        raise invalid("group_by", f"takes at most {MOST_DIMENSIONS} dimensions")
+    return tuple(Dimension(name) for name in names)
+
+
+def _read_order(parameters: Parameters, group_by: Sequence[Dimension]) -> Order:
+    direction = parameters.choice("order", ORDERS)
+    by = parameters.choice("order_by", (*METRICS, *(dimension.value for dimension in group_by)))
+    order = default_order(group_by) if by is None else Order(by=by, descending=by in METRICS)
+    return order if direction is None else Order(by=order.by, descending=direction == "desc")
+
+
+def _read_zone(name: str) -> tzinfo:
+    try:
+        return time_zone(name)
+    except ValueError as exc:
+        message = unknown("time zone", name, sorted(available_timezones()))
+        raise InvalidRequest(message, code="invalid_parameter", param="timezone") from exc

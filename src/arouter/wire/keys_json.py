@@ -1,0 +1,215 @@
+"""Keys as JSON: the shapes of ARouter's SDKs, and the fields that are ours.
+
+Read: `CreateKey`, `UpdateKey`. A field that is absent is `msgspec.UNSET`, which is not null: null clears.
+Written: `KeyObject`, and `CurrentKey` for the key that asks about itself.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from arouter.domain.keys import Key, KeyKind, LimitReset, UserPolicy
+from arouter.wire.instants import write_instant
+from arouter.wire.numbers import Dollars, dollars, exact_dollars
+
+NOT_YET = ("rate_limit", "default_user_limits", "enforce_zdr")
+"""Fields of the contract that nothing enforces yet."""
+
+KEY_TYPES = {KeyKind.LIVE: "regular", KeyKind.MANAGEMENT: "management", KeyKind.TEST: "test"}
+FIXED_PREFIX = "fixed:"
+
+Amount = Annotated[Decimal, msgspec.Meta(description="US dollars; a JSON number or decimal text, read exactly.")]
+Reset = Literal["daily", "weekly", "monthly"]
+
+
+class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be set on a key when it is made and later."""
+
+    limit: Amount | UnsetType | None = UNSET
+    limit_usd: Amount | UnsetType | None = UNSET
+    spending_limit: Amount | UnsetType | None = UNSET
+    limit_reset: Reset | UnsetType | None = UNSET
+    expires_at: str | int | UnsetType | None = UNSET
+    allowed_providers: tuple[str, ...] | UnsetType | None = UNSET
+    allowed_models: tuple[str, ...] | UnsetType | None = UNSET
+    user_policy: str | UnsetType | None = UNSET
+    activity_scope: Literal["key", "workspace", "organization"] | UnsetType | None = UNSET
+    workspace_id: str | UnsetType | None = UNSET
+
+
+class CreateKey(KeySettings, frozen=True, kw_only=True):
+    """A new key. Amounts are US dollars; `limit_usd` and `spending_limit` are other names of `limit`."""
+
+    name: str
+    key_type: Literal["regular", "management", "test"] | UnsetType = UNSET
+
+
+class UpdateKey(KeySettings, frozen=True, kw_only=True):
+    """What is to change. Absent fields stay as they are; null clears."""
+
+    name: str | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+
+
+class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A key. Amounts are US dollars; `usage…` is what it has spent altogether and in the current windows."""
+
+    hash: str
+    name: str
+    label: str
+    key_type: Literal["regular", "management", "test"]
+    disabled: bool
+    limit: Dollars | None
+    limit_remaining: Dollars | None
+    limit_reset: Reset | None
+    allowed_providers: tuple[str, ...] | None
+    allowed_models: tuple[str, ...] | None
+    user_policy: str
+    activity_scope: Literal["key", "workspace", "organization"]
+    usage: Dollars
+    usage_daily: Dollars
+    usage_weekly: Dollars
+    usage_monthly: Dollars
+    organization_id: str
+    workspace_id: str
+    creator: str | None
+    created_at: str
+    updated_at: str | None
+    expires_at: str | None
+
+
+class KeyAnswer(msgspec.Struct, frozen=True):
+    data: KeyObject
+
+
+class KeyMade(msgspec.Struct, frozen=True):
+    """`key` is the plaintext. It is shown this once and stored nowhere."""
+
+    data: KeyObject
+    key: str
+
+
+class KeyList(msgspec.Struct, frozen=True):
+    data: list[KeyObject]
+    next_page_token: str | None
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    deleted: bool
+
+
+class DeletedAnswer(msgspec.Struct, frozen=True):
+    data: Deleted
+
+
+class NoRateLimit(msgspec.Struct, frozen=True):
+    """The SDKs read this field; -1 is their word for no limit."""
+
+    requests: int = -1
+    interval: str = ""
+    note: str = "deprecated"
+
+
+class CurrentKey(KeyObject, frozen=True, kw_only=True):
+    """The key that asks, with the fields that the SDKs read. Every request is on the operator's own provider keys,
+    so nothing is counted apart as `byok`."""
+
+    byok_usage: int = 0
+    byok_usage_daily: int = 0
+    byok_usage_weekly: int = 0
+    byok_usage_monthly: int = 0
+    is_free_tier: bool = False
+    is_management_key: bool
+    is_provisioning_key: bool
+    include_byok_in_limit: bool = False
+    rate_limit: NoRateLimit = NoRateLimit()
+
+
+class CurrentKeyAnswer(msgspec.Struct, frozen=True):
+    data: CurrentKey
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key has spent, in picodollars, altogether and in the current windows."""
+
+    total: int
+    daily: int
+    weekly: int
+    monthly: int
+
+
+def key_object(key: Key, spent: Spent) -> KeyObject:
+    """A key in its public form."""
+    return KeyObject(
+        hash=key.hash,
+        name=key.name,
+        label=key.label,
+        key_type=KEY_TYPES[key.kind],  # type: ignore[arg-type]
+        disabled=key.disabled,
+        limit=dollars(key.limit),
+        limit_remaining=dollars(_remaining(key, spent)),
+        limit_reset=None if key.limit_reset is None else key.limit_reset.value,
+        allowed_providers=key.allowed_providers,
+        allowed_models=key.allowed_models,
+        user_policy=_user_policy(key),
+        activity_scope=key.activity_scope.value,
+        usage=exact_dollars(spent.total),
+        usage_daily=exact_dollars(spent.daily),
+        usage_weekly=exact_dollars(spent.weekly),
+        usage_monthly=exact_dollars(spent.monthly),
+        organization_id=key.organization_id,
+        workspace_id=key.workspace_id,
+        creator=key.creator,
+        created_at=write_instant(key.created_at_us),
+        updated_at=None if key.updated_at_us is None else write_instant(key.updated_at_us),
+        expires_at=None if key.expires_at_us is None else write_instant(key.expires_at_us),
+    )
+
+
+def encode_key(key: Key, spent: Spent) -> bytes:
+    return msgspec.json.encode(KeyAnswer(key_object(key, spent)))
+
+
+def encode_made(key: Key, spent: Spent, plaintext: str) -> bytes:
+    return msgspec.json.encode(KeyMade(key_object(key, spent), plaintext))
+
+
+def encode_keys(keys: Sequence[tuple[Key, Spent]], next_page_token: str | None) -> bytes:
+    return msgspec.json.encode(KeyList([key_object(key, spent) for key, spent in keys], next_page_token))
+
+
+def encode_deleted() -> bytes:
+    return msgspec.json.encode(DeletedAnswer(Deleted(True)))
+
+
+def encode_current(key: Key, spent: Spent) -> bytes:
+    """The answer to `GET /v1/key`."""
+    is_management = key.kind is KeyKind.MANAGEMENT
+    current = CurrentKey(
+        **msgspec.structs.asdict(key_object(key, spent)),
+        is_management_key=is_management,
+        is_provisioning_key=is_management,
+    )
+    return msgspec.json.encode(CurrentKeyAnswer(current))
+
+
+def _user_policy(key: Key) -> str:
+    if key.user_policy is UserPolicy.FIXED:
+        return f"{FIXED_PREFIX}{key.fixed_user}"
+    return key.user_policy.value
+
+
+def _remaining(key: Key, spent: Spent) -> int | None:
+    """What may still be spent in the current window: nothing, not less, where the limit was passed."""
+    if key.limit is None:
+        return None
+    used = {
+        None: spent.total,
+        LimitReset.DAILY: spent.daily,
+        LimitReset.WEEKLY: spent.weekly,
+        LimitReset.MONTHLY: spent.monthly,
+    }[key.limit_reset]
+    return max(0, key.limit - used)
