@@ -8,11 +8,16 @@ import pytest
 
 from arouter.domain.chat import (
     Annotated,
+    ChatRequest,
     Event,
     Finished,
+    Message,
+    Reasoning,
     ReasoningDelta,
     Started,
+    Text,
     TextDelta,
+    ToolCall,
     ToolCallArguments,
     ToolCallStarted,
     UsageReported,
@@ -107,6 +112,50 @@ def test_a_whole_answer(recording: Recording) -> None:
     expected = expected_fold([recording.body])
     assert {field: told[field] for field in expected} == expected
     check_usage(told["usage"], recording.body["usageMetadata"])
+
+
+def said(recording: Recording) -> list[Body]:
+    """The recorded parts of the model's turn, each call with the id that it was told under."""
+    parts: list[Body] = []
+    calls = 0
+    for part in _candidate(recording.body)["content"]["parts"]:
+        if "functionCall" not in part:
+            parts.append(part)
+            continue
+        made = {"id": f"call_{recording.body['responseId']}_{calls}"}
+        parts.append({**part, "functionCall": {**made, **part["functionCall"]}})
+        calls += 1
+    return parts
+
+
+def remembered(events: list[Event]) -> Message:
+    """An answer as a client keeps it for its next request: thoughts and proofs, then text, then calls."""
+    thoughts = tuple(
+        Reasoning(text=event.text, signature=event.signature, format=event.format)
+        for event in events
+        if isinstance(event, ReasoningDelta)
+    )
+    told = fold(events)
+    calls = tuple(
+        ToolCall(id=call_id, name=called, arguments=json.dumps(arguments), signature=signature)
+        for call_id, called, signature, arguments in told["calls"]
+    )
+    text = (Text(text=told["text"]),) if told["text"] else ()
+    return Message(role="assistant", parts=(*thoughts, *text), tool_calls=calls)
+
+
+def _goes_back_whole(recording: Recording) -> bool:
+    parts = _candidate(recording.body).get("content", {}).get("parts", [])
+    visible = [part for part in parts if "text" in part and not part.get("thought")]
+    return bool(parts) and len(visible) <= 1 and not any(tool in part for part in parts for tool in SERVER_TOOLS)
+
+
+@pytest.mark.parametrize("recording", [one for one in WHOLE if _goes_back_whole(one)], ids=name)
+def test_what_the_model_said_goes_back_as_it_said_it(recording: Recording) -> None:
+    message = remembered(GeminiAdapter().read_answer(recording.response_text.encode()))
+    request = ChatRequest(model=recording.body["modelVersion"], messages=(message,))
+    [turn] = json.loads(GeminiAdapter().prepare(request).body)["contents"]
+    assert turn == {"role": "model", "parts": said(recording)}
 
 
 def events_of(recording: Recording) -> list[Body]:
