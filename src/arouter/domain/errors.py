@@ -114,6 +114,8 @@ class UpstreamFailed(ARouterError):
         self.upstream_status = upstream_status
         self.client_fault = client_fault
         self.retryable = retryable and not client_fault
+        self.retry_after_s: float | None = None
+        """What the provider asked to be waited, in seconds."""
 
 
 class UpstreamTimeout(UpstreamFailed):

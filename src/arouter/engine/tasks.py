@@ -18,12 +18,11 @@ class Tasks:
     def __len__(self) -> int:
         return len(self._running)
 
-    def start(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run `work` now, beside the caller."""
+    def start(self, name: str, work: Coroutine[object, object, None]) -> None:
+        """Run `work` beside the caller, from the loop's next turn on."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._finished)
-        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

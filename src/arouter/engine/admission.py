@@ -1,0 +1,140 @@
+"""Who may ask for what: the rules of a key, checked before anything is spent."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from arouter.domain.errors import InvalidRequest, NotPermitted, PaymentRequired
+from arouter.domain.keys import Key, KeyKind, LimitReset, UserPolicy
+from arouter.domain.money import to_text
+from arouter.domain.windows import next_reset_us, windows_at
+from arouter.engine.call import Call
+from arouter.engine.routing import Route
+from arouter.store.base import Ledger, Spending
+
+MOST_USER_BYTES = 1024
+SANDBOX = "sandbox"
+
+
+def resolve_user(key: Key, said: str | None) -> str | None:
+    """The end user that a request is attributed to: the one it names, unless the key fixes another.
+
+    InvalidRequest for more than 1,024 bytes of UTF-8 or for text that has no UTF-8 form.
+    """
+    if key.user_policy is UserPolicy.FIXED:
+        return key.fixed_user
+    if said is not None:
+        check_user(said)
+    return said
+
+
+def check_user(user: str) -> None:
+    """The two limits on an otherwise opaque value."""
+    try:
+        size = len(user.encode())
+    except UnicodeEncodeError as exc:
+        raise InvalidRequest(
+            "user must be text that UTF-8 can hold; it has an unpaired surrogate.", code="invalid_value", param="user"
+        ) from exc
+    if size > MOST_USER_BYTES:
+        raise InvalidRequest(
+            f"user must be at most {MOST_USER_BYTES} bytes of UTF-8; this one has {size}. Send an id, not a document.",
+            code="string_above_max_length",
+            param="user",
+        )
+
+
+class Admission:
+    """Lets a call through or says why not."""
+
+    def __init__(self, ledger: Ledger, *, now_us: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._now_us = now_us
+
+    async def admit(self, call: Call, route: Route) -> None:
+        """NotPermitted or PaymentRequired if a rule of the key refuses this call on this route."""
+        key = call.key
+        check_kind(key, route)
+        check_user_policy(key, call.opening.user)
+        check_allowed(key, route, call.opening.requested_model)
+        if key.limit is not None:
+            now_us = self._now_us()
+            windows = windows_at(now_us)
+            spending = await self._ledger.spending(
+                key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
+            )
+            check_limit(key, spending, now_us=now_us)
+
+
+def check_kind(key: Key, route: Route) -> None:
+    """A management key never infers; a test key reaches the sandbox only."""
+    if key.kind is KeyKind.MANAGEMENT:
+        raise NotPermitted(
+            "A management key cannot be used for inference. Use a key that begins with lr_live_.",
+            code="wrong_key_type",
+        )
+    if key.kind is KeyKind.TEST and route.deployment.vendor.name != SANDBOX:
+        raise NotPermitted(
+            f"A test key reaches the sandbox provider only. Ask for sandbox/{route.model}, or use a live key.",
+            code="wrong_key_type",
+            param="model",
+        )
+
+
+def check_user_policy(key: Key, user: str | None) -> None:
+    """Whether the key takes requests with, or without, an end user."""
+    if key.user_policy is UserPolicy.REQUIRED and user is None:
+        raise NotPermitted(
+            "This key takes only requests that name their end user. Send `user`.", code="user_required", param="user"
+        )
+    if key.user_policy is UserPolicy.FORBIDDEN and user is not None:
+        raise NotPermitted(
+            "This key takes only requests without an end user. Leave `user` out.", code="user_forbidden", param="user"
+        )
+
+
+def check_allowed(key: Key, route: Route, requested: str | None) -> None:
+    """The key's lists of providers and models. A model may be listed with or without its provider."""
+    provider = route.deployment.provider
+    if key.allowed_providers is not None and not (
+        {provider, route.deployment.vendor.name, *route.deployment.vendor.aliases} & set(key.allowed_providers)
+    ):
+        raise NotPermitted(
+            f"provider '{provider}' is not allowed for this API key.",
+            code="provider_not_allowed",
+            param="model",
+            metadata={"allowed_providers": list(key.allowed_providers)},
+        )
+    if key.allowed_models is not None and not ({route.name, route.model, requested} & set(key.allowed_models)):
+        raise NotPermitted(
+            f"model '{route.name}' is not allowed for this API key.",
+            code="model_not_allowed",
+            param="model",
+            metadata={"allowed_models": list(key.allowed_models)},
+        )
+
+
+def check_limit(key: Key, spending: Spending, *, now_us: int) -> None:
+    """The key's spending limit in the window that it resets by."""
+    if key.limit is None:
+        return
+    used = {
+        None: spending.total,
+        LimitReset.DAILY: spending.daily,
+        LimitReset.WEEKLY: spending.weekly,
+        LimitReset.MONTHLY: spending.monthly,
+    }[key.limit_reset]
+    if used < key.limit:
+        return
+    resets_at_us = next_reset_us(key.limit_reset, now_us)
+    raise PaymentRequired(
+        f"Credit limit exceeded for this API key: ${to_text(used)} of ${to_text(key.limit)} are used.",
+        code="credit_limit_exceeded",
+        metadata={
+            "scope": "key",
+            "limit_usd": msgspec.Raw(to_text(key.limit).encode()),
+            "used_usd": msgspec.Raw(to_text(used).encode()),
+            "resets_at": None if resets_at_us is None else datetime.fromtimestamp(resets_at_us // 1_000_000, UTC),
+        },
+    )

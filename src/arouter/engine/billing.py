@@ -1,0 +1,112 @@
+"""What a request cost: the provider's usage at the price of the model that answered.
+
+Precedence: the operator's price > what the provider reports that it charges > the published rate card. Ours is kept
+beside the provider's figure, so that the two can be compared.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from arouter.domain.estimate import tokens_of
+from arouter.domain.money import Picodollars
+from arouter.domain.price import Priced, RateCard, price
+from arouter.domain.record import UsageSource
+from arouter.domain.usage import NOTHING_REPORTED, Usage
+from arouter.engine.routing import Route
+from arouter.providers.told import Told
+from arouter.providers.usage import reported_cost
+
+OPERATOR = "operator"
+PROVIDER = "provider"
+
+CardFinder = Callable[[str, str, datetime, str | None], RateCard | None]
+"""The rate card for (vendor, model, instant, service tier); None where no price is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """Usage and cost of one request."""
+
+    usage: Usage = NOTHING_REPORTED
+    usage_source: UsageSource = UsageSource.NONE
+    cost: Picodollars | None = None
+    prompt_cost: Picodollars | None = None
+    completion_cost: Picodollars | None = None
+    rated_cost: Picodollars | None = None
+    reported_cost: Picodollars | None = None
+    price_source: str | None = None
+    price_version: str | None = None
+    unpriced_meters: tuple[str, ...] = ()
+
+
+NOTHING_USED = Bill()
+
+
+class Billing:
+    """Prices what providers tell."""
+
+    def __init__(self, card: CardFinder) -> None:
+        self._card = card
+
+    def bill(self, route: Route, told: Told, *, asked_bytes: int, at_us: int) -> Bill:
+        """The bill for an answer that began, whole or not.
+
+        `asked_bytes` is the size of the request's messages, from which the input is estimated if no usage came;
+        `at_us` is when the request was made, in microseconds: prices change with time.
+        """
+        if told.usage is None:
+            usage = Usage(input_tokens=tokens_of(asked_bytes), output_tokens=tokens_of(told.output_bytes))
+            source = UsageSource.ESTIMATED
+        else:
+            usage = told.usage
+            source = UsageSource.PROVIDER if told.complete else UsageSource.PARTIAL
+            if source is UsageSource.PARTIAL:
+                usage = _with_counted_output(usage, told.output_bytes)
+        card = self._find_card(route, told, at_us)
+        rated = price(card, usage) if card is not None else None
+        reported = _reported(route, told)
+        return _bill(usage, source, card, rated, reported)
+
+    def _find_card(self, route: Route, told: Told, at_us: int) -> RateCard | None:
+        """The price of the model that says it answered, else of the one that was asked for."""
+        at = datetime.fromtimestamp(at_us // 1_000_000, UTC)
+        vendor = route.deployment.vendor.name
+        if told.upstream_model and told.upstream_model != route.model:
+            card = self._card(vendor, told.upstream_model, at, told.service_tier)
+            if card is not None:
+                return card
+        return self._card(vendor, route.model, at, told.service_tier)
+
+
+def _with_counted_output(usage: Usage, output_bytes: int) -> Usage:
+    """The input was told at the start, the output would have been at the end: part told, part counted."""
+    counted = tokens_of(output_bytes)
+    told = usage.output_tokens
+    return usage if told is not None and told >= counted else replace(usage, output_tokens=counted)
+
+
+def _reported(route: Route, told: Told) -> Picodollars | None:
+    if not route.deployment.vendor.reports_cost or told.raw_usage is None:
+        return None
+    return reported_cost(told.raw_usage)
+
+
+def _bill(
+    usage: Usage, source: UsageSource, card: RateCard | None, rated: Priced | None, reported: Picodollars | None
+) -> Bill:
+    rated_cost = rated.cost if rated is not None else None
+    takes_reported = reported is not None and not (card is not None and card.source == OPERATOR)
+    cost = reported if takes_reported else rated_cost
+    return Bill(
+        usage=usage,
+        usage_source=source,
+        cost=cost,
+        prompt_cost=rated.prompt_cost if rated is not None and not takes_reported else None,
+        completion_cost=rated.completion_cost if rated is not None and not takes_reported else None,
+        rated_cost=rated_cost,
+        reported_cost=reported,
+        price_source=PROVIDER if takes_reported else card.source if card is not None and cost is not None else None,
+        price_version=card.version if card is not None and not takes_reported and cost is not None else None,
+        unpriced_meters=rated.unpriced_meters if rated is not None else (),
+    )

@@ -1,0 +1,55 @@
+"""A request on its way through the gateway, and the client's end of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from arouter.domain.errors import ARouterError
+from arouter.domain.keys import Key
+from arouter.domain.record import Opening
+from arouter.providers.openai import Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What an ingress dialect has read of an authenticated request."""
+
+    opening: Opening
+    key: Key
+    models: tuple[str, ...]
+    """The model asked for, and those to fall back to, in order; at least one."""
+    fields: Fields
+    """The request's top level."""
+    stream: bool
+    include_usage: bool
+    """False only where the client said explicitly that it wants no usage in its stream."""
+
+
+class Reply(Protocol):
+    """The client's end. The first of `send`, `end`, `whole` and `fail` begins the answer."""
+
+    @property
+    def started(self) -> bool:
+        """Whether the client has got a first byte: from then on there is no other provider and no other status."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+
+    def watch(self, on_gone: Callable[[], None]) -> None:
+        """Call back, once, as soon as the client is known to have left."""
+
+    def tell_dropped(self, names: tuple[str, ...]) -> None:
+        """Say in the headers which parameters the provider has no counterpart for. Before the first byte."""
+
+    async def send(self, data: bytes) -> None:
+        """A piece of a stream; waits while the client reads slower than we write."""
+
+    async def end(self, data: bytes) -> None:
+        """The last piece of a stream."""
+
+    async def whole(self, body: bytes) -> None:
+        """A whole answer."""
+
+    async def fail(self, error: ARouterError) -> None:
+        """An error instead of an answer, in the client's dialect."""

@@ -1,0 +1,299 @@
+"""The one pipeline: admit → route → ask → forward → settle.
+
+    admit     the key's rules; a refusal is a record too
+    open      the ledger learns that the request runs
+    ask       providers in order; fall back only before the first byte reached the client
+    forward   whole, or piece by piece at the client's pace
+    settle    usage → price → one record, in the one `finally`, whatever the way out
+    end       the last byte leaves only after the record is durable
+
+When the client leaves, the answer is still read to its end, within bounds, so that its usage is known (`drain`), or
+given up at once (`cancel`). Both end in a record that says so.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFailed
+from arouter.domain.record import Opening, Record
+from arouter.engine.account import Account
+from arouter.engine.admission import Admission
+from arouter.engine.answer import Answer
+from arouter.engine.billing import NOTHING_USED, Bill, Billing
+from arouter.engine.call import Call, Reply
+from arouter.engine.clock import Clock
+from arouter.engine.departure import Departure, Drains
+from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange, messages_bytes
+from arouter.engine.keepalive import KeepAlive
+from arouter.engine.recorder import Recorder
+from arouter.engine.routing import Deployment, Route, Routing
+from arouter.engine.tasks import Tasks
+from arouter.engine.upstream import Upstream, request_head
+from arouter.providers.base import Adapter
+from arouter.providers.vendors import Dialect
+
+_MOST_HEADS = 4096
+_MOST_ERROR_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of the pipeline; each is a setting."""
+
+    keep_alive_s: float = 15.0
+    answer_most_bytes: int = 256 * 1024 * 1024
+
+
+class InternalError(ARouterError):
+    """A defect of ours. The client learns that, the log learns what."""
+
+
+class Completions:
+    """Answers calls. One for the process; nothing in it belongs to one request."""
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        routing: Routing,
+        upstream: Upstream,
+        adapters: dict[Dialect, Adapter],
+        billing: Billing,
+        recorder: Recorder,
+        clock: Clock,
+        tasks: Tasks,
+        secret: bytes,
+        limits: Limits,
+        drains: Drains,
+        status_of: Callable[[ARouterError], int],
+        type_of: Callable[[ARouterError], str],
+        on_record: Callable[[Record, ARouterError | None], None],
+    ) -> None:
+        """`secret` is the server's own, for pseudonyms; `status_of` and `type_of` are the rim's words for an error;
+        `on_record` sees every record and what went wrong, for metrics and the log."""
+        self._admission = admission
+        self._routing = routing
+        self._upstream = upstream
+        self._adapters = adapters
+        self._billing = billing
+        self._recorder = recorder
+        self._clock = clock
+        self._tasks = tasks
+        self._secret = secret
+        self._limits = limits
+        self._status_of = status_of
+        self._type_of = type_of
+        self._on_record = on_record
+        self._heads: dict[tuple[str, str], bytes] = {}
+        self._drains = drains
+
+    # ---------------------------------------------------------------- the way in
+
+    async def run(self, call: Call, reply: Reply) -> None:
+        """Answer `call` through `reply`. Leaves exactly one record. Raises only CancelledError."""
+        account = Account(call.opening, started_us=self._clock.monotonic_us())
+        bill = NOTHING_USED
+        record: Record | None = None
+        departure = Departure(self._drains)
+        try:
+            answer = await self._begin(call, account, reply, departure)
+            if call.stream:
+                await self._forward(answer, account, reply, departure)
+            else:
+                await self._read(answer, account)
+        except ARouterError as error:
+            account.error = error
+        except asyncio.CancelledError:
+            if not departure.took_back():
+                account.interrupted = True
+                raise
+        except Exception as defect:  # noqa: BLE001 – the request edge
+            account.error = InternalError(
+                "The gateway failed to process this request. It is not your fault; the operator's log has the details.",
+                detail=f"{type(defect).__name__}: {defect}",
+            )
+            account.error.__cause__ = defect
+        finally:
+            departure.over()
+            account.gone = departure.gone or reply.gone
+            bill = self._bill(call, account)
+            record = self._settle(account, bill, reply)
+            if account.interrupted:
+                self._recorder.append(record)
+        await self._finish(call, account, record, bill, reply)
+
+    async def reject(self, opening: Opening, error: ARouterError, reply: Reply) -> None:
+        """A request that passed authentication and cannot become a call: a record, and the error."""
+        account = Account(opening, started_us=self._clock.monotonic_us())
+        account.error = error
+        account.gone = reply.gone
+        record = self._settle(account, NOTHING_USED, reply)
+        try:
+            await self._recorder.close(record)
+        except StorageUnavailable as failure:
+            error = failure
+        await reply.fail(error)
+
+    # ---------------------------------------------------------------- asking
+
+    async def _begin(self, call: Call, account: Account, reply: Reply, departure: Departure) -> Answer:
+        """The first answer with a good status."""
+        routes = [self._routing.resolve(model) for model in call.models]
+        account.route = routes[0]
+        for route in routes:
+            await self._admission.admit(call, route)
+        self._recorder.open(call.opening)
+        reply.watch(departure.begin)
+        for route in routes[:-1]:
+            try:
+                return await self._ask(call, route, account, reply)
+            except UpstreamFailed as failure:
+                if not failure.retryable:
+                    raise
+        return await self._ask(call, routes[-1], account, reply)
+
+    async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
+        account.route = route
+        account.exchange = exchange = self._exchange(call, route)
+        prepared = exchange.prepared
+        path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
+        head = self._head(route.deployment, path, prepared.headers)
+        account.attempts += 1
+        answer = await self._upstream.send(
+            route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
+        )
+        if 200 <= answer.status < 300:
+            account.answered = True
+            if prepared.dropped:
+                reply.tell_dropped(prepared.dropped)
+            return answer
+        failure = exchange.read_error(answer.status, await answer.read(_MOST_ERROR_BYTES))
+        failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
+        raise failure
+
+    def _exchange(self, call: Call, route: Route) -> Exchange:
+        identity = self._identity(call, route.deployment)
+        dialect = route.deployment.vendor.dialect
+        if dialect == "openai":
+            return RelayExchange(call, route, identity)
+        return TranslatedExchange(call, route, self._adapters[dialect], identity)
+
+    def _identity(self, call: Call, deployment: Deployment) -> str | None:
+        """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""
+        user = call.opening.user
+        if user is None or deployment.identity == "none":
+            return None
+        if deployment.identity == "raw":
+            return user
+        subject = f"{call.opening.organization_id}\0{user}".encode()
+        return hmac.digest(self._secret, subject, hashlib.sha256).hex()
+
+    def _head(self, deployment: Deployment, path: str, headers: tuple[tuple[str, str], ...]) -> bytes:
+        key = (deployment.provider, path)
+        head = self._heads.get(key)
+        if head is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            head = request_head(deployment.origin, "POST", path, (*deployment.headers, *headers))
+            self._heads[key] = head
+        return head
+
+    # ---------------------------------------------------------------- forwarding
+
+    async def _read(self, answer: Answer, account: Account) -> None:
+        assert account.exchange is not None
+        body = await answer.read(self._limits.answer_most_bytes)
+        account.exchange.read_answer(body)
+
+    async def _forward(self, answer: Answer, account: Account, reply: Reply, departure: Departure) -> None:
+        assert account.exchange is not None
+        exchange = account.exchange
+        told = exchange.told
+        keep_alive = KeepAlive(reply, self._tasks, self._limits.keep_alive_s)
+        try:
+            while (data := await answer.next()) is not None:
+                keep_alive.heard()
+                pieces = exchange.feed(data)
+                if departure.gone:
+                    departure.drained(len(data))
+                elif pieces:
+                    if account.first_us is None:
+                        account.first_us = self._clock.monotonic_us()
+                    await reply.send(pieces)
+                if told.failure is not None:
+                    raise _reported_failure(told.failure, told.failure_code, account)
+                if exchange.over:
+                    break
+            exchange.end()
+            if not told.complete:
+                raise UpstreamFailed(
+                    "The provider closed the stream before its end.",
+                    metadata=_provider_of(account),
+                    retryable=False,
+                )
+            if answer.source is not None:
+                self._tasks.start("release", answer.release())
+        finally:
+            keep_alive.stop()
+            if not told.complete:
+                answer.close()
+
+    # ---------------------------------------------------------------- settling
+
+    def _bill(self, call: Call, account: Account) -> Bill:
+        if not account.answered or account.route is None or account.exchange is None:
+            return NOTHING_USED
+        return self._billing.bill(
+            account.route,
+            account.exchange.told,
+            asked_bytes=messages_bytes(call.fields),
+            at_us=call.opening.created_at_us,
+        )
+
+    def _settle(self, account: Account, bill: Bill, reply: Reply) -> Record:
+        """The record, told to whoever counts."""
+        if account.error is not None and not reply.started and not account.gone:
+            account.http_status = self._status_of(account.error)
+        elif reply.started or not (account.gone or account.interrupted):
+            account.http_status = 200
+        record = account.record(bill, now_us=self._clock.now_us(), monotonic_us=self._clock.monotonic_us())
+        self._on_record(record, account.error)
+        return record
+
+    async def _finish(self, call: Call, account: Account, record: Record, bill: Bill, reply: Reply) -> None:
+        """Make the record durable, then let the last bytes go."""
+        error = account.error
+        try:
+            await self._recorder.close(record)
+        except StorageUnavailable as failure:
+            error = failure
+        if account.gone:
+            return
+        exchange = account.exchange
+        if error is not None:
+            if reply.started and exchange is not None:
+                await reply.end(exchange.failure(error, self._type_of(error)))
+            else:
+                await reply.fail(error)
+            return
+        assert exchange is not None
+        if call.stream:
+            await reply.end(exchange.last(bill if call.include_usage else None))
+        else:
+            await reply.whole(exchange.answer(bill))
+
+
+def _provider_of(account: Account) -> dict[str, object]:
+    return {"provider": account.route.deployment.provider} if account.route is not None else {}
+
+
+def _reported_failure(message: str, code: str | None, account: Account) -> UpstreamFailed:
+    return UpstreamFailed(message, retryable=False, metadata={**_provider_of(account), "upstream_code": code})
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """`Retry-After` in seconds; a date is not worth parsing for a hint."""
+    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None

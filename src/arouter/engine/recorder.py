@@ -1,0 +1,61 @@
+"""How records reach the ledger: opened without waiting, closed before the client sees the end of its answer."""
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from arouter.domain.errors import StorageUnavailable
+from arouter.domain.record import Opening, Record
+from arouter.engine.tasks import Tasks
+from arouter.store.base import Ledger
+
+Durability = Literal["strict", "relaxed"]
+
+
+class Recorder:
+    """Writes each record once.
+
+    In `strict` mode `close` returns when the record is durable; in `relaxed` mode at once, and the ledger follows.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        durability: Durability,
+        tasks: Tasks,
+        on_lost: Callable[[Record, StorageUnavailable], None],
+    ) -> None:
+        """`on_lost` is told of a record that the ledger could not take: the last chance to keep it somewhere."""
+        self._ledger = ledger
+        self._strict = durability == "strict"
+        self._tasks = tasks
+        self._on_lost = on_lost
+
+    def open(self, opening: Opening) -> None:
+        """Remember that the request runs. StorageUnavailable if the ledger takes nothing now."""
+        self._ledger.open(opening)
+
+    async def close(self, record: Record) -> None:
+        """Append the record. StorageUnavailable, in strict mode, if it did not become durable.
+
+        The append is under way when this is called, and goes on if the caller is cancelled.
+        """
+        written = self._ledger.close(record)
+        if self._strict:
+            try:
+                await written
+            except StorageUnavailable as failure:
+                self._on_lost(record, failure)
+                raise
+        else:
+            self._tasks.start("record", self._follow(record, written))
+
+    def append(self, record: Record) -> None:
+        """Append the record without waiting, in either mode: for a way out that cannot wait."""
+        self._tasks.start("record", self._follow(record, self._ledger.close(record)))
+
+    async def _follow(self, record: Record, written: Awaitable[None]) -> None:
+        try:
+            await written
+        except StorageUnavailable as failure:
+            self._on_lost(record, failure)
