@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from openai.types.chat import ChatCompletion
 
 from arouter.domain.chat import (
@@ -141,6 +141,7 @@ def test_a_choice_that_never_finished_says_so() -> None:
     assert choice["finish_reason"] is None
 
 
+@settings(max_examples=50)
 @given(answers(max_choices=2))
 def test_every_answer_is_openais(events: list[Event]) -> None:
     told = body(events, b'{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}')

@@ -272,11 +272,11 @@ def test_a_malformed_request_names_the_field(body: dict[str, object], param: str
     with pytest.raises(InvalidRequest) as caught:
         read(body)
     assert (caught.value.param, caught.value.code) == (param, code)
-    assert caught.value.message.startswith(f"{param} ")
+    assert caught.value.message.startswith(f"`{param}` ")
 
 
 def test_the_message_says_what_was_expected() -> None:
-    with pytest.raises(InvalidRequest, match=r"^max_tokens must be an integer, not a string\.$"):
+    with pytest.raises(InvalidRequest, match=r"^`max_tokens` must be an integer, not a string\.$"):
         read_with(max_tokens="secret")
 
 

@@ -31,15 +31,15 @@ def kind(value: object) -> str:
 
 
 def wrong_type(param: str, expected: str, value: object) -> InvalidRequest:
-    return InvalidRequest(f"{param} must be {expected}, not {kind(value)}.", code="invalid_type", param=param)
+    return InvalidRequest(f"`{param}` must be {expected}, not {kind(value)}.", code="invalid_type", param=param)
 
 
 def wrong_value(param: str, expected: str) -> InvalidRequest:
-    return InvalidRequest(f"{param} must be {expected}.", code="invalid_value", param=param)
+    return InvalidRequest(f"`{param}` must be {expected}.", code="invalid_value", param=param)
 
 
 def missing(param: str) -> InvalidRequest:
-    return InvalidRequest(f"{param} is required.", code="missing_required_parameter", param=param)
+    return InvalidRequest(f"`{param}` is required.", code="missing_required_parameter", param=param)
 
 
 class Fields:

@@ -114,7 +114,7 @@ def _function_result(message: Fields, before: Sequence[Message]) -> Message:
             if call.name == name:
                 return Message(role="tool", parts=read_content(message), tool_call_id=call.id, name=name)
     raise InvalidRequest(
-        f"{message.param('name')} must be the name of a function that an assistant's message before it called.",
+        f"`{message.param('name')}` must be the name of a function that an assistant's message before it called.",
         code="invalid_value",
         param=message.param("name"),
     )

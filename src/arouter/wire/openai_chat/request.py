@@ -112,9 +112,9 @@ def _decoded(name: str, raw: msgspec.Raw) -> object:
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise InvalidRequest(f"{name} is not valid JSON.", code="invalid_json", param=name) from exc
+        raise InvalidRequest(f"`{name}` is not valid JSON.", code="invalid_json", param=name) from exc
     except RecursionError as exc:
-        raise InvalidRequest(f"{name} is nested too deeply.", code="invalid_value", param=name) from exc
+        raise InvalidRequest(f"`{name}` is nested too deeply.", code="invalid_value", param=name) from exc
 
 
 def _stop(request: Fields) -> tuple[str, ...]:
