@@ -26,7 +26,17 @@ from types import MappingProxyType
 
 import genai_prices
 from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import ModelInfo, ModelPrice, PriceContext, Provider, TieredPrices
+from genai_prices.types import (
+    ClauseEquals,
+    ClauseOr,
+    ClauseStartsWith,
+    MatchLogic,
+    ModelInfo,
+    ModelPrice,
+    PriceContext,
+    Provider,
+    TieredPrices,
+)
 
 from arouter.domain.price import (
     RATED_PER,
@@ -202,12 +212,12 @@ class PriceBook:
     def models(self, at: datetime, vendors: Collection[str] | None = None) -> list[ListedModel]:
         """Every model with a price, of all vendors or of those named, with the standard card at `at`.
 
-        Models that only the operator has prices for come last.
+        Each has a name that it can be asked for by. Models that only the operator has prices for come last.
         """
         listed = [
-            ListedModel(vendor=vendor, model=model.id, name=model.name, context_window=model.context_window, card=card)
+            ListedModel(vendor=vendor, model=asked, name=model.name, context_window=model.context_window, card=card)
             for vendor, model in self._data_models(DATA_NAMES.keys() if vendors is None else vendors)
-            if (card := self._standard_card(vendor, model, at)).rates
+            if (asked := _asked_for_by(model)) and (card := self._standard_card(vendor, asked, model, at)).rates
         ]
         seen = {f"{line.vendor}/{line.model}" for line in listed}
         for full_name in sorted(self._operator.keys() - seen):
@@ -217,8 +227,8 @@ class PriceBook:
                 listed.append(ListedModel(vendor=vendor, model=name, name=None, context_window=None, card=stated))
         return listed
 
-    def _standard_card(self, vendor: str, model: ModelInfo, at: datetime) -> RateCard:
-        stated = self._operator_card(vendor, model.id, at)
+    def _standard_card(self, vendor: str, asked: str, model: ModelInfo, at: datetime) -> RateCard:
+        stated = self._operator_card(vendor, asked, at)
         return self._data_card(_Found(model=model, own=True), at, {}) if stated is None else stated
 
     def _operator_card(self, vendor: str, model: str, at: datetime) -> RateCard | None:
@@ -266,6 +276,21 @@ def _times(model: ModelInfo, at: datetime) -> _Times:
     conditional = model.prices if isinstance(model.prices, list) else ()
     constraints = [part.constraint for part in (*conditional, *(model.price_variants or ()))]
     return tuple(constraint.active(at) for constraint in constraints if constraint is not None)
+
+
+def _asked_for_by(model: ModelInfo) -> str | None:
+    """A name by which the data matches the model: its id, which at some vendors is none, or the first stated one."""
+    return next((name for name in (model.id, *_stated_names(model.match)) if model.is_match(name)), None)
+
+
+def _stated_names(clause: MatchLogic) -> Iterator[str]:
+    if isinstance(clause, ClauseEquals):
+        yield clause.equals
+    elif isinstance(clause, ClauseStartsWith):
+        yield clause.starts_with
+    elif isinstance(clause, ClauseOr):
+        for one in clause.or_:
+            yield from _stated_names(one)
 
 
 def _by_model(stated: Iterable[OperatorPrice]) -> dict[str, list[tuple[datetime | None, RateCard]]]:
