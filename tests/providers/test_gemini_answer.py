@@ -1,17 +1,12 @@
-"""generateContent answers as canonical events, whole and streamed, and Gemini's errors."""
+"""Whole generateContent answers as canonical events."""
 
-import json
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from arouter.domain.chat import (
     Annotated,
     Event,
-    Failed,
     Finished,
     FinishReason,
     ImageMade,
@@ -26,23 +21,7 @@ from arouter.domain.chat import (
 from arouter.domain.errors import UpstreamFailed
 from arouter.domain.usage import Usage
 from arouter.providers.gemini import GeminiAdapter
-
-Body = dict[str, Any]
-
-GEMINI = "google-gemini-v1"
-
-
-def read(answer: Body) -> list[Event]:
-    return GeminiAdapter().read_answer(json.dumps(answer).encode())
-
-
-def candidate(*parts: Body, reason: str | None = "STOP", **rest: Any) -> Body:
-    told = {} if reason is None else {"finishReason": reason}
-    return {"content": {"parts": list(parts), "role": "model"}, **told, **rest}
-
-
-def answer(*parts: Body, reason: str | None = "STOP", **rest: Any) -> Body:
-    return {"candidates": [candidate(*parts, reason=reason, **rest)], "responseId": "r1"}
+from tests.providers.gemini_answers import CHUNKS, ERROR, GEMINI, Body, answer, candidate, read
 
 
 def said(*parts: Body, **rest: Any) -> list[Event]:
@@ -53,10 +32,6 @@ def said(*parts: Body, **rest: Any) -> list[Event]:
 
 def finish(*parts: Body, reason: str | None = "STOP") -> Event:
     return read(answer(*parts, reason=reason))[-1]
-
-
-def server_event(data: Body) -> bytes:
-    return b"data: " + json.dumps(data).encode() + b"\r\n\r\n"
 
 
 # ---------------------------------------------------------------- whole answers
@@ -228,13 +203,6 @@ def citations(*parts: Body, grounding: Body) -> list[Body]:
     return [event.annotation["url_citation"] for event in events if isinstance(event, Annotated)]  # type: ignore[misc]
 
 
-CHUNKS = [
-    {"web": {"uri": "https://a.example", "title": "A"}},
-    {"web": {"uri": "https://b.example"}},
-    {"retrievedContext": {"text": "a file", "fileSearchStore": "s/1"}},
-]
-
-
 def test_bounds_are_bytes_there_and_characters_here() -> None:
     text = "58°F – dry. Bring sunglasses."
     encoded = text.encode()
@@ -303,112 +271,6 @@ def test_logprobs_in_openais_form() -> None:
     ]
 
 
-# ---------------------------------------------------------------- streams
-
-
-def test_a_stream_is_complete_when_its_reason_came_and_usage_may_follow() -> None:
-    reader = GeminiAdapter().stream_reader()
-    assert reader.feed(server_event(answer({"text": "a"}, reason=None))) == [Started(id="r1"), TextDelta(text="a")]
-    assert not reader.complete
-    assert reader.feed(server_event(answer(reason="STOP"))) == [
-        Finished(reason=FinishReason.STOP, native_reason="STOP")
-    ]
-    assert reader.complete
-    [usage] = reader.feed(server_event({"usageMetadata": {"promptTokenCount": 0}}))
-    assert isinstance(usage, UsageReported)
-    assert usage.usage == Usage(input_tokens=0)
-    assert reader.complete
-
-
-def test_a_stream_of_two_choices_is_complete_when_both_are() -> None:
-    reader = GeminiAdapter().stream_reader()
-    both = {"candidates": [candidate({"text": "a"}, reason=None), candidate({"text": "b"}, reason="STOP", index=1)]}
-    reader.feed(server_event(both))
-    assert not reader.complete
-    reader.feed(server_event({"candidates": [candidate(reason="STOP", index=0)]}))
-    assert reader.complete
-
-
-def test_a_blocked_prompt_completes_a_stream() -> None:
-    reader = GeminiAdapter().stream_reader()
-    reader.feed(server_event({"promptFeedback": {"blockReason": "SAFETY"}}))
-    assert reader.complete
-
-
-def test_a_reason_in_every_event_finishes_once_and_a_later_other_one_again() -> None:
-    reader = GeminiAdapter().stream_reader()
-    reasons = ["STOP", "STOP", "SAFETY"]
-    events = [event for reason in reasons for event in reader.feed(server_event(answer({"text": "a"}, reason=reason)))]
-    assert [event.native_reason for event in events if isinstance(event, Finished)] == ["STOP", "SAFETY"]
-
-
-def test_grounding_that_a_stream_repeats_is_told_once() -> None:
-    reader = GeminiAdapter().stream_reader()
-    support = {"segment": {"endIndex": 1}, "groundingChunkIndices": [0]}
-    grounding = {"groundingChunks": CHUNKS[:1], "groundingSupports": [support]}
-    event = server_event(answer({"text": "a"}, reason=None, groundingMetadata=grounding))
-    assert len([told for told in reader.feed(event + event) if isinstance(told, Annotated)]) == 1
-
-
-def test_comments_and_lone_fields_are_nothing() -> None:
-    reader = GeminiAdapter().stream_reader()
-    assert reader.feed(b": keep alive\n\nevent: ping\n\n\n\n") == []
-    assert not reader.complete
-
-
-ERROR = {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        server_event(ERROR),
-        b"data: [" + json.dumps(ERROR).encode() + b"]\n\n",
-        json.dumps(ERROR, indent=1).encode() + b"\n\n",
-    ],
-)
-def test_an_error_in_the_middle_of_a_stream_is_told(raw: bytes) -> None:
-    reader = GeminiAdapter().stream_reader()
-    reader.feed(server_event(answer({"text": "a"}, reason=None)))
-    assert reader.feed(raw) == [Failed(message="The model is overloaded.", code="UNAVAILABLE")]
-    assert not reader.complete
-
-
-@pytest.mark.parametrize("code", [None, 500])
-def test_an_error_without_a_word_is_still_one(code: int | None) -> None:
-    [failed] = GeminiAdapter().stream_reader().feed(server_event({"error": {"code": code}}))
-    assert isinstance(failed, Failed)
-    assert failed.message
-    assert failed.code == (None if code is None else "500")
-
-
-NONSENSE = [
-    b"<html><body>Bad gateway</body></html>\n\n",
-    b"data: not JSON\n\n",
-    b"data: {}\n\n",
-    b"data: []\n\n",
-    b'data: {"choices": []}\n\n',
-    b'data: {"candidates": 5}\n\n',
-    b'data: {"candidates": [{"content": {"parts": [{"text": "\xff"}]}}]}\n\n',
-    b'data: {"candidates": ' + b"[" * 100_000 + b"\n\n",
-]
-
-
-@pytest.mark.parametrize("raw", NONSENSE)
-def test_nonsense_at_the_start_is_not_this_dialect(raw: bytes) -> None:
-    with pytest.raises(UpstreamFailed) as refused:
-        GeminiAdapter().stream_reader().feed(raw)
-    assert not refused.value.retryable
-    assert not refused.value.client_fault
-
-
-@pytest.mark.parametrize("raw", NONSENSE)
-def test_nonsense_after_a_good_start_loses_nothing_that_was_told(raw: bytes) -> None:
-    good = {**answer({"text": "a"}, reason=None), "usageMetadata": {"promptTokenCount": 1}}
-    events = GeminiAdapter().stream_reader().feed(server_event(good) + raw)
-    assert [type(event) for event in events] == [Started, TextDelta, UsageReported, Failed]
-
-
 # ---------------------------------------------------------------- what is no answer
 
 
@@ -437,155 +299,3 @@ def test_an_error_with_status_200_is_an_error() -> None:
     assert refused.value.message == "The model is overloaded."
     assert (refused.value.code, refused.value.upstream_status) == ("UNAVAILABLE", 503)
     assert refused.value.retryable
-
-
-def error(status: int, message: str = "No.", name: str = "SOME_STATUS", **rest: Any) -> UpstreamFailed:
-    body = {"error": {"code": status, "message": message, "status": name, **rest}}
-    return GeminiAdapter().read_error(status, json.dumps(body).encode())
-
-
-def test_an_error_keeps_its_message_its_code_and_its_status() -> None:
-    failed = error(404, "models/x is not found.", "NOT_FOUND")
-    assert (failed.message, failed.code, failed.upstream_status) == ("models/x is not found.", "NOT_FOUND", 404)
-
-
-def test_an_error_may_be_the_one_element_of_an_array() -> None:
-    failed = GeminiAdapter().read_error(503, b"[" + json.dumps(ERROR).encode() + b"]")
-    assert (failed.message, failed.code) == ("The model is overloaded.", "UNAVAILABLE")
-
-
-@pytest.mark.parametrize(
-    ("status", "client_fault"),
-    [
-        (400, True),
-        (404, True),
-        (413, True),
-        (422, True),
-        (401, False),
-        (403, False),
-        (429, False),
-        (500, False),
-        (503, False),
-    ],
-)
-def test_who_is_to_blame(status: int, client_fault: bool) -> None:
-    failed = error(status)
-    assert failed.client_fault is client_fault
-    assert failed.retryable is not client_fault
-
-
-@pytest.mark.parametrize(
-    ("message", "name", "details"),
-    [
-        ("API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT", []),
-        ("No.", "INVALID_ARGUMENT", [{"@type": "…/ErrorInfo", "reason": "API_KEY_INVALID"}]),
-        ("User location is not supported for the API use.", "FAILED_PRECONDITION", []),
-    ],
-)
-def test_a_400_about_our_key_or_account_is_not_the_clients_fault(message: str, name: str, details: list[Body]) -> None:
-    assert not error(400, message, name, details=details).client_fault
-
-
-def test_a_key_that_a_message_quotes_is_not_passed_on() -> None:
-    key = "AIza" + "Sy0123456789-abcdefghijklmnopqrstu_"
-    assert error(403, f"Consumer 'api_key:{key}' has been suspended.").message == (
-        "Consumer 'api_key:[key]' has been suspended."
-    )
-    assert key not in error(400, f"Key {key} is odd.").message
-
-
-@pytest.mark.parametrize("body", [b"", b"Bad gateway", b"[]", b'{"error": "no"}', b'{"error": {}}', b"\xff"])
-def test_an_error_of_any_shape_is_an_error(body: bytes) -> None:
-    failed = GeminiAdapter().read_error(502, body)
-    assert failed.upstream_status == 502
-    assert "502" in failed.message
-    assert not failed.client_fault
-
-
-# ---------------------------------------------------------------- whatever comes
-
-FIELDS = [
-    "candidates",
-    "content",
-    "parts",
-    "text",
-    "functionCall",
-    "args",
-    "name",
-    "index",
-    "finishReason",
-    "error",
-    "usageMetadata",
-    "promptTokenCount",
-    "promptFeedback",
-    "blockReason",
-    "groundingMetadata",
-    "groundingSupports",
-    "groundingChunkIndices",
-    "message",
-    "code",
-]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(FIELDS),
-            inner,
-            max_size=3,
-        )
-    ),
-    max_leaves=20,
-)
-GARBAGE = st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode())
-
-
-@given(body=GARBAGE)
-def test_a_body_is_read_or_refused(body: bytes) -> None:
-    try:
-        events = GeminiAdapter().read_answer(body)
-    except UpstreamFailed:
-        return
-    assert any(isinstance(event, Finished) for event in events)
-    for event in events:
-        if isinstance(event, ToolCallArguments):
-            msgspec.json.decode(event.fragment)
-
-
-RICH = answer(
-    {"text": "é", "thought": True},
-    {"text": "a", "thoughtSignature": "c2ln"},
-    {"functionCall": {"name": "f", "id": "n1", "args": {"a": [1.5, None]}}},
-    {"inlineData": {"mimeType": "image/png", "data": "QUJD"}},
-    groundingMetadata={"groundingChunks": CHUNKS, "groundingSupports": [{"groundingChunkIndices": [0, 2]}]},
-    logprobsResult={"chosenCandidates": [{"token": "a", "logProbability": -1}]},
-)
-RICH_BODY = json.dumps({**RICH, "usageMetadata": {"promptTokenCount": 1}}, ensure_ascii=False).encode()
-PLACES = st.integers(0, len(RICH_BODY))
-
-
-@given(start=PLACES, end=PLACES, instead=st.binary(max_size=4) | st.sampled_from([b"null", b"{}", b"[]", b"-1", b'""']))
-def test_a_damaged_answer_is_read_or_refused(start: int, end: int, instead: bytes) -> None:
-    damaged = RICH_BODY[:start] + instead + RICH_BODY[max(start, end) :]
-    try:
-        events = GeminiAdapter().read_answer(damaged)
-    except UpstreamFailed:
-        return
-    assert any(isinstance(event, Finished) for event in events)
-
-
-@given(pieces=st.lists(GARBAGE.map(lambda data: b"data: " + data + b"\n\n") | st.binary(max_size=60), max_size=5))
-def test_a_stream_is_read_or_refused(pieces: list[bytes]) -> None:
-    reader = GeminiAdapter().stream_reader()
-    try:
-        events = [event for piece in pieces for event in reader.feed(piece)]
-    except UpstreamFailed:
-        return
-    assert not reader.complete or any(isinstance(event, Finished) for event in events)
-
-
-@given(status=st.integers(300, 599), body=GARBAGE)
-def test_an_error_is_always_read(status: int, body: bytes) -> None:
-    failed = GeminiAdapter().read_error(status, body)
-    assert failed.upstream_status == status
-    assert failed.message
