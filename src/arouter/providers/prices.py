@@ -33,9 +33,10 @@ from genai_prices.types import (
     MatchLogic,
     ModelInfo,
     ModelPrice,
-    PriceContext,
     Provider,
+    StartDateConstraint,
     TieredPrices,
+    TimeOfDateConstraint,
 )
 
 from arouter.domain.price import (
@@ -106,6 +107,14 @@ _METERS: Mapping[str, str] = MappingProxyType(
 )
 """The data's price keys and the meters that they price."""
 
+_COUNTED_APART: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "cache_read_tokens": ("cache_read_audio_tokens",),
+        "output_tokens": ("output_audio_tokens", "output_image_tokens"),
+    }
+)
+"""The meters that take their price from a more general one, and hold none of what is lumped together in it."""
+
 # ---------------------------------------------------------------- the operator's own prices
 
 
@@ -152,15 +161,18 @@ class ListedModel:
     card: RateCard
 
 
+Constraint = StartDateConstraint | TimeOfDateConstraint
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
+    """A model of the data, with what its price depends on."""
+
     model: ModelInfo
-    own: bool
-    """The vendor's own model, not that of a vendor whose prices are fallen back to."""
-
-
-_Times = tuple[bool, ...]
-"""Which of a model's conditions of time hold."""
+    constraints: tuple[Constraint, ...]
+    """Conditions of time; which of them hold decides the price."""
+    terms: frozenset[tuple[str, str]]
+    """The terms of service with a price of their own: `("service_tier", "flex")`."""
 
 
 class PriceBook:
@@ -178,7 +190,7 @@ class PriceBook:
         self._operator = _by_model(operator)
         self._find = lru_cache(maxsize=REMEMBERED_NAMES)(self._look_up)
         # Bounded by the data: one card for each model, stretch of time and context that the data tells apart.
-        self._cards: dict[tuple[int, _Times, tuple[tuple[str, str], ...]], RateCard] = {}
+        self._cards: dict[tuple[int, tuple[bool, ...], frozenset[tuple[str, str]]], RateCard] = {}
 
     def card(
         self,
@@ -202,12 +214,8 @@ class PriceBook:
         found = self._find(provider, model)
         if found is None:
             return None
-        context = {"processing": "batch"} if batch or service_tier == "batch" else {}
-        if service_tier is not None:
-            context["service_tier"] = service_tier
-        if speed is not None:
-            context["speed"] = speed
-        return self._data_card(found, at, context)
+        meant = frozenset() if not found.terms else found.terms & _terms(service_tier, batch, speed)
+        return self._data_card(found, at, meant)
 
     def models(self, at: datetime, vendors: Collection[str] | None = None) -> list[ListedModel]:
         """Every model with a price, of all vendors or of those named, with the standard card at `at`.
@@ -229,7 +237,7 @@ class PriceBook:
 
     def _standard_card(self, vendor: str, asked: str, model: ModelInfo, at: datetime) -> RateCard:
         stated = self._operator_card(vendor, asked, at)
-        return self._data_card(_Found(model=model, own=True), at, {}) if stated is None else stated
+        return self._data_card(_found(model, own=True), at, frozenset()) if stated is None else stated
 
     def _operator_card(self, vendor: str, model: str, at: datetime) -> RateCard | None:
         for since, card in self._operator.get(f"{vendor}/{model}", ()):
@@ -256,15 +264,13 @@ class PriceBook:
         if model is None:
             return None
         # A vendor that resells another's model resells its standard price, not its tiers of service.
-        return _Found(model=model, own=any(model is own for own in provider.models))
+        return _found(model, own=any(model is own for own in provider.models))
 
-    def _data_card(self, found: _Found, at: datetime, context: PriceContext) -> RateCard:
-        variants = found.model.price_variants if found.own else None
-        meant = {pair for variant in variants or () for pair in variant.when.items()} & context.items()
-        key = (id(found.model), _times(found.model, at), tuple(sorted(meant)))
+    def _data_card(self, found: _Found, at: datetime, terms: frozenset[tuple[str, str]]) -> RateCard:
+        key = (id(found.model), tuple([constraint.active(at) for constraint in found.constraints]), terms)
         card = self._cards.get(key)
         if card is None:
-            rates = compile_rates(found.model.get_prices(at, dict(meant)))
+            rates = compile_rates(found.model.get_prices(at, dict(terms)))
             if not rates and found.model.id.endswith(_FREE_SUFFIX):
                 rates = _FREE
             card = RateCard(source=SOURCE_DATA, version=self._version, rates=rates)
@@ -272,10 +278,25 @@ class PriceBook:
         return card
 
 
-def _times(model: ModelInfo, at: datetime) -> _Times:
+def _found(model: ModelInfo, own: bool) -> _Found:
     conditional = model.prices if isinstance(model.prices, list) else ()
-    constraints = [part.constraint for part in (*conditional, *(model.price_variants or ()))]
-    return tuple(constraint.active(at) for constraint in constraints if constraint is not None)
+    variants = model.price_variants or () if own else ()
+    constraints = (part.constraint for part in (*conditional, *variants))
+    return _Found(
+        model=model,
+        constraints=tuple(constraint for constraint in constraints if constraint is not None),
+        terms=frozenset(pair for variant in variants for pair in variant.when.items()),
+    )
+
+
+def _terms(service_tier: str | None, batch: bool, speed: str | None) -> set[tuple[str, str]]:
+    """The request's terms in the data's words."""
+    terms = {("processing", "batch")} if batch or service_tier == "batch" else set()
+    if service_tier is not None:
+        terms.add(("service_tier", service_tier))
+    if speed is not None:
+        terms.add(("speed", speed))
+    return terms
 
 
 def _asked_for_by(model: ModelInfo) -> str | None:
@@ -318,6 +339,8 @@ def compile_rates(prices: ModelPrice) -> Mapping[str, Rate | None]:
             rates[_METERS[key]] = _rate(value, RATED_PER[_METERS[key]])
     for meter, others in _lumped(stated).items():
         if any(_rate(stated[key], TOKENS_PER_PRICE) != _own_or_general(rates, meter) for key in others):
+            for part in _COUNTED_APART.get(meter, ()):
+                rates.setdefault(part, _own_or_general(rates, part))
             rates[meter] = None
     if "requests" in rates:
         rates.setdefault("web_searches", Rate(base=0))

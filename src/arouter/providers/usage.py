@@ -337,8 +337,8 @@ def _added(left: int | None, right: int | None) -> int | None:
 def _first(raw: Mapping[str, object], *names: str) -> int | None:
     """The first of the named members that is a count."""
     for name in names:
-        count = _count(raw.get(name))
-        if count is not None:
+        value = raw.get(name)
+        if value is not None and (count := _count(value)) is not None:
             return count
     return None
 
@@ -347,7 +347,7 @@ def _object(raw: Mapping[str, object], *names: str) -> Mapping[str, object]:
     """The first of the named members that is an object, or an empty one."""
     for name in names:
         value = raw.get(name)
-        if isinstance(value, Mapping):
+        if value is not None and isinstance(value, Mapping):
             return value
     return _NO_DETAILS
 
@@ -355,6 +355,5 @@ def _object(raw: Mapping[str, object], *names: str) -> Mapping[str, object]:
 def _count(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT:
-        return value
-    return None
+    # Not a subclass: true is no count.
+    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
