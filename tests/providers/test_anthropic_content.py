@@ -2,10 +2,13 @@
 
 import json
 from base64 import b64encode
+from typing import Any
 
 import pytest
+from anthropic.types.content_block_param import ContentBlockParam
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from arouter.domain.chat import (
     File,
@@ -182,6 +185,17 @@ CONVERSATIONS: dict[str, tuple[tuple[Message, ...], list[Json]]] = {
 def test_a_conversation(name: str) -> None:
     messages, written = CONVERSATIONS[name]
     assert sent(*messages)["messages"] == written
+
+
+BLOCK_OF_THE_SDK: TypeAdapter[Any] = TypeAdapter(ContentBlockParam)
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_every_block_is_one_that_anthropics_sdk_defines(name: str) -> None:
+    messages, _ = CONVERSATIONS[name]
+    for message in sent(*messages)["messages"]:
+        for block in message["content"]:
+            BLOCK_OF_THE_SDK.validate_python(block)
 
 
 def test_system_and_developer_messages_stand_before_the_conversation_in_their_order() -> None:

@@ -131,6 +131,15 @@ def test_a_tool_choice_without_tools_is_not_sent() -> None:
     assert "tool_choice" not in sent(tool_choice=ToolChoice(mode="auto"), parallel_tool_calls=False)
 
 
+def test_anthropics_own_tools_pass_as_the_client_wrote_them() -> None:
+    search: Json = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
+    custom: Json = {"type": "custom", "custom": {"name": "x"}}
+    prepared = prepare(tools=(ADD,), rest={"tools": [search, custom]})
+    assert json.loads(prepared.body)["tools"] == [SENT_ADD, search]
+    assert prepared.dropped == ("tools",)
+    assert sent(rest={"tools": [search]})["tools"] == [search]
+
+
 def test_a_tool_with_a_strict_schema_and_a_cache_mark() -> None:
     tool = Tool(name="add", parameters={"properties": {"a": {}}}, strict=True, cache_control=EPHEMERAL)
     lax = Tool(name="lax", strict=False)
@@ -198,12 +207,13 @@ def test_native_fields_of_another_shape_are_refused_by_name(rest: dict[str, obje
         ({"response_format": ResponseFormat(kind="json_object")}, ("response_format",)),
         ({"service_tier": "flex"}, ("service_tier",)),
         ({"stop": ("\n", "END")}, ("stop",)),
-        ({"rest": {"logit_bias": {"1": 2}, "metadata": {"a": "b"}}}, ("logit_bias", "metadata")),
+        ({"rest": {"logit_bias": {"1": 2}, "verbosity": "low"}}, ("logit_bias", "verbosity")),
+        ({"rest": {"tools": [{"type": "custom", "custom": {"name": "x"}}]}}, ("tools",)),
+        ({"rest": {"tool_choice": {"type": "custom", "custom": {"name": "x"}}}}, ("tool_choice",)),
         # These ask for nothing that would be missing.
         ({"n": 1, "frequency_penalty": 0.0, "presence_penalty": 0.0, "logprobs": False}, ()),
         ({"response_format": ResponseFormat(kind="text"), "service_tier": "auto"}, ()),
-        ({"rest": {"user": "u", "stream_options": {"include_usage": True}, "prediction": None}}, ()),
-        ({"rest": {"modalities": ["text"], "store": False, "logit_bias": {}}}, ()),
+        ({"rest": {"modalities": ["text"], "logit_bias": {}, "prediction": None}}, ()),
     ],
 )
 def test_what_has_no_counterpart_is_left_out_and_named(said: dict[str, Any], dropped: tuple[str, ...]) -> None:
@@ -246,3 +256,16 @@ def test_zeros_are_sent_as_zeros() -> None:
 def test_whitespace_is_no_stop_sequence_and_the_others_are_kept() -> None:
     assert sent(stop=("\n", "END"))["stop_sequences"] == ["END"]
     assert "stop_sequences" not in sent(stop=("\n",))
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-7", "claude-sonnet-5", "claude-fable-5-1"])
+def test_a_model_without_sampling_parameters_gets_none(model: str) -> None:
+    prepared = prepare(model=model, temperature=0.0, top_p=0.5)
+    assert prepared.dropped == ("temperature", "top_p")
+    assert set(json.loads(prepared.body)) == {"model", "max_tokens", "messages"}
+
+
+@pytest.mark.parametrize("model", ["claude-3-5-haiku-latest", "claude-opus-4-6", "another-vendors-model"])
+def test_a_model_with_sampling_parameters_gets_them_even_out_of_its_range(model: str) -> None:
+    body = sent(model=model, temperature=1.9, top_k=3)
+    assert (body["temperature"], body["top_k"]) == (1.9, 3)

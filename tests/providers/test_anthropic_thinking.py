@@ -28,6 +28,7 @@ ADAPTIVE = {"type": "adaptive", "display": "summarized"}
         ("claude-sonnet-4-5", ReasoningRequest(effort="high"), 1024, None, None, ("reasoning_effort",)),
         ("claude-sonnet-4-5", ReasoningRequest(effort="cosmic"), 9000, None, None, ("reasoning_effort",)),
         ("claude-opus-4-6", ReasoningRequest(effort="high"), 4096, ADAPTIVE, "high", ()),
+        ("claude-opus-4-6", ReasoningRequest(effort="xhigh"), 4096, ADAPTIVE, "high", ()),
         ("claude-opus-5", ReasoningRequest(effort="xhigh"), None, ADAPTIVE, "xhigh", ()),
         ("claude-opus-5", ReasoningRequest(effort="minimal"), None, ADAPTIVE, "low", ()),
         ("claude-something-new", ReasoningRequest(effort="max"), None, ADAPTIVE, "max", ()),
@@ -41,6 +42,11 @@ ADAPTIVE = {"type": "adaptive", "display": "summarized"}
         # Nothing, and not to be shown.
         ("claude-opus-5", ReasoningRequest(effort="none"), None, {"type": "disabled"}, None, ()),
         ("claude-opus-5", ReasoningRequest(max_tokens=0), None, {"type": "disabled"}, None, ()),
+        ("another-vendors-model", ReasoningRequest(effort="none"), None, {"type": "disabled"}, None, ()),
+        ("claude-opus-4-7", ReasoningRequest(effort="none"), None, None, None, ()),
+        ("claude-sonnet-4-5", ReasoningRequest(max_tokens=0), None, None, None, ()),
+        ("claude-fable-5-1", ReasoningRequest(effort="none"), None, None, "low", ("reasoning_effort",)),
+        ("claude-mythos-5", ReasoningRequest(max_tokens=0), None, None, "low", ("reasoning.max_tokens",)),
         ("claude-opus-5", ReasoningRequest(exclude=True), None, None, None, ()),
         (
             "claude-opus-5",

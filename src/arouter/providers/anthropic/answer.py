@@ -10,6 +10,8 @@ then `message_delta` and `message_stop` (https://platform.claude.com/docs/en/bui
    UpstreamFailed: it cannot be said what the answer would have been.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from arouter.domain.chat import (
@@ -31,7 +33,7 @@ from arouter.providers.anthropic.errors import (
 from arouter.providers.usage import anthropic_usage, merge_anthropic
 from arouter.wire import sse
 
-_FINISH_REASONS = {
+_FINISH_REASONS: Mapping[str, FinishReason] = {
     "end_turn": FinishReason.STOP,
     "stop_sequence": FinishReason.STOP,
     "pause_turn": FinishReason.STOP,

@@ -1,8 +1,9 @@
 """A canonical request as a Messages body.
 
 What has no counterpart is left out and named in `Prepared.dropped`, by OpenAI's name of the parameter; a value that
-asks for nothing (`n` of 1, a penalty of 0, `logprobs` of false) is not named. Sampling parameters pass as they are:
-their ranges differ between models, and the provider says so itself.
+asks for nothing (`n` of 1, a penalty of 0, `logprobs` of false) is not named. Temperature, `top_p` and `top_k` pass as
+they are to a model that has them (its range is narrower than OpenAI's, and the provider says so itself), and are left
+out for one that refuses them.
 
 Of the fields that the canonical form does not know (`ChatRequest.rest`), those in `NATIVE` pass as the client wrote
 them and take precedence over what was translated; `betas` becomes the `anthropic-beta` header, as in the SDK.
@@ -15,6 +16,7 @@ import msgspec
 
 from arouter.domain.chat import ChatRequest, Json, Tool, ToolChoice
 from arouter.domain.errors import InvalidRequest
+from arouter.providers.anthropic.abilities import abilities
 from arouter.providers.anthropic.content import write_conversation
 from arouter.providers.anthropic.thinking import room, write_thinking
 from arouter.providers.base import Prepared
@@ -33,18 +35,21 @@ NATIVE = (
 )
 """Fields of the Messages API that no other dialect has: passed on untouched. `output_config` is merged, key by key."""
 
-_ANSWERED_BY_US = frozenset({"user", "safety_identifier", "stream_options"})
-"""The gateway does what these ask for, whatever the upstream: identity goes to `metadata`, usage is always read."""
+_KNOWN = frozenset({*NATIVE, "output_config", "betas", "tools"})
+"""The fields of `rest` that are used here."""
 
-_ASKS_FOR_NOTHING: Mapping[str, object] = {"modalities": ["text"], "store": False, "logit_bias": {}}
+_ASKS_FOR_NOTHING: Mapping[str, object] = {"modalities": ["text"], "logit_bias": {}}
 
-_SERVICE_TIERS = {
+_SERVICE_TIERS: Mapping[str, str] = {
     "auto": "auto",
     "priority": "auto",
     "default": "standard_only",
     "standard_only": "standard_only",
 }
 """Anthropic has one switch: whether priority capacity, where the account has it, may be used."""
+
+_NATIVE_TOOL = re.compile(r"[a-z0-9_]+_20\d{6}|mcp_toolset")
+"""Anthropic's own tools have their date in their type: `web_search_20250305`. They pass as the client wrote them."""
 
 _BETA_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -63,12 +68,7 @@ def write_request(request: ChatRequest) -> Prepared:
     }
     if conversation.system:
         body["system"] = conversation.system
-    body.update(_tools(request))
-    body.update(_settings(request))
-    output_config = _output_config(request, thinking.effort)
-    if output_config:
-        body["output_config"] = output_config
-    body.update(native)
+    body |= _tools(request) | _settings(request) | _output_config(request, thinking.effort) | native
     dropped = (*conversation.dropped, *thinking.dropped, *_dropped(request))
     return Prepared(
         path=PATH,
@@ -83,9 +83,7 @@ def _settings(request: ChatRequest) -> Json:
     stop = [sequence for sequence in request.stop if sequence.strip()]
     tier = None if request.service_tier is None else _SERVICE_TIERS.get(request.service_tier)
     settings: Json = {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "top_k": request.top_k,
+        **(_sampling(request) if abilities(request.model).sampling else {}),
         "stop_sequences": stop or None,
         "metadata": None if request.identity is None else {"user_id": request.identity},
         "service_tier": tier,
@@ -94,15 +92,31 @@ def _settings(request: ChatRequest) -> Json:
     return {name: value for name, value in settings.items() if value is not None}
 
 
+def _sampling(request: ChatRequest) -> Json:
+    return {"temperature": request.temperature, "top_p": request.top_p, "top_k": request.top_k}
+
+
 def _tools(request: ChatRequest) -> Json:
     """`tools` and `tool_choice`; neither where there is no tool, which the API would refuse."""
     choice = request.tool_choice
     allowed = None if choice is None else choice.allowed
-    tools = [_tool(tool) for tool in request.tools if allowed is None or tool.name in allowed]
+    tools: list[object] = [_tool(tool) for tool in request.tools if allowed is None or tool.name in allowed]
+    tools += [tool for tool in _other_tools(request) if _is_native(tool)]
     if not tools:
         return {}
     written = _tool_choice(choice, one_at_a_time=request.parallel_tool_calls is False)
     return {"tools": tools} if written is None else {"tools": tools, "tool_choice": written}
+
+
+def _other_tools(request: ChatRequest) -> list[object]:
+    """The tools that are no functions, as the client wrote them."""
+    tools = request.rest.get("tools")
+    return tools if isinstance(tools, list) else []
+
+
+def _is_native(tool: object) -> bool:
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    return isinstance(kind, str) and _NATIVE_TOOL.fullmatch(kind) is not None
 
 
 def _tool(tool: Tool) -> Json:
@@ -142,34 +156,30 @@ def _output_config(request: ChatRequest, effort: str | None) -> Json:
     if wanted is not None and wanted.kind == "json_schema" and wanted.schema is not None:
         config["format"] = {"type": "json_schema", "schema": wanted.schema}
     config.update(_as_object(request.rest.get("output_config"), "output_config") or {})
-    return config
+    return {"output_config": config} if config else {}
 
 
 def _dropped(request: ChatRequest) -> Iterator[str]:
     """The names of the parameters that this dialect cannot say."""
-    if request.n not in (None, 1):
-        yield "n"
-    if request.seed is not None:
-        yield "seed"
-    if request.frequency_penalty:
-        yield "frequency_penalty"
-    if request.presence_penalty:
-        yield "presence_penalty"
-    if request.logprobs:
-        yield "logprobs"
-    if request.top_logprobs is not None:
-        yield "top_logprobs"
-    if any(not sequence.strip() for sequence in request.stop):
-        yield "stop"
-    if request.service_tier is not None and request.service_tier not in _SERVICE_TIERS:
-        yield "service_tier"
+    if not abilities(request.model).sampling:
+        yield from (name for name, value in _sampling(request).items() if value is not None)
     wanted = request.response_format
-    if wanted is not None and wanted.kind != "text" and wanted.schema is None:
-        yield "response_format"
-    known = {*NATIVE, "output_config", "betas", *_ANSWERED_BY_US}
+    without_counterpart = {
+        "n": request.n not in (None, 1),
+        "seed": request.seed is not None,
+        "frequency_penalty": request.frequency_penalty not in (None, 0),
+        "presence_penalty": request.presence_penalty not in (None, 0),
+        "logprobs": request.logprobs is True,
+        "top_logprobs": request.top_logprobs is not None,
+        "stop": any(not sequence.strip() for sequence in request.stop),
+        "service_tier": request.service_tier is not None and request.service_tier not in _SERVICE_TIERS,
+        "response_format": wanted is not None and wanted.kind != "text" and wanted.schema is None,
+        "tools": not all(_is_native(tool) for tool in _other_tools(request)),
+    }
+    yield from (name for name, missing in without_counterpart.items() if missing)
     for name, value in request.rest.items():
         asks = value is not None and not (name in _ASKS_FOR_NOTHING and _ASKS_FOR_NOTHING[name] == value)
-        if asks and name not in known:
+        if asks and name not in _KNOWN:
             yield name
 
 
