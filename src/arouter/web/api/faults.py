@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NotFound
 from arouter.web.api.endpoint import JSON
-from arouter.web.errors import status_and_type
+from arouter.web.errors import retry_after_s, status_and_type
 from arouter.wire.errors import error_body
 from arouter.wire.nearest import quoted
 
@@ -53,9 +53,7 @@ class Faults:
 
     async def unforeseen(self, _: Request, __: Exception) -> Response:
         """A fault of ours. The framework raises it again once this is sent, so that the server logs it."""
-        return _answer(
-            ARouterError("Something went wrong here; the server's log says what."), 500, type_="server_error"
-        )
+        return _answer(ARouterError("Something went wrong here; the server's log says what."))
 
     def _methods(self, path: str) -> set[str]:
         """What is served at `path`: RFC 9110 wants all of it in `Allow`."""
@@ -71,17 +69,14 @@ def _routes(routes: Iterable[object]) -> Iterable[APIRoute]:
     return (route for route in routes if isinstance(route, APIRoute))
 
 
-def _answer(
-    error: ARouterError,
-    status: int | None = None,
-    type_: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    if status is None or type_ is None:
-        usual_status, usual_type = status_and_type(error)
-        status = usual_status if status is None else status
-        type_ = usual_type if type_ is None else type_
+def _answer(error: ARouterError, status: int | None = None, headers: Mapping[str, str] | None = None) -> Response:
+    """`status` where the framework knows it better than the error."""
+    usual, type_ = status_and_type(error)
+    status = usual if status is None else status
     shown = {"Cache-Control": "no-store", **(headers or {})}
     if status == 401:
         shown["WWW-Authenticate"] = "Bearer"
+    wait_s = retry_after_s(error)
+    if wait_s is not None:
+        shown["Retry-After"] = str(wait_s)
     return Response(error_body(error, type_), status_code=status, media_type=JSON, headers=shown)

@@ -193,6 +193,7 @@ class KeysApi:
         if key.expires_at_us is not None and key.expires_at_us <= now_us:
             raise invalid("expires_at", "lies in the past")
         await self._services.directory.add_key(key, secret=digest(plaintext))
+        await self._services.directory_changed()
         return answer_json(encode_made(key, _NOTHING_SPENT, plaintext), 201)
 
     async def show(self, request: Request) -> Response:
@@ -216,6 +217,7 @@ class KeysApi:
         )
         if not await self._services.directory.replace_key(changed):
             raise _no_such_key()
+        await self._services.directory_changed()
         return answer_json(encode_key(changed, await self._spent(changed)))
 
     async def delete(self, request: Request) -> Response:
@@ -227,6 +229,7 @@ class KeysApi:
         )
         if not deleted:
             raise _no_such_key()
+        await self._services.directory_changed()
         return answer_json(encode_deleted())
 
     async def rotate(self, request: Request) -> Response:
@@ -244,6 +247,7 @@ class KeysApi:
         )
         if not rotated:
             raise _no_such_key()
+        await self._services.directory_changed()
         key = await self._named(manager, request)
         return answer_json(encode_made(key, await self._spent(key), plaintext))
 

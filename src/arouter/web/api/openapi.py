@@ -6,6 +6,7 @@ The structs are the bodies, so the document cannot say something else than what 
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 import msgspec
 from fastapi import FastAPI
@@ -39,7 +40,7 @@ class Fault(msgspec.Struct, frozen=True):
     type: str
     param: str | None
     code: str
-    metadata: dict[str, object]
+    metadata: dict[str, Any]
 
 
 class FaultAnswer(msgspec.Struct, frozen=True):

@@ -30,6 +30,10 @@ class Readiness:
         return all(check.ok for check in self.checks)
 
 
+async def _nobody_remembers() -> None:
+    """For an `authenticate` that asks the directory each time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiServices:
     directory: Directory
@@ -44,3 +48,5 @@ class ApiServices:
     metrics: Callable[[], bytes]
     """Prometheus text."""
     default_home: Home
+    directory_changed: Callable[[], Awaitable[None]] = _nobody_remembers
+    """Called after a key was made, changed, rotated or deleted, before the client is told: forget what you remember."""
