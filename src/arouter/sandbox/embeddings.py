@@ -62,7 +62,11 @@ def _inputs(value: str | list[str | int | list[int]]) -> list[tuple[str, int]]:
         raise InvalidRequest("input must not be empty", param="input")
     if any(isinstance(one, int) for one in value):
         return [(str(value), len(value))]
-    return [(one, count_prompt_tokens(len(one))) if isinstance(one, str) else (str(one), len(value)) for one in value]
+    return [(one, count_prompt_tokens(len(one))) if isinstance(one, str) else (str(one), _length(one)) for one in value]
+
+
+def _length(tokens: int | list[int]) -> int:
+    return 1 if isinstance(tokens, int) else len(tokens)
 
 
 def _encoded(numbers: list[float], as_base64: bool) -> list[float] | str:
