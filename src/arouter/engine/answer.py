@@ -1,0 +1,172 @@
+"""An upstream's answer, as whoever sent the request sees it.
+
+The connection fills it in while bytes arrive; the reader takes them out, all that came in the meantime at once. A
+future exists only while the reader waits and nothing is there. When the answer is whole the connection leaves it at
+once and serves the next request, even if the reader has not taken everything yet.
+
+An answer ends in one of four ways: whole (`next` returns None), failed (`next` raises what happened, after the
+pieces that came before it), closed by its reader, or let go of by `release`.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Protocol
+
+from arouter.domain.errors import UpstreamFailed
+from arouter.engine.head import Headers, RawFields
+
+WAKE_AT_BYTES = 128 * 1024
+"""A reader of the whole body is woken when this much waits, or more than it wants, and at the end."""
+LINGER_S = 0.1
+LINGER_BYTES = 64 * 1024
+"""How long, and for how much, `release` waits for an end that is under way."""
+
+
+class Source(Protocol):
+    """The connection behind an answer that is not whole yet."""
+
+    def consumed(self) -> None:
+        """The reader took all pieces: more may come."""
+
+    def abort(self) -> None:
+        """Hang up."""
+
+
+class Answer:
+    """A status, header fields, and a body that is read piece by piece (`next`) or whole (`read`), by one reader.
+
+    Whoever has an answer closes it, whatever happens: `close` is harmless after the end. A `next` that is cancelled
+    loses nothing and may be called again; a `read` that is cancelled hangs up.
+    """
+
+    __slots__ = ("_failure", "_headers", "host", "pieces", "raw", "source", "status", "waiter", "wake_at_bytes")
+
+    def __init__(self, host: str, source: Source, pieces: list[bytes]) -> None:
+        self.host = host
+        self.status = 0
+        """The HTTP status; 0 until the header fields are in, which nobody but the connection sees."""
+        self.raw: RawFields = []
+        self.source: Source | None = source
+        """The connection's: None as soon as no more bytes will come."""
+        self.pieces = pieces
+        """The connection's own list until then."""
+        self.waiter: asyncio.Future[None] | None = None
+        self.wake_at_bytes = 0
+        self._failure: UpstreamFailed | None = None
+        self._headers: Headers | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields, without trailers."""
+        if self._headers is None:
+            self._headers = Headers(self.raw)
+        return self._headers
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case without parameters; empty if the peer did not say."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def content_length(self) -> int | None:
+        """The length of the body in bytes if the peer said so."""
+        length = self.headers.get("content-length")
+        return None if length is None else int(length)
+
+    async def next(self) -> bytes | None:
+        """What arrived since the last call, or the next bytes to arrive; None at the end of the body.
+
+        UpstreamFailed if the peer breaks off or speaks nonsense, UpstreamTimeout if it falls silent for too long.
+        """
+        while True:
+            if self.pieces:
+                return self._take()
+            if self.source is None:
+                self.raise_failure()
+                return None
+            await self.wait(1)
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """The whole body. UpstreamFailed as `next`, and if the body is longer than `limit_bytes`: it is not read on."""
+        length = self.content_length
+        if length is not None and length > limit_bytes:
+            raise self._too_long(limit_bytes)
+        taken: list[bytes] = []
+        size_bytes = 0
+        try:
+            while True:
+                ended = self.source is None
+                if self.pieces:
+                    size_bytes += sum(map(len, self.pieces))
+                    if size_bytes > limit_bytes:
+                        raise self._too_long(limit_bytes)
+                    taken += self.pieces
+                    self._emptied()
+                if ended:
+                    self.raise_failure()
+                    return taken[0] if len(taken) == 1 else b"".join(taken)
+                await self.wait(min(WAKE_AT_BYTES, limit_bytes - size_bytes + 1))
+        finally:
+            self.close()
+
+    async def release(self) -> None:
+        """The reader has all that it needs. An end that is under way is waited for, briefly, so that the connection
+        can be used again; else the connection is hung up. Never raises a failure of the peer."""
+        left_bytes = LINGER_BYTES
+        try:
+            if self.source is not None:
+                with suppress(TimeoutError, UpstreamFailed):
+                    async with asyncio.timeout(LINGER_S):
+                        while left_bytes > 0 and (data := await self.next()) is not None:
+                            left_bytes -= len(data)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Done: hang up, unless the answer is whole and its connection serves others by now."""
+        if self.source is not None:
+            self.source.abort()
+        self.pieces = []
+
+    # ---------------------------------------------------------------- for the connection and the client
+
+    async def wait(self, wake_at_bytes: int) -> None:
+        """Returns when about so many bytes are there, or the end."""
+        self.wake_at_bytes = wake_at_bytes
+        self.waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self.waiter
+        finally:
+            self.waiter = None
+
+    def wake(self) -> None:
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def end(self, failure: UpstreamFailed | None) -> None:
+        """No more bytes will come. The pieces that are there stay with the reader."""
+        self.source = None
+        self.pieces = self.pieces.copy()
+        self._failure = failure
+        self.wake()
+
+    def raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _take(self) -> bytes:
+        pieces = self.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._emptied()
+        return data
+
+    def _emptied(self) -> None:
+        self.pieces.clear()
+        if self.source is not None:
+            self.source.consumed()
+
+    def _too_long(self, limit_bytes: int) -> UpstreamFailed:
+        self.close()
+        return UpstreamFailed(
+            f"{self.host}: the answer is longer than {limit_bytes} bytes", upstream_status=self.status, retryable=False
+        )

@@ -1,0 +1,343 @@
+"""One connection to an upstream: bytes in and out, one exchange at a time, and every deadline of it.
+
+How it ends, and what its answer is told:
+
+- the answer is whole, the peer keeps the connection, everything was written, nothing came that nobody asked for:
+  the connection goes back to its owner at once, before the reader has taken the pieces;
+- the answer is whole, and one of these does not hold: the answer is fine, the connection is dropped;
+- the stream ends: that is the end of a body without a length, and a failure anywhere else;
+- what comes is not HTTP, is framed in more than one way, or has a head over 64 kB: a failure;
+- a deadline passes: a timeout.
+
+Deadlines cost nothing per chunk and no timer per request: an exchange stores its deadlines as numbers, and the
+connection has one timer, never later than any deadline, that compares and arms itself again. It survives from one
+exchange to the next.
+"""
+
+import asyncio
+import select
+from typing import Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from arouter.domain.errors import UpstreamFailed, UpstreamTimeout
+from arouter.engine.answer import Answer
+from arouter.engine.head import RawFields
+from arouter.engine.timeouts import Timeouts
+
+HEAD_LIMIT_BYTES = 64 * 1024
+"""Status lines and header fields of one answer, interim answers included."""
+PAUSE_AT_BYTES = 256 * 1024
+"""From this much unread the transport is paused."""
+JOIN_UP_TO_BYTES = 64 * 1024
+"""A body up to this length is joined to its head, so that one packet carries both."""
+FIELD_OVERHEAD_BYTES = 4
+"""A colon, a space and the line's end."""
+
+FIRST_FINAL_STATUS = 200
+
+
+class Owner(Protocol):
+    """Whoever counts the connections."""
+
+    def returned(self, connection: "Connection") -> None:
+        """The exchange is over, and the connection is fit for another one."""
+
+    def lost(self, connection: "Connection") -> None:
+        """The connection is of no use any more. May be said more than once."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection that is being made, busy with an exchange, idle, or gone."""
+
+    __slots__ = (
+        "_answer",
+        "_complete",
+        "_gone",
+        "_head_bytes",
+        "_keep_alive",
+        "_loop",
+        "_owner",
+        "_parser",
+        "_paused",
+        "_pieces",
+        "_poll",
+        "_quiet_since_s",
+        "_raw",
+        "_refusal",
+        "_timeouts",
+        "_timer",
+        "_timer_at_s",
+        "_total_at_s",
+        "_transport",
+        "_unread_bytes",
+        "host",
+        "idle_since_s",
+        "on_body",
+    )
+
+    def __init__(self, host: str, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        """`host` is what messages call the peer."""
+        self.host = host
+        self.idle_since_s = 0.0
+        self._owner = owner
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._gone = False
+        self._poll: select.poll | None = None
+        self._answer: Answer | None = None
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append  # the parser appends by itself, without a Python frame per chunk
+        self._raw: RawFields | None = None
+        self._parser = HttpResponseParser(self)
+        self._complete = False
+        self._keep_alive = False
+        self._refusal: str | None = None
+        self._head_bytes = 0
+        self._unread_bytes = 0
+        self._paused = False
+        self._timeouts = Timeouts()
+        self._quiet_since_s = 0.0
+        self._total_at_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_s = 0.0
+
+    # ---------------------------------------------------------------- for the pool and the client
+
+    @property
+    def connected(self) -> bool:
+        return self._transport is not None
+
+    def usable(self) -> bool:
+        """Whether nothing at all was heard since the last answer, not even a hang-up that the loop has not seen yet.
+
+        This asks the kernel, for it is the last moment at which another connection can be chosen safely.
+        """
+        if self._gone or self._transport is None or self._transport.is_closing():
+            return False
+        return self._poll is None or not self._poll.poll(0)
+
+    def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
+        """Sends a request, head and body ready to write, on a connection that is idle or fresh."""
+        transport = self._transport
+        assert transport is not None
+        answer = Answer(self.host, self, self._pieces)
+        self._answer = answer
+        self._raw = answer.raw
+        self._complete = False
+        self._head_bytes = 0
+        self._timeouts = timeouts
+        self._quiet_since_s = now_s = self._loop.time()
+        self._total_at_s = now_s + timeouts.total_s
+        self._arm(now_s + timeouts.check_s)
+        if len(body) <= JOIN_UP_TO_BYTES:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            transport.write(body)
+        return answer
+
+    def consumed(self) -> None:
+        """The reader took everything that had arrived."""
+        self._unread_bytes = 0
+        if self._paused:
+            self._resume()
+
+    def abort(self) -> None:
+        """Hangs up. An answer that is not whole is told that it was closed."""
+        self._drop(UpstreamFailed(f"{self.host}: the request was given up", retryable=False))
+
+    # ---------------------------------------------------------------- called by the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if self._gone:
+            self._transport.abort()
+            return
+        connected_socket = transport.get_extra_info("socket")
+        if connected_socket is not None and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(connected_socket.fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:  # nobody asked
+            self.abort()
+            return
+        in_head = answer.status == 0
+        if not in_head:
+            self._quiet_since_s = self._loop.time()
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as exc:
+            self._keep_alive = False
+            if not self._complete:
+                self._drop(self._malformed(str(exc)))
+                return
+        if in_head and not self._head_is_acceptable(answer, data):
+            return
+        if self._complete:
+            self._finish(answer)
+            return
+        if not answer.status:
+            return
+        self._account(answer, len(data))
+        if in_head or (self._pieces and self._unread_bytes >= answer.wake_at_bytes):
+            answer.wake()
+
+    def eof_received(self) -> None:
+        self._stream_ended(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stream_ended(exc)
+        del self._parser, self.on_body  # they refer to each other
+
+    # ---------------------------------------------------------------- called by the parser
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise HttpParserError("a second answer to one request")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._raw is not None:
+            self._raw.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        raw, answer = self._raw, self._answer
+        assert raw is not None
+        assert answer is not None
+        if status < FIRST_FINAL_STATUS:
+            raw.clear()
+            return
+        answer.status = status
+        self._raw = None  # trailers are not kept
+        for name, value in raw:
+            if len(name) == len(b"transfer-encoding") and name.lower() == b"transfer-encoding":
+                self._check_coding(value)
+
+    def on_message_complete(self) -> None:
+        if self._raw is None:  # else it was an interim answer
+            self._complete = True
+            self._keep_alive = self._parser.should_keep_alive()
+
+    # ---------------------------------------------------------------- the exchange
+
+    def _check_coding(self, value: bytes) -> None:
+        if value.lower() != b"chunked":
+            self._refusal = "an unknown transfer coding"
+
+    def _head_is_acceptable(self, answer: Answer, data: bytes) -> bool:
+        """Looks at what came so far of the head; hangs up if it is too much or refused."""
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_LIMIT_BYTES:
+            fields = sum(len(name) + len(value) + FIELD_OVERHEAD_BYTES for name, value in answer.raw)
+            if not answer.status or fields > HEAD_LIMIT_BYTES:
+                self._refusal = "more than 64 kB of header fields"
+        if self._refusal is not None:
+            self._drop(self._malformed(self._refusal))
+            return False
+        if answer.status:
+            self._quiet_since_s = self._loop.time()
+        return True
+
+    def _account(self, answer: Answer, size_bytes: int) -> None:
+        """Counts what waits for the reader. Framing alone does not count, or it could block the body behind it."""
+        if not self._pieces:
+            self._unread_bytes = 0
+            return
+        self._unread_bytes += size_bytes
+        if self._unread_bytes > PAUSE_AT_BYTES and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._quiet_since_s = self._loop.time()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _finish(self, answer: Answer) -> None:
+        """The answer is whole: it keeps its pieces, and the connection leaves it."""
+        self._let_go(answer, None)
+        self.consumed()
+        transport = self._transport
+        if self._keep_alive and transport is not None and not transport.get_write_buffer_size():
+            self.idle_since_s = self._quiet_since_s
+            self._owner.returned(self)
+        else:
+            self.abort()
+
+    def _let_go(self, answer: Answer, failure: UpstreamFailed | None) -> None:
+        self._answer = None
+        answer.end(failure)
+        self._pieces.clear()
+
+    def _drop(self, failure: UpstreamFailed) -> None:
+        """Hangs up; says so to the owner, and to the answer if there is one that is not whole."""
+        self._gone = True
+        if self._answer is not None:
+            self._let_go(self._answer, failure)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+        self._owner.lost(self)
+
+    def _stream_ended(self, exc: Exception | None) -> None:
+        answer = self._answer
+        if answer is not None and exc is None and answer.status and _ends_with_the_stream(answer):
+            self._let_go(answer, None)
+        self._drop(self._broken_off(answer, exc))
+
+    # ---------------------------------------------------------------- deadlines
+
+    def _arm(self, at_s: float) -> None:
+        if self._timer is not None:
+            if self._timer_at_s <= at_s:
+                return
+            self._timer.cancel()
+        self._timer_at_s = at_s
+        self._timer = self._loop.call_at(at_s, self._check)
+
+    def _check(self) -> None:
+        """The timer fired: too late for the answer, or to be armed again."""
+        self._timer = None
+        answer = self._answer
+        if answer is None:
+            return
+        now_s, timeouts = self._loop.time(), self._timeouts
+        if self._paused:
+            self._quiet_since_s = now_s
+        allowed_s = timeouts.idle_s if answer.status else timeouts.first_byte_s
+        due_s = min(self._quiet_since_s + allowed_s, self._total_at_s)
+        if now_s < due_s:
+            self._arm(min(due_s, now_s + timeouts.check_s))
+        elif now_s >= self._total_at_s:
+            self._drop(self._timeout(answer, f"the answer was not complete after {timeouts.total_s:g} s"))
+        elif answer.status:
+            self._drop(self._timeout(answer, f"the answer broke off for {timeouts.idle_s:g} s"))
+        else:
+            self._drop(self._timeout(answer, f"no answer within {timeouts.first_byte_s:g} s"))
+
+    # ---------------------------------------------------------------- what went wrong
+
+    def _timeout(self, answer: Answer, reason: str) -> UpstreamTimeout:
+        return UpstreamTimeout(f"{self.host}: {reason}", upstream_status=answer.status or None)
+
+    def _malformed(self, detail: str) -> UpstreamFailed:
+        return UpstreamFailed(f"{self.host}: the answer is not valid HTTP", detail=detail)
+
+    def _broken_off(self, answer: Answer | None, exc: Exception | None) -> UpstreamFailed:
+        how = "closed the connection" if exc is None else "reset the connection"
+        if answer is None or not answer.status:
+            return UpstreamFailed(f"{self.host}: {how} before it answered", detail=str(exc or ""))
+        return UpstreamFailed(
+            f"{self.host}: {how} in the middle of its answer", upstream_status=answer.status, detail=str(exc or "")
+        )
+
+
+def _ends_with_the_stream(answer: Answer) -> bool:
+    """Whether the body has no length of its own (RFC 9112, section 6.3, rule 8)."""
+    return "content-length" not in answer.headers and "transfer-encoding" not in answer.headers

@@ -1,0 +1,71 @@
+"""The head of a request, written; and the header fields of an answer, read."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from arouter.engine.origin import Origin
+
+RawFields = list[tuple[bytes, bytes]]
+"""Header fields as they came, in order."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TARGET = re.compile(r"/[!-~]*")
+_NOT_IN_A_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OWN_FIELDS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "trailer"})
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+
+def request_head(origin: Origin, method: str, path: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The request line and header fields, `Host` included, without `Content-Length` and the empty line.
+
+    `path` begins with a slash and follows the origin's own path; it may carry a query. The result can be kept and
+    sent often. ValueError if a method, path, name or value could be read as something else than one line of a
+    request, or if a field is the client's own to write (`Host`, `Content-Length`, `Connection`, …). The text names
+    the field and never its value, which may be a key.
+    """
+    if method not in _METHODS:
+        raise ValueError(f"not a method that is sent upstream: {method!r}")
+    if not path.startswith("/") or not _TARGET.fullmatch(origin.path + path):
+        raise ValueError("a path begins with a slash and is made of visible ASCII characters")
+    lines = [f"{method} {origin.path}{path} HTTP/1.1\r\nHost: {origin.authority}\r\n"]
+    lines.extend(_field(name, value) for name, value in headers)
+    return "".join(lines).encode("latin-1")
+
+
+def _field(name: str, value: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"not the name of a header field: {name!r}")
+    if name.lower() in _OWN_FIELDS:
+        raise ValueError(f"the header field {name} is written by the client itself")
+    if _NOT_IN_A_VALUE.search(value) or not value.isascii():
+        raise ValueError(f"the value of the header field {name} holds a character that may not be sent")
+    return f"{name}: {value}\r\n"
+
+
+class Headers(Mapping[str, str]):
+    """The header fields of an answer by lower-case name; of a repeated field the last one. Decoded when asked for."""
+
+    __slots__ = ("_by_name", "_raw")
+
+    def __init__(self, raw: RawFields) -> None:
+        self._raw = raw
+        self._by_name: dict[bytes, bytes] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._index()[name.encode("latin-1")].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._index())
+
+    def __len__(self) -> int:
+        return len(self._index())
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of a field, in the order in which they came."""
+        wanted = name.encode("latin-1")
+        return [value.decode("latin-1") for key, value in self._raw if key.lower() == wanted]
+
+    def _index(self) -> dict[bytes, bytes]:
+        if self._by_name is None:
+            self._by_name = {name.lower(): value for name, value in self._raw}
+        return self._by_name
