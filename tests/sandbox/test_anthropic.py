@@ -18,7 +18,7 @@ WEATHER: Any = {
 MESSAGES = "/v1/messages"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(sandbox: Sandbox) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=sandbox.url, api_key="any", max_retries=0) as made:
         yield made

@@ -28,7 +28,7 @@ CALLING = types.GenerateContentConfig(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(sandbox: Sandbox) -> Iterator[genai.Client]:
     made = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=sandbox.url))
     yield made

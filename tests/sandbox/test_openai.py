@@ -25,7 +25,7 @@ WEATHER: Any = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(sandbox: Sandbox) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=sandbox.url + "/v1", api_key="any", max_retries=0) as made:
         yield made
