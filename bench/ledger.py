@@ -1,0 +1,142 @@
+"""How fast the ledger takes records: records a second, commit latency and CPU time, by number of writers.
+
+Each writer opens a record, closes it and waits until it is durable, over and over, as a request does. Prices,
+users and models vary; roll-ups, indexes and the chain of hashes are on. Run as `python -m bench.ledger`.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+
+from arouter.domain.ids import generation_id
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Opening, Record, Status, UsageSource
+from arouter.domain.usage import Usage
+from arouter.store.sqlite import SqliteStore
+
+USERS = 5_000
+MODELS = 12
+SECONDS = 5.0
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def records() -> Iterator[Record]:
+    """A record for each request, never the same id twice."""
+    for number in count():
+        at = now_us()
+        model = f"openai/gpt-{number % MODELS}"
+        opening = Opening(
+            id=generation_id(at, number.to_bytes(10, "big")),
+            request_id=f"req-{number:032d}",
+            created_at_us=at,
+            organization_id="org_0123456789abcdef",
+            workspace_id="ws_0123456789abcdef",
+            key_hash=f"{number % 7:064x}",
+            user=f"user_{number * 7919 % USERS}",
+            endpoint="/v1/chat/completions",
+            requested_model=model,
+            streamed=bool(number % 2),
+        )
+        yield Record(
+            opening=opening,
+            completed_at_us=at + 812_400,
+            status=Status.SUCCESS,
+            http_status=200,
+            model=model,
+            provider="openai",
+            upstream_model=model,
+            upstream_id=f"chatcmpl-{number:029d}",
+            finish_reason="stop",
+            usage=Usage(input_tokens=60, cache_read_tokens=60, output_tokens=85, reasoning_tokens=30),
+            raw_usage=b'{"prompt_tokens":120,"completion_tokens":85,"total_tokens":205}',
+            usage_source=UsageSource.PROVIDER,
+            cost=Picodollars(1_234_500_000 + number),
+            rated_cost=Picodollars(1_234_500_000 + number),
+            price_source="genai-prices",
+            price_version="2026-11-22",
+            latency_us=812_400,
+            time_to_first_token_us=233_100,
+            attempts=1,
+        )
+
+
+async def run(store: SqliteStore, source: Iterator[Record], writers: int, number: int) -> None:
+    """`number` records by so many writers at once. Making the records is not in the time."""
+    waits: list[float] = []
+    made = iter(list(islice(source, number)))
+
+    async def write() -> None:
+        for record in made:
+            started = time.perf_counter()
+            store.ledger.open(record.opening)
+            await store.ledger.close(record)
+            waits.append(time.perf_counter() - started)
+
+    cpu, started = time.process_time(), time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(writers):
+            group.create_task(write())
+    cpu, elapsed = time.process_time() - cpu, time.perf_counter() - started
+    cuts = statistics.quantiles(waits, n=1000)
+    print(
+        f"{writers:>8} {len(waits) / elapsed:>12,.0f} {cuts[499] * 1e3:>9.2f} {cuts[989] * 1e3:>9.2f} "
+        f"{max(waits) * 1e3:>9.2f} {cpu / len(waits) * 1e6:>14.1f}"
+    )
+
+
+async def run_steady(store: SqliteStore, source: Iterator[Record], rate: int, seconds: float) -> None:
+    """Arrivals at an even rate, whether or not the ones before are done."""
+    waits: list[float] = []
+
+    async def write() -> None:
+        started = time.perf_counter()
+        record = next(source)
+        store.ledger.open(record.opening)
+        await store.ledger.close(record)
+        waits.append(time.perf_counter() - started)
+
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(rate * seconds)):
+            ahead = started + number / rate - time.perf_counter()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+            group.create_task(write())
+    cuts = statistics.quantiles(waits, n=1000)
+    print(f"steady {rate}/s: p50 {cuts[499] * 1e3:.2f} ms, p99 {cuts[989] * 1e3:.2f} ms, max {max(waits) * 1e3:.2f} ms")
+
+
+async def main(number: int, rate: int, durability: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "ledger.db")
+        store = SqliteStore.open(path, clock=now_us, durability=durability)
+        await store.start()
+        source = records()
+        print(f"{'writers':>8} {'records/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'max ms':>9} {'CPU µs/record':>14}")
+        for writers, share in ((1, 20), (16, 3), (128, 1), (1024, 1)):
+            await run(store, source, writers, number // share)
+        await run_steady(store, source, rate, SECONDS)
+        status = await store.status()
+        stats = store.stats
+        print(
+            f"{status.records:,} records, {status.size / status.records:.0f} bytes each; "
+            f"{stats.records / stats.batches:.1f} a commit, worst commit {stats.worst_s * 1e3:.1f} ms"
+        )
+        await store.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=60_000)
+    parser.add_argument("--rate", type=int, default=2_000)
+    parser.add_argument("--durability", default="strict", choices=("strict", "relaxed"))
+    options = parser.parse_args()
+    asyncio.run(main(options.records, options.rate, options.durability))

@@ -1,0 +1,46 @@
+"""Where an hour, a day, a week and a month begin in a time zone.
+
+A bucket is told by the instant at which it begins, so that a repeated hour in autumn is two buckets, a day may have
+23 or 25 hours, and buckets sort by time. Offsets are taken to be multiples of 15 minutes, as they are everywhere
+since 1972: all instants of one quarter of an hour in UTC fall into the same bucket.
+"""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from arouter.domain.activity import Dimension
+
+SLOT_US = 15 * 60 * 1_000_000
+HOUR_US = 60 * 60 * 1_000_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name. ValueError if there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError) as exc:
+        raise ValueError(f"not a time zone: {name!r}") from exc
+
+
+def bucket_start(at_us: int, dimension: Dimension, zone: ZoneInfo) -> int:
+    """The instant, in microseconds, at which the bucket of `at_us` begins in `zone`."""
+    local = (_EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
+    if dimension is Dimension.HOUR:
+        # `replace` keeps the fold: the second 01:30 of an autumn night belongs to the second hour.
+        start = local.replace(minute=0, second=0, microsecond=0)
+    else:
+        day = datetime(local.year, local.month, local.day, tzinfo=zone)
+        if dimension is Dimension.WEEK:
+            day -= timedelta(days=local.weekday())
+        elif dimension is Dimension.MONTH:
+            day = day.replace(day=1)
+        start = day
+    return (start.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def bucket_text(start_us: int, zone: ZoneInfo) -> str:
+    """RFC 3339 with the zone's offset at that instant, `Z` in UTC."""
+    text = (_EPOCH + timedelta(microseconds=start_us)).astimezone(zone).isoformat()
+    return text.removesuffix("+00:00") + "Z" if zone.key == "UTC" else text

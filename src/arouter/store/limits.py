@@ -1,0 +1,40 @@
+"""What a backend can store. A record outside is refused alone, with ValueError, by every backend alike."""
+
+from arouter.domain.money import LARGEST
+from arouter.domain.record import Record
+
+MOST = 10**12
+"""Of the tokens of one meter, or the microseconds of one latency: below it, sums over millions of records are exact."""
+LATEST_US = 2**62
+
+
+def check_numbers(record: Record) -> None:
+    """ValueError if a number is out of all proportion: negative, or too great for exact sums in 64 bits."""
+    usage = record.usage
+    counts = (
+        usage.input_tokens,
+        usage.input_audio_tokens,
+        usage.input_image_tokens,
+        usage.input_video_tokens,
+        usage.cache_read_tokens,
+        usage.cache_read_audio_tokens,
+        usage.cache_write_tokens,
+        usage.cache_write_1h_tokens,
+        usage.output_tokens,
+        usage.output_audio_tokens,
+        usage.output_image_tokens,
+        usage.reasoning_tokens,
+        usage.web_searches,
+        record.latency_us,
+        record.time_to_first_token_us,
+        record.attempts,
+    )
+    for count in counts:
+        if count is not None and not 0 <= count <= MOST:
+            raise ValueError(f"a count of {count} cannot be stored")
+    for time_us in (record.opening.created_at_us, record.completed_at_us):
+        if not 0 <= time_us <= LATEST_US:
+            raise ValueError(f"a time of {time_us} microseconds cannot be stored")
+    for amount in (record.cost, record.rated_cost, record.reported_cost):
+        if amount is not None and not -LARGEST <= amount <= LARGEST:
+            raise ValueError(f"an amount of {amount} picodollars cannot be stored")

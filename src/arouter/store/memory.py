@@ -1,0 +1,309 @@
+"""The reference backend: the storage protocols in plain Python, as simple as they can be said.
+
+It forgets everything with the process. The conformance suite and the stateful tests compare every other backend
+with it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence, Set
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Self
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from arouter.domain.activity import (
+    TIME_DIMENSIONS,
+    ActivityQuery,
+    ActivityRow,
+    Cursor,
+    Dimension,
+    Filters,
+    Page,
+    Scope,
+    Summary,
+    SummaryQuery,
+    SummaryRow,
+    Totals,
+)
+from arouter.domain.keys import Key
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Opening, Record, Status
+from arouter.store import tally
+from arouter.store.base import CheckReport, Home, Spending
+from arouter.store.buckets import bucket_start, bucket_text, time_zone
+from arouter.store.limits import check_numbers
+
+
+@dataclass(slots=True)
+class _Data:
+    """What would be on disk."""
+
+    home: Home | None = None
+    revision: int = 0
+    keys: dict[str, Key] = field(default_factory=dict)
+    """By hash; with the deleted ones."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Secret to hash."""
+    records: dict[str, tuple[Record, int]] = field(default_factory=dict)
+    """By id, with the time of writing."""
+    open: dict[str, Opening] = field(default_factory=dict)
+
+
+class MemoryDirectory:
+    """`Directory` over dictionaries."""
+
+    def __init__(self, data: _Data) -> None:
+        self._data = data
+
+    async def home(self, candidate: Home, *, now_us: int) -> Home:
+        if self._data.home is None:
+            self._data.home = candidate
+            self._data.revision += 1
+        return self._data.home
+
+    async def revision(self) -> int:
+        return self._data.revision
+
+    async def find_key(self, secret: str) -> Key | None:
+        key_hash = self._data.secrets.get(secret)
+        return None if key_hash is None else self._data.keys[key_hash]
+
+    async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
+        return self._live().get((organization_id, key_hash))
+
+    async def list_keys(
+        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+    ) -> Sequence[Key]:
+        keys = [
+            key
+            for key in self._live().values()
+            if key.organization_id == organization_id and (include_disabled or not key.disabled)
+        ]
+        keys.sort(key=lambda key: (key.created_at_us, key.hash), reverse=True)
+        return tuple(keys[offset : offset + limit])
+
+    async def add_key(self, key: Key, *, secret: str) -> None:
+        if key.hash in self._data.keys or secret in self._data.secrets:
+            raise ValueError("there is such a key already")
+        self._data.keys[key.hash] = key
+        self._data.secrets[secret] = key.hash
+        self._data.revision += 1
+
+    async def replace_key(self, key: Key) -> bool:
+        if (key.organization_id, key.hash) not in self._live():
+            return False
+        self._data.keys[key.hash] = key
+        self._data.revision += 1
+        return True
+
+    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
+        key = self._live().get((organization_id, key_hash))
+        if key is None:
+            return False
+        if self._data.secrets.get(secret, key_hash) != key_hash:
+            raise ValueError("there is such a key already")
+        self._forget_secret(key_hash)
+        self._data.secrets[secret] = key_hash
+        self._data.keys[key_hash] = replace(key, label=label, updated_at_us=now_us)
+        self._data.revision += 1
+        return True
+
+    async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
+        if (organization_id, key_hash) not in self._live():
+            return False
+        self._forget_secret(key_hash)
+        self._data.revision += 1
+        return True
+
+    def _live(self) -> dict[tuple[str, str], Key]:
+        """A key without a secret was deleted."""
+        keys = [self._data.keys[key_hash] for key_hash in self._data.secrets.values()]
+        return {(key.organization_id, key.hash): key for key in keys}
+
+    def _forget_secret(self, key_hash: str) -> None:
+        self._data.secrets = {secret: of for secret, of in self._data.secrets.items() if of != key_hash}
+
+
+class MemoryLedger:
+    """`Ledger` over dictionaries."""
+
+    def __init__(self, data: _Data, clock: Callable[[], int]) -> None:
+        self._data = data
+        self._clock = clock
+        self._last_written_us = 0
+        self._mine: set[str] = set()
+        """What this incarnation opened: what is open besides, the one before it left."""
+
+    def open(self, opening: Opening) -> None:
+        if opening.id not in self._data.records and opening.id not in self._data.open:
+            self._data.open[opening.id] = opening
+            self._mine.add(opening.id)
+
+    def close(self, record: Record) -> Awaitable[None]:
+        done = asyncio.get_running_loop().create_future()
+        try:
+            self._append(record)
+        except ValueError as exc:
+            done.set_exception(exc)
+        else:
+            done.set_result(None)
+        return done
+
+    async def recover(self, *, now_us: int) -> int:
+        left = [opening for opening in self._data.open.values() if opening.id not in self._mine]
+        for opening in left:
+            self._append(Record(opening=opening, completed_at_us=now_us, status=Status.INTERRUPTED, http_status=None))
+        return len(left)
+
+    async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
+        found = self._data.records.get(record_id)
+        if found is None or found[0].opening.organization_id != organization_id:
+            return None
+        return self._row(*found)
+
+    async def page(self, query: ActivityQuery) -> Page:
+        rows = [self._row(record, at) for record, at in self._matching(query.scope, query.filters)]
+        rows.sort(key=_place, reverse=query.descending)
+        if query.after is not None:
+            here = (query.after.created_at_us, query.after.id)
+            rows = [row for row in rows if (_place(row) < here if query.descending else _place(row) > here)]
+        page = tuple(islice(rows, query.limit))
+        return Page(rows=page, next_cursor=page[-1].cursor if page and len(rows) > len(page) else None)
+
+    async def summary(self, query: SummaryQuery) -> Summary:
+        zone = time_zone(query.timezone)
+        groups: dict[tuple[str | int | None, ...], list[Record]] = {}
+        everything = [record for record, _ in self._matching(query.scope, query.filters)]
+        for record in everything:
+            key = tuple(_group_value(record, dimension, zone) for dimension in query.group_by)
+            groups.setdefault(key, []).append(record)
+        rows = [
+            SummaryRow(group=tuple(_group_text(value, zone) for value in key), totals=_totals(groups[key]))
+            for key in sorted(groups, key=lambda key: [(value is not None, value) for value in key])
+        ]
+        return Summary(rows=tuple(rows), totals=_totals(everything))
+
+    async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
+        records = [record for record, _ in self._data.records.values() if record.opening.key_hash == key_hash]
+
+        def since(start_us: int) -> Picodollars:
+            costs = [record.cost for record in records if record.opening.created_at_us >= start_us]
+            return Picodollars(sum(cost for cost in costs if cost is not None))
+
+        return Spending(total=since(0), daily=since(day_us), weekly=since(week_us), monthly=since(month_us))
+
+    async def check(self) -> CheckReport:
+        return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
+
+    def _append(self, record: Record) -> None:
+        check_numbers(record)
+        msgspec.json.encode(record)  # ValueError for a text that is not Unicode
+        self._data.open.pop(record.opening.id, None)
+        self._last_written_us = max(self._last_written_us, self._clock())
+        self._data.records.setdefault(record.opening.id, (record, self._last_written_us))
+
+    def _row(self, record: Record, written_at_us: int) -> ActivityRow:
+        key = self._data.keys.get(record.opening.key_hash)
+        return ActivityRow(
+            record=record,
+            written_at_us=written_at_us,
+            key_name="" if key is None else key.name,
+            creator=None if key is None else key.creator,
+        )
+
+    def _matching(self, scope: Scope, filters: Filters) -> Sequence[tuple[Record, int]]:
+        return [
+            (record, at)
+            for record, at in self._data.records.values()
+            if _in_scope(record.opening, scope)
+            and _matches(record, filters)
+            and (filters.updated_since_us is None or at >= filters.updated_since_us)
+        ]
+
+
+class MemoryStore:
+    """Both protocols over one set of data."""
+
+    def __init__(self, *, clock: Callable[[], int], data: _Data | None = None) -> None:
+        self._data = _Data() if data is None else data
+        self._clock = clock
+        self.directory = MemoryDirectory(self._data)
+        self.ledger = MemoryLedger(self._data, clock)
+
+    def reopened(self) -> Self:
+        """The store of the next process over the same data, after this one died."""
+        return type(self)(clock=self._clock, data=self._data)
+
+    async def start(self) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+def _place(row: ActivityRow) -> tuple[int, str]:
+    cursor: Cursor = row.cursor
+    return cursor.created_at_us, cursor.id
+
+
+def _in_scope(opening: Opening, scope: Scope) -> bool:
+    return (
+        opening.organization_id == scope.organization_id
+        and scope.workspace_id in (None, opening.workspace_id)
+        and scope.key_hash in (None, opening.key_hash)
+    )
+
+
+def _matches(record: Record, filters: Filters) -> bool:
+    opening = record.opening
+    return (
+        _user_matches(opening.user, filters)
+        and (not filters.models or bool({record.model, opening.requested_model} & {*filters.models}))
+        and _is_one_of(record.provider, filters.providers)
+        and _is_one_of(record.status, filters.statuses)
+        and _is_one_of(opening.endpoint, filters.endpoints)
+        and _is_one_of(opening.key_hash, filters.key_hashes)
+        and _is_one_of(opening.workspace_id, filters.workspace_ids)
+        and _is_one_of(opening.session_id, filters.session_ids)
+        and (not filters.tags or bool({*opening.tags} & {*filters.tags}))
+        and (filters.start_us is None or opening.created_at_us >= filters.start_us)
+        and (filters.end_us is None or opening.created_at_us < filters.end_us)
+    )
+
+
+def _user_matches(user: str | None, filters: Filters) -> bool:
+    if not filters.users and not filters.unattributed:
+        return True
+    return filters.unattributed if user is None else user in filters.users
+
+
+def _is_one_of(value: str | None, alternatives: tuple[str, ...]) -> bool:
+    return not alternatives or value in alternatives
+
+
+def _group_value(record: Record, dimension: Dimension, zone: ZoneInfo) -> str | int | None:
+    opening = record.opening
+    if dimension in TIME_DIMENSIONS:
+        return bucket_start(opening.created_at_us, dimension, zone)
+    values: dict[Dimension, str | None] = {
+        Dimension.USER: opening.user,
+        Dimension.MODEL: record.model,
+        Dimension.PROVIDER: record.provider,
+        Dimension.API_KEY: opening.key_hash,
+        Dimension.WORKSPACE: opening.workspace_id,
+        Dimension.ORGANIZATION: opening.organization_id,
+        Dimension.ENDPOINT: opening.endpoint,
+        Dimension.STATUS: record.status.value,
+    }
+    return values[dimension]
+
+
+def _group_text(value: str | int | None, zone: ZoneInfo) -> str | None:
+    return bucket_text(value, zone) if isinstance(value, int) else value
+
+
+def _totals(records: Sequence[Record]) -> Totals:
+    users: Set[str] = {record.opening.user for record in records if record.opening.user is not None}
+    return tally.totals(tally.total(map(tally.measures, records)), users)

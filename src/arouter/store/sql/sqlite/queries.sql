@@ -1,0 +1,214 @@
+-- The statements of the SQLite backend. Those that return many rows return them as one JSON array: fetching row by
+-- row would take and give back the interpreter's lock once for each, which is slow while an event loop is busy.
+-- Words in braces are filled in by store/sqlite: column lists, conditions and rows of placeholders, never a value.
+
+-- name: home
+SELECT organization_id, workspace_id, secret FROM home WHERE one = 1;
+
+-- name: add_organization
+INSERT INTO organizations (id, created_at_us) VALUES (?, ?) ON CONFLICT DO NOTHING;
+
+-- name: add_workspace
+INSERT INTO workspaces (id, organization_id, created_at_us) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- name: set_home
+INSERT INTO home (one, organization_id, workspace_id, secret) VALUES (1, ?, ?, ?);
+
+-- name: revision
+SELECT coalesce((SELECT revision FROM directory_revision WHERE one = 1), 0);
+
+-- name: raise_revision
+INSERT INTO directory_revision (one, revision) VALUES (1, 1) ON CONFLICT DO UPDATE SET revision = revision + 1;
+
+-- name: find_key
+SELECT {columns} FROM keys WHERE secret = ?;
+
+-- name: get_key
+SELECT {columns} FROM keys WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
+
+-- name: list_keys
+SELECT {columns} FROM keys
+WHERE organization_id = ? AND secret IS NOT NULL AND disabled <= ?
+ORDER BY created_at_us DESC, hash DESC LIMIT ? OFFSET ?;
+
+-- name: add_key
+INSERT INTO keys ({columns}, secret) VALUES ({places}, ?);
+
+-- name: replace_key
+UPDATE keys SET ({columns}) = ({places}) WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
+
+-- name: rotate_key
+UPDATE keys SET secret = ?, label = ?, updated_at_us = ?
+WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
+
+-- name: delete_key
+UPDATE keys SET secret = NULL, deleted_at_us = ? WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
+
+-- name: find_name
+SELECT no FROM names WHERE text = ?;
+
+-- name: add_name
+INSERT INTO names (text) VALUES (?);
+
+-- name: find_user
+SELECT no FROM end_users WHERE organization_no = ? AND name = ?;
+
+-- name: add_user
+INSERT INTO end_users (organization_no, name) VALUES (?, ?);
+
+-- name: texts_of_names
+SELECT json_group_array(json_array(no, text)) FROM names WHERE no IN (SELECT value FROM json_each(?));
+
+-- name: names_of_texts
+SELECT json_group_array(json_array(no, text)) FROM names WHERE text IN (SELECT value FROM json_each(?));
+
+-- name: users_of_texts
+SELECT json_group_array(no) FROM end_users
+WHERE organization_no = ? AND name IN (SELECT value FROM json_each(?));
+
+-- name: texts_of_users
+SELECT json_group_array(json_array(no, name)) FROM end_users WHERE no IN (SELECT value FROM json_each(?));
+
+-- name: keys_of_hashes
+SELECT json_group_array(json_array(hash, name, creator)) FROM keys
+WHERE hash IN (SELECT value FROM json_each(?));
+
+-- name: last_batch
+SELECT no, last_seq, written_at_us, hash FROM batches ORDER BY no DESC LIMIT 1;
+
+-- name: which_are_there
+SELECT json_group_array(id) FROM records WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: add_records
+INSERT INTO records ({columns}) VALUES {rows};
+
+-- name: add_tags
+INSERT INTO record_tags (seq, position, tag_no) VALUES {rows};
+
+-- name: add_batch
+INSERT INTO batches (no, first_seq, last_seq, written_at_us, earliest_us, hash) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: add_rollups
+INSERT INTO rollups ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
+
+-- name: add_key_hours
+INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest) VALUES {rows}
+ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests,
+    cost_units = cost_units + excluded.cost_units,
+    cost_rest = cost_rest + excluded.cost_rest;
+
+-- name: add_open
+INSERT INTO open_records (id, owner_no, opening) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- name: forget_open
+DELETE FROM open_records WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: add_owner
+INSERT INTO owners (process_id, started_at_us) VALUES (?, ?);
+
+-- name: owners
+SELECT no FROM owners ORDER BY no;
+
+-- name: forget_owner
+DELETE FROM owners WHERE no = ? AND NOT EXISTS (SELECT 1 FROM open_records WHERE owner_no = owners.no);
+
+-- name: open_of_others
+SELECT json_group_array(json_array(owner_no, CAST(opening AS TEXT))) FROM open_records
+WHERE owner_no NOT IN (SELECT value FROM json_each(?));
+
+-- name: page
+SELECT json_group_array(json_array({columns})) FROM (
+    SELECT * FROM records INDEXED BY {index}
+    WHERE {where}
+    ORDER BY created_at_us {direction}, id {direction}
+    LIMIT ?
+);
+
+-- name: record
+SELECT json_group_array(json_array({columns})) FROM records WHERE id = ?;
+
+-- name: tags_of_records
+SELECT json_group_array(json_array(seq, position, tag_no)) FROM record_tags
+WHERE seq IN (SELECT value FROM json_each(?));
+
+-- name: earliest_written_since
+SELECT min(earliest_us) FROM batches WHERE written_at_us >= ?;
+
+-- name: sums
+count(*),
+coalesce(sum(status_no IS NOT {success}), 0),
+coalesce(sum({prompt}), 0),
+coalesce(sum({completion}), 0),
+coalesce(sum(coalesce(cache_read_tokens, 0) + coalesce(cache_read_audio_tokens, 0)), 0),
+coalesce(sum(reasoning_tokens), 0),
+coalesce(sum({prompt} + {completion}), 0),
+coalesce(sum(cost / 1000000), 0),
+coalesce(sum(cost % 1000000), 0),
+coalesce(sum(coalesce({known}) IS NULL AND status_no IS NOT {rejected}), 0),
+coalesce(sum(cost IS NULL AND {prompt} + {completion} > 0), 0),
+coalesce(sum(latency_us), 0),
+count(latency_us)
+
+-- name: summary
+WITH grouped ({columns}) AS (
+    SELECT {groups} {sums}, count(DISTINCT user_no) FROM records INDEXED BY {index} WHERE {where} {group_by}
+)
+SELECT json_group_array(json_array({columns})) FROM grouped;
+
+-- name: users_of_groups
+WITH grouped ({columns}) AS (
+    SELECT DISTINCT {groups} user_no FROM records INDEXED BY {index} WHERE {where} AND user_no IS NOT NULL
+)
+SELECT json_group_array(json_array({columns})) FROM grouped;
+
+-- name: distinct_users
+SELECT count(DISTINCT user_no) FROM records INDEXED BY {index} WHERE {where};
+
+-- name: spending
+SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
+    coalesce(sum(cost_units) FILTER (WHERE hour >= ?2), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?2), 0),
+    coalesce(sum(cost_units) FILTER (WHERE hour >= ?3), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?3), 0),
+    coalesce(sum(cost_units) FILTER (WHERE hour >= ?4), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?4), 0)
+FROM key_hours WHERE key_no = (SELECT no FROM names WHERE text = ?1);
+
+-- name: count_records
+SELECT count(*) FROM records;
+
+-- name: last_seq
+SELECT coalesce(max(seq), 0) FROM records;
+
+-- name: count_open
+SELECT count(*) FROM open_records;
+
+-- name: differing_rollups
+WITH counted AS (
+    SELECT created_at_us / 3600000000 AS hour, organization_no, workspace_no, key_no, coalesce(user_no, 0) AS user_no,
+        coalesce(model_no, 0) AS model_no, coalesce(provider_no, 0) AS provider_no, endpoint_no, status_no, {sums}
+    FROM records GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+)
+SELECT count(*) FROM (
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM rollups)
+    UNION ALL
+    SELECT * FROM (SELECT * FROM rollups EXCEPT SELECT * FROM counted)
+);
+
+-- name: differing_key_hours
+WITH counted AS (
+    SELECT key_no, created_at_us / 3600000000 AS hour, count(*) AS requests,
+        coalesce(sum(cost / 1000000), 0) AS cost_units, coalesce(sum(cost % 1000000), 0) AS cost_rest
+    FROM records GROUP BY 1, 2
+)
+SELECT count(*) FROM (
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM key_hours)
+    UNION ALL
+    SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
+);
+
+-- name: batches_after
+SELECT no, first_seq, last_seq, written_at_us, earliest_us, hash FROM batches WHERE no > ? ORDER BY no LIMIT 1000;
+
+-- name: records_between
+SELECT json_group_array(json_array({columns})) FROM (
+    SELECT * FROM records WHERE seq BETWEEN ? AND ? ORDER BY seq
+);

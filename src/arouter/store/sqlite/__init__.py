@@ -1,0 +1,11 @@
+"""The SQLite backend.
+
+`connections`, `writer`, `checkpointer`, `readers` and `owners` know threads, files and failures; `rows`, `names`,
+`appender`, `selection`, `pages`, `summaries` and `checks` know the tables; `directory` and `ledger` are the
+protocols; `database` puts it together.
+"""
+
+from arouter.store.sqlite.connections import Durability
+from arouter.store.sqlite.database import CommitStats, DatabaseStatus, SqliteStore
+
+__all__ = ["CommitStats", "DatabaseStatus", "Durability", "SqliteStore"]

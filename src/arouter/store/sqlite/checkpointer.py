@@ -1,0 +1,61 @@
+"""Moves the write-ahead log into the database beside the writer, so that no commit waits for it.
+
+A passive checkpoint blocks nobody, but lets the log grow for as long as there is no pause. Over `MOST_BYTES` the
+log is started afresh, which the writer waits for: the passive checkpoint just before keeps that short.
+"""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from arouter.store.sqlite.connections import Durability, connect_writer
+
+INTERVAL_S: Final = 1.0
+MOST_BYTES: Final = 64 * 1024 * 1024
+_PATIENCE_MS: Final = 200
+"""How long the fresh start may hold the writer up for readers of the old log; it is tried again a second later."""
+
+
+class Checkpointer:
+    def __init__(self, path: str, durability: Durability) -> None:
+        self._path = path
+        self._durability = durability
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger-checkpointer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._end.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        connection: apsw.Connection | None = None
+        while not self._end.wait(INTERVAL_S):
+            # Whatever is wrong with the storage, the writer tells; the next round tries again.
+            with suppress(apsw.Error):
+                if connection is None:
+                    connection = connect_writer(self._path, self._durability)
+                    connection.set_busy_timeout(_PATIENCE_MS)
+                self._checkpoint(connection)
+        if connection is not None:
+            with suppress(apsw.Error):
+                connection.close()
+
+    def _checkpoint(self, connection: apsw.Connection) -> None:
+        logged, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if wal_bytes(self._path) > MOST_BYTES and logged - moved < MOST_BYTES // 4096:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+
+def wal_bytes(path: str) -> int:
+    """The size of the write-ahead log; 0 if there is none."""
+    try:
+        return Path(f"{path}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0

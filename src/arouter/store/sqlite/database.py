@@ -1,0 +1,173 @@
+"""One SQLite file with everything in it: opened, started, observed, backed up, closed."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from arouter.domain.errors import StorageUnavailable
+from arouter.store.sqlite.checkpointer import Checkpointer, wal_bytes
+from arouter.store.sqlite.connections import (
+    Durability,
+    connect_reader,
+    connect_writer,
+    migrate,
+    prepare_file,
+    require_sound_library,
+    schema_version,
+    storage_errors,
+)
+from arouter.store.sqlite.directory import SqliteDirectory
+from arouter.store.sqlite.ledger import SqliteLedger
+from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.writer import OnCommit, Writer
+
+_BACKUP_PAGES = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseStatus:
+    """What `arouter db status` tells. Sizes are in bytes."""
+
+    path: str
+    size: int
+    wal_size: int
+    schema_version: int
+    sqlite_version: str
+    records: int
+    open_records: int
+
+
+@dataclass(slots=True)
+class CommitStats:
+    """Of the transactions since the start that held records."""
+
+    batches: int = 0
+    records: int = 0
+    last_s: float = 0.0
+    worst_s: float = 0.0
+    total_s: float = 0.0
+
+    def add(self, records: int, seconds: float) -> None:
+        self.batches += 1
+        self.records += records
+        self.last_s = seconds
+        self.worst_s = max(self.worst_s, seconds)
+        self.total_s += seconds
+
+
+class SqliteStore:
+    """Both protocols over one file. `open` it, then `start` it on the event loop that will use it."""
+
+    def __init__(self, path: str, *, durability: Durability, clock: Callable[[], int], on_commit: OnCommit) -> None:
+        self._path = path
+        self._on_commit = on_commit
+        self.stats = CommitStats()
+        self._writer = Writer(path, durability=durability, clock=clock, on_commit=self._committed)
+        self._readers = Readers(path)
+        self._checkpointer = Checkpointer(path, durability)
+        self.directory = SqliteDirectory(self._writer, self._readers)
+        self.ledger = SqliteLedger(path, self._writer, self._readers, clock)
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        *,
+        clock: Callable[[], int],
+        durability: str = Durability.STRICT,
+        on_commit: OnCommit = lambda records, seconds: None,
+    ) -> "SqliteStore":
+        """The store in the file `path`, made or brought to the present schema where needed.
+
+        `clock` tells microseconds since the epoch. StorageUnavailable, with a text for the operator, if it cannot be.
+        """
+        require_sound_library(apsw.sqlite_lib_version())
+        prepare_file(path)
+        with storage_errors():
+            connection = connect_writer(path, Durability(durability))
+            try:
+                migrate(connection)
+            finally:
+                connection.close()
+        return cls(path, durability=Durability(durability), clock=clock, on_commit=on_commit)
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write succeeded: while it did not, nothing should be started that must be recorded."""
+        return self._writer.last_error is None
+
+    @property
+    def last_error(self) -> StorageUnavailable | None:
+        """What went wrong with the last write."""
+        return self._writer.last_error
+
+    @property
+    def unwritten(self) -> int:
+        """Records that were refused by the storage and are tried again every second."""
+        return self._writer.kept
+
+    async def start(self) -> None:
+        self._writer.start(asyncio.get_running_loop())
+        self._checkpointer.start()
+
+    async def close(self) -> None:
+        """Writes what is queued first."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._checkpointer.stop)
+        await loop.run_in_executor(None, self._readers.close)
+        await loop.run_in_executor(None, self._writer.stop)
+
+    async def status(self) -> DatabaseStatus:
+        def read(connection: apsw.Connection) -> DatabaseStatus:
+            return DatabaseStatus(
+                path=self._path,
+                size=Path(self._path).stat().st_size,
+                wal_size=wal_bytes(self._path),
+                schema_version=schema_version(connection),
+                sqlite_version=apsw.sqlite_lib_version(),
+                records=_number(connection, "count_records"),
+                open_records=_number(connection, "count_open"),
+            )
+
+        return await self._readers.read(read)
+
+    async def backup(self, target: str, progress: Callable[[int, int], None] = lambda done, pages: None) -> None:
+        """A consistent copy in the new file `target`, while everything goes on.
+
+        `progress` is told the pages done and their number, on another thread. FileExistsError if `target` is there.
+        """
+        await asyncio.get_running_loop().run_in_executor(None, self._back_up, target, progress)
+
+    def _back_up(self, target: str, progress: Callable[[int, int], None]) -> None:
+        if Path(target).exists():
+            raise FileExistsError(target)
+        prepare_file(target)
+        with storage_errors():
+            source, copy = connect_reader(self._path), apsw.Connection(target)
+            try:
+                # One read transaction: what others write meanwhile does not start the copy anew.
+                source.execute("BEGIN")
+                source.execute(queries()["count_open"]).get  # noqa: B018  it begins with the first read
+                with copy.backup("main", source, "main") as job:
+                    while not job.done:
+                        job.step(_BACKUP_PAGES)
+                        progress(job.page_count - job.remaining, job.page_count)
+            finally:
+                copy.close()
+                source.close()
+
+    def _committed(self, records: int, seconds: float) -> None:
+        self.stats.add(records, seconds)
+        self._on_commit(records, seconds)
+
+
+def _number(connection: apsw.Connection, name: str) -> int:
+    return int(connection.execute(queries()[name]).get)

@@ -1,0 +1,174 @@
+"""`Directory` in SQLite."""
+
+from collections.abc import Sequence
+
+import apsw
+import msgspec
+
+from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
+from arouter.domain.money import Picodollars
+from arouter.store.base import Home
+from arouter.store.sqlite.names import to_json
+from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.writer import Writer
+
+_COLUMNS = (
+    "hash",
+    "name",
+    "kind",
+    "label",
+    "organization_id",
+    "workspace_id",
+    "creator",
+    "created_at_us",
+    "updated_at_us",
+    "expires_at_us",
+    "disabled",
+    "spending_limit",
+    "limit_reset",
+    "allowed_providers",
+    "allowed_models",
+    "user_policy",
+    "fixed_user",
+    "activity_scope",
+)
+_COLUMN_LIST = ", ".join(_COLUMNS)
+_PLACES = ", ".join("?" * len(_COLUMNS))
+
+
+class SqliteDirectory:
+    """Reads in the readers' threads, writes in the writer's."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def home(self, candidate: Home, *, now_us: int) -> Home:
+        home = await self._readers.read(_home)
+        if home is not None:
+            return home
+
+        def found(connection: apsw.Connection) -> Home:
+            there = _home(connection)
+            if there is not None:
+                return there
+            sql = queries()
+            connection.execute(sql["add_organization"], (candidate.organization_id, now_us))
+            connection.execute(sql["add_workspace"], (candidate.workspace_id, candidate.organization_id, now_us))
+            connection.execute(sql["set_home"], (candidate.organization_id, candidate.workspace_id, candidate.secret))
+            connection.execute(sql["raise_revision"])
+            return candidate
+
+        result: Home = await self._writer.command(found)
+        return result
+
+    async def revision(self) -> int:
+        return await self._readers.read(lambda connection: int(connection.execute(queries()["revision"]).get))
+
+    async def find_key(self, secret: str) -> Key | None:
+        return await self._one("find_key", secret)
+
+    async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
+        return await self._one("get_key", organization_id, key_hash)
+
+    async def list_keys(
+        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+    ) -> Sequence[Key]:
+        sql = queries()["list_keys"].format(columns=_COLUMN_LIST)
+        parameters = (organization_id, int(include_disabled), limit, offset)
+        return await self._readers.read(
+            lambda connection: tuple(_key(row) for row in connection.execute(sql, parameters).fetchall())
+        )
+
+    async def add_key(self, key: Key, *, secret: str) -> None:
+        sql = queries()["add_key"].format(columns=_COLUMN_LIST, places=_PLACES)
+        await self._change(sql, *_values(key), secret)
+
+    async def replace_key(self, key: Key) -> bool:
+        sql = queries()["replace_key"].format(columns=_COLUMN_LIST, places=_PLACES)
+        return await self._change(sql, *_values(key), key.organization_id, key.hash)
+
+    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
+        return await self._change(queries()["rotate_key"], secret, label, now_us, organization_id, key_hash)
+
+    async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
+        return await self._change(queries()["delete_key"], now_us, organization_id, key_hash)
+
+    async def _one(self, name: str, *parameters: str) -> Key | None:
+        sql = queries()[name].format(columns=_COLUMN_LIST)
+        row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
+        return None if row is None else _key(row)
+
+    async def _change(self, sql: str, *parameters: str | int | None) -> bool:
+        """Whether the statement changed anything; a change raises the revision."""
+
+        def run(connection: apsw.Connection) -> bool:
+            connection.execute(sql, parameters)
+            changed = connection.changes() > 0
+            if changed:
+                connection.execute(queries()["raise_revision"])
+            return changed
+
+        result: bool = await self._writer.command(run)
+        return result
+
+
+def _home(connection: apsw.Connection) -> Home | None:
+    row = connection.execute(queries()["home"]).fetchone()
+    if row is None:
+        return None
+    organization_id, workspace_id, secret = row
+    return Home(organization_id=organization_id, workspace_id=workspace_id, secret=secret)
+
+
+def _values(key: Key) -> tuple[str | int | None, ...]:
+    return (
+        key.hash,
+        key.name,
+        key.kind.value,
+        key.label,
+        key.organization_id,
+        key.workspace_id,
+        key.creator,
+        key.created_at_us,
+        key.updated_at_us,
+        key.expires_at_us,
+        int(key.disabled),
+        key.limit,
+        None if key.limit_reset is None else key.limit_reset.value,
+        None if key.allowed_providers is None else to_json(key.allowed_providers),
+        None if key.allowed_models is None else to_json(key.allowed_models),
+        key.user_policy.value,
+        key.fixed_user,
+        key.activity_scope.value,
+    )
+
+
+def _key(row: tuple) -> Key:  # type: ignore[type-arg]
+    value = dict(zip(_COLUMNS, row, strict=True))
+    limit, reset = value["spending_limit"], value["limit_reset"]
+    return Key(
+        hash=value["hash"],
+        name=value["name"],
+        kind=KeyKind(value["kind"]),
+        label=value["label"],
+        organization_id=value["organization_id"],
+        workspace_id=value["workspace_id"],
+        creator=value["creator"],
+        created_at_us=value["created_at_us"],
+        updated_at_us=value["updated_at_us"],
+        expires_at_us=value["expires_at_us"],
+        disabled=bool(value["disabled"]),
+        limit=None if limit is None else Picodollars(limit),
+        limit_reset=None if reset is None else LimitReset(reset),
+        allowed_providers=_texts(value["allowed_providers"]),
+        allowed_models=_texts(value["allowed_models"]),
+        user_policy=UserPolicy(value["user_policy"]),
+        fixed_user=value["fixed_user"],
+        activity_scope=ActivityScope(value["activity_scope"]),
+    )
+
+
+def _texts(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else msgspec.json.decode(text, type=tuple[str, ...])

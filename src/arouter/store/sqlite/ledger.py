@@ -1,0 +1,84 @@
+"""`Ledger` in SQLite."""
+
+from collections.abc import Awaitable, Callable
+
+import apsw
+import msgspec
+
+from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Opening, Record, Status
+from arouter.store.base import CheckReport, Spending
+from arouter.store.buckets import HOUR_US
+from arouter.store.sqlite.appender import whole_cost
+from arouter.store.sqlite.checks import check_ledger
+from arouter.store.sqlite.names import Texts, fetch, to_json
+from arouter.store.sqlite.owners import living_owners, remove_lock_files
+from arouter.store.sqlite.pages import read_one, read_page
+from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.summaries import read_summary
+from arouter.store.sqlite.writer import Writer
+
+
+class SqliteLedger:
+    """Appends through the writer, answers from the readers."""
+
+    def __init__(self, path: str, writer: Writer, readers: Readers, clock: Callable[[], int]) -> None:
+        self._path = path
+        self._writer = writer
+        self._readers = readers
+        self._clock = clock
+        self._texts = Texts()
+
+    def open(self, opening: Opening) -> None:
+        self._writer.open(opening)
+
+    def close(self, record: Record) -> Awaitable[None]:
+        return self._writer.append(record)
+
+    async def recover(self, *, now_us: int) -> int:
+        def run(connection: apsw.Connection) -> tuple[int, set[int]]:
+            alive, dead = living_owners(connection, self._path)
+            left = fetch(connection, queries()["open_of_others"], to_json(sorted(alive)))
+            records = [_interrupted(msgspec.json.decode(opening, type=Opening), now_us) for _, opening in left]
+            self._writer.appender.append(connection, records, self._clock())
+            for owner in dead:
+                connection.execute(queries()["forget_owner"], (owner,))
+            return len(records), dead
+
+        count, dead = await self._writer.command(run)
+        remove_lock_files(self._path, dead)
+        return int(count)
+
+    async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
+        return await self._readers.read(
+            lambda connection: read_one(connection, self._texts, organization_id, record_id)
+        )
+
+    async def page(self, query: ActivityQuery) -> Page:
+        return await self._readers.read(lambda connection: read_page(connection, self._texts, query))
+
+    async def summary(self, query: SummaryQuery) -> Summary:
+        return await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
+
+    async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
+        starts = (day_us, week_us, month_us)
+        if any(start % HOUR_US for start in starts):
+            raise ValueError("spending is known since the starts of hours only")
+        parameters = (key_hash, *(start // HOUR_US for start in starts))
+        row = await self._readers.read(
+            lambda connection: connection.execute(queries()["spending"], parameters).fetchone()
+        )
+        assert row is not None
+        total, daily, weekly, monthly = (
+            Picodollars(whole_cost(units, rest)) for units, rest in zip(row[::2], row[1::2], strict=True)
+        )
+        return Spending(total=total, daily=daily, weekly=weekly, monthly=monthly)
+
+    async def check(self) -> CheckReport:
+        return await self._readers.read(lambda connection: check_ledger(connection, self._path))
+
+
+def _interrupted(opening: Opening, now_us: int) -> Record:
+    return Record(opening=opening, completed_at_us=now_us, status=Status.INTERRUPTED, http_status=None)

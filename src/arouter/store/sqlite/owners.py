@@ -1,0 +1,86 @@
+"""Who may have open records: each process that does holds a lock which dies with it.
+
+The lock is an `flock` on a file beside the database, `<database>-owner-<number>`. A number is given out and its
+file locked within one write transaction, and recovery runs within one too: nobody is ever taken for dead between
+the two steps.
+"""
+
+import fcntl
+import os
+from contextlib import suppress
+
+import apsw
+
+from arouter.store.sqlite.statements import queries
+
+
+class Owner:
+    """This process's place among the owners; taken when it first has something to own."""
+
+    def __init__(self, path: str, started_at_us: int) -> None:
+        self._path = path
+        self._started_at_us = started_at_us
+        self._number: int | None = None
+        self._descriptor = -1
+
+    @property
+    def number(self) -> int | None:
+        """None if nothing was ever opened."""
+        return self._number
+
+    def register(self, connection: apsw.Connection) -> int:
+        """Take a number within the caller's transaction, or tell the one that was taken. OSError without a lock."""
+        if self._number is None:
+            connection.execute(queries()["add_owner"], (os.getpid(), self._started_at_us))
+            number = connection.last_insert_rowid()
+            descriptor = os.open(_lock_file(self._path, number), os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._number, self._descriptor = number, descriptor
+        return self._number
+
+    def forget(self) -> None:
+        """Give the lock back: the row was rolled back, or everything is closed."""
+        if self._number is not None:
+            _remove(_lock_file(self._path, self._number), self._descriptor)
+            self._number, self._descriptor = None, -1
+
+
+def living_owners(connection: apsw.Connection, path: str) -> tuple[set[int], set[int]]:
+    """The numbers of those whose process lives, and of those whose process is dead."""
+    alive: set[int] = set()
+    dead: set[int] = set()
+    for row in connection.execute(queries()["owners"]).fetchall():
+        number = int(row[0])  # type: ignore[arg-type]
+        (alive if _is_locked(_lock_file(path, number)) else dead).add(number)
+    return alive, dead
+
+
+def remove_lock_files(path: str, numbers: set[int]) -> None:
+    """The files of the dead."""
+    for number in numbers:
+        with suppress(FileNotFoundError):
+            os.unlink(_lock_file(path, number))
+
+
+def _is_locked(lock_file: str) -> bool:
+    try:
+        descriptor = os.open(lock_file, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock_file(path: str, number: int) -> str:
+    return f"{path}-owner-{number}"
+
+
+def _remove(lock_file: str, descriptor: int) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(lock_file)
+    os.close(descriptor)

@@ -1,0 +1,296 @@
+"""The one thread that writes, with group commit.
+
+What is asked for is put into a queue. The thread takes all that is there, writes it in one transaction, and tells
+the event loop once for all of it: under load, hundreds of records share one sync of the disk, and nobody waits for
+a timer.
+
+When a transaction fails (disk full, I/O error, locked for too long), everybody who waits is told at once that it
+is not durable. The records are kept and tried again every second, up to `MOST_KEPT` of them: what was spent is not
+forgotten because the disk was full for a minute. An append is done once however often it is tried.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import apsw
+
+from arouter.domain.errors import StorageUnavailable
+from arouter.domain.record import Opening, Record
+from arouter.store.sqlite.appender import Appender
+from arouter.store.sqlite.connections import Durability, connect_writer, transaction, unavailable
+from arouter.store.sqlite.owners import Owner
+from arouter.store.sqlite.statements import queries
+
+MOST_IN_ONE: Final = 2_000
+"""Items in one transaction: a bound on its time, about a tenth of a second."""
+MOST_KEPT: Final = 100_000
+"""Records kept in memory while the disk refuses them."""
+RETRY_S: Final = 1.0
+
+# What is wrong with the statement or its values, not with the storage: it would fail again for ever.
+_OUR_FAULT = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.SQLError, apsw.TooBigError)
+
+
+@dataclass(slots=True, frozen=True)
+class Append:
+    """A record to append, and who waits for it."""
+
+    record: Record
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True, frozen=True)
+class Command:
+    """Anything else that writes: it runs in a transaction of its own items, its result is told after the commit."""
+
+    run: Callable[[apsw.Connection], Any]
+    done: asyncio.Future[Any]
+
+
+Item = Append | Opening | Command
+OnCommit = Callable[[int, float], None]
+"""Is told how many records were committed and the seconds that it took, on the event loop's thread."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is to be tried again, in order."""
+
+    openings: dict[str, Opening]
+    records: dict[str, Record]
+
+
+class Writer:
+    """Owns the writing connection. `put` may be called from the event loop's thread only."""
+
+    def __init__(self, path: str, *, durability: Durability, clock: Callable[[], int], on_commit: OnCommit) -> None:
+        self._path = path
+        self._durability = durability
+        self._clock = clock
+        self._on_commit = on_commit
+        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._appender = Appender()
+        self._owner = Owner(path, clock())
+        self._kept = _Kept({}, {})
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connection: apsw.Connection | None = None
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._last_error: StorageUnavailable | None = None
+        self._stopped = False
+
+    @property
+    def last_error(self) -> StorageUnavailable | None:
+        """Why the last transaction failed; None if it did not."""
+        return self._last_error
+
+    @property
+    def kept(self) -> int:
+        """Records that wait for the storage to come back."""
+        return len(self._kept.records)
+
+    @property
+    def owner(self) -> Owner:
+        return self._owner
+
+    @property
+    def appender(self) -> Appender:
+        return self._appender
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is queued, then end. Blocks until it has."""
+        self._stopped = True
+        if self._thread.ident is not None:
+            self._queue.put(None)
+            self._thread.join()
+
+    def open(self, opening: Opening) -> None:
+        self._queue.put(opening)
+
+    def append(self, record: Record) -> "asyncio.Future[None]":
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._put(Append(record, done))
+        return done
+
+    def command(self, run: Callable[[apsw.Connection], Any]) -> "asyncio.Future[Any]":
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._put(Command(run, done))
+        return done
+
+    def _put(self, item: Append | Command) -> None:
+        if self._stopped:
+            item.done.set_exception(StorageUnavailable("The storage is closed."))
+        else:
+            self._queue.put(item)
+
+    # ------------------------------------------------------------ on the thread
+
+    def _run(self) -> None:
+        going = True
+        try:
+            while going:
+                items, going = self._take()
+                if items or self._last_error:
+                    self._work(items)
+            self._disconnect(in_peace=True)
+        finally:
+            # After a programming error nobody may wait for ever, and nothing more may be spent.
+            self._stopped = True
+            if going:
+                self._last_error = StorageUnavailable("The storage's writer has died.")
+
+    def _take(self) -> tuple[list[Item], bool]:
+        """All that is queued, at least one item unless there is something to try again; False after the last."""
+        items: list[Item] = []
+        with suppress(Empty):
+            item = self._queue.get(timeout=RETRY_S if self._last_error else None)
+            while item is not None:
+                items.append(item)
+                if len(items) == MOST_IN_ONE:
+                    return items, True
+                item = self._queue.get_nowait()
+            return items, False
+        return items, True
+
+    def _work(self, items: Sequence[Item]) -> None:
+        started_us = self._clock()
+        try:
+            outcomes = self._transact(items)
+        except _OUR_FAULT as exc:
+            if len(items) > 1:
+                # One of them spoils it for all.
+                for item in items:
+                    self._work([item])
+            else:
+                self._refuse(items, exc)
+        except (apsw.Error, OSError) as exc:
+            self._fail(items, exc)
+        else:
+            self._last_error = None
+            self._kept = _Kept({}, {})
+            records = sum(type(item) is Append for item in items)
+            self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
+
+    def _transact(self, items: Sequence[Item]) -> list[tuple["asyncio.Future[Any]", object]]:
+        """Write everything, the kept before the new; who is to be told what."""
+        if self._connection is None:
+            self._connection = connect_writer(self._path, self._durability)
+        connection = self._connection
+        was_registered = self._owner.number is not None
+        try:
+            with transaction(connection):
+                self._append(connection, tuple(self._kept.openings.values()), tuple(self._kept.records.values()))
+                return self._apply(connection, items)
+        except (apsw.Error, OSError):
+            self._appender.forget()
+            if not was_registered:
+                self._owner.forget()
+            raise
+
+    def _apply(self, connection: apsw.Connection, items: Sequence[Item]) -> list[tuple["asyncio.Future[Any]", object]]:
+        outcomes: list[tuple[asyncio.Future[Any], object]] = []
+        openings: list[Opening] = []
+        appends: list[Append] = []
+
+        def flush() -> None:
+            problems = self._append(connection, openings, [append.record for append in appends])
+            outcomes.extend((append.done, problem) for append, problem in zip(appends, problems, strict=True))
+            openings.clear()
+            appends.clear()
+
+        for item in items:
+            if type(item) is Append:
+                appends.append(item)
+            elif type(item) is Command:
+                flush()
+                outcomes.append((item.done, self._run_command(connection, item.run)))
+            elif type(item) is Opening:
+                openings.append(item)
+        flush()
+        return outcomes
+
+    def _run_command(self, connection: apsw.Connection, run: Callable[[apsw.Connection], Any]) -> object:
+        """What the command returns, or its own fault; the transaction goes on without it."""
+        connection.execute("SAVEPOINT command")
+        try:
+            result: object = run(connection)
+        except (*_OUR_FAULT, ValueError) as exc:
+            connection.execute("ROLLBACK TO command")
+            self._appender.forget()
+            result = exc if isinstance(exc, ValueError) else ValueError(str(exc))
+        connection.execute("RELEASE command")
+        return result
+
+    def _append(
+        self, connection: apsw.Connection, openings: Sequence[Opening], records: Sequence[Record]
+    ) -> Sequence[ValueError | None]:
+        problems = self._appender.append(connection, records, self._clock()) if records else ()
+        # An intent whose record came with it is never written.
+        closed = {record.opening.id for record in records}
+        openings = [opening for opening in openings if opening.id not in closed]
+        if openings:
+            self._appender.open(connection, openings, self._owner.register(connection))
+        return problems
+
+    def _refuse(self, items: Sequence[Item], exc: apsw.Error) -> None:
+        self._tell([(item.done, unavailable(exc)) for item in items if not isinstance(item, Opening)], 0, 0.0)
+
+    def _fail(self, items: Sequence[Item], exc: apsw.Error | OSError) -> None:
+        """Tell everybody, keep the records, and start afresh with a new connection.
+
+        After a failed sync the old descriptors may claim pages as written that never were.
+        """
+        error = unavailable(exc)
+        self._last_error = error
+        outcomes: list[tuple[asyncio.Future[Any], object]] = []
+        for item in items:
+            if type(item) is Opening:
+                if len(self._kept.openings) < MOST_KEPT:
+                    self._kept.openings.setdefault(item.id, item)
+            elif isinstance(item, Append | Command):
+                outcomes.append((item.done, unavailable(exc)))
+                if type(item) is Append and len(self._kept.records) < MOST_KEPT:
+                    self._kept.records.setdefault(item.record.opening.id, item.record)
+        for record_id in self._kept.records:
+            self._kept.openings.pop(record_id, None)
+        if isinstance(exc, apsw.IOError | apsw.CantOpenError):
+            self._disconnect(in_peace=False)
+        self._tell(outcomes, 0, 0.0)
+
+    def _tell(self, outcomes: list[tuple["asyncio.Future[Any]", object]], records: int, seconds: float) -> None:
+        assert self._loop is not None
+        # RuntimeError: the loop is closed, and nobody is left to be told.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._resolve, outcomes, records, seconds)
+
+    def _resolve(self, outcomes: list[tuple["asyncio.Future[Any]", object]], records: int, seconds: float) -> None:
+        for done, outcome in outcomes:
+            if done.done():
+                continue
+            if isinstance(outcome, Exception):
+                done.set_exception(outcome)
+            else:
+                done.set_result(outcome)
+        if records:
+            self._on_commit(records, seconds)
+
+    def _disconnect(self, *, in_peace: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        with suppress(apsw.Error):
+            if in_peace and self._owner.number is not None:
+                # The row stays where records are still open: they are the next one's to recover.
+                connection.execute(queries()["forget_owner"], (self._owner.number,))
+        with suppress(apsw.Error):
+            connection.close()
+        if in_peace:
+            self._owner.forget()
