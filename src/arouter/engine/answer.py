@@ -88,8 +88,7 @@ class Answer:
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body. UpstreamFailed as `next`, and if the body is longer than `limit_bytes`: it is not read on."""
-        length = self.content_length
-        if length is not None and length > limit_bytes:
+        if self.source is not None and (length := self.content_length) is not None and length > limit_bytes:
             raise self._too_long(limit_bytes)
         taken: list[bytes] = []
         size_bytes = 0

@@ -106,16 +106,21 @@ class Connection(asyncio.Protocol):
 
     @property
     def connected(self) -> bool:
+        """Whether it was ever made."""
         return self._transport is not None
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was made and is closed by now, or was given up."""
+        return self._gone or (self._transport is not None and self._transport.is_closing())
 
     def usable(self) -> bool:
         """Whether nothing at all was heard since the last answer, not even a hang-up that the loop has not seen yet.
 
-        This asks the kernel, for it is the last moment at which another connection can be chosen safely.
+        This asks the kernel, for it is the last moment at which another connection can be chosen safely. It is not
+        for a fresh connection, on which TLS may still have something to say.
         """
-        if self._gone or self._transport is None or self._transport.is_closing():
-            return False
-        return self._poll is None or not self._poll.poll(0)
+        return self.connected and not self.gone and (self._poll is None or not self._poll.poll(0))
 
     def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
         """Sends a request, head and body ready to write, on a connection that is idle or fresh."""

@@ -19,7 +19,6 @@ import ssl
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
 
 from arouter.domain.errors import UpstreamFailed, UpstreamTimeout
 from arouter.engine.answer import Answer
@@ -30,14 +29,7 @@ from arouter.engine.pool import Pool, PoolCounts, PoolLimits
 from arouter.engine.proxy import Proxies, Proxy, open_tunnel
 from arouter.engine.timeouts import Timeouts
 
-__all__ = ["Answer", "Client", "Origin", "PoolCounts", "PoolLimits", "Timeouts", "Upstream", "request_head"]
-
-
-class Client(Protocol):
-    """What the engine needs of the network."""
-
-    async def send(self, origin: Origin, head: bytes, body: bytes, *, timeouts: Timeouts | None = None) -> Answer:
-        """Sends a request; the answer, as soon as its header fields are in."""
+__all__ = ["Answer", "Origin", "PoolCounts", "PoolLimits", "Timeouts", "Upstream", "request_head"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +121,7 @@ class Upstream:
                 raise UpstreamTimeout(f"{origin.host}: no connection within {connect_s:g} s") from exc
             except OSError as exc:
                 raise UpstreamFailed(f"{origin.host}: {_reason(exc)}", detail=str(exc)) from exc
-            if not connection.usable():
+            if connection.gone:
                 raise UpstreamFailed(f"{origin.host}: closed the connection before the request was sent")
             stack.pop_all()
         return connection
