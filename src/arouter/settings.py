@@ -15,6 +15,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,12 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "Secret('…')" if self else "Secret('')"
+
+
+class Dollars(str):
+    """An amount as text; a number in the file is kept exactly as it is written."""
+
+    __slots__ = ()
 
 
 def setting(default: Any, text: str) -> Any:
@@ -114,10 +121,10 @@ class Provider:
 class Price:
     """The operator's own price of one model, in dollars for a million tokens, as text so that it stays exact."""
 
-    input: str = setting("", "Input that is not cached.")
-    output: str = setting("", "Output, reasoning included.")
-    cache_read: str = setting("", "Input read from a cache; empty: as input.")
-    cache_write: str = setting("", "Input written to a cache; empty: as input.")
+    input: Dollars = setting(Dollars(""), "Input that is not cached.")
+    output: Dollars = setting(Dollars(""), "Output, reasoning included.")
+    cache_read: Dollars = setting(Dollars(""), "Input read from a cache; empty: as input.")
+    cache_write: Dollars = setting(Dollars(""), "Input written to a cache; empty: as input.")
     effective_from: str = setting("", "Since when it holds, as a date or an RFC 3339 time; empty: always.")
 
 
@@ -196,11 +203,11 @@ def load(
             raise SettingsError(f"there is no section [{name}]{_nearest(name, (*SECTIONS, *TABLES))}")
     sections = {name: values.section(kind, told.get(name, {}), name) for name, kind in SECTIONS.items()}
     tables = {
-        name: {
-            key: values.section(kind, table, f"{name}.{key}")
-            for key, table in _tables(told.get(name, {}), name).items()
+        section: {
+            name: values.section(kind, table, f"{section}.{name}")
+            for name, table in _tables(told.get(section, {}), section).items()
         }
-        for name, kind in TABLES.items()
+        for section, kind in TABLES.items()
     }
     tables["providers"] = dict(_with_vendor_keys(tables["providers"], variables))
     _check_providers(tables["providers"])
@@ -222,7 +229,7 @@ def _find_file(file: Path | None, variables: Mapping[str, str], directory: Path)
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise SettingsError(f"{path} is not valid TOML: {exc}") from exc
     except OSError as exc:
@@ -266,11 +273,8 @@ class _Values:
     def _value(self, value: Any, hint: Any, path: str) -> Any:
         if isinstance(value, str):
             value = self._resolve(value, path)
-        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        for option in options:
-            if option is not types.NoneType:
-                return _convert(value, option, path)
-        raise AssertionError(hint)
+        (kind,) = _kinds(hint)
+        return _convert(value, kind, path)
 
     def _resolve(self, value: str, path: str) -> str:
         source, colon, name = value.partition(":")
@@ -285,6 +289,13 @@ class _Values:
         return value
 
 
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """What a value may be, besides unset."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return tuple(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+    return (hint,)
+
+
 def _convert(value: Any, hint: Any, path: str) -> Any:
     if typing.get_origin(hint) is Literal:
         if value in typing.get_args(hint):
@@ -294,6 +305,8 @@ def _convert(value: Any, hint: Any, path: str) -> Any:
         return _flag(value, path)
     if hint in (int, float):
         return _number(value, hint, path)
+    if hint is Dollars and isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return Dollars(value)
     if not isinstance(value, str):
         raise SettingsError(f"{path} must be text, not {value!r}")
     return hint(value)
@@ -362,8 +375,16 @@ def _nearest(name: str, known: typing.Iterable[str]) -> str:
 
 
 def _describe(hint: Any) -> str:
-    if isinstance(hint, types.UnionType):
-        return " or ".join(_describe(option) for option in typing.get_args(hint) if option is not types.NoneType)
+    (kind,) = _kinds(hint)
+    if kind is not hint:
+        return _describe(kind)
     if typing.get_origin(hint) is Literal:
         return " or ".join(f"`{value}`" for value in typing.get_args(hint))
-    return {str: "text", int: "whole number", float: "number", bool: "true or false", Secret: "secret text"}[hint]
+    return {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "true or false",
+        Secret: "secret text",
+        Dollars: "dollars",
+    }[hint]

@@ -92,8 +92,13 @@ class Splitter:
 
 
 def _parse(block: bytes) -> ServerEvent:
-    if block.startswith(b"data: ") and block.find(b"\n", 0, -2) < 0 and b"\r" not in block:
-        return ServerEvent(block, block[6:-2])
+    if b"\r" not in block:
+        # The two forms that providers send nearly always, without a search for lines.
+        end = block.find(b"\n", 0, -2)
+        if end < 0 and block.startswith(b"data: "):
+            return ServerEvent(block, block[6:-2])
+        if block.startswith(b"event: ") and block.startswith(b"data: ", end + 1) and block.find(b"\n", end + 1, -2) < 0:
+            return ServerEvent(block, block[end + 7 : -2], block[7:end])
     lines: list[bytes] = []
     name = b""
     for line in _LINE_END.split(block):

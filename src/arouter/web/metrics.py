@@ -1,0 +1,145 @@
+"""What Prometheus reads. Counted in plain integers on the way, made into metrics when somebody asks.
+
+No label ever holds a user, a key or a model name that a client chose: providers are the operator's, statuses are ours.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from arouter.domain.money import to_decimal
+from arouter.domain.record import Record
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class Histogram:
+    """Counts by upper bound."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def add(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def into(self, family: HistogramMetricFamily, labels: list[str]) -> None:
+        total = 0
+        buckets: list[tuple[str, float]] = []
+        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric(labels, buckets, self._sum)
+
+
+class Metrics(Collector):
+    """The meters of the process."""
+
+    def __init__(self) -> None:
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._tokens: Counter[tuple[str, str]] = Counter()
+        self._cost: Counter[str] = Counter()
+        self._unpriced: Counter[str] = Counter()
+        self._latency: dict[str, Histogram] = {}
+        self._first_token: dict[str, Histogram] = {}
+        self._commit = Histogram(COMMIT_SECONDS)
+        self._committed = 0
+        self._lost = 0
+        self._gauges: list[tuple[str, str, Callable[[], Mapping[str, float]]]] = []
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    # ---------------------------------------------------------------- counting
+
+    def on_record(self, record: Record) -> None:
+        provider = record.provider if record.provider is not None else ""
+        self._requests[provider, record.status] += 1
+        usage = record.usage
+        if (prompt := usage.prompt_tokens) is not None:
+            self._tokens[provider, "prompt"] += prompt
+        if (completion := usage.completion_tokens) is not None:
+            self._tokens[provider, "completion"] += completion
+        if record.cost is not None:
+            self._cost[provider] += record.cost
+        elif prompt is not None:
+            self._unpriced[provider] += 1
+        if record.latency_us is not None:
+            _of(self._latency, provider).add(record.latency_us / 1e6)
+        if record.time_to_first_token_us is not None:
+            _of(self._first_token, provider).add(record.time_to_first_token_us / 1e6)
+
+    def on_commit(self, records: int, seconds: float) -> None:
+        """Called by the store's own thread: the two additions may race with a reader, which then sees the older one."""
+        self._committed += records
+        self._commit.add(seconds)
+
+    def on_lost(self) -> None:
+        self._lost += 1
+
+    def watch(self, name: str, text: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """A gauge that is read when somebody asks; `read` gives values by label, or one under the empty label."""
+        self._gauges.append((name, text, read))
+
+    # ---------------------------------------------------------------- telling
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterable[Metric]:
+        yield _counter("arouter_requests", "Requests by their end.", ["provider", "status"], self._requests.items())
+        yield _counter("arouter_tokens", "Tokens used.", ["provider", "kind"], self._tokens.items())
+        dollars = (((provider,), float(to_decimal(cost))) for provider, cost in list(self._cost.items()))
+        yield _counter("arouter_cost_dollars", "Cost, rounded for display; the ledger is exact.", ["provider"], dollars)
+        unpriced = (((provider,), count) for provider, count in list(self._unpriced.items()))
+        yield _counter("arouter_unpriced_requests", "Requests whose price is unknown.", ["provider"], unpriced)
+        yield _histogram("arouter_request_seconds", "From the request to its end.", self._latency)
+        yield _histogram("arouter_first_token_seconds", "From the request to the first token.", self._first_token)
+        yield from self._collect_ledger()
+        for name, text, read in self._gauges:
+            gauge = GaugeMetricFamily(name, text, labels=["of"])
+            for label, value in read().items():
+                gauge.add_metric([label], value)
+            yield gauge
+
+    def _collect_ledger(self) -> Iterator[Metric]:
+        commit = HistogramMetricFamily("arouter_commit_seconds", "One group commit of the ledger.")
+        self._commit.into(commit, [])
+        yield commit
+        yield CounterMetricFamily("arouter_records", "Records made durable.", value=self._committed)
+        yield CounterMetricFamily("arouter_records_lost", "Records that the ledger did not take.", value=self._lost)
+
+
+def _of(histograms: dict[str, Histogram], provider: str) -> Histogram:
+    histogram = histograms.get(provider)
+    if histogram is None:
+        histogram = histograms[provider] = Histogram(SECONDS)
+    return histogram
+
+
+def _counter(
+    name: str, text: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], float]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for key, value in list(values):
+        family.add_metric([str(part) for part in key], value)
+    return family
+
+
+def _histogram(name: str, text: str, histograms: dict[str, Histogram]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, text, labels=["provider"])
+    for provider, histogram in list(histograms.items()):
+        histogram.into(family, [provider])
+    return family

@@ -1,0 +1,255 @@
+"""A gateway, built from settings: stores, adapters, engine, applications; started and stopped as one."""
+
+import asyncio
+import secrets
+from datetime import UTC, datetime
+
+import structlog
+
+from arouter.domain.errors import ARouterError, StorageUnavailable
+from arouter.domain.keys import Key
+from arouter.domain.models import ModelInfo
+from arouter.domain.record import Record
+from arouter.engine.admission import SANDBOX, Admission
+from arouter.engine.billing import Billing
+from arouter.engine.clock import Clock, SystemClock
+from arouter.engine.completions import Completions, InternalError, Limits
+from arouter.engine.departure import DrainLimits, Drains
+from arouter.engine.recorder import Recorder
+from arouter.engine.routing import Routing
+from arouter.engine.tasks import Tasks
+from arouter.engine.upstream import PoolLimits, Timeouts, Upstream
+from arouter.providers.anthropic import AnthropicAdapter
+from arouter.providers.gemini import GeminiAdapter
+from arouter.providers.prices import PriceBook
+from arouter.sandbox.behaviour import Behaviour
+from arouter.sandbox.server import Sandbox, start_sandbox
+from arouter.settings import Settings
+from arouter.store.base import Home
+from arouter.web import errors
+from arouter.web.api.app import ApiServices, Check, Readiness, create_api
+from arouter.web.api.services import Headers
+from arouter.web.app import App, Handlers
+from arouter.web.asgi import Application
+from arouter.web.auth import Authenticator
+from arouter.web.inference import chat_completions
+from arouter.web.inference.chat_completions import ChatCompletions
+from arouter.web.metrics import Metrics
+from arouter.wiring.prices import list_models, operator_prices
+from arouter.wiring.providers import deployments
+from arouter.wiring.storage import FirstKeys, find_home, first_keys, open_store
+
+REFRESH_S = 0.25
+"""How often the keys are compared with the directory: a change made by another process counts within this time."""
+
+
+class Gateway:
+    """`app` is what a server runs; its lifespan starts and stops everything else."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        """Opens the database. SettingsError or StorageUnavailable, with a text for the operator."""
+        self.settings = settings
+        self.metrics = Metrics()
+        self._clock = SystemClock() if clock is None else clock
+        self._log = structlog.get_logger("arouter")
+        self.store = open_store(settings, clock=self._clock, on_commit=self.metrics.on_commit)
+        self._book = PriceBook(operator=operator_prices(settings.prices))
+        self._tasks = Tasks(self._task_failed)
+        self._upstream = _upstream(settings)
+        self._drains = Drains(_drain_limits(settings))
+        self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
+        self._sandbox: Sandbox | None = None
+        self._routing = Routing(())
+        self.first_keys: FirstKeys | None = None
+        """The keys that were made because the database had none."""
+        self.interrupted = 0
+        """Requests that an earlier process left open; they are in the ledger as interrupted now."""
+        self.app = App(start=self.start, stop=self.stop)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Those that can be asked."""
+        return self._routing.providers
+
+    # ---------------------------------------------------------------- start and stop
+
+    async def start(self) -> Handlers:
+        """Everything that needs the event loop. ARouterError, with a text for the operator."""
+        await self.store.start()
+        home = await find_home(self.store, self._clock)
+        self.first_keys = await first_keys(self.store, home, self._clock)
+        self.interrupted = await self.store.ledger.recover(now_us=self._clock.now_us())
+        if _wants_sandbox(self.settings):
+            self._sandbox = await start_sandbox("127.0.0.1", 0, Behaviour(), random=None)
+        sandbox_url = f"{self._sandbox.url}/v1" if self._sandbox is not None else None
+        on, off = deployments(self.settings, sandbox_url)
+        self._routing = Routing(on, off=off)
+        await self._authenticator.refresh()
+        self._tasks.start("refresh keys", self._refresh_keys())
+        self._watch()
+        return Handlers(inference={chat_completions.ENDPOINT: self._chat_completions(home)}, api=self._api(home))
+
+    async def stop(self) -> None:
+        """What is queued is written first."""
+        await self._tasks.stop()
+        await self._upstream.aclose()
+        if self._sandbox is not None:
+            await self._sandbox.stop()
+        await self.store.close()
+
+    # ---------------------------------------------------------------- the parts
+
+    def _chat_completions(self, home: Home) -> ChatCompletions:
+        return ChatCompletions(
+            authenticator=self._authenticator,
+            completions=self._completions(home),
+            clock=self._clock,
+            entropy=secrets.token_bytes,
+            tasks=self._tasks,
+            body_most_bytes=self.settings.server.body_most_bytes,
+        )
+
+    def _completions(self, home: Home) -> Completions:
+        ledger = self.store.ledger
+        return Completions(
+            admission=Admission(ledger, now_us=self._clock.now_us),
+            routing=self._routing,
+            upstream=self._upstream,
+            adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
+            billing=Billing(self._book.card),
+            recorder=Recorder(
+                ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost
+            ),
+            clock=self._clock,
+            tasks=self._tasks,
+            secret=home.secret,
+            limits=Limits(keep_alive_s=self.settings.server.keep_alive_s),
+            drains=self._drains,
+            status_of=errors.status_of,
+            type_of=errors.type_of,
+            on_record=self._recorded,
+        )
+
+    def _api(self, home: Home) -> Application:
+        return create_api(
+            ApiServices(
+                directory=self.store.directory,
+                ledger=self.store.ledger,
+                authenticate=self._authenticate,
+                now_us=self._clock.now_us,
+                entropy=secrets.token_bytes,
+                models=self._models,
+                ready=self._ready,
+                metrics=self.metrics.text,
+                default_home=home,
+                directory_changed=self._authenticator.refresh,
+            )
+        )
+
+    async def _authenticate(self, headers: Headers, query: bytes) -> Key:
+        return await self._authenticator.authenticate(dict(headers), query)
+
+    def _models(self) -> list[ModelInfo]:
+        at = datetime.fromtimestamp(self._clock.now_us() / 1e6, UTC)
+        return list_models(self._book, self._routing.providers, at)
+
+    async def _ready(self) -> Readiness:
+        failure = self.store.last_error
+        return Readiness(
+            checks=(
+                Check(name="ledger", ok=failure is None, text="" if failure is None else failure.message),
+                Check(
+                    name="providers",
+                    ok=bool(self._routing.providers),
+                    text="" if self._routing.providers else "No provider is configured.",
+                ),
+            )
+        )
+
+    # ---------------------------------------------------------------- beside requests
+
+    async def _refresh_keys(self) -> None:
+        failed = False
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            try:
+                await self._authenticator.refresh()
+                failed = False
+            except StorageUnavailable as failure:
+                if not failed:
+                    self._log.error("keys cannot be compared with the directory", reason=failure.message)
+                failed = True
+
+    def _watch(self) -> None:
+        counts = self._upstream.counts
+        for name, text, read in (
+            ("draining", "Answers read on after their client left.", lambda: {"": self._drains.running}),
+            ("records_unwritten", "Records that wait for the storage to recover.", lambda: {"": self.store.unwritten}),
+            ("upstream_open", "Connections to providers.", lambda: {at: one.open for at, one in counts().items()}),
+            (
+                "upstream_waiting",
+                "Requests that wait for one.",
+                lambda: {at: one.waiting for at, one in counts().items()},
+            ),
+        ):
+            self.metrics.watch(f"arouter_{name}", text, read)
+
+    # ---------------------------------------------------------------- telling
+
+    def _recorded(self, record: Record, error: ARouterError | None) -> None:
+        self.metrics.on_record(record)
+        if error is None:
+            return
+        said = {"id": record.opening.id, "request_id": record.opening.request_id, "code": error.code}
+        if isinstance(error, InternalError):
+            self._log.error("defect", **said, exc_info=error.__cause__)
+        else:
+            self._log.info("request failed", **said, status=record.http_status, provider=record.provider)
+            self._log.debug("request failed", **said, message=error.message, detail=error.detail)
+
+    def _lost(self, record: Record, failure: StorageUnavailable) -> None:
+        self.metrics.on_lost()
+        self._log.error(
+            "the ledger did not take a record",
+            id=record.opening.id,
+            reason=failure.message,
+            model=record.model,
+            prompt_tokens=record.usage.prompt_tokens,
+            completion_tokens=record.usage.completion_tokens,
+            cost_picodollars=record.cost,
+        )
+
+    def _task_failed(self, name: str, failure: BaseException) -> None:
+        self._log.error("a task failed", task=name, exc_info=failure)
+
+
+def _wants_sandbox(settings: Settings) -> bool:
+    return settings.providers[SANDBOX].enabled is not False if SANDBOX in settings.providers else True
+
+
+def _upstream(settings: Settings) -> Upstream:
+    chosen = settings.upstream
+    return Upstream(
+        limits=PoolLimits(max_connections=chosen.most_connections, max_waiting=chosen.most_waiting),
+        timeouts=Timeouts(
+            connect_s=chosen.connect_timeout_s,
+            first_byte_s=chosen.first_byte_timeout_s,
+            idle_s=chosen.idle_timeout_s,
+            total_s=chosen.total_timeout_s,
+        ),
+        proxies={
+            scheme: value
+            for scheme, value in (("http", chosen.http_proxy), ("https", chosen.https_proxy), ("no", chosen.no_proxy))
+            if value
+        },
+    )
+
+
+def _drain_limits(settings: Settings) -> DrainLimits:
+    chosen = settings.upstream
+    return DrainLimits(
+        on_disconnect=chosen.on_disconnect,
+        timeout_s=chosen.drain_timeout_s,
+        most_bytes=chosen.drain_most_bytes,
+        most_requests=chosen.drain_most_requests,
+    )

@@ -1,0 +1,68 @@
+"""The operator's own prices, and the list of models."""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time
+
+from arouter.domain.models import ModelInfo
+from arouter.domain.price import REQUESTS, rate_to_decimal
+from arouter.providers.prices import ListedModel, OperatorPrice, PriceBook
+from arouter.settings import Price, SettingsError
+
+SANDBOX_MODELS = ("sandbox-echo", "sandbox-tools", "sandbox-reason", "sandbox-json", "sandbox-slow")
+
+
+def operator_prices(prices: Mapping[str, Price]) -> list[OperatorPrice]:
+    """The operator's own prices as the price book takes them. SettingsError names the one that cannot be read."""
+    return [_operator_price(model, price) for model, price in prices.items()]
+
+
+def _operator_price(model: str, price: Price) -> OperatorPrice:
+    meters = {
+        "input_tokens": price.input,
+        "output_tokens": price.output,
+        "cache_read_tokens": price.cache_read,
+        "cache_write_tokens": price.cache_write,
+    }
+    try:
+        since = _instant(price.effective_from) if price.effective_from else None
+        stated = OperatorPrice(
+            model=model,
+            prices={meter: text for meter, text in meters.items() if text},
+            effective_from=since,
+        )
+        stated.card()
+    except ValueError as exc:
+        raise SettingsError(f"prices.{model}: {exc}") from exc
+    return stated
+
+
+def _instant(text: str) -> datetime:
+    if len(text) == len("2026-01-01"):
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+def list_models(book: PriceBook, providers: Collection[str], at: datetime) -> list[ModelInfo]:
+    """The models with a price that the configured providers offer, and the sandbox's."""
+    listed = [_model_info(line) for line in book.models(at, vendors=providers)]
+    if "sandbox" in providers:
+        listed.extend(
+            ModelInfo(id=f"sandbox/{name}", name=name, owned_by="sandbox", input_modalities=("text",))
+            for name in SANDBOX_MODELS
+        )
+    return listed
+
+
+def _model_info(line: ListedModel) -> ModelInfo:
+    return ModelInfo(
+        id=f"{line.vendor}/{line.model}",
+        name=line.name if line.name is not None else line.model,
+        owned_by=line.vendor,
+        context_length=line.context_window,
+        pricing={
+            meter: f"{rate_to_decimal(rate.base).normalize():f}"
+            for meter, rate in line.card.rates.items()
+            if rate is not None and meter != REQUESTS
+        },
+    )

@@ -1,0 +1,82 @@
+"""The providers that the settings name, as deployments."""
+
+from collections.abc import Mapping
+
+from arouter import __version__
+from arouter.engine.admission import SANDBOX
+from arouter.engine.routing import Deployment
+from arouter.engine.upstream import Origin
+from arouter.providers.vendors import BY_NAME, VENDORS, Authentication, Dialect, Vendor
+from arouter.settings import Provider, Settings, SettingsError
+
+_AUTHENTICATION: Mapping[Dialect, Authentication] = {
+    "openai": "bearer",
+    "anthropic": "x-api-key",
+    "gemini": "x-goog-api-key",
+}
+
+
+def deployments(settings: Settings, sandbox_url: str | None) -> tuple[list[Deployment], list[tuple[str, str]]]:
+    """The providers that can be asked, and those that cannot, each with what would turn it on."""
+    on = []
+    off = []
+    for name, provider in settings.providers.items():
+        if name == SANDBOX:
+            continue
+        vendor = BY_NAME.get(name) or _own_vendor(name, provider)
+        if (missing := _missing(vendor, provider)) is not None:
+            off.append((name, missing))
+        else:
+            on.append(_deployment(name, vendor, provider, provider.base_url or vendor.base_url or ""))
+    if sandbox_url is not None:
+        on.append(_deployment(SANDBOX, BY_NAME[SANDBOX], Provider(), sandbox_url))
+    known = {name for name, _ in off} | {deployment.provider for deployment in on}
+    off.extend((vendor.name, _remedy(vendor)) for vendor in VENDORS if vendor.name not in known)
+    return on, off
+
+
+def _own_vendor(name: str, provider: Provider) -> Vendor:
+    assert provider.dialect is not None  # settings checked it
+    return Vendor(
+        name=name,
+        dialect=provider.dialect,
+        base_url=provider.base_url,
+        authentication=_AUTHENTICATION[provider.dialect] if provider.api_key else "none",
+    )
+
+
+def _missing(vendor: Vendor, provider: Provider) -> str | None:
+    if provider.enabled is False:
+        return f"Set enabled = true in [providers.{vendor.name}]."
+    if vendor.authentication != "none" and not provider.api_key:
+        return _remedy(vendor)
+    if not (provider.base_url or vendor.base_url):
+        return f"Set base_url in [providers.{vendor.name}]."
+    return None
+
+
+def _remedy(vendor: Vendor) -> str:
+    if vendor.name == SANDBOX:
+        return "Set enabled = true in [providers.sandbox]."
+    if vendor.key_variables:
+        return f"Set {vendor.key_variables[0]}, or api_key in [providers.{vendor.name}]."
+    return f"Add [providers.{vendor.name}] to the configuration."
+
+
+def _deployment(name: str, vendor: Vendor, provider: Provider, base_url: str) -> Deployment:
+    try:
+        origin = Origin.from_url(base_url)
+    except ValueError as exc:
+        raise SettingsError(f"providers.{name}.base_url: {exc}") from exc
+    credentials: Mapping[str, tuple[tuple[str, str], ...]] = {
+        "bearer": (("Authorization", f"Bearer {provider.api_key}"),),
+        "x-api-key": (("x-api-key", str(provider.api_key)),),
+        "x-goog-api-key": (("x-goog-api-key", str(provider.api_key)),),
+        "none": (),
+    }
+    headers = (
+        *credentials[vendor.authentication],
+        ("Content-Type", "application/json"),
+        ("User-Agent", f"arouter/{__version__}"),
+    )
+    return Deployment(provider=name, vendor=vendor, origin=origin, headers=headers, identity=provider.identity)
