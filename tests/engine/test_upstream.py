@@ -755,6 +755,13 @@ async def test_a_slow_reader_holds_the_peer_back() -> None:
 
 
 @on_each_loop
+async def test_framing_without_a_body_does_not_block_the_body_behind_it() -> None:
+    extension = b"2;" + b"x" * (3 * PAUSE_AT_BYTES)
+    async with Peer(saying(CHUNKED, extension, b"\r\nok\r\n0\r\n\r\n")) as peer, client() as upstream:
+        assert await whole(upstream, at(peer)) == b"ok"
+
+
+@on_each_loop
 async def test_read_takes_a_large_body_through_the_same_gate() -> None:
     body = bytes(range(256)) * 20_000
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body

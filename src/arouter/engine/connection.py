@@ -249,7 +249,6 @@ class Connection(asyncio.Protocol):
     def _account(self, answer: Answer, size_bytes: int) -> None:
         """Counts what waits for the reader. Framing alone does not count, or it could block the body behind it."""
         if not self._pieces:
-            self._unread_bytes = 0
             return
         self._unread_bytes += size_bytes
         if self._unread_bytes > PAUSE_AT_BYTES and not self._paused and self._transport is not None:
