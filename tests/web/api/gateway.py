@@ -101,6 +101,12 @@ class Gateway:
         self._runner.run(self.store.directory.add_key(key, secret=key.hash))
         return plaintext, key
 
+    def stored_key(self, key_hash: str, organization_id: str = HOME.organization_id) -> Key:
+        """The key as the directory has it."""
+        key = self._runner.run(self.store.directory.get_key(organization_id, key_hash))
+        assert key is not None
+        return key
+
     def add_record(self, *, key: Key | None = None, user: str | None = None, ago_us: int = 0, **changes: Any) -> Record:
         """One finished request of `key`, `ago_us` before now. `changes` are fields of the opening or the record."""
         self._made += 1
