@@ -56,7 +56,7 @@ class Directory(Protocol):
         """Newest first."""
 
     async def add_key(self, key: Key, *, secret: str) -> None:
-        """A new key."""
+        """A new key. ValueError if its hash or its secret is taken."""
 
     async def replace_key(self, key: Key) -> bool:
         """Store `key` in place of the one with its hash; False if there is none."""
@@ -87,7 +87,8 @@ class Ledger(Protocol):
         """Append the record and forget the intent, in one transaction with the roll-ups.
 
         Done when it is durable. A record whose id is there already changes nothing. StorageUnavailable if it could
-        not be written. The append goes on even if the awaiting side is cancelled.
+        not be written now; a backend may go on trying. ValueError if it cannot be stored at all: a text that is not
+        Unicode, a number out of all proportion. The append goes on even if the awaiting side is cancelled.
         """
 
     async def recover(self, *, now_us: int) -> int:
@@ -100,10 +101,14 @@ class Ledger(Protocol):
         """Records in the order of (created_at_us, id)."""
 
     async def summary(self, query: SummaryQuery) -> Summary:
-        """Exact sums by group, rows in the order of their group values."""
+        """Exact sums by group, rows in the order of their group values: none first, texts by code point, times by
+        instant. ValueError for a time zone that does not exist."""
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
-        """What a key has spent altogether and since the starts of the current day, week and month."""
+        """What a key has spent altogether and since the starts of the current day, week and month.
+
+        Each is the start of an hour in UTC, ValueError otherwise.
+        """
 
     async def check(self) -> CheckReport:
         """Prove integrity: the engine's own check, and records equal to roll-ups to the last digit."""

@@ -32,7 +32,7 @@ from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
-from arouter.store.buckets import bucket_start, bucket_text, time_zone
+from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_numbers
 
 
@@ -186,6 +186,8 @@ class MemoryLedger:
         return Summary(rows=tuple(rows), totals=_totals(everything))
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
+        if any(start % HOUR_US for start in (day_us, week_us, month_us)):
+            raise ValueError("spending is known since the starts of hours only")
         records = [record for record, _ in self._data.records.values() if record.opening.key_hash == key_hash]
 
         def since(start_us: int) -> Picodollars:

@@ -1,0 +1,81 @@
+"""The backends that the conformance suites run against, each behind the same few handles."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from arouter.store.base import Directory, Ledger
+from arouter.store.memory import MemoryStore
+from arouter.store.sqlite import SqliteStore
+
+Result = TypeVar("Result")
+
+
+class Store(Protocol):
+    @property
+    def directory(self) -> Directory: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now_us: int = 1_800_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.now_us
+
+
+@dataclass
+class Backend:
+    """A store that is running, and its event loop."""
+
+    make: Callable[[Clock, Store | None], Store]
+    clock: Clock = field(default_factory=Clock)
+    runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+    store: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = self.make(self.clock, None)
+        self.run(self.store.start())
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.store.ledger
+
+    @property
+    def directory(self) -> Directory:
+        return self.store.directory
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return self.runner.run(coroutine)
+
+    def restart(self) -> None:
+        """End this process's store, whatever is open, and start that of the next one on the same data."""
+        self.run(self.store.close())
+        self.store = self.make(self.clock, self.store)
+        self.run(self.store.start())
+
+    def stop(self) -> None:
+        self.run(self.store.close())
+        self.runner.close()
+
+
+def memory(folder: Path) -> Backend:
+    def make(clock: Clock, before: Store | None) -> Store:
+        return before.reopened() if isinstance(before, MemoryStore) else MemoryStore(clock=clock)
+
+    return Backend(make)
+
+
+def sqlite(folder: Path) -> Backend:
+    return Backend(lambda clock, _: SqliteStore.open(str(folder / "arouter.db"), clock=clock))
+
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": memory, "sqlite": sqlite}

@@ -1,0 +1,133 @@
+"""What every directory does."""
+
+from dataclasses import replace
+
+import pytest
+
+from arouter.domain.keys import Key
+from arouter.store.base import Home
+from tests.conformance.backends import Backend
+from tests.conformance.samples import FULL_KEY, append, ids, key, record
+
+HOME = Home(organization_id="org_a", workspace_id="ws_a", secret=b"\x00" * 31 + b"\xff")
+
+
+def add(backend: Backend, *names: str) -> None:
+    for age, name in enumerate(names):
+        backend.run(backend.directory.add_key(key(name, created_at_us=age), secret=f"secret-{name}"))
+
+
+def names(backend: Backend, **options: object) -> list[str]:
+    return [each.name for each in backend.run(backend.directory.list_keys("org_a", **options))]  # type: ignore[arg-type]
+
+
+def test_the_first_candidate_becomes_the_home(backend: Backend) -> None:
+    other = Home(organization_id="org_b", workspace_id="ws_b", secret=b"2" * 32)
+    assert backend.run(backend.directory.home(HOME, now_us=1)) == HOME
+    assert backend.run(backend.directory.home(other, now_us=2)) == HOME
+    backend.restart()
+    assert backend.run(backend.directory.home(other, now_us=3)) == HOME
+
+
+@pytest.mark.parametrize("sample", [key(), FULL_KEY], ids=["plain", "full"])
+def test_a_key_is_read_back_as_it_was_added(backend: Backend, sample: Key) -> None:
+    backend.run(backend.directory.add_key(sample, secret="s"))
+    backend.restart()
+    assert backend.run(backend.directory.find_key("s")) == sample
+    assert backend.run(backend.directory.get_key("org_a", sample.hash)) == sample
+
+
+def test_a_key_is_found_by_its_secret_and_not_by_its_name(backend: Backend) -> None:
+    add(backend, "prod")
+    assert backend.run(backend.directory.find_key("key-prod")) is None
+    assert backend.run(backend.directory.get_key("org_a", "secret-prod")) is None
+
+
+def test_another_organization_does_not_know_the_key(backend: Backend) -> None:
+    add(backend, "prod")
+    directory = backend.directory
+    assert backend.run(directory.get_key("org_b", "key-prod")) is None
+    assert not backend.run(directory.delete_key("org_b", "key-prod", now_us=1))
+    assert not backend.run(directory.rotate_key("org_b", "key-prod", secret="x", label="x", now_us=1))
+    assert not backend.run(directory.replace_key(key("prod", organization_id="org_b")))
+    assert backend.run(directory.list_keys("org_b")) == ()
+    assert backend.run(directory.get_key("org_a", "key-prod")) == key("prod", created_at_us=0)
+
+
+def test_keys_are_listed_newest_first_and_in_pieces(backend: Backend) -> None:
+    add(backend, "a", "b", "c")
+    assert names(backend) == ["c", "b", "a"]
+    assert names(backend, limit=2) == ["c", "b"]
+    assert names(backend, limit=2, offset=2) == ["a"]
+
+
+def test_keys_of_one_instant_have_an_order(backend: Backend) -> None:
+    for name in ("b", "c", "a"):
+        backend.run(backend.directory.add_key(key(name), secret=name))
+    assert names(backend) == ["c", "b", "a"]
+
+
+def test_disabled_keys_can_be_left_out(backend: Backend) -> None:
+    add(backend, "a", "b")
+    backend.run(backend.directory.replace_key(key("b", disabled=True)))
+    assert names(backend, include_disabled=False) == ["a"]
+    assert sorted(names(backend)) == ["a", "b"]
+
+
+def test_a_replaced_key_keeps_its_secret(backend: Backend) -> None:
+    add(backend, "prod")
+    changed = replace(FULL_KEY, hash="key-prod")
+    assert backend.run(backend.directory.replace_key(changed))
+    assert backend.run(backend.directory.find_key("secret-prod")) == changed
+
+
+def test_a_rotated_key_has_another_secret_and_the_same_name(backend: Backend) -> None:
+    add(backend, "prod")
+    assert backend.run(backend.directory.rotate_key("org_a", "key-prod", secret="new", label="lr_live_new…", now_us=9))
+    assert backend.run(backend.directory.find_key("secret-prod")) is None
+    assert backend.run(backend.directory.find_key("new")) == key(
+        "prod", created_at_us=0, label="lr_live_new…", updated_at_us=9
+    )
+
+
+def test_a_deleted_key_is_gone_but_its_records_keep_its_name(backend: Backend) -> None:
+    backend.run(backend.directory.add_key(key("a", creator="mem_1"), secret="s"))
+    append(backend, record("gen-1"))
+    assert backend.run(backend.directory.delete_key("org_a", "key-a", now_us=9))
+    assert not backend.run(backend.directory.delete_key("org_a", "key-a", now_us=9))
+    assert not backend.run(backend.directory.replace_key(key("a")))
+    assert not backend.run(backend.directory.rotate_key("org_a", "key-a", secret="t", label="", now_us=9))
+    assert backend.run(backend.directory.find_key("s")) is None
+    assert names(backend) == []
+    row = backend.run(backend.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert (row.key_name, row.creator) == ("a", "mem_1")
+    assert ids(backend) == ["gen-1"]
+
+
+def test_a_key_is_added_once(backend: Backend) -> None:
+    add(backend, "prod")
+    with pytest.raises(ValueError):
+        backend.run(backend.directory.add_key(key("prod"), secret="other"))
+    with pytest.raises(ValueError):
+        backend.run(backend.directory.add_key(key("other"), secret="secret-prod"))
+    assert names(backend) == ["prod"]
+
+
+def test_every_change_raises_the_revision_and_nothing_else_does(backend: Backend) -> None:
+    directory = backend.directory
+    changes = [
+        directory.home(HOME, now_us=1),
+        directory.add_key(key("a"), secret="s"),
+        directory.replace_key(key("a", name="b")),
+        directory.rotate_key("org_a", "key-a", secret="t", label="", now_us=1),
+        directory.delete_key("org_a", "key-a", now_us=1),
+    ]
+    for change in changes:
+        before = backend.run(directory.revision())
+        backend.run(change)
+        assert backend.run(directory.revision()) > before
+    before = backend.run(directory.revision())
+    assert not backend.run(directory.delete_key("org_a", "key-a", now_us=1))
+    assert backend.run(directory.home(HOME, now_us=1)) == HOME
+    assert backend.run(directory.revision()) == before

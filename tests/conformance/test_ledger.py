@@ -1,0 +1,446 @@
+"""What every ledger does."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from arouter.domain.activity import ActivityQuery, Dimension, Filters, Scope, Summary, SummaryQuery, Totals
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Record, Status
+from arouter.domain.usage import Usage
+from arouter.store.base import Spending
+from tests.conformance.backends import Backend
+from tests.conformance.samples import BARE, FULL, NOON_US, SCOPE, ZEROS, append, ids, key, opening, record
+
+HOUR_US = 3_600_000_000
+USERS = [
+    "",
+    " ",
+    "ü",
+    "u\u0308",
+    "a" * 1024,
+    "a/b?c=d&e=f#g",
+    "'; DROP TABLE records; --",
+    "=cmd()",
+    "🙂🙃",
+    "\x00",
+    "a\x00b",
+]
+
+
+def summary(backend: Backend, *group_by: Dimension, timezone: str = "UTC", **filters: Any) -> Summary:
+    query = SummaryQuery(scope=SCOPE, filters=Filters(**filters), group_by=group_by, timezone=timezone)
+    return backend.run(backend.ledger.summary(query))
+
+
+def assert_sound(backend: Backend) -> None:
+    assert backend.run(backend.ledger.check()).problems == ()
+
+
+# ---------------------------------------------------------------- appending
+
+
+@pytest.mark.parametrize("sample", [FULL, BARE, ZEROS], ids=["full", "bare", "zeros"])
+def test_a_record_is_read_back_as_it_was_closed(backend: Backend, sample: Record) -> None:
+    append(backend, sample)
+    backend.restart()
+    row = backend.run(backend.ledger.get("org_a", sample.opening.id))
+    assert row is not None
+    assert row.record == sample
+    assert row.written_at_us == backend.clock()
+    assert (row.key_name, row.creator) == ("", None)
+    assert_sound(backend)
+
+
+def test_a_record_is_appended_once(backend: Backend) -> None:
+    append(backend, record("gen-1"), record("gen-1", cost=Picodollars(1)))
+    append(backend, record("gen-1", status=Status.UPSTREAM_ERROR))
+    row = backend.run(backend.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert row.record == record("gen-1")
+    assert summary(backend).totals.requests == 1
+    assert_sound(backend)
+
+
+def test_another_organization_does_not_see_the_record(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    assert backend.run(backend.ledger.get("org_b", "gen-1")) is None
+    assert ids(backend, scope=Scope(organization_id="org_b")) == []
+
+
+def test_a_caller_who_leaves_does_not_stop_the_append(backend: Backend) -> None:
+    async def leave() -> None:
+        waiting = asyncio.ensure_future(backend.ledger.close(record("gen-1")))
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        await backend.ledger.close(record("gen-2"))
+
+    backend.run(leave())
+    assert sorted(ids(backend)) == ["gen-1", "gen-2"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        record("gen-bad", usage=Usage(input_tokens=-1)),
+        record("gen-bad", usage=Usage(output_tokens=2**62)),
+        record("gen-bad", cost=Picodollars(2**63)),
+        record("gen-bad", opened={"user": "\ud800"}),
+        record("gen-bad", opened={"tags": ("\ud800",)}),
+        record("gen-bad", model="\ud800"),
+        record("gen-\ud800"),
+    ],
+    ids=["negative", "many", "dear", "user", "tag", "model", "id"],
+)
+def test_a_record_that_cannot_be_stored_is_refused_alone(backend: Backend, bad: Record) -> None:
+    async def close() -> list[BaseException | None]:
+        ledger = backend.ledger
+        closing = [ledger.close(each) for each in (record("gen-1"), bad, record("gen-2"))]
+        return await asyncio.gather(*closing, return_exceptions=True)
+
+    outcomes = backend.run(close())
+    assert [type(outcome) for outcome in outcomes][::2] == [type(None), type(None)]
+    assert isinstance(outcomes[1], ValueError)
+    assert sorted(ids(backend)) == ["gen-1", "gen-2"]
+    assert_sound(backend)
+
+
+# ---------------------------------------------------------------- opening and recovery
+
+
+def test_what_a_dead_process_left_open_is_closed_as_interrupted_once(backend: Backend) -> None:
+    backend.ledger.open(FULL.opening)
+    backend.ledger.open(opening("gen-done"))
+    append(backend, record("gen-done"))
+    backend.restart()
+    assert backend.run(backend.ledger.check()).open_records == 1
+    assert backend.run(backend.ledger.recover(now_us=77)) == 1
+    assert backend.run(backend.ledger.recover(now_us=78)) == 0
+    row = backend.run(backend.ledger.get("org_a", "gen-full"))
+    assert row is not None
+    assert row.record == Record(opening=FULL.opening, completed_at_us=77, status=Status.INTERRUPTED, http_status=None)
+    assert sorted(ids(backend)) == ["gen-done", "gen-full"]
+    assert_sound(backend)
+
+
+def test_what_this_process_has_open_is_not_recovered(backend: Backend) -> None:
+    backend.ledger.open(opening("gen-1"))
+    assert backend.run(backend.ledger.recover(now_us=77)) == 0
+    append(backend, record("gen-1"))
+    assert ids(backend, statuses=("success",)) == ["gen-1"]
+
+
+def test_a_record_closed_after_its_recovery_changes_nothing(backend: Backend) -> None:
+    backend.ledger.open(opening("gen-1"))
+    backend.restart()
+    assert backend.run(backend.ledger.recover(now_us=77)) == 1
+    append(backend, record("gen-1"))
+    assert ids(backend, statuses=("interrupted",)) == ["gen-1"]
+    assert_sound(backend)
+
+
+def test_an_intent_that_comes_after_its_record_is_void(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    backend.ledger.open(opening("gen-1"))
+    backend.restart()
+    assert backend.run(backend.ledger.recover(now_us=77)) == 0
+    assert ids(backend, statuses=("success",)) == ["gen-1"]
+
+
+def test_an_intent_is_remembered_as_it_came_first(backend: Backend) -> None:
+    backend.ledger.open(opening("gen-1", user="first"))
+    append(backend, record("gen-x"))
+    backend.ledger.open(opening("gen-1", user="second"))
+    backend.restart()
+    assert backend.run(backend.ledger.recover(now_us=77)) == 1
+    assert ids(backend, users=("first",)) == ["gen-1"]
+
+
+# ---------------------------------------------------------------- pages
+
+
+def test_every_user_keeps_its_own_identity(backend: Backend) -> None:
+    append(backend, *(record(f"gen-{place}", opened={"user": user}) for place, user in enumerate(USERS)))
+    append(backend, record("gen-none", opened={"user": None}))
+    for place, user in enumerate(USERS):
+        assert ids(backend, users=(user,)) == [f"gen-{place}"]
+    assert ids(backend, unattributed=True) == ["gen-none"]
+    assert ids(backend, users=("",), unattributed=True) == ["gen-none", "gen-0"]
+    rows = summary(backend, Dimension.USER).rows
+    assert [row.group[0] for row in rows] == [None, *sorted(USERS)]
+
+
+def test_pages_follow_each_other_in_both_directions_without_gap_or_overlap(backend: Backend) -> None:
+    records = [
+        record(f"gen-{n:02}", opened={"created_at_us": NOON_US + n // 3, "user": f"u{n % 4}"}) for n in range(20)
+    ]
+    append(backend, *records)
+    expected = [each.opening.id for each in records]
+    for descending in (False, True):
+        for users in ((), ("u0", "u3"), ("u0", "u1", "u2", "u3")):
+            query = ActivityQuery(scope=SCOPE, filters=Filters(users=users), descending=descending, limit=3)
+            seen = []
+            while True:
+                page = backend.run(backend.ledger.page(query))
+                seen += [row.record.opening.id for row in page.rows]
+                if page.next_cursor is None:
+                    break
+                query = replace(query, after=page.next_cursor)
+            mine = [each.opening.id for each in records if not users or each.opening.user in users]
+            assert seen == (mine[::-1] if descending else mine)
+    assert expected == sorted(expected)
+
+
+def test_a_full_last_page_has_no_next_one(backend: Backend) -> None:
+    append(backend, record("gen-1"), record("gen-2"))
+    page = backend.run(backend.ledger.page(ActivityQuery(scope=SCOPE, limit=2)))
+    assert (len(page.rows), page.next_cursor) == (2, None)
+
+
+def test_a_cursor_stays_right_while_records_arrive(backend: Backend) -> None:
+    append(backend, *(record(f"gen-{n}", opened={"created_at_us": NOON_US + n}) for n in range(4)))
+    first = backend.run(backend.ledger.page(ActivityQuery(scope=SCOPE, limit=2)))
+    append(backend, record("gen-9", opened={"created_at_us": NOON_US + 9}))
+    rest = backend.run(backend.ledger.page(ActivityQuery(scope=SCOPE, limit=2, after=first.next_cursor)))
+    assert [row.record.opening.id for row in (*first.rows, *rest.rows)] == ["gen-3", "gen-2", "gen-1", "gen-0"]
+
+
+FILTERS = [
+    ({"models": ("openai/gpt-5.4",)}, "ab"),
+    ({"models": ("fast",)}, "ac"),
+    ({"models": ("fast", "openai/gpt-5.4")}, "abc"),
+    ({"models": ("unheard of",)}, ""),
+    ({"providers": ("anthropic",)}, "c"),
+    ({"statuses": ("rejected", "upstream_error")}, "bd"),
+    ({"endpoints": ("/v1/messages",)}, "c"),
+    ({"key_hashes": ("key-b", "unheard of")}, "d"),
+    ({"workspace_ids": ("ws_b",)}, "c"),
+    ({"session_ids": ("s", "\x00")}, "bc"),
+    ({"tags": ("x",)}, "ab"),
+    ({"tags": ("y", "z")}, "bc"),
+    ({"start_us": NOON_US + 1}, "bcd"),
+    ({"end_us": NOON_US + 1}, "a"),
+    ({"start_us": NOON_US + 1, "end_us": NOON_US + 3}, "bc"),
+    ({"start_us": NOON_US + 3, "end_us": NOON_US}, ""),
+    ({"users": ("alice",), "statuses": ("success",)}, "a"),
+    ({"users": ("alice", "bob"), "tags": ("y",)}, "b"),
+    ({"users": ("nobody",)}, ""),
+    ({"users": ("nobody", "bob")}, "d"),
+    ({"unattributed": True}, "c"),
+]
+
+LETTERS = (
+    record("a", opened={"requested_model": "fast", "tags": ("x",)}),
+    record(
+        "b", opened={"created_at_us": NOON_US + 1, "session_id": "s", "tags": ("x", "y")}, status=Status.UPSTREAM_ERROR
+    ),
+    record(
+        "c",
+        opened={
+            "created_at_us": NOON_US + 2,
+            "user": None,
+            "workspace_id": "ws_b",
+            "endpoint": "/v1/messages",
+            "requested_model": "fast",
+            "session_id": "\x00",
+            "tags": ("z",),
+        },
+        model="anthropic/claude",
+        provider="anthropic",
+    ),
+    record(
+        "d",
+        opened={"created_at_us": NOON_US + 3, "user": "bob", "key_hash": "key-b", "requested_model": None},
+        status=Status.REJECTED,
+        model=None,
+        provider=None,
+    ),
+)
+
+
+@pytest.mark.parametrize(("filters", "expected"), FILTERS, ids=str)
+def test_filters_choose(backend: Backend, filters: dict[str, Any], expected: str) -> None:
+    append(backend, *LETTERS)
+    assert "".join(ids(backend, descending=False, **filters)) == expected
+    assert summary(backend, **filters).totals.requests == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (SCOPE, "abcd"),
+        (replace(SCOPE, workspace_id="ws_b"), "c"),
+        (replace(SCOPE, key_hash="key-b"), "d"),
+        (replace(SCOPE, key_hash="key-a", workspace_id="ws_a"), "ab"),
+        (replace(SCOPE, key_hash="key-none"), ""),
+        (replace(SCOPE, workspace_id="ws_none"), ""),
+        (Scope(organization_id="org_b", key_hash="key-a"), ""),
+    ],
+    ids=str,
+)
+def test_a_scope_hides_everything_else(backend: Backend, scope: Scope, expected: str) -> None:
+    append(backend, *LETTERS, record("e", opened={"organization_id": "org_b", "key_hash": "key-c"}))
+    assert "".join(ids(backend, scope=scope, descending=False)) == expected
+    assert "".join(ids(backend, scope=scope, descending=False, users=("alice", "bob"), unattributed=True)) == expected
+    totals = backend.run(backend.ledger.summary(SummaryQuery(scope=scope))).totals
+    assert totals.requests == len(expected)
+
+
+def test_updated_since_goes_by_the_time_of_writing(backend: Backend) -> None:
+    append(backend, record("gen-1", opened={"created_at_us": NOON_US + 5}))
+    backend.clock.now_us += 10
+    append(backend, record("gen-2", opened={"created_at_us": NOON_US}))
+    backend.clock.now_us -= 100  # a clock that goes back does not hide a record
+    append(backend, record("gen-3"))
+    assert sorted(ids(backend, updated_since_us=backend.clock() + 100)) == ["gen-2", "gen-3"]
+    assert ids(backend, updated_since_us=backend.clock() + 101) == []
+    assert len(ids(backend, updated_since_us=0)) == 3
+
+
+def test_a_page_names_the_key_of_each_record(backend: Backend) -> None:
+    backend.run(backend.directory.add_key(key("a", name="prod", creator="mem_1"), secret="s"))
+    append(backend, record("gen-1"), record("gen-2", opened={"key_hash": "key-b"}))
+    page = backend.run(backend.ledger.page(ActivityQuery(scope=SCOPE)))
+    assert [(row.key_name, row.creator) for row in page.rows] == [("", None), ("prod", "mem_1")]
+
+
+# ---------------------------------------------------------------- sums
+
+
+def test_sums_keep_unknown_and_zero_apart(backend: Backend) -> None:
+    append(
+        backend,
+        ZEROS,
+        BARE,
+        FULL,
+        record("gen-dark", usage=Usage(), cost=None, status=Status.UPSTREAM_ERROR),
+        record("gen-unpriced", cost=None, latency_us=100, usage=Usage(output_tokens=3)),
+    )
+    assert summary(backend).totals == Totals(
+        requests=5,
+        errors=3,
+        prompt_tokens=36,
+        completion_tokens=33,
+        cached_tokens=11,
+        reasoning_tokens=12,
+        total_tokens=69,
+        cost=Picodollars(2**63 - 1),
+        requests_without_usage=1,
+        requests_without_price=1,
+        latency_us=115,
+        requests_with_latency=3,
+        users=2,
+    )
+    assert_sound(backend)
+
+
+def test_sums_of_costs_are_exact_beyond_64_bits(backend: Backend) -> None:
+    largest = Picodollars(2**63 - 1)
+    append(backend, *(record(f"gen-{n}", cost=largest) for n in range(40)), record("gen-x", cost=Picodollars(-7)))
+    assert summary(backend).totals.cost == 40 * largest - 7
+    assert summary(backend, Dimension.HOUR, Dimension.USER).totals.cost == 40 * largest - 7
+    start = NOON_US - NOON_US % HOUR_US
+    spent = backend.run(backend.ledger.spending("key-a", day_us=start, week_us=start, month_us=start))
+    assert spent.total == spent.daily == 40 * largest - 7
+    assert_sound(backend)
+
+
+def test_rows_are_in_the_order_of_their_values_and_none_comes_first(backend: Backend) -> None:
+    append(backend, *LETTERS)
+    rows = summary(backend, Dimension.USER, Dimension.STATUS).rows
+    assert [row.group for row in rows] == [
+        (None, "success"),
+        ("alice", "success"),
+        ("alice", "upstream_error"),
+        ("bob", "rejected"),
+    ]
+    assert [row.totals.users for row in rows] == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("dimension", Dimension)
+def test_rows_add_up_to_the_totals(backend: Backend, dimension: Dimension) -> None:
+    append(backend, *LETTERS, FULL, BARE, ZEROS)
+    answer = summary(backend, dimension)
+    assert sum(row.totals.cost for row in answer.rows) == answer.totals.cost
+    assert sum(row.totals.requests for row in answer.rows) == answer.totals.requests == 7
+    assert answer.totals.users == 3
+
+
+def test_nothing_sums_up_to_nothing(backend: Backend) -> None:
+    assert summary(backend) == Summary(rows=(), totals=Totals())
+    append(backend, record("gen-1"))
+    for group_by in permutations((Dimension.USER, Dimension.DAY), 2):
+        assert summary(backend, *group_by, users=("nobody",)) == Summary(rows=(), totals=Totals())
+    assert summary(backend, statuses=("rejected",)) == Summary(rows=(), totals=Totals())
+
+
+def test_a_day_of_a_zone_may_have_23_or_25_hours(backend: Backend) -> None:
+    for start_us, hours, day in (
+        (1_774_738_800_000_000, 23, "2026-03-29T00:00:00+01:00"),
+        (1_792_879_200_000_000, 25, "2026-10-25T00:00:00+02:00"),
+    ):
+        records = [
+            record(f"gen-{day}-{n:02}", opened={"created_at_us": start_us + n * HOUR_US, "user": f"u{n % 2}"})
+            for n in range(-1, hours + 1)
+        ]
+        append(backend, *records)
+        span = {"start_us": start_us - HOUR_US, "end_us": start_us + (hours + 1) * HOUR_US}
+        rows = summary(backend, Dimension.DAY, timezone="Europe/Berlin", **span).rows
+        assert [row.totals.requests for row in rows] == [1, hours, 1]
+        assert (rows[1].group, rows[1].totals.users) == ((day,), 2)
+        assert len(summary(backend, Dimension.HOUR, timezone="Europe/Berlin", **span).rows) == hours + 2
+
+
+def test_buckets_begin_where_the_zone_says(backend: Backend) -> None:
+    # 2027-01-15T08:00:00Z is a Friday.
+    at = 1_800_000_000_000_000
+    append(backend, record("gen-1", opened={"created_at_us": at}))
+    for timezone, dimension, expected in (
+        ("UTC", Dimension.WEEK, "2027-01-11T00:00:00Z"),
+        ("UTC", Dimension.MONTH, "2027-01-01T00:00:00Z"),
+        ("Asia/Kathmandu", Dimension.HOUR, "2027-01-15T13:00:00+05:45"),
+        ("Asia/Kolkata", Dimension.DAY, "2027-01-15T00:00:00+05:30"),
+        ("America/New_York", Dimension.DAY, "2027-01-15T00:00:00-05:00"),
+        ("Pacific/Kiritimati", Dimension.DAY, "2027-01-15T00:00:00+14:00"),
+    ):
+        assert summary(backend, dimension, timezone=timezone).rows[0].group == (expected,)
+
+
+def test_an_unknown_time_zone_is_a_value_error(backend: Backend) -> None:
+    with pytest.raises(ValueError):
+        summary(backend, Dimension.DAY, timezone="Mars/Olympus")
+
+
+# ---------------------------------------------------------------- spending
+
+
+def test_spending_is_known_since_each_start(backend: Backend) -> None:
+    start = NOON_US - NOON_US % HOUR_US
+    for number, at in enumerate((0, start - 3 * HOUR_US, start - 2 * HOUR_US, start - 1, start, start + HOUR_US)):
+        append(backend, record(f"gen-{number}", opened={"created_at_us": at}, cost=Picodollars(10**number)))
+    append(backend, record("gen-other", opened={"key_hash": "key-b"}), record("gen-free", cost=None))
+    spent = backend.run(
+        backend.ledger.spending("key-a", day_us=start, week_us=start - 2 * HOUR_US, month_us=start - 3 * HOUR_US)
+    )
+    assert spent == Spending(
+        total=Picodollars(111_111),
+        daily=Picodollars(110_000),
+        weekly=Picodollars(111_100),
+        monthly=Picodollars(111_110),
+    )
+
+
+def test_a_key_without_records_has_spent_nothing(backend: Backend) -> None:
+    nothing = Picodollars(0)
+    spent = backend.run(backend.ledger.spending("key-none", day_us=0, week_us=0, month_us=0))
+    assert spent == Spending(total=nothing, daily=nothing, weekly=nothing, monthly=nothing)
+
+
+def test_spending_is_asked_for_since_whole_hours(backend: Backend) -> None:
+    with pytest.raises(ValueError):
+        backend.run(backend.ledger.spending("key-a", day_us=1, week_us=0, month_us=0))

@@ -1,0 +1,323 @@
+"""What only the SQLite backend has: a file, indexes, a chain of hashes, backups, a disk that may be full."""
+
+import asyncio
+import resource
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
+from arouter.domain.errors import StorageUnavailable
+from arouter.domain.usage import METERS
+from arouter.store.sqlite import SqliteStore
+from arouter.store.sqlite.connections import require_sound_library
+from arouter.store.sqlite.pages import page_statements
+from arouter.store.sqlite.rows import COLUMNS
+from arouter.store.sqlite.selection import select
+from arouter.store.sqlite.summaries import summary_statement
+from tests.conformance.backends import Backend, sqlite
+from tests.conformance.samples import NOON_US, SCOPE, append, ids, key, opening, record
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    made = sqlite(tmp_path)
+    yield made
+    made.stop()
+
+
+def store_of(backend: Backend) -> SqliteStore:
+    assert isinstance(backend.store, SqliteStore)
+    return backend.store
+
+
+def problems(backend: Backend) -> tuple[str, ...]:
+    return backend.run(backend.ledger.check()).problems
+
+
+# ---------------------------------------------------------------- the file
+
+
+@pytest.mark.parametrize("version", ["3.40.1", "3.51.2"])
+def test_a_library_that_loses_writes_is_refused(version: str) -> None:
+    with pytest.raises(StorageUnavailable, match=version):
+        require_sound_library(version)
+
+
+@pytest.mark.parametrize("version", ["3.51.3", "3.54.1", "4.0.0"])
+def test_a_sound_library_is_taken(version: str) -> None:
+    require_sound_library(version)
+
+
+@pytest.mark.parametrize("path", ["", ":memory:", "file::memory:?cache=shared"])
+def test_a_database_that_vanishes_is_refused(path: str) -> None:
+    with pytest.raises(StorageUnavailable, match="no ledger"):
+        SqliteStore.open(path, clock=lambda: 0)
+
+
+def test_a_new_database_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "arouter.db"
+    SqliteStore.open(str(path), clock=lambda: 0)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "arouter.db"
+    path.write_bytes(b"not a database at all, but long enough for a header" * 100)
+    with pytest.raises(StorageUnavailable):
+        SqliteStore.open(str(path), clock=lambda: 0)
+    with pytest.raises(StorageUnavailable, match="cannot be created"):
+        SqliteStore.open(str(path / "below"), clock=lambda: 0)
+
+
+def test_a_database_of_a_later_program_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "arouter.db")
+    SqliteStore.open(path, clock=lambda: 0)
+    apsw.Connection(path).pragma("user_version", 99)
+    with pytest.raises(StorageUnavailable, match="version 99"):
+        SqliteStore.open(path, clock=lambda: 0)
+
+
+def test_relaxed_is_a_durability_and_others_are_not(tmp_path: Path) -> None:
+    path = str(tmp_path / "arouter.db")
+    SqliteStore.open(path, clock=lambda: 0, durability="relaxed")
+    with pytest.raises(ValueError):
+        SqliteStore.open(path, clock=lambda: 0, durability="never")
+
+
+def test_the_columns_are_those_of_the_table(backend: Backend) -> None:
+    connection = apsw.Connection(store_of(backend).path)
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(records)").fetchall()]
+    assert sorted(map(str, columns)) == sorted(COLUMNS)
+    assert {*METERS} < {*COLUMNS}
+
+
+# ---------------------------------------------------------------- plans
+
+USER = {"users": ("alice",)}
+PLANS = [
+    ({}, {}, "records_by_time"),
+    ({}, USER, "records_by_user"),
+    ({}, {"unattributed": True}, "records_by_user"),
+    ({"key_hash": "key-a"}, {}, "records_by_key"),
+    ({"key_hash": "key-a"}, USER, "records_by_user"),
+    ({}, {"statuses": ("success",), "start_us": 1, "end_us": 2}, "records_by_time"),
+]
+
+
+@pytest.mark.parametrize("after", [None, Cursor(NOON_US, "gen-1")], ids=["first", "next"])
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize(("scope", "filters", "index"), PLANS)
+def test_a_page_is_read_in_the_order_of_an_index(
+    backend: Backend,
+    scope: dict[str, str],
+    filters: dict[str, tuple[str, ...]],
+    index: str,
+    descending: bool,
+    after: Cursor | None,
+) -> None:
+    append(backend, record("gen-1"), record("gen-2", opened={"user": None}))
+    query = ActivityQuery(
+        scope=Scope(organization_id="org_a", **scope),
+        filters=Filters(**filters),  # type: ignore[arg-type]
+        descending=descending,
+        after=after,
+    )
+    connection = apsw.Connection(store_of(backend).path)
+    selection = select(connection, query.scope, query.filters)
+    assert selection is not None
+    ((sql, values),) = page_statements(selection, query)
+    plan = plan_of(connection, sql, values)
+    assert f"SEARCH records USING INDEX {index} (" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "SCAN records" not in plan
+    if after is not None:
+        assert "created_at_us" in plan
+
+
+def test_a_summary_searches_an_index(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    connection = apsw.Connection(store_of(backend).path)
+    for filters, index in (
+        (Filters(users=("alice",), start_us=1), "records_by_user"),
+        (Filters(end_us=9), "records_by_time"),
+    ):
+        selection = select(connection, SCOPE, filters)
+        assert selection is not None
+        query = SummaryQuery(scope=SCOPE, filters=filters, group_by=(Dimension.MODEL,))
+        plan = plan_of(connection, *summary_statement(connection, selection, query))
+        assert f"SEARCH records USING INDEX {index} (organization_no=?" in plan
+        assert "SCAN records" not in plan
+
+
+def plan_of(connection: apsw.Connection, sql: str, values: tuple[int | str | None, ...]) -> str:
+    return "\n".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+
+
+# ---------------------------------------------------------------- grouping
+
+
+def test_what_waits_together_is_written_together_and_counted(backend: Backend) -> None:
+    append(backend, *(record(f"gen-{number:04}", opened={"user": f"u{number % 3}"}) for number in range(2_500)))
+    stats = store_of(backend).stats
+    assert stats.records == 2_500
+    assert stats.batches < 100
+    assert len(ids(backend, users=("u1",))) == 833
+    assert problems(backend) == ()
+
+
+def test_closing_writes_what_is_queued_and_then_refuses(tmp_path: Path) -> None:
+    backend = sqlite(tmp_path)
+
+    async def leave() -> list[None]:
+        waiting = [backend.ledger.close(record(f"gen-{number}")) for number in range(300)]
+        await backend.store.close()
+        with pytest.raises(StorageUnavailable):
+            await backend.ledger.close(record("gen-late"))
+        return await asyncio.gather(*waiting)
+
+    assert len(backend.run(leave())) == 300
+    backend.restart()
+    assert len(ids(backend)) == 300
+    backend.stop()
+    assert [path.name for path in tmp_path.iterdir()] == ["arouter.db"]
+
+
+def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:
+    other = Backend(lambda clock, _: SqliteStore.open(store_of(backend).path, clock=clock))
+    before = backend.run(backend.directory.revision())
+    other.run(other.directory.add_key(key(), secret="s"))
+    append(other, record("gen-other"))
+    append(backend, record("gen-mine"), record("gen-other"))
+    append(other, record("gen-mine"))
+    assert backend.run(backend.directory.revision()) > before
+    assert backend.run(backend.directory.find_key("s")) == key()
+    assert sorted(ids(backend)) == sorted(ids(other)) == ["gen-mine", "gen-other"]
+    other.stop()
+    assert problems(backend) == ()
+
+
+# ---------------------------------------------------------------- check, backup, status
+
+
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        ("UPDATE records SET cost = cost + 1 WHERE seq = 2", "sums by hour differ"),
+        ("UPDATE records SET cost = cost + 1 WHERE seq = 2", "sums by key and hour differ"),
+        ("UPDATE records SET completed_at_us = 0 WHERE seq = 2", "their hash differs"),
+        ("UPDATE records SET user_no = NULL WHERE seq = 2", "their hash differs"),
+        ("UPDATE names SET text = 'cheap' WHERE text = 'openai/gpt-5.4'", "their hash differs"),
+        ("DELETE FROM record_tags", "their hash differs"),
+        ("DELETE FROM records WHERE seq = 2", "their hash differs"),
+        ("DELETE FROM batches WHERE no = 1", "Batches are missing"),
+        ("DELETE FROM batches WHERE no = 2", "belong to no batch"),
+        ("DELETE FROM end_users", "rows of records refer to rows of end_users"),
+        ("UPDATE rollups SET prompt_tokens = prompt_tokens + 1", "sums by hour differ"),
+        ("DELETE FROM key_hours", "sums by key and hour differ"),
+    ],
+)
+def test_the_check_tells_what_was_changed_behind_the_ledgers_back(backend: Backend, tampering: str, told: str) -> None:
+    append(backend, record("gen-1"))
+    append(backend, record("gen-2", opened={"tags": ("x", "y")}), record("gen-3"))
+    assert problems(backend) == ()
+    apsw.Connection(store_of(backend).path).execute(tampering)
+    assert told in "\n".join(problems(backend))
+
+
+def test_a_forgotten_user_does_not_break_the_chain(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    apsw.Connection(store_of(backend).path).execute("UPDATE end_users SET name = 'forgotten-1'")
+    assert problems(backend) == ()
+
+
+def test_a_backup_is_a_whole_ledger_while_writing_goes_on(backend: Backend, tmp_path: Path) -> None:
+    append(backend, *(record(f"gen-{number}") for number in range(2_000)))
+    target = tmp_path / "backups" / "copy.db"
+    seen: list[tuple[int, int]] = []
+
+    async def both() -> None:
+        backing = asyncio.ensure_future(
+            store_of(backend).backup(str(target), lambda done, pages: seen.append((done, pages)))
+        )
+        while not backing.done():
+            await backend.ledger.close(record(f"gen-more-{len(seen)}-{threading.active_count()}"))
+        await backing
+
+    backend.run(both())
+    assert seen[-1][0] == seen[-1][1] > 0
+    with pytest.raises(FileExistsError):
+        backend.run(store_of(backend).backup(str(target)))
+    copy = Backend(lambda clock, _: SqliteStore.open(str(target), clock=clock))
+    assert copy.run(copy.ledger.check()).records >= 2_000
+    assert problems(copy) == ()
+    copy.stop()
+
+
+def test_the_status_tells_sizes_and_versions(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    backend.ledger.open(opening("gen-2"))
+    append(backend, record("gen-3"))
+    status = backend.run(store_of(backend).status())
+    assert (status.records, status.open_records, status.schema_version) == (2, 1, 1)
+    assert status.size + status.wal_size > 4096
+    assert status.sqlite_version == apsw.sqlite_lib_version()
+
+
+# ---------------------------------------------------------------- failures
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_told_at_once_and_nothing_is_lost_when_there_is_space_again(backend: Backend) -> None:
+    append(backend, record("gen-before"))
+    store = store_of(backend)
+
+    async def refused() -> list[BaseException | None]:
+        closing = [backend.ledger.close(record(f"gen-{n:03}", raw_usage=b"x" * 4_000)) for n in range(200)]
+        return await asyncio.gather(*closing, return_exceptions=True)
+
+    with no_file_larger_than(100_000):
+        outcomes = backend.run(refused())
+        assert {type(outcome) for outcome in outcomes} <= {StorageUnavailable, type(None)}
+        assert isinstance(outcomes[-1], StorageUnavailable)
+        assert not store.healthy
+        assert store.last_error is not None
+        assert store.last_error.detail
+        assert store.unwritten > 0
+        assert "gen-before" in ids(backend)
+
+    while not store.healthy:
+        backend.run(asyncio.sleep(0.02))
+    assert store.unwritten == 0
+    append(backend, record("gen-after"))
+    assert len(ids(backend)) == 202
+    assert problems(backend) == ()
+
+
+def test_a_database_locked_for_too_long_is_unavailable(backend: Backend) -> None:
+    locker = apsw.Connection(store_of(backend).path)
+    locker.execute("BEGIN IMMEDIATE")
+
+    async def wait() -> None:
+        with pytest.raises(StorageUnavailable):
+            await backend.ledger.close(record("gen-1"))
+        locker.execute("ROLLBACK")
+        await backend.ledger.close(record("gen-1"))
+
+    backend.run(wait())
+    assert store_of(backend).healthy
+    assert ids(backend) == ["gen-1"]

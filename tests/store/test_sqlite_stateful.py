@@ -1,0 +1,189 @@
+"""SQLite against the reference: the same operations in any order, the same answers to the last digit.
+
+Operations are what happens to a ledger: requests opened and closed, closed twice, closed before they are opened,
+many at once, processes that die, recoveries, a clock that jumps.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Opening, Record, Status
+from arouter.domain.usage import Usage
+from tests.conformance.backends import Backend, memory, sqlite
+
+START_US = 1_792_876_500_000_000  # 2026-10-24T21:15Z: the clocks of Europe go back in the night after
+HOUR_US = 3_600_000_000
+
+IDS = st.integers(0, 30).map("gen-{:02}".format)
+ORGANIZATIONS = st.sampled_from(["org_a", "org_a", "org_b"])
+WORKSPACES = st.sampled_from(["ws_a", "ws_b"])
+KEYS = st.sampled_from(["key-a", "key-b", "key-c"])
+USERS = st.sampled_from([None, "", "alice", "ü", "u\u0308", "\x00", "🙂"])
+MODELS = st.sampled_from([None, "openai/gpt-5.4", "anthropic/claude", "fast"])
+TIMES = st.integers(0, 40 * 12).map(lambda slot: START_US + slot * HOUR_US // 12)
+COUNTS = st.sampled_from([None, 0, 1, 1_000, 10**12])
+COSTS = st.sampled_from([None, 0, 1, 999_999, 1_000_001, 2**63 - 1])
+TAGS = st.lists(st.sampled_from(["x", "y", ""]), max_size=3).map(tuple)
+
+OPENINGS = st.builds(
+    Opening,
+    id=IDS,
+    request_id=st.just("req"),
+    created_at_us=TIMES,
+    organization_id=ORGANIZATIONS,
+    workspace_id=WORKSPACES,
+    key_hash=KEYS,
+    user=USERS,
+    endpoint=st.sampled_from(["/v1/messages", "/v1/chat/completions"]),
+    requested_model=MODELS,
+    streamed=st.booleans(),
+    session_id=st.sampled_from([None, "s", ""]),
+    tags=TAGS,
+)
+RECORDS = st.builds(
+    Record,
+    opening=OPENINGS,
+    completed_at_us=TIMES,
+    status=st.sampled_from(Status),
+    http_status=st.sampled_from([None, 200]),
+    model=MODELS,
+    provider=st.sampled_from([None, "openai"]),
+    usage=st.builds(
+        Usage, input_tokens=COUNTS, cache_read_tokens=COUNTS, output_tokens=COUNTS, reasoning_tokens=COUNTS
+    ),
+    raw_usage=st.sampled_from([None, b"", b"{}"]),
+    cost=COSTS.map(lambda cost: None if cost is None else Picodollars(cost)),
+    latency_us=COUNTS,
+)
+
+
+def some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Mostly nothing, so that filters leave something over."""
+    return st.one_of(st.just(()), st.just(()), st.lists(values, max_size=3, unique=True).map(tuple))
+
+
+FILTERS = st.builds(
+    Filters,
+    users=some(USERS.filter(lambda user: user is not None)),
+    unattributed=st.booleans(),
+    models=some(MODELS.filter(lambda model: model is not None)),
+    statuses=some(st.sampled_from(Status).map(lambda status: status.value)),
+    key_hashes=some(KEYS),
+    workspace_ids=some(WORKSPACES),
+    session_ids=some(st.sampled_from(["s", ""])),
+    tags=some(st.sampled_from(["x", "y", "z", ""])),
+    start_us=st.none() | TIMES,
+    end_us=st.none() | TIMES,
+    updated_since_us=st.none() | st.integers(0, 20),
+)
+SCOPES = st.builds(Scope, organization_id=ORGANIZATIONS, workspace_id=st.none() | WORKSPACES, key_hash=st.none() | KEYS)
+CURSORS = st.none() | st.builds(Cursor, TIMES, IDS)
+
+
+class BothLedgers(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.both = (memory(Path(self.folder.name)), sqlite(Path(self.folder.name)))
+        self.set_clock(0)
+
+    def set_clock(self, now_us: int) -> None:
+        for backend in self.both:
+            backend.clock.now_us = now_us
+
+    def same(self, ask: Any) -> Any:
+        reference, answer = (ask(backend) for backend in self.both)
+        assert answer == reference
+        return reference
+
+    @rule(now_us=st.integers(0, 20))
+    def time_goes(self, now_us: int) -> None:
+        self.set_clock(now_us)
+
+    @rule(opening=OPENINGS)
+    def open(self, opening: Opening) -> None:
+        for backend in self.both:
+            backend.ledger.open(opening)
+
+    @rule(records=st.lists(RECORDS, min_size=1, max_size=12))
+    def close(self, records: list[Record]) -> None:
+        async def all_at_once(backend: Backend) -> None:
+            for done in [backend.ledger.close(record) for record in records]:
+                await done
+
+        for backend in self.both:
+            backend.run(all_at_once(backend))
+
+    @rule(record=RECORDS, late=st.booleans())
+    def open_and_close(self, record: Record, late: bool) -> None:
+        async def in_order(backend: Backend) -> None:
+            if not late:
+                backend.ledger.open(record.opening)
+            done = backend.ledger.close(record)
+            if late:
+                backend.ledger.open(record.opening)
+            await done
+
+        for backend in self.both:
+            backend.run(in_order(backend))
+
+    @rule()
+    def the_process_dies(self) -> None:
+        for backend in self.both:
+            backend.restart()
+
+    @rule(now_us=TIMES)
+    def recover(self, now_us: int) -> None:
+        self.same(lambda backend: backend.run(backend.ledger.recover(now_us=now_us)))
+
+    @rule(scope=SCOPES, filters=FILTERS, descending=st.booleans(), limit=st.integers(1, 8), after=CURSORS)
+    def page(self, scope: Scope, filters: Filters, descending: bool, limit: int, after: Cursor | None) -> None:
+        query = ActivityQuery(scope=scope, filters=filters, descending=descending, limit=limit, after=after)
+        self.same(lambda backend: backend.run(backend.ledger.page(query)))
+
+    @rule(
+        scope=SCOPES,
+        filters=FILTERS,
+        group_by=st.lists(st.sampled_from(Dimension), max_size=3, unique=True).map(tuple),
+        timezone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]),
+    )
+    def summary(self, scope: Scope, filters: Filters, group_by: tuple[Dimension, ...], timezone: str) -> None:
+        query = SummaryQuery(scope=scope, filters=filters, group_by=group_by, timezone=timezone)
+        answer = self.same(lambda backend: backend.run(backend.ledger.summary(query)))
+        assert sum(row.totals.cost for row in answer.rows) == answer.totals.cost
+        assert sum(row.totals.requests for row in answer.rows) == answer.totals.requests
+
+    @rule(key_hash=KEYS, starts=st.lists(st.integers(0, 40), min_size=3, max_size=3))
+    def spending(self, key_hash: str, starts: list[int]) -> None:
+        day, week, month = (START_US - START_US % HOUR_US + start * HOUR_US for start in starts)
+        self.same(
+            lambda backend: backend.run(backend.ledger.spending(key_hash, day_us=day, week_us=week, month_us=month))
+        )
+
+    @invariant()
+    def sums_are_those_of_the_records(self) -> None:
+        async def written(backend: Backend) -> int:
+            # What is opened is on disk soon, not at once: a command behind it waits for it.
+            await backend.directory.delete_key("none", "none", now_us=0)
+            report = await backend.ledger.check()
+            return report.records
+
+        self.same(lambda backend: backend.run(written(backend)))
+
+    def teardown(self) -> None:
+        report = self.both[1].run(self.both[1].ledger.check())
+        assert [problem for problem in report.problems if "left open" not in problem] == []
+        for backend in self.both:
+            backend.stop()
+        self.folder.cleanup()
+
+
+BothLedgers.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+test_both_ledgers_give_the_same_answers = BothLedgers.TestCase
