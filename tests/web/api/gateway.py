@@ -35,6 +35,7 @@ class Gateway:
         self.now_us = NOW_US
         self.readiness = Readiness(checks=(Check(name="ledger", ok=True),))
         self.models: Sequence[ModelInfo] = ()
+        self._fault: Exception | None = None
         self.store = MemoryStore(clock=lambda: self.now_us)
         self._made = 0
         self._runner = asyncio.Runner()
@@ -49,7 +50,7 @@ class Gateway:
             authenticate=authenticate,
             now_us=lambda: self.now_us,
             entropy=self._entropy,
-            models=lambda: self.models,
+            models=self._list_models,
             ready=self._ready,
             metrics=lambda: b"arouter_requests_total 1.0\n",
             default_home=HOME,
@@ -146,6 +147,15 @@ class Gateway:
         record = replace(record, **changes)
         self._runner.run(self._close(record))
         return record
+
+    def break_models(self, fault: Exception) -> None:
+        """From now on the list of models fails so."""
+        self._fault = fault
+
+    def _list_models(self) -> Sequence[ModelInfo]:
+        if self._fault is not None:
+            raise self._fault
+        return self.models
 
     async def _close(self, record: Record) -> None:
         self.store.ledger.open(record.opening)

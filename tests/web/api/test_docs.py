@@ -1,0 +1,117 @@
+"""The OpenAPI document agrees with what is served, and its page needs nothing from elsewhere."""
+
+import re
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from tests.web.api.gateway import Gateway
+
+METHODS = {"get", "post", "put", "patch", "delete", "head"}
+
+
+@pytest.fixture
+def document(gateway: Gateway) -> dict[str, Any]:
+    answer = gateway.ask("GET", "/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method.upper(), path): item[method]
+        for path, item in document["paths"].items()
+        for method in METHODS & set(item)
+    }
+
+
+def test_every_operation_is_there(document: dict[str, Any]) -> None:
+    assert set(operations(document)) == {
+        ("POST", "/v1/chat/completions"),
+        ("GET", "/v1/activity"),
+        ("GET", "/v1/activity/summary"),
+        ("GET", "/v1/generation"),
+        ("GET", "/v1/key"),
+        ("GET", "/v1/keys"),
+        ("POST", "/v1/keys"),
+        ("GET", "/v1/keys/{hash}"),
+        ("PATCH", "/v1/keys/{hash}"),
+        ("DELETE", "/v1/keys/{hash}"),
+        ("POST", "/v1/keys/{hash}/rotate"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/{slug}"),
+        ("GET", "/v1/models/{author}/{slug}"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+    }
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    references = set(re.findall(r"'#/components/schemas/(\w+)'", str(document)))
+    assert references - set(schemas) == set()
+    assert {"ActivityPage", "ChatCompletionRequest", "FaultAnswer"} <= references
+
+
+def test_each_operation_is_named_once_and_explained(document: dict[str, Any]) -> None:
+    told = list(operations(document).values())
+    assert len({operation["operationId"] for operation in told}) == len(told)
+    assert all(operation["summary"] and operation["description"] and operation["tags"] for operation in told)
+
+
+def test_the_path_s_parameters_are_declared(document: dict[str, Any]) -> None:
+    for (_, path), operation in operations(document).items():
+        declared = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+        assert declared == set(re.findall(r"\{(\w+)\}", path))
+
+
+def test_keys_are_declared_and_open_paths_are_open(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["bearer"]["scheme"], schemes["x_api_key"]["name"]) == ("bearer", "X-Api-Key")
+    assert {name for each in document["security"] for name in each} == set(schemes)
+    unlocked = {path for (_, path), operation in operations(document).items() if operation.get("security") == []}
+    assert unlocked == {"/healthz", "/readyz", "/metrics"}
+
+
+def test_what_is_sent_fits_what_is_said(gateway: Gateway, document: dict[str, Any]) -> None:
+    record = gateway.add_record(user="a", tags=("t",))
+    gateway.add_record(user=None, cost=None, latency_us=None)
+    paths = {
+        "/v1/activity": "/v1/activity",
+        "/v1/activity/summary": "/v1/activity/summary?group_by=user&limit=1",
+        "/v1/generation": f"/v1/generation?id={record.opening.id}",
+        "/v1/key": "/v1/key",
+        "/v1/keys": "/v1/keys",
+        "/v1/keys/{hash}": f"/v1/keys/{gateway.live_key.hash}",
+        "/v1/models": "/v1/models",
+        "/healthz": "/healthz",
+        "/readyz": "/readyz",
+    }
+    for path, asked in paths.items():
+        schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        answer = gateway.manage("GET", asked)
+        assert answer.status_code == 200
+        jsonschema_rs.validate({**schema, "components": document["components"]}, answer.json())
+    fault = {"$ref": "#/components/schemas/FaultAnswer", "components": document["components"]}
+    jsonschema_rs.validate(fault, gateway.get("/v1/nothing").json())
+
+
+def test_every_declared_parameter_is_known(gateway: Gateway, document: dict[str, Any]) -> None:
+    for (method, path), operation in operations(document).items():
+        if method != "GET" or "{" in path:
+            continue
+        for parameter in operation.get("parameters", []):
+            answer = gateway.manage("GET", f"{path}?{parameter['name']}=1")
+            assert "Unknown parameter" not in answer.text
+
+
+def test_the_page_stands_alone(gateway: Gateway) -> None:
+    answer = gateway.ask("GET", "/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert not re.search(r"https?://|src=|@import|url\(", answer.text)
+    assert 'fetch("openapi.json")' in answer.text
