@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,11 @@ from arouter.providers.usage import (
     LARGEST_COUNT,
     anthropic_advice,
     anthropic_usage,
+    circumstances,
     gemini_usage,
     merge_anthropic,
     openai_usage,
+    openai_usage_from_json,
     reported_cost,
 )
 from tests.recordings import Recording, need_recordings, recordings
@@ -470,3 +473,57 @@ def test_recorded_anthropic_totals_are_kept() -> None:
 
 def _answers(api: str) -> list[Recording]:
     return [one for one in recordings(api) if one.status == 200 and not one.stream]
+
+
+# ---------------------------------------------------------------- the quick way
+
+PLAIN_COUNTS = st.none() | st.integers(-1, 60) | st.sampled_from([3.0, True, "5", LARGEST_COUNT, LARGEST_COUNT + 1])
+DETAILS = st.none() | st.dictionaries(
+    st.sampled_from(
+        [
+            "cached_tokens",
+            "audio_tokens",
+            "cache_write_tokens",
+            "image_tokens",
+            "reasoning_tokens",
+            "accepted_prediction_tokens",
+            "rejected_prediction_tokens",
+        ]
+    ),
+    PLAIN_COUNTS,
+)
+PLAIN = st.fixed_dictionaries(
+    {"prompt_tokens": PLAIN_COUNTS, "completion_tokens": PLAIN_COUNTS},
+    optional={
+        "total_tokens": PLAIN_COUNTS,
+        "prompt_tokens_details": DETAILS,
+        "completion_tokens_details": DETAILS,
+        "reasoning_tokens": PLAIN_COUNTS,
+        "queue_time": st.floats(0, 1),
+    },
+)
+
+
+@given(PLAIN, st.sampled_from(["", "openai", "groq", "xai", "perplexity"]))
+def test_the_quick_way_reads_what_the_general_one_reads(raw: dict[str, Any], vendor: str) -> None:
+    assert openai_usage_from_json(msgspec.json.encode(raw), vendor) == openai_usage(raw, vendor)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"7", b'{"prompt_tokens":', b'"text"'])
+def test_the_quick_way_refuses_what_is_not_an_object(raw: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        openai_usage_from_json(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b'{"service_tier":"standard","speed":"fast","input_tokens":1}', ("standard", "fast")),
+        (b'{"serviceTier":"flex"}', ("flex", None)),
+        (b'{"service_tier":null}', (None, None)),
+        (b'{"service_tier":7}', (None, None)),
+        (b"nonsense", (None, None)),
+    ],
+)
+def test_a_usage_object_names_the_circumstances_of_its_price(raw: bytes, told: tuple[str | None, str | None]) -> None:
+    assert circumstances(raw) == told

@@ -17,6 +17,7 @@ Rules:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, Inexact, InvalidOperation, localcontext
+from operator import attrgetter
 
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import INPUT_METERS, METERS, OUTPUT_METERS, Usage
@@ -90,7 +91,9 @@ class RateCard:
 
     def rate(self, meter: str) -> Rate | None:
         """The rate of a meter, its own or the nearest more general one."""
-        for name in (meter, *GENERALISATIONS.get(meter, ())):
+        if meter in self.rates:
+            return self.rates[meter]
+        for name in GENERALISATIONS.get(meter, ()):
             if name in self.rates:
                 return self.rates[name]
         return None
@@ -118,7 +121,9 @@ class Priced:
         return self._share((*OUTPUT_METERS, REASONING))
 
     def _share(self, meters: tuple[str, ...]) -> Picodollars | None:
-        return None if self.cost is None else round_to_picodollars(sum(self.parts.get(meter, 0) for meter in meters))
+        if self.cost is None:
+            return None
+        return round_to_picodollars(sum([part for meter, part in self.parts.items() if meter in meters]))
 
 
 def price(card: RateCard, usage: Usage) -> Priced:
@@ -128,26 +133,37 @@ def price(card: RateCard, usage: Usage) -> Priced:
         return Priced(cost=None, parts={})
     parts: dict[str, int] = {}
     unpriced = []
-    for meter, count in _counts(card, usage).items():
+    total = 0
+    for meter, count in _counts(card, usage):
         rate = card.rate(meter)
         if rate is None or (rate.tiers and input_tokens is None):
             unpriced.append(meter)
         else:
-            parts[meter] = count * rate.at(input_tokens or 0)
-    cost = None if unpriced else round_to_picodollars(sum(parts.values()))
+            parts[meter] = part = count * rate.at(input_tokens or 0)
+            total += part
+    cost = None if unpriced else round_to_picodollars(total)
     return Priced(cost=cost, unpriced_meters=tuple(unpriced), parts=parts)
 
 
-def _counts(card: RateCard, usage: Usage) -> dict[str, int]:
+_meter_counts = attrgetter(*METERS)
+
+
+def _counts(card: RateCard, usage: Usage) -> list[tuple[str, int]]:
     """What is to be priced: the meters above zero, and reasoning and the request where the card rates them."""
-    counts: dict[str, int] = {meter: count for meter in METERS if (count := getattr(usage, meter))}
-    reasoning = usage.reasoning_tokens
-    if REASONING in card.rates and reasoning and reasoning <= counts.get("output_tokens", 0):
-        counts["output_tokens"] -= reasoning
-        counts[REASONING] = reasoning
+    counts = [(meter, count) for meter, count in zip(METERS, _meter_counts(usage), strict=True) if count]
+    if REASONING in card.rates:
+        counts = _with_reasoning_apart(counts, usage.reasoning_tokens)
     if REQUESTS in card.rates:
-        counts[REQUESTS] = 1
-    return {meter: count for meter, count in counts.items() if count}
+        counts.append((REQUESTS, 1))
+    return counts
+
+
+def _with_reasoning_apart(counts: list[tuple[str, int]], reasoning: int | None) -> list[tuple[str, int]]:
+    output = dict(counts).get("output_tokens", 0)
+    if not reasoning or reasoning > output:
+        return counts
+    rest = {**dict(counts), "output_tokens": output - reasoning, REASONING: reasoning}
+    return [(meter, count) for meter, count in rest.items() if count]
 
 
 def rate_from_decimal(dollars: Decimal, per: int) -> int:

@@ -8,6 +8,7 @@ A meter that the provider did not report is None; a reported zero is 0. Every re
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 INPUT_METERS = (
     "input_tokens",
@@ -23,6 +24,9 @@ OUTPUT_METERS = ("output_tokens", "output_audio_tokens", "output_image_tokens")
 COUNT_METERS = ("web_searches",)
 METERS = INPUT_METERS + OUTPUT_METERS + COUNT_METERS
 """The meters that are priced, each token or event in exactly one."""
+
+_input_counts = attrgetter(*INPUT_METERS)
+_output_counts = attrgetter(*OUTPUT_METERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +55,12 @@ class Usage:
     @property
     def prompt_tokens(self) -> int | None:
         """All input tokens, as OpenAI counts them. None if the provider reported no input at all."""
-        return _total(self, INPUT_METERS)
+        return _sum(_input_counts(self))
 
     @property
     def completion_tokens(self) -> int | None:
         """All output tokens, reasoning included, as OpenAI counts them."""
-        return _total(self, OUTPUT_METERS)
+        return _sum(_output_counts(self))
 
     @property
     def total_tokens(self) -> int | None:
@@ -84,10 +88,11 @@ NOTHING_REPORTED = Usage()
 """No meter is known."""
 
 
-def _total(usage: Usage, meters: tuple[str, ...]) -> int | None:
+def _sum(counts: tuple[int | None, ...]) -> int | None:
     total: int | None = None
-    for meter in meters:
-        total = _add(total, getattr(usage, meter))
+    for count in counts:
+        if count is not None:
+            total = count if total is None else total + count
     return total
 
 

@@ -4,9 +4,9 @@ Precedence: the operator's price > what the provider reports that it charges > t
 beside the provider's figure, so that the two can be compared.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from arouter.domain.estimate import tokens_of
 from arouter.domain.money import Picodollars
@@ -20,8 +20,20 @@ from arouter.providers.usage import reported_cost
 OPERATOR = "operator"
 PROVIDER = "provider"
 
-CardFinder = Callable[[str, str, datetime, str | None], RateCard | None]
-"""The rate card for (vendor, model, instant, service tier); None where no price is known."""
+
+class CardFinder(Protocol):
+    """Where rate cards come from."""
+
+    def __call__(
+        self,
+        provider: str,
+        model: str,
+        at: datetime,
+        service_tier: str | None = None,
+        batch: bool = False,
+        speed: str | None = None,
+    ) -> RateCard | None:
+        """The card of a vendor's model at an instant, as it was served; None where no price is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +75,32 @@ class Billing:
             source = UsageSource.PROVIDER if told.complete else UsageSource.PARTIAL
             if source is UsageSource.PARTIAL:
                 usage = _with_counted_output(usage, told.output_bytes)
-        card = self._find_card(route, told, at_us)
-        rated = price(card, usage) if card is not None else None
-        reported = _reported(route, told)
-        return _bill(usage, source, card, rated, reported)
-
-    def _find_card(self, route: Route, told: Told, at_us: int) -> RateCard | None:
-        """The price of the model that says it answered, else of the one that was asked for."""
         at = datetime.fromtimestamp(at_us // 1_000_000, UTC)
+        card = self._find_card(route, told, at)
+        rated = price(card, usage) if card is not None else None
+        if rated is not None and told.advice:
+            rated = self._with_advice(rated, route, told, at)
+        return _bill(usage, source, card, rated, _reported(route, told))
+
+    def _find_card(self, route: Route, told: Told, at: datetime) -> RateCard | None:
+        """The price of the model that says it answered, else of the one that was asked for."""
         vendor = route.deployment.vendor.name
+        tier, speed = told.service_tier, told.speed
         if told.upstream_model and told.upstream_model != route.model:
-            card = self._card(vendor, told.upstream_model, at, told.service_tier)
+            card = self._card(vendor, told.upstream_model, at, service_tier=tier, speed=speed)
             if card is not None:
                 return card
-        return self._card(vendor, route.model, at, told.service_tier)
+        return self._card(vendor, route.model, at, service_tier=tier, speed=speed)
+
+    def _with_advice(self, rated: Priced, route: Route, told: Told, at: datetime) -> Priced:
+        """Add what other models were asked on behalf of this answer, each at its own price. One without a price makes
+        the whole unknown."""
+        cost: int | None = rated.cost
+        for model, usage in told.advice:
+            card = self._card(route.deployment.vendor.name, model, at)
+            advice = price(card, usage).cost if card is not None else None
+            cost = None if cost is None or advice is None else cost + advice
+        return replace(rated, cost=None if cost is None else Picodollars(cost))
 
 
 def _with_counted_output(usage: Usage, output_bytes: int) -> Usage:

@@ -26,6 +26,7 @@ from arouter.engine.routing import Route
 from arouter.providers import openai
 from arouter.providers.base import Adapter, Prepared
 from arouter.providers.told import Told
+from arouter.providers.usage import anthropic_advice, circumstances
 from arouter.wire.openai_chat.chunks import ChunkEncoder
 from arouter.wire.openai_chat.completion import completion_body
 from arouter.wire.openai_chat.request import read_chat
@@ -193,6 +194,7 @@ class TranslatedExchange:
                 case UsageReported(usage=usage, raw=raw):
                     told.usage = usage
                     told.raw_usage = raw
+                    self._note_circumstances(raw)
                 case Started(id=upstream_id, model=model):
                     told.upstream_id = upstream_id if upstream_id is not None else told.upstream_id
                     told.upstream_model = model if model is not None else told.upstream_model
@@ -201,6 +203,13 @@ class TranslatedExchange:
                 case Failed(message=message, code=code):
                     told.failure = message
                     told.failure_code = code
+
+    def _note_circumstances(self, raw: bytes) -> None:
+        """What the price depends on besides the counts."""
+        told = self.told
+        told.service_tier, told.speed = circumstances(raw)
+        if b'"iterations"' in raw:
+            told.advice = anthropic_advice(msgspec.json.decode(raw, type=dict[str, object]))
 
 
 def _encoder(call: Call, route: Route) -> ChunkEncoder:

@@ -13,8 +13,8 @@ import msgspec
 from arouter.domain.errors import InvalidRequest, UpstreamFailed
 from arouter.providers.base import Prepared
 from arouter.providers.told import Told
-from arouter.providers.usage import openai_usage
-from arouter.providers.vendors import CHAT_PATHS, Vendor
+from arouter.providers.usage import openai_usage_from_json
+from arouter.providers.vendors import Vendor
 from arouter.wire import sse
 
 Fields = dict[str, msgspec.Raw]
@@ -22,6 +22,9 @@ Fields = dict[str, msgspec.Raw]
 
 ROUTING_FIELDS = ("models", "route", "provider", "session_id", "usage", "transforms", "plugins", "trace")
 """Instructions to a gateway: taken by us, and by no vendor that is not a gateway itself."""
+
+CHAT_PATH = "/chat/completions"
+"""Appended to the base URL."""
 
 _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
@@ -71,7 +74,6 @@ class _ErrorObject(msgspec.Struct):
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_fields: msgspec.json.Decoder[Fields] = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_decode_usage: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
 _encode = msgspec.json.encode
 
 
@@ -93,7 +95,7 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
         sent.pop("stream_options", None)
     elif stream:
         sent["stream_options"] = _with_usage(fields.get("stream_options"))
-    return Prepared(path=CHAT_PATHS["openai"], body=_encode(sent))
+    return Prepared(path=CHAT_PATH, body=_encode(sent))
 
 
 def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
@@ -219,10 +221,9 @@ class Relay:
 
     def _read_usage(self, raw: bytes) -> None:
         try:
-            counts = _decode_usage.decode(raw)
+            self.told.usage = openai_usage_from_json(raw, self._vendor)
         except msgspec.MsgspecError:
             return
-        self.told.usage = openai_usage(counts, vendor=self._vendor)
         self.told.raw_usage = raw
 
 

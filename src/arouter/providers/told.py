@@ -13,9 +13,14 @@ class Told:
     upstream_model: str | None = None
     finish_reason: str | None = None
     service_tier: str | None = None
+    """What it was served with, where that has a price of its own: `flex`, `priority`, …"""
+    speed: str | None = None
+    """Anthropic's `fast`."""
     usage: Usage | None = None
     raw_usage: bytes | None = None
     """The provider's usage object as JSON."""
+    advice: tuple[tuple[str, Usage], ...] = ()
+    """What other models used on behalf of this answer, each with its name; not in `usage`."""
     output_bytes: int = 0
     """Bytes of generated text, thought and arguments: what an estimate is made from if no usage ever comes."""
     failure: str | None = None

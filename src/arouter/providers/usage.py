@@ -15,8 +15,10 @@ Input is the decoded JSON object exactly as the provider sent it (`usage`, or Ge
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -32,6 +34,7 @@ Meters = dict[str, int | None]
 _NO_DETAILS: Mapping[str, object] = {}
 _XAI_TICK = PICODOLLARS_PER_DOLLAR // 10**10
 _DECIMAL = msgspec.json.Decoder(Decimal)
+_OBJECT: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 # ---------------------------------------------------------------- OpenAI and its kin
@@ -46,6 +49,76 @@ def openai_usage(raw: Mapping[str, object], vendor: str = "") -> Usage:
     and others (`cached_tokens` at the top) give them.
     """
     return Usage(**_openai_input(raw), **_openai_output(raw, vendor), web_searches=_openai_searches(raw))
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
+
+
+class _PlainInput(msgspec.Struct, forbid_unknown_fields=True):
+    cached_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+
+
+class _PlainOutput(msgspec.Struct, forbid_unknown_fields=True):
+    reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    accepted_prediction_tokens: Count | None = None
+    rejected_prediction_tokens: Count | None = None
+
+
+_NO_INPUT = _PlainInput()
+_NO_OUTPUT = _PlainOutput()
+
+
+class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count | None = None
+    prompt_tokens_details: _PlainInput | None = None
+    completion_tokens_details: _PlainOutput | None = None
+
+
+_PLAIN = msgspec.json.Decoder(_PlainUsage)
+_COUNTED_BESIDE = frozenset({"xai", "perplexity"})
+
+
+def openai_usage_from_json(raw: bytes, vendor: str = "") -> Usage:
+    """`openai_usage` of a JSON object, quickly where it has the plain form that nearly every answer has.
+
+    Raises msgspec.MsgspecError if `raw` is not a JSON object.
+    """
+    if vendor not in _COUNTED_BESIDE:
+        with suppress(msgspec.ValidationError):
+            usage = _plain_usage(_PLAIN.decode(raw))
+            if usage is not None:
+                return usage
+    return openai_usage(_OBJECT.decode(raw), vendor)
+
+
+def _plain_usage(told: _PlainUsage) -> Usage | None:
+    """None if the parts do not fit into their wholes: that is for the general reader."""
+    read = told.prompt_tokens_details
+    made = told.completion_tokens_details
+    if read is None:
+        read = _NO_INPUT
+    if made is None:
+        made = _NO_OUTPUT
+    uncached = (
+        told.prompt_tokens - (read.cached_tokens or 0) - (read.cache_write_tokens or 0) - (read.audio_tokens or 0)
+    )
+    text = told.completion_tokens - (made.audio_tokens or 0)
+    if uncached < 0 or text < (made.reasoning_tokens or 0):
+        return None
+    return Usage(
+        input_tokens=uncached,
+        input_audio_tokens=read.audio_tokens,
+        cache_read_tokens=read.cached_tokens,
+        cache_write_tokens=read.cache_write_tokens,
+        output_tokens=text,
+        output_audio_tokens=made.audio_tokens,
+        reasoning_tokens=made.reasoning_tokens,
+    )
 
 
 def _openai_input(raw: Mapping[str, object]) -> Meters:
@@ -238,6 +311,27 @@ def _uncached(read: dict[str, int], cached: dict[str, int], modality: str) -> in
         return None
     rest = count - cached.get(modality, 0)
     return rest if rest >= 0 else None
+
+
+# ---------------------------------------------------------------- what a price depends on besides counts
+
+
+class _Circumstances(msgspec.Struct):
+    service_tier: str | None = None
+    serviceTier: str | None = None  # noqa: N815 - Gemini's own name
+    speed: str | None = None
+
+
+_CIRCUMSTANCES = msgspec.json.Decoder(_Circumstances)
+
+
+def circumstances(raw: bytes) -> tuple[str | None, str | None]:
+    """The service tier and the speed that a usage object names (Anthropic's, Gemini's); None where it does not."""
+    try:
+        told = _CIRCUMSTANCES.decode(raw)
+    except msgspec.MsgspecError:
+        return None, None
+    return (told.service_tier if told.service_tier is not None else told.serviceTier), told.speed
 
 
 # ---------------------------------------------------------------- what a provider says it costs

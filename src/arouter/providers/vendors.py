@@ -56,9 +56,7 @@ VENDORS = (
         aliases=("gemini",),
     ),
     Vendor(name="azure", dialect="openai", base_url=None, key_variables=("AZURE_OPENAI_API_KEY",)),
-    Vendor(
-        name="groq", dialect="openai", base_url="https://api.groq.com/openai/v1", key_variables=("GROQ_API_KEY",)
-    ),
+    Vendor(name="groq", dialect="openai", base_url="https://api.groq.com/openai/v1", key_variables=("GROQ_API_KEY",)),
     Vendor(
         name="mistral",
         dialect="openai",
@@ -121,6 +119,3 @@ VENDORS = (
 BY_NAME = {vendor.name: vendor for vendor in VENDORS}
 
 ALIASES = {alias: vendor.name for vendor in VENDORS for alias in vendor.aliases}
-
-CHAT_PATHS: dict[Dialect, str] = {"openai": "/chat/completions", "anthropic": "/v1/messages", "gemini": "/v1beta/models"}
-"""What is appended to the base URL. Gemini's goes on with the model and the verb."""

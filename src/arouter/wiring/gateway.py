@@ -35,7 +35,7 @@ from arouter.web.auth import Authenticator
 from arouter.web.inference import chat_completions
 from arouter.web.inference.chat_completions import ChatCompletions
 from arouter.web.metrics import Metrics
-from arouter.wiring.prices import list_models, operator_prices
+from arouter.wiring.prices import Prices, list_models, operator_prices
 from arouter.wiring.providers import deployments
 from arouter.wiring.storage import FirstKeys, find_home, first_keys, open_store
 
@@ -116,7 +116,7 @@ class Gateway:
             routing=self._routing,
             upstream=self._upstream,
             adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
-            billing=Billing(self._book.card),
+            billing=Billing(Prices(self._book)),
             recorder=Recorder(
                 ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost
             ),

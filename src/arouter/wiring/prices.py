@@ -3,10 +3,16 @@
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time
 
+from arouter import __version__
 from arouter.domain.models import ModelInfo
-from arouter.domain.price import REQUESTS, rate_to_decimal
+from arouter.domain.price import REQUESTS, Rate, RateCard, rate_to_decimal
+from arouter.domain.usage import METERS
+from arouter.engine.admission import SANDBOX
 from arouter.providers.prices import ListedModel, OperatorPrice, PriceBook
 from arouter.settings import Price, SettingsError
+
+SANDBOX_CARD = RateCard(source=SANDBOX, version=__version__, rates=dict.fromkeys(METERS, Rate(base=0)))
+"""Nothing is spent there."""
 
 SANDBOX_MODELS = ("sandbox-echo", "sandbox-tools", "sandbox-reason", "sandbox-json", "sandbox-slow")
 
@@ -43,12 +49,32 @@ def _instant(text: str) -> datetime:
     return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
+class Prices:
+    """Rate cards for every provider: the price book's, and the sandbox, which is free unless the operator says
+    otherwise. A `arouter.engine.billing.CardFinder`."""
+
+    def __init__(self, book: PriceBook) -> None:
+        self._book = book
+
+    def __call__(
+        self,
+        provider: str,
+        model: str,
+        at: datetime,
+        service_tier: str | None = None,
+        batch: bool = False,
+        speed: str | None = None,
+    ) -> RateCard | None:
+        card = self._book.card(provider, model, at, service_tier, batch, speed)
+        return SANDBOX_CARD if card is None and provider == SANDBOX else card
+
+
 def list_models(book: PriceBook, providers: Collection[str], at: datetime) -> list[ModelInfo]:
     """The models with a price that the configured providers offer, and the sandbox's."""
     listed = [_model_info(line) for line in book.models(at, vendors=providers)]
-    if "sandbox" in providers:
+    if SANDBOX in providers:
         listed.extend(
-            ModelInfo(id=f"sandbox/{name}", name=name, owned_by="sandbox", input_modalities=("text",))
+            ModelInfo(id=f"{SANDBOX}/{name}", name=name, owned_by=SANDBOX, input_modalities=("text",))
             for name in SANDBOX_MODELS
         )
     return listed
