@@ -13,8 +13,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOW = st.integers(0, 250_000_000_000_000_000)
 
 
-def us(year: int, month: int, day: int, *rest: int) -> int:
-    return (datetime(year, month, day, *rest, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+def us(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return (datetime(year, month, day, hour, minute, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(

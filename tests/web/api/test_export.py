@@ -148,7 +148,8 @@ class TestWithoutALimit:
         assert len(read_csv(gateway.get("/v1/activity?format=csv").text)) == 1 + self.COUNT
 
     def test_unless_one_is_given(self, gateway: Gateway) -> None:
-        assert gateway.get("/v1/activity?format=ndjson&limit=7").text.count("\n") == 7
+        for limit in (1, 7, 200, 201, 1000):
+            assert gateway.get(f"/v1/activity?format=ndjson&limit={limit}").text.count("\n") == limit
         assert len(gateway.get("/v1/activity").json()["data"]) == 100
 
     def test_a_cursor_begins_it(self, gateway: Gateway) -> None:

@@ -24,6 +24,9 @@ from arouter.wire.activity_json import ActivityPage, encode_lines, encode_page
 from arouter.wire.generation_json import GenerationAnswer, encode_generation
 
 DEFAULT_LIMIT, MOST_LIMIT = 100, 1000
+EXPORT_PAGE = 200
+"""Records are encoded on the event loop: a page of an export must not hold up the requests beside it."""
+
 FORMATS = ("json", "ndjson", "csv")
 ORDERS = ("desc", "asc")
 NDJSON, CSV = "application/x-ndjson", "text/csv"
@@ -126,20 +129,28 @@ class ActivityApi:
         empty: bool,
     ) -> Response:
         # The first page is read before the answer begins, while a failure can still have its own status.
-        query = replace(query, limit=MOST_LIMIT if limit is None else limit)
-        first = await self._services.ledger.page(query)
+        first = await self._services.ledger.page(_next_of_export(query, limit))
         headers = {"Cache-Control": "no-store"}
         if empty:
             return Response(media_type=media_type, headers=headers)
-        rest = self._pages(query, first, single=limit is not None)
-        return StreamingResponse(_encoded(rest, encode, header), media_type=media_type, headers=headers)
+        pages = self._pages(query, first, limit)
+        return StreamingResponse(_encoded(pages, encode, header), media_type=media_type, headers=headers)
 
-    async def _pages(self, query: ActivityQuery, first: Page, *, single: bool) -> AsyncIterator[Page]:
-        page = first
+    async def _pages(self, query: ActivityQuery, first: Page, limit: int | None) -> AsyncIterator[Page]:
+        page, left = first, limit
         yield page
-        while page.next_cursor is not None and not single:
-            page = await self._services.ledger.page(replace(query, after=page.next_cursor))
+        while page.next_cursor is not None:
+            if left is not None:
+                left -= len(page.rows)
+                if left <= 0:
+                    return
+            page = await self._services.ledger.page(replace(_next_of_export(query, left), after=page.next_cursor))
             yield page
+
+
+def _next_of_export(query: ActivityQuery, left: int | None) -> ActivityQuery:
+    """The query of a page when `left` records are wanted yet; None for all."""
+    return replace(query, limit=EXPORT_PAGE if left is None else min(left, EXPORT_PAGE))
 
 
 async def _encoded(
