@@ -89,7 +89,7 @@ def read(body: bytes) -> Ask:
         model=request.model,
         stream=request.stream is True,
         characters=sum(map(len, texts)),
-        last_user_text=_last_user_text(request.messages),
+        last_user_text=_last_user_text(request.messages, texts),
         answers_tool=request.messages[-1].role == "tool",
         offers=_offers(request) if request.tools else (),
         must_call=request.tool_choice == "required" or isinstance(request.tool_choice, _ToolChoice),
@@ -101,8 +101,11 @@ def read(body: bytes) -> Ask:
     )
 
 
-def _last_user_text(messages: list[_Message]) -> str:
-    return next((message.text for message in reversed(messages) if message.role == "user"), "")
+def _last_user_text(messages: list[_Message], texts: list[str]) -> str:
+    for at in range(len(messages) - 1, -1, -1):
+        if messages[at].role == "user":
+            return texts[at]
+    return ""
 
 
 def _offers(request: _Request) -> tuple[Offer, ...]:
@@ -119,14 +122,12 @@ def _offers(request: _Request) -> tuple[Offer, ...]:
 
 
 def _limit(request: _Request) -> int | None:
-    for name in ("max_completion_tokens", "max_tokens"):
-        limit: int | None = getattr(request, name)
-        if limit is None:
-            continue
-        if limit < 1:
-            raise InvalidRequest(f"Invalid '{name}': expected a value of at least 1, but got {limit}.", param=name)
-        return limit
-    return None
+    name, limit = "max_completion_tokens", request.max_completion_tokens
+    if limit is None:
+        name, limit = "max_tokens", request.max_tokens
+    if limit is not None and limit < 1:
+        raise InvalidRequest(f"Invalid '{name}': expected a value of at least 1, but got {limit}.", param=name)
+    return limit
 
 
 def _choices(n: int | None) -> int:
@@ -161,7 +162,11 @@ def stream(ask: Ask, reply: Reply, stamp: Stamp, usage: UsageMode) -> Moments:
     """`chat.completion.chunk` objects: per choice a role, the pieces, a finish; then usage if asked for; `[DONE]`."""
     chunks = _Chunks(ask, reply, stamp, usage)
     choices = range(ask.choices)
-    tokens = [[chunks.delta(index, delta, sent) for index in choices] for sent, delta in _deltas(reply)]
+    if usage == "every_chunk" or ask.choices > 1:
+        tokens = [[chunks.delta(index, delta, sent) for index in choices] for sent, delta in _deltas(reply)]
+    else:
+        before, after = chunks.around_delta()
+        tokens = [[before + delta + after] for _, delta in _deltas(reply)]
     opening = [chunks.delta(index, _encode(_opening(reply, stamp, index)), 0) for index in choices]
     closing = [chunks.finish(index) for index in choices]
     if ask.include_usage and usage != "with_choices" and reply.counts is not None:
@@ -258,9 +263,16 @@ class _Chunks:
 
     def delta(self, index: int, delta: bytes, sent: int) -> bytes:
         """A chunk with a delta, when `sent` tokens of each choice have been sent."""
-        usage = self._usage_after(sent) if self._mode == "every_chunk" else self._usage_null
+        return self._delta(index, delta, self._usage_after(sent) if self._mode == "every_chunk" else self._usage_null)
+
+    def _delta(self, index: int, delta: bytes, usage: bytes) -> bytes:
         choice = b'{"index":%d,"delta":%b,"logprobs":null,"finish_reason":null}' % (index, delta)
         return self._before + choice + b"]" + usage + b"}\n\n"
+
+    def around_delta(self) -> tuple[bytes, bytes]:
+        """What stands before and after each delta of the only choice, where no usage is told in between."""
+        before, _, after = self._delta(0, b"@", self._usage_null).rpartition(b"@")
+        return before, after
 
     def finish(self, index: int) -> bytes:
         """The chunk that ends a choice."""
@@ -282,25 +294,18 @@ class _Chunks:
         return b"" if counts is None else b',"usage":' + _encode(_usage(counts, self._ask.choices))
 
 
-def _usage(counts: Counts, choices: int) -> dict[str, object]:
+def _usage(counts: Counts, choices: int) -> msgspec.Raw:
     completion = counts.completion * choices
-    return {
-        "prompt_tokens": counts.prompt,
-        "completion_tokens": completion,
-        "total_tokens": counts.prompt + completion,
-        "prompt_tokens_details": {
-            "cached_tokens": counts.cached,
-            "cache_write_tokens": counts.cache_written,
-            "audio_tokens": 0,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": counts.reasoning * choices,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
+    told = (counts.prompt, completion, counts.prompt + completion, counts.cached, counts.cache_written)
+    return msgspec.Raw(_USAGE % (*told, counts.reasoning * choices))
 
+
+_USAGE: Final = (
+    b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,'
+    b'"prompt_tokens_details":{"cached_tokens":%d,"cache_write_tokens":%d,"audio_tokens":0},'
+    b'"completion_tokens_details":{"reasoning_tokens":%d,"audio_tokens":0,'
+    b'"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}'
+)
 
 # ---------------------------------------------------------------- the models
 
