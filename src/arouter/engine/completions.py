@@ -17,7 +17,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFailed
+from arouter.domain.errors import ARouterError, RateLimited, StorageUnavailable, UpstreamFailed
 from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
 from arouter.engine.admission import Admission
@@ -34,6 +34,8 @@ from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import Upstream, request_head
 from arouter.providers.base import Adapter
 from arouter.providers.vendors import Dialect
+
+TOO_MANY_REQUESTS = 429
 
 _MOST_HEADS = 4096
 _MOST_ERROR_BYTES = 256 * 1024
@@ -105,6 +107,8 @@ class Completions:
             else:
                 await self._read(answer, account)
         except ARouterError as error:
+            if isinstance(error, UpstreamFailed):
+                error.metadata = {**_provider_of(account), **error.metadata}
             account.error = error
         except asyncio.CancelledError:
             if not departure.took_back():
@@ -172,7 +176,7 @@ class Completions:
             return answer
         failure = exchange.read_error(answer.status, await answer.read(_MOST_ERROR_BYTES))
         failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
-        raise failure
+        raise in_contract(failure, answer.status)
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
@@ -292,6 +296,20 @@ def _provider_of(account: Account) -> dict[str, object]:
 
 def _reported_failure(message: str, code: str | None, account: Account) -> UpstreamFailed:
     return UpstreamFailed(message, retryable=False, metadata={**_provider_of(account), "upstream_code": code})
+
+
+def in_contract(failure: UpstreamFailed, status: int) -> UpstreamFailed:
+    """An error answer in the words of our contract.
+
+    A code of the provider's is the error's own only where the client is to blame; else it is told in the metadata,
+    and the code says what that means for the client.
+    """
+    if not failure.client_fault:
+        if failure.code != UpstreamFailed.default_code:
+            failure.metadata = {"upstream_code": failure.code, **failure.metadata}
+        failure.code = RateLimited.default_code if status == TOO_MANY_REQUESTS else UpstreamFailed.default_code
+    failure.metadata = {"upstream_status": status, **failure.metadata}
+    return failure
 
 
 def _seconds(retry_after: str | None) -> float | None:

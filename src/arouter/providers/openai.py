@@ -180,9 +180,11 @@ class Relay:
     def _forward(self, event: sse.ServerEvent) -> bytes:
         try:
             chunk = _decode_answer(event.data)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            # Not ours to judge: what the client cannot read either, it will say.
+        except msgspec.ValidationError:
+            # JSON of another shape than the one we know: the client may know it.
             return event.raw
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            raise _not_this_dialect(self._vendor, event.data) from exc
         if chunk.error != _NULL:
             self._fail(chunk.error)
             return b""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from arouter.domain.errors import ARouterError, StorageUnavailable
+from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFailed
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
 from arouter.domain.record import Record
@@ -205,7 +205,10 @@ class Gateway:
             self._log.error("defect", **said, exc_info=error.__cause__)
         else:
             self._log.info("request failed", **said, status=record.http_status, provider=record.provider)
-            self._log.debug("request failed", **said, message=error.message, detail=error.detail)
+            if not isinstance(error, UpstreamFailed) or error.upstream_status is None:
+                # What a provider says in an error answer may quote the prompt, or our key: the client gets its
+                # message, the log does not.
+                self._log.debug("request failed", **said, message=error.message, detail=error.detail)
 
     def _lost(self, record: Record, failure: StorageUnavailable) -> None:
         self.metrics.on_lost()
