@@ -22,6 +22,7 @@ from arouter.store.sqlite import SqliteStore
 USERS = 5_000
 MODELS = 12
 SECONDS = 5.0
+PAUSE_S = 3.0
 
 
 def now_us() -> int:
@@ -123,6 +124,7 @@ async def main(number: int, rate: int, durability: str) -> None:
         print(f"{'writers':>8} {'records/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'max ms':>9} {'CPU µs/record':>14}")
         for writers, share in ((1, 20), (16, 3), (128, 1), (1024, 1)):
             await run(store, source, writers, number // share)
+        await asyncio.sleep(PAUSE_S)  # for the checkpointer to catch up
         await run_steady(store, source, rate, SECONDS)
         status = await store.status()
         stats = store.stats

@@ -1,6 +1,6 @@
 """Numbers for texts that repeat, and texts for numbers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import apsw
@@ -54,17 +54,17 @@ class Texts:
     """The readers' side. A number never changes its text, so what was read once is kept; shared between threads."""
 
     def __init__(self) -> None:
-        self._texts: dict[int, str] = {}
+        self._texts: dict[int | None, str | None] = {None: None}
 
-    def of(self, connection: apsw.Connection, numbers: Iterable[int | None]) -> Mapping[int, str]:
-        """A mapping with at least the texts of `numbers`."""
+    def of(self, connection: apsw.Connection, numbers: Set[int | None]) -> Mapping[int | None, str | None]:
+        """A mapping with at least the texts of `numbers`; None is none."""
         texts = self._texts
-        wanted = {number for number in numbers if number is not None and number not in texts}
+        wanted = {number for number in numbers if number not in texts}
         if wanted:
             if len(texts) > MOST_REMEMBERED:
-                texts = self._texts = {}
+                texts = self._texts = {None: None}
                 wanted = {number for number in numbers if number is not None}
-            texts.update(fetch(connection, queries()["texts_of_names"], to_json(sorted(wanted))))
+            texts.update(fetch(connection, queries()["texts_of_names"], to_json([*wanted])))
         return texts
 
 

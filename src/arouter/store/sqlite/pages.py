@@ -69,7 +69,7 @@ def assemble(connection: apsw.Connection, texts: Texts, rows: Sequence[Row]) -> 
         fetch(connection, queries()["texts_of_users"], to_json([*{row[_USER] for row in rows}]))
     )
     tags = tags_of(connection, texts, rows)
-    hashes = {names[number] for row in rows if (number := name_numbers(row)[2]) is not None}
+    hashes = {text for row in rows if (text := names[name_numbers(row)[2]]) is not None}
     keys = {key_hash: (name, creator) for key_hash, name, creator in _keys(connection, hashes)}
     answer = []
     for row in rows:
@@ -90,7 +90,9 @@ def tags_of(connection: apsw.Connection, texts: Texts, rows: Sequence[Row]) -> M
     names = texts.of(connection, {tag_no for _, _, tag_no in found})
     tags: dict[object, tuple[str, ...]] = {}
     for seq, _, tag_no in sorted(found):
-        tags[seq] = (*tags.get(seq, ()), names[tag_no])
+        tag = names[tag_no]
+        assert tag is not None
+        tags[seq] = (*tags.get(seq, ()), tag)
     return tags
 
 

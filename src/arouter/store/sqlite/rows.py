@@ -5,10 +5,10 @@ numbers of the table `names`.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.usage import METERS, Usage
 
@@ -136,68 +136,80 @@ def name_numbers(row: Row) -> Sequence[int | None]:
     return row[_FIRST_NAMED:]  # type: ignore[return-value]
 
 
-def read_canonical(row: Row, names: Mapping[int, str], tags: Sequence[str]) -> bytes:
+def read_canonical(row: Row, names: Mapping[int | None, str | None], tags: Sequence[str]) -> bytes:
     """The canonical bytes of a row, as they were when it was written."""
     raw = row[_RAW_USAGE]
     plain = list(row[_FIRST_PLAIN:_FIRST_NAMED])
     values: list[object] = [*plain]
     values[PLAIN.index("raw_usage")] = bytes.fromhex(raw) if isinstance(raw, str) else None
-    texts = [None if number is None else names[number] for number in name_numbers(row)]
+    texts = [names[number] for number in name_numbers(row)]
     return canonical_bytes((*row[:3], tags, values, texts))
 
 
-def read_record(row: Row, names: Mapping[int, str], user: str | None, tags: tuple[str, ...]) -> Record:
-    """The record of a row. `names` holds at least the row's own."""
-    plain: dict[str, object] = dict(zip(PLAIN, row[_FIRST_PLAIN:_FIRST_NAMED], strict=True))
-    texts = [None if number is None else names[number] for number in name_numbers(row)]
-    named: dict[str, object] = dict(zip(NAMED, texts, strict=True))
-    return _assemble(plain, named, user, tags)
+_STATUSES = {status.value: status for status in Status}
+_SOURCES = {source.value: source for source in UsageSource}
 
 
-def _assemble(plain: dict, named: dict, user: str | None, tags: tuple[str, ...]) -> Record:  # type: ignore[type-arg]
-    counts = {counter: plain[counter] for counter in _COUNTERS}
-    raw = plain["raw_usage"]
+def read_record(row: Row, names: Mapping[int | None, str | None], user: str | None, tags: tuple[str, ...]) -> Record:
+    """The record of a row. `names` holds at least the row's own, and None for None."""
+    return _assemble(row, [names[number] for number in name_numbers(row)], user, tags)
+
+
+def _assemble(row: Sequence[Any], texts: Sequence[Any], user: str | None, tags: tuple[str, ...]) -> Record:
+    # By place, since a page has a thousand of them; the test of the full record holds the places to the names.
+    raw = row[29]
     opening = Opening(
-        id=plain["id"],
-        request_id=plain["request_id"],
-        created_at_us=plain["created_at_us"],
-        organization_id=named["organization_no"],
-        workspace_id=named["workspace_no"],
-        key_hash=named["key_no"],
+        id=row[4],
+        request_id=row[5],
+        created_at_us=row[6],
+        organization_id=texts[0],
+        workspace_id=texts[1],
+        key_hash=texts[2],
         user=user,
-        endpoint=named["endpoint_no"],
-        requested_model=named["requested_model_no"],
-        streamed=bool(plain["streamed"]),
-        session_id=plain["session_id"],
+        endpoint=texts[3],
+        requested_model=texts[6],
+        streamed=row[11] == 1,
+        session_id=row[8],
         tags=tags,
-        app_url=named["app_url_no"],
-        app_title=named["app_title_no"],
+        app_url=texts[14],
+        app_title=texts[15],
+    )
+    usage = Usage(
+        input_tokens=row[16],
+        input_audio_tokens=row[17],
+        input_image_tokens=row[18],
+        input_video_tokens=row[19],
+        cache_read_tokens=row[20],
+        cache_read_audio_tokens=row[21],
+        cache_write_tokens=row[22],
+        cache_write_1h_tokens=row[23],
+        output_tokens=row[24],
+        output_audio_tokens=row[25],
+        output_image_tokens=row[26],
+        reasoning_tokens=row[27],
+        web_searches=row[28],
     )
     return Record(
         opening=opening,
-        completed_at_us=plain["completed_at_us"],
-        status=Status(named["status_no"]),
-        http_status=plain["http_status"],
-        model=named["model_no"],
-        provider=named["provider_no"],
-        upstream_model=named["upstream_model_no"],
-        upstream_id=plain["upstream_id"],
-        finish_reason=named["finish_reason_no"],
-        error_code=named["error_code_no"],
-        usage=Usage(**counts),
+        completed_at_us=row[7],
+        status=_STATUSES[texts[4]],
+        http_status=row[10],
+        model=texts[7],
+        provider=texts[8],
+        upstream_model=texts[9],
+        upstream_id=row[9],
+        finish_reason=texts[10],
+        error_code=texts[11],
+        usage=usage,
         raw_usage=None if raw is None else bytes.fromhex(raw),
-        usage_source=UsageSource(named["usage_source_no"]),
-        cost=_money(plain["cost"]),
-        rated_cost=_money(plain["rated_cost"]),
-        reported_cost=_money(plain["reported_cost"]),
-        price_source=named["price_source_no"],
-        price_version=named["price_version_no"],
-        is_byok=bool(plain["is_byok"]),
-        latency_us=plain["latency_us"],
-        time_to_first_token_us=plain["time_to_first_token_us"],
-        attempts=plain["attempts"],
+        usage_source=_SOURCES[texts[5]],
+        cost=row[30],
+        rated_cost=row[31],
+        reported_cost=row[32],
+        price_source=texts[12],
+        price_version=texts[13],
+        is_byok=row[12] == 1,
+        latency_us=row[14],
+        time_to_first_token_us=row[15],
+        attempts=row[13],
     )
-
-
-def _money(value: int | None) -> Picodollars | None:
-    return None if value is None else Picodollars(value)

@@ -154,7 +154,7 @@ def _in_order(
 
 def _texts_of(
     connection: apsw.Connection, texts: Texts, groups: Mapping[Group, _Sums], place: int, dimension: Dimension
-) -> Mapping[int | None, str]:
+) -> Mapping[int | None, str | None]:
     """The texts of the numbers in one place of the groups; times have none."""
     numbers = {group[place] for group in groups}
     if dimension in TIME_DIMENSIONS:
@@ -162,7 +162,7 @@ def _texts_of(
     if dimension is Dimension.USER:
         return dict(fetch(connection, queries()["texts_of_users"], to_json([*numbers])))
     names = texts.of(connection, numbers)
-    return {number: names[number] for number in numbers if number is not None}
+    return {number: names[number] for number in numbers}
 
 
 def _count(users: set[int] | int) -> int:
