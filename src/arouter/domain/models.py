@@ -20,4 +20,4 @@ class ModelInfo:
     """`text`, `image`, `audio`, `video`, `file`."""
     output_modalities: tuple[str, ...] | None = None
     pricing: Mapping[str, str] | None = None
-    """By meter of `arouter.domain.usage.METERS`: US dollars for one token or event, as decimal text."""
+    """By what a rate card has rates for: US dollars for one token, event or request, as decimal text."""

@@ -20,8 +20,10 @@ PRICE_NAMES = {
     "output_image_tokens": "image_output",
     "input_video_tokens": "video",
     "web_searches": "web_search",
+    "reasoning_tokens": "internal_reasoning",
+    "requests": "request",
 }
-"""OpenRouter's names of the meters in `arouter.domain.usage`, and names in their manner where it has none."""
+"""OpenRouter's names of what a rate card has rates for, and names in their manner where it has none."""
 
 
 class Architecture(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import pytest
 
 from arouter.domain.models import ModelInfo
-from arouter.domain.usage import METERS
+from arouter.domain.price import RATED_PER
 from arouter.wire.models_json import PRICE_NAMES
 from tests.web.api.gateway import Gateway, failure
 
@@ -83,6 +83,6 @@ def test_a_key_is_needed(gateway: Gateway) -> None:
     assert [gateway.ask("GET", path).status_code for path in ("/v1/models", "/v1/models/gpt-5.4")] == [401, 401]
 
 
-def test_every_meter_has_a_price_name() -> None:
-    assert set(PRICE_NAMES) == set(METERS)
-    assert len(set(PRICE_NAMES.values())) == len(METERS)
+def test_every_rate_of_a_card_has_a_price_name() -> None:
+    assert set(PRICE_NAMES) == set(RATED_PER)
+    assert len(set(PRICE_NAMES.values())) == len(RATED_PER)
