@@ -121,7 +121,10 @@ TIME_DIMENSIONS = frozenset({Dimension.HOUR, Dimension.DAY, Dimension.WEEK, Dime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Exact sums. A token sum counts what is known: `requests_without_usage` says how many told nothing."""
+    """Exact sums. A token sum counts what is known: `requests_without_usage` says how many told nothing.
+
+    Rejected requests are not among those, since nobody was asked.
+    """
 
     requests: int = 0
     errors: int = 0
