@@ -11,7 +11,8 @@
     ├── UpstreamFailed          the provider answered with an error, broke off, or spoke nonsense
     │   └── UpstreamTimeout
     ├── NoProvider              nobody is configured who could answer
-    └── StorageUnavailable      the ledger cannot take a record, so nothing may be spent
+    ├── StorageUnavailable      the ledger cannot take a record, so nothing may be spent
+    └── InternalError           a defect of ours
 
 Each carries a stable `code` for machines, a `message` that is safe for the client and says what to do next,
 the offending `param` if there is one, and `metadata` for the error body. What only the operator may see goes
@@ -134,3 +135,9 @@ class StorageUnavailable(ARouterError):
     """The ledger cannot take a record: nothing is forwarded, so that nothing is spent unrecorded."""
 
     default_code = "storage_unavailable"
+
+
+class InternalError(ARouterError):
+    """A defect of ours. The client learns that much, the log learns what."""
+
+    default_code = "internal_error"

@@ -17,7 +17,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from arouter.domain.errors import ARouterError, RateLimited, StorageUnavailable, UpstreamFailed
+from arouter.domain.errors import ARouterError, InternalError, RateLimited, StorageUnavailable, UpstreamFailed
 from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
 from arouter.engine.admission import Admission
@@ -47,10 +47,6 @@ class Limits:
 
     keep_alive_s: float = 15.0
     answer_most_bytes: int = 256 * 1024 * 1024
-
-
-class InternalError(ARouterError):
-    """A defect of ours. The client learns that, the log learns what."""
 
 
 class Completions:

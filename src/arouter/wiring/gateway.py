@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import structlog
 
-from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFailed
+from arouter.domain.errors import ARouterError, InternalError, StorageUnavailable, UpstreamFailed
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
 from arouter.domain.record import Record
-from arouter.engine.admission import SANDBOX, Admission
+from arouter.engine.admission import Admission
 from arouter.engine.billing import Billing
 from arouter.engine.clock import Clock, SystemClock
-from arouter.engine.completions import Completions, InternalError, Limits
+from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
@@ -36,11 +36,13 @@ from arouter.web.inference import chat_completions
 from arouter.web.inference.chat_completions import ChatCompletions
 from arouter.web.metrics import Metrics
 from arouter.wiring.prices import Prices, list_models, operator_prices
-from arouter.wiring.providers import deployments
+from arouter.wiring.providers import deployments, wants_sandbox
 from arouter.wiring.storage import FirstKeys, find_home, first_keys, open_store
 
 REFRESH_S = 0.25
 """How often the keys are compared with the directory: a change made by another process counts within this time."""
+
+MINUTE_US = 60_000_000
 
 
 class Gateway:
@@ -60,6 +62,7 @@ class Gateway:
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._sandbox: Sandbox | None = None
         self._routing = Routing(())
+        self._listed: tuple[int, list[ModelInfo]] | None = None
         self.first_keys: FirstKeys | None = None
         """The keys that were made because the database had none."""
         self.interrupted = 0
@@ -79,7 +82,7 @@ class Gateway:
         home = await find_home(self.store, self._clock)
         self.first_keys = await first_keys(self.store, home, self._clock)
         self.interrupted = await self.store.ledger.recover(now_us=self._clock.now_us())
-        if _wants_sandbox(self.settings):
+        if wants_sandbox(self.settings):
             self._sandbox = await start_sandbox("127.0.0.1", 0, Behaviour(), random=None)
         sandbox_url = f"{self._sandbox.url}/v1" if self._sandbox is not None else None
         on, off = deployments(self.settings, sandbox_url)
@@ -150,8 +153,12 @@ class Gateway:
         return await self._authenticator.authenticate(dict(headers), query)
 
     def _models(self) -> list[ModelInfo]:
-        at = datetime.fromtimestamp(self._clock.now_us() / 1e6, UTC)
-        return list_models(self._book, self._routing.providers, at)
+        """Made anew once a minute: prices change at full hours, and making the list takes tens of milliseconds."""
+        minute = self._clock.now_us() // MINUTE_US
+        if self._listed is None or self._listed[0] != minute:
+            at = datetime.fromtimestamp(minute * 60, UTC)
+            self._listed = minute, list_models(self._book, self._routing.providers, at)
+        return self._listed[1]
 
     async def _ready(self) -> Readiness:
         failure = self.store.last_error
@@ -224,10 +231,6 @@ class Gateway:
 
     def _task_failed(self, name: str, failure: BaseException) -> None:
         self._log.error("a task failed", task=name, exc_info=failure)
-
-
-def _wants_sandbox(settings: Settings) -> bool:
-    return settings.providers[SANDBOX].enabled is not False if SANDBOX in settings.providers else True
 
 
 def _upstream(settings: Settings) -> Upstream:

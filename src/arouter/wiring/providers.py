@@ -35,6 +35,11 @@ def deployments(settings: Settings, sandbox_url: str | None) -> tuple[list[Deplo
     return on, off
 
 
+def wants_sandbox(settings: Settings) -> bool:
+    """The sandbox is there unless it is turned off."""
+    return settings.providers[SANDBOX].enabled is not False if SANDBOX in settings.providers else True
+
+
 def _own_vendor(name: str, provider: Provider) -> Vendor:
     assert provider.dialect is not None  # settings checked it
     return Vendor(

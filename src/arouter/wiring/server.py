@@ -7,11 +7,18 @@ from collections.abc import Callable
 import uvicorn
 
 from arouter.settings import Settings, SettingsError
+from arouter.web.asgi import Application
 from arouter.wiring.gateway import Gateway
 from arouter.wiring.logs import configure_logs
 
 OnReady = Callable[[Gateway, str], None]
 """Called once it answers, with its URL."""
+Around = Callable[[Application], Application]
+"""Puts something in front of the gateway's application: a page that is served beside it."""
+
+
+def _nothing_around(application: Application) -> Application:
+    return application
 
 
 class _Server(uvicorn.Server):
@@ -27,7 +34,7 @@ class _Server(uvicorn.Server):
             self._on_started(self.servers[0].sockets[0].getsockname()[1])
 
 
-def serve(settings: Settings, *, on_ready: OnReady) -> bool:
+def serve(settings: Settings, *, on_ready: OnReady, around: Around = _nothing_around) -> bool:
     """Run until a signal says stop; a second one hastens it. False if it could not start.
 
     SettingsError, StorageUnavailable and OSError (the port is taken) carry a text for the operator.
@@ -38,7 +45,7 @@ def serve(settings: Settings, *, on_ready: OnReady) -> bool:
     gateway = Gateway(settings)
     listener = _listen(settings.server.host, settings.server.port)
     config = uvicorn.Config(
-        gateway.app,
+        around(gateway.app),
         loop="uvloop",
         http="httptools",
         ws="none",

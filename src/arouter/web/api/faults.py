@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from arouter.domain.errors import ARouterError, InvalidRequest, NotFound
+from arouter.domain.errors import ARouterError, InternalError, InvalidRequest, NotFound
 from arouter.web.api.endpoint import JSON
 from arouter.web.errors import retry_after_s, status_and_type
 from arouter.wire.errors import error_body
@@ -53,7 +53,7 @@ class Faults:
 
     async def unforeseen(self, _: Request, __: Exception) -> Response:
         """A fault of ours. The framework raises it again once this is sent, so that the server logs it."""
-        return _answer(ARouterError("Something went wrong here; the server's log says what."))
+        return _answer(InternalError("Something went wrong here; the server's log says what."))
 
     def _methods(self, path: str) -> set[str]:
         """What is served at `path`: RFC 9110 wants all of it in `Allow`."""
