@@ -1,0 +1,171 @@
+"""`arouter db`: the database itself. Every command works while a gateway runs on it."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from arouter.cli.database import existing_path, opened
+from arouter.cli.options import Config, Json, application
+from arouter.cli.output import Failure, facts, stderr, stdout, write_json
+from arouter.settings import Settings, load
+from arouter.store.base import CheckReport
+from arouter.store.migrate import migrations
+from arouter.store.sqlite import DatabaseStatus
+from arouter.store.sqlite.connections import connect_reader, schema_version, storage_errors
+from arouter.wiring.storage import database_path
+
+app = application(help="Look after the database.", no_args_is_help=True)
+
+_ENGINE = "sqlite"
+
+
+# ---------------------------------------------------------------- commands
+
+
+@app.command()
+def migrate(config: Config = None, json: Json = False) -> None:
+    """Make the database, or bring it to the schema of this version. Every start does so, too."""
+    settings = load(config)
+    path = database_path(settings)
+    before = _version(path)
+    asyncio.run(_touch(settings))
+    after = _version(path)
+    if json:
+        write_json({"path": str(path), "schema_version": after, "from_schema_version": before})
+    elif before == after:
+        stdout().print(f"{path} is at schema version {after}: nothing to do.", soft_wrap=True, markup=False)
+    else:
+        stdout().print(f"{path} went from schema version {before} to {after}.", soft_wrap=True, markup=False)
+
+
+@app.command()
+def status(config: Config = None, json: Json = False) -> None:
+    """Where it is, how large, and how many records it holds."""
+    settings = load(config)
+    path = existing_path(settings)
+    pending = len(migrations(_ENGINE)) - _version(path)
+    if pending > 0:
+        raise Failure(f"{path} lacks {pending} migrations of this version; `arouter db migrate` applies them")
+    found = asyncio.run(_status(settings))
+    if json:
+        write_json(found)
+        return
+    stdout().print(
+        facts(
+            (
+                ("Database", found.path),
+                ("Size", f"{found.size:,} bytes, and {found.wal_size:,} not yet merged into it"),
+                ("Schema", f"version {found.schema_version}"),
+                ("SQLite", found.sqlite_version),
+                ("Records", f"{found.records:,}"),
+                ("Running", f"{found.open_records:,}"),
+            )
+        )
+    )
+
+
+@app.command()
+def check(config: Config = None, json: Json = False) -> None:
+    """Prove that the file is sound, that no record was altered, and that every sum equals its records."""
+    settings = load(config)
+    existing_path(settings)
+    with stderr().status("Reading every record"):
+        report = asyncio.run(_check(settings))
+    if json:
+        write_json(report)
+    else:
+        for problem in report.problems:
+            stdout().print(problem, soft_wrap=True, markup=False)
+        stdout().print(
+            f"{report.records:,} records, {report.open_records:,} running requests: "
+            + (f"{len(report.problems)} problems." if report.problems else "no problems.")
+        )
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; it must not exist.", show_default=False)],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Copy the database as it is at this moment, while everything goes on."""
+    settings = load(config)
+    existing_path(settings)
+    if file.exists():
+        raise Failure(f"{file} exists; give the copy another name")
+    asyncio.run(_back_up(settings, file))
+    size = file.stat().st_size
+    if json:
+        write_json({"path": str(file), "size": size})
+    else:
+        stdout().print(f"{size:,} bytes in {file}.", soft_wrap=True, markup=False)
+
+
+# ---------------------------------------------------------------- work
+
+
+def _version(path: Path) -> int:
+    """The schema version of a file, without changing it; 0 if there is none."""
+    if not path.exists():
+        return 0
+    with storage_errors():
+        connection = connect_reader(str(path))
+        try:
+            return schema_version(connection)
+        finally:
+            connection.close()
+
+
+async def _touch(settings: Settings) -> None:
+    async with opened(settings):
+        pass
+
+
+async def _status(settings: Settings) -> DatabaseStatus:
+    async with opened(settings) as (store, _):
+        return await store.status()
+
+
+async def _check(settings: Settings) -> CheckReport:
+    async with opened(settings) as (store, _):
+        return await store.ledger.check()
+
+
+async def _back_up(settings: Settings, target: Path) -> None:
+    """Under another name until it is whole."""
+    partial = target.with_name(f"{target.name}.partial")
+    _remove(partial)
+    try:
+        async with opened(settings) as (store, _):
+            with _progress() as progress:
+                task = progress.add_task("pages", total=None)
+                await store.backup(str(partial), lambda done, pages: progress.update(task, completed=done, total=pages))
+        _rename(partial, target)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _rename(path: Path, target: Path) -> None:
+    path.rename(target)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=stderr(),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )

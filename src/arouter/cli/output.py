@@ -1,0 +1,85 @@
+"""What commands print: text and tables for people, one JSON value for machines, one line for what went wrong."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from arouter.domain.errors import ARouterError
+from arouter.domain.money import to_decimal
+
+_WIDTH_OF_A_FILE = 240
+"""Columns of output that is not a terminal: nothing is cut there for want of room."""
+
+
+class Failure(Exception):
+    """A command cannot do what it was asked. The message is one line and says what to do next."""
+
+
+def stdout() -> Console:
+    """Where the answer goes."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+
+
+def stderr() -> Console:
+    """Where everything else goes."""
+    return Console(stderr=True, highlight=False)
+
+
+def write_json(value: object) -> None:
+    """One JSON value on a line of its own."""
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def complain(problem: Exception) -> None:
+    """One line on standard error."""
+    text = problem.message if isinstance(problem, ARouterError) else str(problem)
+    if isinstance(problem, ARouterError) and problem.detail is not None:
+        text = f"{text} ({problem.detail})"
+    line = Text.assemble(("arouter: ", "bold red"), " ".join(text.split()))
+    stderr().print(line, soft_wrap=True)
+
+
+def visible(text: str | None) -> Text:
+    """A text that somebody else chose, safe on a terminal; no text and the empty text are told apart."""
+    if text is None:
+        return Text("none", style="dim")
+    if not text:
+        return Text('""', style="dim")
+    return Text("".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text))
+
+
+def table(columns: Iterable[str], *, numbers: Iterable[str] = ()) -> Table:
+    """An empty table; the columns of `numbers` are aligned at the right."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    right = frozenset(numbers)
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
+    return made
+
+
+def facts(pairs: Iterable[tuple[str, Text | str]]) -> Table:
+    """Names and values, a line each."""
+    made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in pairs:
+        made.add_row(name, value if isinstance(value, Text) else Text(value))
+    return made
+
+
+def dollars_in_line(amounts: Sequence[int]) -> list[str]:
+    """Picodollars as dollars with as many decimals as the finest of them needs, at least two."""
+    exact = [to_decimal(amount).normalize() for amount in amounts]
+    decimals = max([2, *(_decimals(amount) for amount in exact)])
+    return [f"{amount:,.{decimals}f}" for amount in exact]
+
+
+def _decimals(amount: Decimal) -> int:
+    exponent = amount.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
