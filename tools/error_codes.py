@@ -1,0 +1,115 @@
+"""The error codes, collected from the source, and the page's tables of them."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from arouter.domain import errors
+from arouter.domain.errors import ARouterError
+from arouter.web.errors import status_and_type
+from arouter.web.inference.body import ClientLeft
+from tools.markdown import code, table
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "arouter"
+
+STATED = {"method_not_allowed": 405}
+"""Codes whose status is not that of their class."""
+
+UNSEEN = frozenset({"client_disconnect"})
+"""Codes that are written to the ledger only: nobody is there to get them."""
+
+MEANINGS = {
+    "client_disconnect": "The client left before its request was whole. Seen in the activity only.",
+    "credit_limit_exceeded": "The key's spending limit is used up. `metadata`: `scope`, `limit_usd`, `used_usd`, "
+    "`resets_at`.",
+    "expired_api_key": "The key's `expires_at` has passed.",
+    "insufficient_credits": "A budget or the credits are spent. Nothing answers with it yet.",
+    "internal_error": "A defect of the gateway. The log has the details under the request's id.",
+    "invalid_api_key": "No such key, or a disabled one.",
+    "invalid_json": "The body is not a JSON object in UTF-8.",
+    "invalid_parameter": "A parameter of the management or activity API has a value that it cannot have.",
+    "invalid_request": "The request cannot be understood.",
+    "invalid_type": "A field has the wrong JSON type; `param` names it.",
+    "invalid_value": "A field has a value that it cannot have; `param` names it.",
+    "key_not_found": "The organization has no key with this hash.",
+    "method_not_allowed": "The path does not take this method; `Allow` names those that it takes.",
+    "missing_api_key": "The request carries no key.",
+    "missing_required_parameter": "A field that must be there is not; `param` names it.",
+    "model_not_allowed": "The key's `allowed_models` does not list the model.",
+    "model_not_found": "No provider is called like that, or it has no such model.",
+    "no_provider_available": "The provider is known and not configured; the message says what turns it on.",
+    "not_found": "There is nothing at this path, or the key may not know of it.",
+    "not_permitted": "The key may not do this. Nothing answers with it yet.",
+    "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
+    "rate_limit_exceeded": "Too many requests.",
+    "request_too_large": "The body is over `server.body_most_bytes`.",
+    "storage_unavailable": "The ledger cannot be reached, or did not take the record of this request. It is kept in "
+    "memory and tried again.",
+    "string_above_max_length": "A text is too long: a user of more than 1,024 bytes, a name of more than 256 "
+    "characters.",
+    "unknown_parameter": "There is no such parameter; the message names the nearest one.",
+    "unsupported_parameter": "Part of the contract, and not supported yet.",
+    "upstream_error": "The provider failed. `metadata`: `provider`, and `upstream_status` and `upstream_code` where it "
+    "told them.",
+    "upstream_timeout": "The provider did not answer in time.",
+    "user_forbidden": "The key takes no requests with a `user`.",
+    "user_required": "The key takes no requests without a `user`.",
+    "wrong_key_type": "A management key cannot infer, a live key cannot manage, a test key reaches the sandbox only.",
+}
+"""One sentence for each code; `tests/structure/test_docs.py` compares the names with those in the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A code and the class of the error that carries it."""
+
+    code: str
+    kind: type[ARouterError]
+
+
+def error_codes() -> str:
+    """The table of the page."""
+    told = sorted(((one.code, *_words(one)) for one in collected()), key=lambda row: (row[1], row[0]))
+    merged: dict[str, tuple[set[int], str]] = {}
+    for name, status, type_ in told:
+        statuses, _ = merged.setdefault(name, (set(), type_))
+        statuses.add(status)
+    return table(
+        ("status", "type", "code", "meaning"),
+        (
+            ("–" if name in UNSEEN else ", ".join(map(str, sorted(statuses))), type_, code(name), MEANINGS[name])
+            for name, (statuses, type_) in merged.items()
+        ),
+    )
+
+
+def collected() -> set[Raised]:
+    """Every code that the source names: `code="…"` in a call, and the default of each class."""
+    kinds = _kinds()
+    raised = {Raised(kind.default_code, kind) for kind in kinds.values() if kind is not ARouterError}
+    for path in sorted(SOURCE.rglob("*.py")):
+        raised.update(_literals(ast.parse(path.read_text(encoding="utf-8")), kinds))
+    return raised
+
+
+def _kinds() -> dict[str, type[ARouterError]]:
+    own = {
+        name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ARouterError)
+    }
+    return {**own, "ClientLeft": ClientLeft}
+
+
+def _literals(tree: ast.AST, kinds: dict[str, type[ARouterError]]) -> Iterator[Raised]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
+            stated = (keyword.value for keyword in node.keywords if keyword.arg == "code")
+            for value in stated:
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    yield Raised(value.value, kinds[node.func.id])
+
+
+def _words(raised: Raised) -> tuple[int, str]:
+    status, type_ = status_and_type(raised.kind(""))
+    status = STATED.get(raised.code, status)
+    return status, "invalid_request_error" if raised.code in STATED else type_

@@ -1,0 +1,154 @@
+"""Generated parts of the docs that come from tables in the code."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from fastapi.routing import APIRoute
+
+from arouter.domain.keys import Key
+from arouter.domain.models import ModelInfo
+from arouter.providers.vendors import VENDORS, Vendor
+from arouter.settings import Row, rows
+from arouter.store.base import Home
+from arouter.store.memory import MemoryStore
+from arouter.web.api import activity, keys, summary
+from arouter.web.api.app import create_api
+from arouter.web.api.filters import FILTERS
+from arouter.web.api.parameters import Parameter
+from arouter.web.api.services import ApiServices, Headers, Readiness
+from tools.markdown import code, codes, table
+
+# ---------------------------------------------------------------- settings
+
+
+def settings() -> str:
+    """One table for each section of the configuration."""
+    sections: dict[str, list[Row]] = {}
+    for row in rows():
+        sections.setdefault(row.section, []).append(row)
+    return "\n".join(f"### `[{section}]`\n\n{_section(of_it)}" for section, of_it in sections.items())
+
+
+def _section(of_it: list[Row]) -> str:
+    return table(
+        ("name", "type", "default", "meaning", "in the environment"),
+        ((code(row.name), row.type, _default(row.default), row.help, code(row.variable)) for row in of_it),
+    )
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "unset"
+    return code(str(value)) if str(value) else "empty"
+
+
+# ---------------------------------------------------------------- vendors
+
+
+def vendors() -> str:
+    """The vendors, one line each."""
+    return table(
+        ("models begin with", "dialect", "base URL", "its key is read from", "the user's pseudonym goes to"),
+        (_vendor(vendor) for vendor in VENDORS),
+    )
+
+
+def _vendor(vendor: Vendor) -> Sequence[str]:
+    return (
+        codes(f"{name}/" for name in (vendor.name, *vendor.aliases)),
+        vendor.dialect,
+        code(vendor.base_url) if vendor.base_url else "in this process" if vendor.name == "sandbox" else "set it",
+        codes(vendor.key_variables) or "no key needed",
+        code(vendor.identity_field) if vendor.identity_field else "nowhere",
+    )
+
+
+# ---------------------------------------------------------------- the HTTP API
+
+
+def activity_parameters() -> str:
+    return _parameters(activity.PARAMETERS)
+
+
+def summary_parameters() -> str:
+    shared = {parameter.name for parameter in FILTERS}
+    return _parameters([parameter for parameter in summary.PARAMETERS if parameter.name not in shared])
+
+
+def key_list_parameters() -> str:
+    return _parameters(keys.LIST_PARAMETERS)
+
+
+def _parameters(parameters: Sequence[Parameter]) -> str:
+    return table(
+        ("parameter", "meaning", "values", "default"),
+        (
+            (code(parameter.name), parameter.description, _values(parameter.schema), _told(parameter.schema))
+            for parameter in parameters
+        ),
+    )
+
+
+def _values(schema: Any) -> str:
+    if "enum" in schema:
+        return codes(schema["enum"])
+    if "minimum" in schema:
+        return f"from {schema['minimum']}" + (f" to {schema['maximum']}" if "maximum" in schema else "")
+    return "`true`, `false`" if schema.get("type") == "boolean" else "text"
+
+
+def _told(schema: Any) -> str:
+    return code(msgspec.json.encode(schema["default"]).decode().strip('"')) if "default" in schema else ""
+
+
+def routes() -> str:
+    """Every path of the OpenAPI document."""
+    return table(
+        ("method and path", "what it does"),
+        (
+            (code(f"{method.upper()} {path}"), operation["summary"])
+            for path, item in openapi()["paths"].items()
+            for method, operation in item.items()
+        ),
+    )
+
+
+def openapi() -> Any:
+    """The document that a gateway serves at `/openapi.json`."""
+    api = create_api(_services())
+    route = next(one for one in api.routes if isinstance(one, APIRoute) and one.path == "/openapi.json")
+    return msgspec.json.decode(asyncio.run(route.endpoint(None)).body)
+
+
+def _services() -> ApiServices:
+    """What the API is built with, where nothing is asked of it."""
+    store = MemoryStore(clock=_now_us)
+    return ApiServices(
+        directory=store.directory,
+        ledger=store.ledger,
+        authenticate=_nobody,
+        now_us=_now_us,
+        entropy=bytes,
+        models=_no_models,
+        ready=_ready,
+        metrics=bytes,
+        default_home=Home(organization_id="org", workspace_id="ws", secret=bytes(32)),
+    )
+
+
+def _now_us() -> int:
+    return 0
+
+
+async def _nobody(headers: Headers, query: bytes) -> Key:
+    raise NotImplementedError
+
+
+def _no_models() -> Sequence[ModelInfo]:
+    return ()
+
+
+async def _ready() -> Readiness:
+    return Readiness(checks=())
