@@ -119,3 +119,30 @@ def test_cost_details_of_another_type_are_replaced(details: bytes) -> None:
 def test_what_is_no_object_is_no_usage(raw: bytes) -> None:
     with pytest.raises(ValueError):
         extend_usage(raw, cost=None)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"prompt_tokens":1,"completion_tokens":2}',
+        b'{"prompt_tokens":1,"details":{"cached_tokens":0}}',
+        b"{}",
+        b'{"c\\u006fst":1.5}',
+        b'{"cost_details":{"upstream_inference_cost":0.1}}',
+        b'{"note":"\\"cost\\": 1"}',
+    ],
+)
+def test_the_quick_way_says_what_the_general_one_says(raw: bytes) -> None:
+    extended = msgspec.json.decode(extend_usage(raw, cost=Picodollars(5), prompt_cost=Picodollars(2)))
+    told = msgspec.json.decode(raw)
+    details = told.get("cost_details", {})
+    expected = {
+        **told,
+        "cost": 5e-12,
+        "cost_details": {
+            "upstream_inference_cost": told.get("cost", details.get("upstream_inference_cost")),
+            "prompt_cost": 2e-12,
+            "completion_cost": None,
+        },
+    }
+    assert extended == expected

@@ -83,16 +83,16 @@ def _usage(told: Told, bill: Bill) -> bytes:
 class RelayExchange:
     """OpenAI's dialect on both sides."""
 
-    __slots__ = ("_encoder", "_relay", "_vendor", "prepared")
+    __slots__ = ("_call", "_relay", "_route", "prepared")
 
     def __init__(self, call: Call, route: Route, identity: str | None) -> None:
         vendor = route.deployment.vendor
         self.prepared = openai.relay_request(
             call.fields, vendor=vendor, model=route.model, stream=call.stream, identity=identity
         )
-        self._vendor = route.deployment.provider
+        self._call = call
+        self._route = route
         self._relay = openai.Relay(vendor)
-        self._encoder = _encoder(call, route)
 
     @property
     def told(self) -> Told:
@@ -103,7 +103,7 @@ class RelayExchange:
         return self._relay.told.complete
 
     def read_error(self, status: int, body: bytes) -> UpstreamFailed:
-        return openai.read_error(self._vendor, status, body)
+        return openai.read_error(self._route.deployment.provider, status, body)
 
     def read_answer(self, body: bytes) -> None:
         self._relay.read_answer(body)
@@ -121,7 +121,7 @@ class RelayExchange:
         return self._relay.last_chunk(_usage(self.told, bill) if bill is not None else None)
 
     def failure(self, error: ARouterError, type_: str) -> bytes:
-        return _broken_off(self._encoder, error, type_)
+        return _broken_off(_encoder(self._call, self._route), error, type_)
 
 
 class TranslatedExchange:

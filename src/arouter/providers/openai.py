@@ -175,7 +175,7 @@ class Relay:
             return done
         self._envelope["choices"] = msgspec.Raw(b"[]")
         self._envelope["usage"] = msgspec.Raw(usage)
-        return sse.encode(_encode(self._envelope)) + done
+        return _event(self._envelope) + done
 
     def _forward(self, event: sse.ServerEvent) -> bytes:
         try:
@@ -196,7 +196,7 @@ class Relay:
         fields = _decode_fields.decode(event.data)
         fields.pop("usage")
         self._envelope = {name: value for name, value in fields.items() if name != "choices"}
-        return sse.encode(_encode(fields)) if chunk.choices else b""
+        return _event(fields) if chunk.choices else b""
 
     def _fail(self, error: msgspec.Raw) -> None:
         told = _error_object(error)
@@ -227,6 +227,11 @@ class Relay:
         except msgspec.MsgspecError:
             return
         self.told.raw_usage = raw
+
+
+def _event(fields: Fields) -> bytes:
+    """Between the tokens of a value as it came there may be line ends, which one line of an event cannot hold."""
+    return sse.encode(_encode(fields).replace(b"\r", b" ").replace(b"\n", b" "))
 
 
 def _envelope(data: bytes) -> Fields:

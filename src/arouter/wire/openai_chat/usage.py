@@ -4,12 +4,16 @@
 unknown is left out, but for the three totals, which every client reads: they are null.
 """
 
+import re
+
 import msgspec
 
 from arouter.domain.money import Picodollars, to_text
 from arouter.domain.usage import Usage
 
 _NULL = msgspec.Raw(b"null")
+_NOT_PLAIN = re.compile(rb'"cost|[\\ \t\r\n]')
+"""A `cost` or `cost_details` of its own, a key that may be one in escapes, white space."""
 
 
 def usage_json(
@@ -55,6 +59,9 @@ def extend_usage(
     A cost that the upstream tells itself moves to `cost_details.upstream_inference_cost`; its other `cost_details`
     stay beside ours. ValueError if `raw_usage` is not a JSON object.
     """
+    if raw_usage[-1:] == b"}" and b":" in raw_usage and not _NOT_PLAIN.search(raw_usage):
+        # Nearly every stream: nothing to move and nothing to tidy, so the object only grows at its end.
+        return raw_usage[:-1] + _ending(cost, prompt_cost, completion_cost)
     told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
     details = _raw_object(told.get("cost_details"))
     own_cost = told.get("cost", _NULL)
@@ -66,6 +73,17 @@ def extend_usage(
     told["cost"] = _dollars(cost)
     told["cost_details"] = msgspec.Raw(msgspec.json.encode(details))
     return msgspec.json.encode(told)
+
+
+def _ending(cost: Picodollars | None, prompt_cost: Picodollars | None, completion_cost: Picodollars | None) -> bytes:
+    return (
+        f',"cost":{_text(cost)},"cost_details":{{"upstream_inference_cost":null,'
+        f'"prompt_cost":{_text(prompt_cost)},"completion_cost":{_text(completion_cost)}}}}}'
+    ).encode()
+
+
+def _text(amount: Picodollars | None) -> str:
+    return "null" if amount is None else to_text(amount)
 
 
 def _raw_object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
