@@ -64,8 +64,8 @@ class Load:
         open_ = [await self._connect(parts.hostname or "", parts.port or 80) for _ in range(connections)]
         for asker in open_:
             asker.ask()
-            # Streams begin one after the other, so that their chunks do not all come at the same moment.
-            await asyncio.sleep(self._case.pace_us / 1e6 / connections)
+            # Paced streams begin over the length of one, so that neither their chunks nor their ends come together.
+            await asyncio.sleep(self._case.pace_us * self._case.chunks / 1e6 / connections)
         await asyncio.sleep(warm_up_s)
         window = await self._watch(seconds, used)
         self.over = True

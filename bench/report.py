@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -165,10 +166,11 @@ def write_json(file: Path, options: Mapping[str, Any], lines: Sequence[Line], co
 def machine() -> dict[str, Any]:
     """What the figures depend on; nothing that names the machine."""
     return {
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": os.cpu_count(),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),
+        "python_optimized": "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
         "load_average": round(os.getloadavg()[0], 1),
     }
 
