@@ -44,6 +44,7 @@ MEANINGS = {
     "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
     "rate_limit_exceeded": "Too many requests.",
     "request_too_large": "The body is over `server.body_most_bytes`.",
+    "shutting_down": "The gateway stops, and the request was not at its end when the time for that was over.",
     "storage_unavailable": "The ledger cannot be reached, or did not take the record of this request. It is kept in "
     "memory and tried again.",
     "string_above_max_length": "A text is too long: a user of more than 1,024 bytes, a name of more than 256 "

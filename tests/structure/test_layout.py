@@ -1,0 +1,226 @@
+"""Where things are: layers, sizes, a test for each module, what may not be written down anywhere."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "arouter"
+TESTS = ROOT / "tests"
+
+MOST_LINES = 500
+
+LONGER: frozenset[str] = frozenset()
+"""Modules that may have more lines, below `src/arouter`. It only ever shrinks."""
+
+TESTED_BY = {
+    "tests/acceptance/test_docs_commands.py": ("web/metrics.py",),
+    "tests/acceptance/test_recordings.py": ("domain/estimate.py", "providers/openai.py"),
+    "tests/acceptance/test_startup.py": ("web/app.py", "wiring/gateway.py", "wiring/server.py", "wiring/storage.py"),
+    "tests/acceptance/test_users.py": (
+        "domain/ids.py",
+        "web/inference/body.py",
+        "web/inference/chat_completions.py",
+        "web/inference/chat_request.py",
+        "web/inference/headers.py",
+        "web/inference/reply.py",
+    ),
+    "tests/cli/test_activity.py": ("cli/export.py", "cli/summary_table.py"),
+    "tests/cli/test_commands.py": ("cli/__init__.py", "cli/options.py", "cli/output.py"),
+    "tests/cli/test_config.py": ("settings.py", "wiring/providers.py"),
+    "tests/cli/test_db.py": ("cli/database.py",),
+    "tests/cli/test_demo.py": (
+        "cli/demo_client.py",
+        "cli/demo_screen.py",
+        "cli/demo_traffic.py",
+        "web/dashboard/page.py",
+    ),
+    "tests/cli/test_prices.py": ("wiring/prices.py",),
+    "tests/cli/test_serve.py": ("wiring/logs.py",),
+    "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
+    "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
+    "tests/engine/test_completions.py": (
+        "engine/account.py",
+        "engine/admission.py",
+        "engine/billing.py",
+        "engine/call.py",
+        "engine/clock.py",
+        "engine/exchange.py",
+        "engine/keepalive.py",
+        "engine/recorder.py",
+        "engine/routing.py",
+        "engine/tasks.py",
+    ),
+    "tests/engine/test_completions_departure.py": ("engine/departure.py",),
+    "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
+    "tests/providers/test_anthropic_recorded.py": ("providers/base.py",),
+    "tests/sandbox/test_openai.py": ("sandbox/embeddings.py",),
+    "tests/sandbox/test_server.py": (
+        "sandbox/dialect.py",
+        "sandbox/faults.py",
+        "sandbox/plan.py",
+        "sandbox/provider.py",
+    ),
+    "tests/web/api/test_activity.py": (
+        "domain/activity.py",
+        "domain/visibility.py",
+        "wire/activity_json.py",
+        "wire/generation_json.py",
+        "wire/numbers.py",
+    ),
+    "tests/web/api/test_export.py": ("wire/activity_csv.py",),
+    "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
+    "tests/web/api/test_models.py": ("wire/models_json.py",),
+    "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
+    "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
+}
+"""Modules without a test file of their own name, and the one that holds them."""
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
+def _committed() -> Iterator[Path]:
+    """The files that belong to the project, as git knows them."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.rstrip("\0").split("\0"):
+        if (ROOT / name).is_file():
+            yield ROOT / name
+
+
+# ---------------------------------------------------------------- layers
+
+
+def test_every_module_has_a_layer() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in told if contract["type"] == "layers")
+    known = {name.strip() for layer in layers for name in layer.split("|")}
+    found = {path.relative_to(SOURCE).with_suffix("").parts[0] for path in MODULES} - {"__init__"}
+    assert found == known
+
+
+def test_imports_keep_their_contracts() -> None:
+    told = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stdout
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def test_no_module_is_long() -> None:
+    long = {_name(path) for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES}
+    assert long == LONGER
+
+
+# ---------------------------------------------------------------- tests
+
+
+def _decides(path: Path) -> bool:
+    """Whether there is anything to test: a function, of a module or of a class."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))
+
+
+def _own_tests(name: str) -> Iterator[str]:
+    """Patterns of the test files that a module has by its name, or by that of the package that it is a part of.
+
+    `providers/gemini/media.py`: `providers/gemini/test_media*`, `providers/test_gemini_media*`, and the suite of
+    the package, `providers/test_gemini*` or `providers/gemini/test_*`. A layer as a whole is no such package.
+    """
+    *folders, module = Path(name).with_suffix("").parts
+    words = [*folders, *([module] if module != "__init__" else [])]
+    for depth in range(len(words)):
+        yield "/".join((*words[:depth], f"test_{'_'.join(words[depth:])}*.py"))
+    if len(folders) > 1:
+        yield "/".join((*folders[:1], f"test_{'_'.join(folders[1:])}*.py"))
+        yield "/".join((*folders, "test_*.py"))
+
+
+def test_every_module_that_decides_has_a_test() -> None:
+    listed = {name for modules in TESTED_BY.values() for name in modules}
+    untested = [
+        name
+        for name in (_name(path) for path in MODULES if _decides(path))
+        if name not in listed and not any(True for pattern in _own_tests(name) for _ in TESTS.glob(pattern))
+    ]
+    assert untested == []
+
+
+def test_the_list_of_tests_names_what_is_there() -> None:
+    missing = [test for test in TESTED_BY if not (ROOT / test).is_file()]
+    missing += [name for modules in TESTED_BY.values() for name in modules if not (SOURCE / name).is_file()]
+    assert missing == []
+
+
+# ---------------------------------------------------------------- what is pinned, run and written
+
+
+def _requirements() -> list[Path]:
+    return sorted((ROOT / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", _requirements(), ids=lambda path: path.name)
+def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    entries = [entry for entry in re.split(r"\n(?! )", text.replace("\\\n", " ")) if entry.strip()]
+    assert entries
+    for entry in entries:
+        assert re.match(r"[A-Za-z0-9._-]+(\[[a-z0-9,._-]+\])?==[^\s]+", entry), entry
+        assert "--hash=sha256:" in entry, entry
+    assert "://" not in text
+    assert "--index" not in text
+    assert "--extra-index" not in text
+    assert "--find-links" not in text
+
+
+def test_both_requirement_files_are_there() -> None:
+    assert [path.name for path in _requirements()] == ["dev.txt", "run.txt"]
+
+
+def test_ci_runs_check_and_test_and_nothing_else() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    commands = [line for line in lines if line and not line.startswith("#")]
+    assert commands == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "make check", "make test"]
+
+
+_OF_A_MACHINE = re.compile(
+    r"""
+      /(?:home|Users)/[a-z]            # somebody's folder
+    | /root/                           # an administrator's
+    | \bfile:///(?!path|var|srv|etc)   # a file of this machine
+    """,
+    re.VERBOSE,
+)
+_REGISTRIES = (
+    "pypi" + ".org",
+    "pythonhosted" + ".org",
+    "registry.npmjs" + ".org",
+    "registry.yarnpkg" + ".com",
+    "proxy.golang" + ".org",
+)
+
+
+def test_no_file_names_a_path_of_this_machine_or_a_registry() -> None:
+    forbidden = [str(ROOT), str(ROOT.parent / "shared")]
+    found = []
+    for path in _committed():
+        if path == Path(__file__):
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {word}" for word in (*forbidden, *_REGISTRIES) if word in text]
+        found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in _OF_A_MACHINE.finditer(text)]
+    assert found == []
