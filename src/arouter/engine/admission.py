@@ -52,12 +52,15 @@ class Admission:
         self._ledger = ledger
         self._now_us = now_us
 
-    async def admit(self, call: Call, route: Route) -> None:
-        """NotPermitted or PaymentRequired if a rule of the key refuses this call on this route."""
+    async def admit(self, call: Call, route: Route, requested: str) -> None:
+        """NotPermitted or PaymentRequired if a rule of the key refuses this call on this route.
+
+        `requested` is the name that the client gave this very route, which may be a fall-back.
+        """
         key = call.key
         check_kind(key, route)
         check_user_policy(key, call.opening.user)
-        check_allowed(key, route, call.opening.requested_model)
+        check_allowed(key, route, requested)
         if key.limit is not None:
             now_us = self._now_us()
             windows = windows_at(now_us)
@@ -94,7 +97,7 @@ def check_user_policy(key: Key, user: str | None) -> None:
         )
 
 
-def check_allowed(key: Key, route: Route, requested: str | None) -> None:
+def check_allowed(key: Key, route: Route, requested: str) -> None:
     """The key's lists of providers and models. A model may be listed with or without its provider."""
     provider = route.deployment.provider
     if key.allowed_providers is not None and not (

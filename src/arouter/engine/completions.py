@@ -31,13 +31,15 @@ from arouter.engine.keepalive import KeepAlive
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
-from arouter.engine.upstream import Upstream, request_head
+from arouter.engine.upstream import Client, request_head
 from arouter.providers.base import Adapter
 from arouter.providers.vendors import Dialect
 
+UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 
 _MOST_HEADS = 4096
+_MOST_SECONDS_DIGITS = 9
 _MOST_ERROR_BYTES = 256 * 1024
 
 
@@ -57,7 +59,7 @@ class Completions:
         *,
         admission: Admission,
         routing: Routing,
-        upstream: Upstream,
+        upstream: Client,
         adapters: dict[Dialect, Adapter],
         billing: Billing,
         recorder: Recorder,
@@ -85,7 +87,7 @@ class Completions:
         self._status_of = status_of
         self._type_of = type_of
         self._on_record = on_record
-        self._heads: dict[tuple[str, str], bytes] = {}
+        self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], bytes] = {}
         self._drains = drains
 
     # ---------------------------------------------------------------- the way in
@@ -94,7 +96,7 @@ class Completions:
         """Answer `call` through `reply`. Leaves exactly one record. Raises only CancelledError."""
         account = Account(call.opening, started_us=self._clock.monotonic_us())
         bill = NOTHING_USED
-        record: Record | None = None
+        last = b""
         departure = Departure(self._drains)
         try:
             answer = await self._begin(call, account, reply, departure)
@@ -102,6 +104,9 @@ class Completions:
                 await self._forward(answer, account, reply, departure)
             else:
                 await self._read(answer, account)
+            if not departure.gone:
+                bill = self._bill(call, account)
+                last = _last(call, account, bill)
         except ARouterError as error:
             if isinstance(error, UpstreamFailed):
                 error.metadata = {**_provider_of(account), **error.metadata}
@@ -119,11 +124,12 @@ class Completions:
         finally:
             departure.over()
             account.gone = departure.gone or reply.gone
-            bill = self._bill(call, account)
+            if bill is NOTHING_USED:
+                bill = self._bill(call, account)
             record = self._settle(account, bill, reply)
             if account.interrupted:
                 self._recorder.append(record)
-        await self._finish(call, account, record, bill, reply)
+        await self._finish(call, account, record, last, reply)
 
     async def reject(self, opening: Opening, error: ARouterError, reply: Reply) -> None:
         """A request that passed authentication and cannot become a call: a record, and the error."""
@@ -143,8 +149,8 @@ class Completions:
         """The first answer with a good status."""
         routes = [self._routing.resolve(model) for model in call.models]
         account.route = routes[0]
-        for route in routes:
-            await self._admission.admit(call, route)
+        for route, model in zip(routes, call.models, strict=True):
+            await self._admission.admit(call, route, model)
         self._recorder.open(call.opening)
         reply.watch(departure.begin)
         for route in routes[:-1]:
@@ -192,7 +198,7 @@ class Completions:
         return hmac.digest(self._secret, subject, hashlib.sha256).hex()
 
     def _head(self, deployment: Deployment, path: str, headers: tuple[tuple[str, str], ...]) -> bytes:
-        key = (deployment.provider, path)
+        key = (deployment.provider, path, headers)
         head = self._heads.get(key)
         if head is None:
             if len(self._heads) >= _MOST_HEADS:
@@ -212,13 +218,15 @@ class Completions:
         assert account.exchange is not None
         exchange = account.exchange
         told = exchange.told
+        whole = False
         keep_alive = KeepAlive(reply, self._tasks, self._limits.keep_alive_s)
         try:
             while (data := await answer.next()) is not None:
                 keep_alive.heard()
                 pieces = exchange.feed(data)
                 if departure.gone:
-                    departure.drained(len(data))
+                    if departure.drained(len(data)):
+                        return
                 elif pieces:
                     if account.first_us is None:
                         account.first_us = self._clock.monotonic_us()
@@ -234,12 +242,13 @@ class Completions:
                     metadata=_provider_of(account),
                     retryable=False,
                 )
-            if answer.source is not None:
-                self._tasks.start("release", answer.release())
+            whole = True
         finally:
             keep_alive.stop()
-            if not told.complete:
+            if not whole:
                 answer.close()
+            elif answer.source is not None:
+                self._tasks.start("release", answer.release())
 
     # ---------------------------------------------------------------- settling
 
@@ -263,8 +272,8 @@ class Completions:
         self._on_record(record, account.error)
         return record
 
-    async def _finish(self, call: Call, account: Account, record: Record, bill: Bill, reply: Reply) -> None:
-        """Make the record durable, then let the last bytes go."""
+    async def _finish(self, call: Call, account: Account, record: Record, last: bytes, reply: Reply) -> None:
+        """Make the record durable, then let the last bytes go: those of a stream, or the whole answer."""
         error = account.error
         try:
             await self._recorder.close(record)
@@ -279,11 +288,18 @@ class Completions:
             else:
                 await reply.fail(error)
             return
-        assert exchange is not None
         if call.stream:
-            await reply.end(exchange.last(bill if call.include_usage else None))
+            await reply.end(last)
         else:
-            await reply.whole(exchange.answer(bill))
+            await reply.whole(last)
+
+
+def _last(call: Call, account: Account, bill: Bill) -> bytes:
+    """What goes out once the record is durable."""
+    assert account.exchange is not None
+    if not call.stream:
+        return account.exchange.answer(bill)
+    return account.exchange.last(bill if call.include_usage else None)
 
 
 def _provider_of(account: Account) -> dict[str, object]:
@@ -298,8 +314,11 @@ def in_contract(failure: UpstreamFailed, status: int) -> UpstreamFailed:
     """An error answer in the words of our contract.
 
     A code of the provider's is the error's own only where the client is to blame; else it is told in the metadata,
-    and the code says what that means for the client.
+    and the code says what that means for the client. What a provider says of our credentials may quote them: it
+    stays here.
     """
+    if status == UNAUTHORIZED:
+        failure.message = "The provider refused the gateway's credentials. Only its operator can mend that."
     if not failure.client_fault:
         if failure.code != UpstreamFailed.default_code:
             failure.metadata = {"upstream_code": failure.code, **failure.metadata}
@@ -310,4 +329,6 @@ def in_contract(failure: UpstreamFailed, status: int) -> UpstreamFailed:
 
 def _seconds(retry_after: str | None) -> float | None:
     """`Retry-After` in seconds; a date is not worth parsing for a hint."""
-    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+    if retry_after is None or not retry_after.isdecimal() or len(retry_after) > _MOST_SECONDS_DIGITS:
+        return None
+    return float(retry_after)

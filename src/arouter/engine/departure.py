@@ -33,13 +33,14 @@ class Drains:
 class Departure:
     """One request's client, should it leave. Made inside the task that answers it."""
 
-    __slots__ = ("_deadline", "_drained_bytes", "_drains", "_task", "gone", "stopped")
+    __slots__ = ("_deadline", "_drained_bytes", "_drains", "_over", "_task", "gone", "stopped")
 
     def __init__(self, drains: Drains) -> None:
         self._drains = drains
         self._task = asyncio.current_task()
         self._deadline: asyncio.TimerHandle | None = None
         self._drained_bytes = 0
+        self._over = False
         self.gone = False
         self.stopped = False
         """The answer was given up."""
@@ -52,24 +53,26 @@ class Departure:
     def _begin(self) -> None:
         limits = self._drains.limits
         self.gone = True
+        if self._over:
+            return  # The client left with the last bytes on their way: there is nothing to drain or to cancel.
         if limits.on_disconnect == "cancel" or self._drains.running >= limits.most_requests:
             self._stop()
             return
         self._drains.running += 1
         self._deadline = asyncio.get_running_loop().call_later(limits.timeout_s, self._stop)
 
-    def drained(self, size_bytes: int) -> None:
-        """So much arrived for a client that is gone."""
+    def drained(self, size_bytes: int) -> bool:
+        """So much arrived for a client that is gone. Whether that is more than is drained: give the answer up."""
         self._drained_bytes += size_bytes
-        if self._drained_bytes > self._drains.limits.most_bytes:
-            self._stop()
+        return self._drained_bytes > self._drains.limits.most_bytes
 
     def took_back(self) -> bool:
         """Whether a CancelledError was this one's doing, and not a shutdown's; it is then taken back."""
         return self.stopped and self._task is not None and self._task.uncancel() == 0
 
     def over(self) -> None:
-        """The answer is at its end, one way or another."""
+        """The answer is at its end, one way or another: from here on a departure changes nothing."""
+        self._over = True
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

@@ -19,6 +19,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
 from arouter.domain.errors import UpstreamFailed, UpstreamTimeout
 from arouter.engine.answer import Answer
@@ -29,7 +30,7 @@ from arouter.engine.pool import Pool, PoolCounts, PoolLimits
 from arouter.engine.proxy import Proxies, Proxy, open_tunnel
 from arouter.engine.timeouts import Timeouts
 
-__all__ = ["Answer", "Origin", "PoolCounts", "PoolLimits", "Timeouts", "Upstream", "request_head"]
+__all__ = ["Answer", "Client", "Origin", "PoolCounts", "PoolLimits", "Timeouts", "Upstream", "request_head"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,13 @@ class _Route:
     pool: Pool
     proxy: Proxy | None
     tls: bool
+
+
+class Client(Protocol):
+    """Whoever can ask a provider."""
+
+    async def send(self, origin: Origin, head: bytes, body: bytes, *, timeouts: Timeouts | None = None) -> Answer:
+        """As `Upstream.send`."""
 
 
 class Upstream:
