@@ -1,6 +1,7 @@
 """How records reach the ledger: opened without waiting, closed before the client sees the end of its answer."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Literal
 
 from arouter.domain.errors import StorageUnavailable
@@ -36,17 +37,13 @@ class Recorder:
         self._ledger.open(opening)
 
     async def close(self, record: Record) -> None:
-        """Append the record. StorageUnavailable, in strict mode, if it did not become durable.
+        """Append the record. StorageUnavailable, in strict mode, if it did not become durable or cannot be stored.
 
         The append is under way when this is called, and goes on if the caller is cancelled.
         """
         written = self._ledger.close(record)
         if self._strict:
-            try:
-                await written
-            except StorageUnavailable as failure:
-                self._on_lost(record, failure)
-                raise
+            await self._wait(record, written)
         else:
             self._tasks.start("record", self._follow(record, written))
 
@@ -55,7 +52,16 @@ class Recorder:
         self._tasks.start("record", self._follow(record, self._ledger.close(record)))
 
     async def _follow(self, record: Record, written: Awaitable[None]) -> None:
+        with suppress(StorageUnavailable):
+            await self._wait(record, written)
+
+    async def _wait(self, record: Record, written: Awaitable[None]) -> None:
         try:
             await written
         except StorageUnavailable as failure:
             self._on_lost(record, failure)
+            raise
+        except ValueError as refused:
+            failure = StorageUnavailable("The ledger cannot hold this record.", detail=str(refused))
+            self._on_lost(record, failure)
+            raise failure from refused
