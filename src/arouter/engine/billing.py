@@ -83,14 +83,20 @@ class Billing:
         return _bill(usage, source, card, rated, _reported(route, told))
 
     def _find_card(self, route: Route, told: Told, at: datetime) -> RateCard | None:
-        """The price of the model that says it answered, else of the one that was asked for."""
+        """The price of the model that says it answered, else of the one that was asked for.
+
+        Providers answer by a dated name (`gpt-4o-2024-08-06`): an operator's price for the name that was asked for
+        comes before a published one for the name that answered.
+        """
         vendor = route.deployment.vendor.name
         tier, speed = told.service_tier, told.speed
-        if told.upstream_model and told.upstream_model != route.model:
-            card = self._card(vendor, told.upstream_model, at, service_tier=tier, speed=speed)
-            if card is not None:
-                return card
-        return self._card(vendor, route.model, at, service_tier=tier, speed=speed)
+        asked = self._card(vendor, route.model, at, service_tier=tier, speed=speed)
+        if not told.upstream_model or told.upstream_model == route.model:
+            return asked
+        answered = self._card(vendor, told.upstream_model, at, service_tier=tier, speed=speed)
+        if answered is None or (_is_operators(asked) and not _is_operators(answered)):
+            return asked
+        return answered
 
     def _with_advice(self, rated: Priced, route: Route, told: Told, at: datetime) -> Priced:
         """Add what other models were asked on behalf of this answer, each at its own price. One without a price makes
@@ -110,6 +116,10 @@ def _with_counted_output(usage: Usage, output_bytes: int) -> Usage:
     return usage if told is not None and told >= counted else replace(usage, output_tokens=counted)
 
 
+def _is_operators(card: RateCard | None) -> bool:
+    return card is not None and card.source == OPERATOR
+
+
 def _reported(route: Route, told: Told) -> Picodollars | None:
     if not route.deployment.vendor.reports_cost or told.raw_usage is None:
         return None
@@ -120,7 +130,7 @@ def _bill(
     usage: Usage, source: UsageSource, card: RateCard | None, rated: Priced | None, reported: Picodollars | None
 ) -> Bill:
     rated_cost = rated.cost if rated is not None else None
-    takes_reported = reported is not None and not (card is not None and card.source == OPERATOR)
+    takes_reported = reported is not None and not _is_operators(card)
     cost = reported if takes_reported else rated_cost
     return Bill(
         usage=usage,
