@@ -39,7 +39,12 @@ class KeepAlive:
         now_s = self._loop.time()
         if now_s >= due_s:
             if not self._reply.gone:
-                self._tasks.start("keep-alive", self._reply.send(COMMENT))
+                self._tasks.start("keep-alive", self._speak())
             self._heard_s = now_s
             due_s = now_s + self._period_s
         self._handle = self._loop.call_at(due_s, self._check)
+
+    async def _speak(self) -> None:
+        """In the loop's next turn, by which the stream may be over."""
+        if self._handle is not None:
+            await self._reply.send(COMMENT)
