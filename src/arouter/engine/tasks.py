@@ -30,8 +30,8 @@ class Tasks:
             self._on_failure(task.get_name(), failure)
 
     async def stop(self) -> None:
-        """Cancel everything that still runs and wait for it."""
-        running = tuple(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        """Cancel everything that still runs, and what that starts on its way out, and wait for it."""
+        while running := tuple(self._running):
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
