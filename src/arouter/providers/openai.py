@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from arouter.domain.errors import InvalidRequest, UpstreamFailed
+from arouter.domain.usage import NOTHING_REPORTED
 from arouter.providers.base import Prepared
 from arouter.providers.told import Told
 from arouter.providers.usage import openai_usage_from_json
@@ -20,7 +21,9 @@ from arouter.wire import sse
 Fields = dict[str, msgspec.Raw]
 """The top level of a JSON object; each value as its bytes."""
 
-ROUTING_FIELDS = ("models", "route", "provider", "session_id", "usage", "transforms", "plugins", "trace")
+FALL_BACK_FIELDS = ("models", "route")
+"""Followed by us, in our names of the models: never sent, also not to a gateway, which has other names for them."""
+ROUTING_FIELDS = ("provider", "session_id", "usage", "transforms", "plugins", "trace")
 """Instructions to a gateway: taken by us, and by no vendor that is not a gateway itself."""
 
 CHAT_PATH = "/chat/completions"
@@ -30,6 +33,8 @@ _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
 _CLIENT_FAULTS = frozenset({400, 404, 409, 413, 415, 422})
 _MOST_ERROR_TEXT = 2000
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that are no JSON, or not of the wanted shape, may raise."""
 
 
 class _Function(msgspec.Struct):
@@ -66,6 +71,8 @@ class _Answer(msgspec.Struct):
 
 
 class _ErrorObject(msgspec.Struct):
+    """A provider's error, as far as it is told."""
+
     message: str | None = None
     type: str | None = None
     code: str | int | None = None
@@ -86,9 +93,8 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
     sent["model"] = msgspec.Raw(_encode(model))
     sent.pop("user", None)
     sent.pop("safety_identifier", None)
-    if not vendor.takes_routing_fields:
-        for name in ROUTING_FIELDS:
-            sent.pop(name, None)
+    for name in FALL_BACK_FIELDS if vendor.takes_routing_fields else (*FALL_BACK_FIELDS, *ROUTING_FIELDS):
+        sent.pop(name, None)
     if identity is not None and vendor.identity_field is not None:
         sent[vendor.identity_field] = msgspec.Raw(_encode(identity))
     if not vendor.takes_stream_options:
@@ -103,7 +109,7 @@ def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
         return msgspec.Raw(b'{"include_usage":true}')
     try:
         asked = _decode_fields.decode(options)
-    except msgspec.MsgspecError as exc:
+    except _MALFORMED as exc:
         raise InvalidRequest("stream_options must be an object.", code="invalid_type", param="stream_options") from exc
     asked["include_usage"] = msgspec.Raw(b"true")
     return msgspec.Raw(_encode(asked))
@@ -127,7 +133,7 @@ class Relay:
         try:
             answer = _decode_answer(body)
             self._envelope = _decode_fields.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except _MALFORMED as exc:
             raise _not_this_dialect(self._vendor, body) from exc
         if answer.error != _NULL:
             raise read_error(self._vendor, 200, body)
@@ -154,8 +160,8 @@ class Relay:
                 f"The provider {self._vendor} sent a stream that is not one.", retryable=False, detail=str(exc)
             ) from exc
         for event in events:
-            if self.told.complete and self.told.usage is not None:
-                break
+            if self.told.complete or self.told.failure is not None:
+                break  # Nothing counts after the end, however the network cut it.
             if not event.data:
                 forwarded.append(event.raw)
             elif event.data == sse.DONE:
@@ -180,10 +186,12 @@ class Relay:
     def _forward(self, event: sse.ServerEvent) -> bytes:
         try:
             chunk = _decode_answer(event.data)
+            kept = self._envelope is not None and chunk.usage == _NULL
+            fields = {} if kept else _decode_fields.decode(event.data)
         except msgspec.ValidationError:
             # JSON of another shape than the one we know: the client may know it.
             return event.raw
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except _MALFORMED as exc:
             raise _not_this_dialect(self._vendor, event.data) from exc
         if chunk.error != _NULL:
             self._fail(chunk.error)
@@ -191,11 +199,10 @@ class Relay:
         self._read(chunk)
         if chunk.usage == _NULL:
             if self._envelope is None:
-                self._envelope = _envelope(event.data)
+                self._envelope = _envelope(fields)
             return event.raw
-        fields = _decode_fields.decode(event.data)
+        self._envelope = _envelope(fields)
         fields.pop("usage")
-        self._envelope = {name: value for name, value in fields.items() if name != "choices"}
         return _event(fields) if chunk.choices else b""
 
     def _fail(self, error: msgspec.Raw) -> None:
@@ -223,10 +230,12 @@ class Relay:
 
     def _read_usage(self, raw: bytes) -> None:
         try:
-            self.told.usage = openai_usage_from_json(raw, self._vendor)
-        except msgspec.MsgspecError:
+            usage = openai_usage_from_json(raw, self._vendor)
+        except _MALFORMED:
             return
-        self.told.raw_usage = raw
+        if usage != NOTHING_REPORTED:
+            self.told.usage = usage
+            self.told.raw_usage = raw
 
 
 def _event(fields: Fields) -> bytes:
@@ -234,11 +243,8 @@ def _event(fields: Fields) -> bytes:
     return sse.encode(_encode(fields).replace(b"\r", b" ").replace(b"\n", b" "))
 
 
-def _envelope(data: bytes) -> Fields:
-    fields = _decode_fields.decode(data)
-    fields.pop("usage", None)
-    fields.pop("choices", None)
-    return fields
+def _envelope(chunk: Fields) -> Fields:
+    return {name: value for name, value in chunk.items() if name not in ("choices", "usage")}
 
 
 def _text_bytes(said: _Delta) -> int:
@@ -274,24 +280,43 @@ def read_error(vendor: str, status: int, body: bytes) -> UpstreamFailed:
 
 def _error_object(body: bytes | msgspec.Raw) -> _ErrorObject:
     """The error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, a list of these, or an empty one."""
-    raw = bytes(body)
+    raw = bytes(body).strip()
+    fields: Mapping[str, msgspec.Raw] = {}
     for _ in range(3):
         try:
             if raw[:1] == b"[":
                 raw = bytes(msgspec.json.decode(raw, type=list[msgspec.Raw])[0])
-            fields: Mapping[str, msgspec.Raw] = _decode_fields.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, IndexError):
-            return _ErrorObject()
-        inner = bytes(fields.get("error", _NULL))
-        if inner[:1] == b'"':
-            return _ErrorObject(message=msgspec.json.decode(inner, type=str))
-        if inner[:1] != b"{":
+            fields = _decode_fields.decode(raw)
+        except (*_MALFORMED, IndexError):
+            return _ErrorObject(message=_text(msgspec.Raw(raw)))
+        inner = fields.get("error", _NULL)
+        if (message := _text(inner)) is not None:
+            return _ErrorObject(message=message)
+        if bytes(inner)[:1] != b"{":
             break
-        raw = inner
+        raw = bytes(inner)
+    code = fields.get("code", _NULL)
+    return _ErrorObject(
+        message=_text(fields.get("message", _NULL)),
+        type=_text(fields.get("type", _NULL)),
+        code=_text(code) if (number := _whole_number(code)) is None else number,
+        param=_text(fields.get("param", _NULL)),
+    )
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    """A string; None for anything else, so that one odd field does not hide the others."""
     try:
-        return msgspec.json.decode(raw, type=_ErrorObject)
-    except msgspec.MsgspecError:
-        return _ErrorObject()
+        return msgspec.json.decode(raw, type=str)
+    except _MALFORMED:
+        return None
+
+
+def _whole_number(raw: msgspec.Raw) -> int | None:
+    try:
+        return msgspec.json.decode(raw, type=int)
+    except _MALFORMED:
+        return None
 
 
 def _not_this_dialect(vendor: str, body: bytes) -> UpstreamFailed:
