@@ -15,6 +15,9 @@ import httptools
 
 from tests.recordings import Recording
 
+TURNS = 4
+"""Of the event loop, for each piece: most of them then reach a gateway that runs on another core one by one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
@@ -89,6 +92,7 @@ class _Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, replay: Replay, connections: "set[_Connection]") -> None:
+        self._loop = asyncio.get_running_loop()
         self._replay = replay
         self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
@@ -127,5 +131,12 @@ class _Connection(asyncio.Protocol):
             body=b"".join(self._body),
         )
         self.transport.write(self._replay.answer)
-        for piece in self._replay.pieces:
+        self._send(iter(self._replay.pieces), TURNS)
+
+    def _send(self, pieces: Iterator[bytes], turns: int) -> None:
+        """The next piece when its turn has come, and the others in later turns of the event loop."""
+        if turns > 1:
+            self._loop.call_soon(self._send, pieces, turns - 1)
+        elif (piece := next(pieces, None)) is not None:
             self.transport.write(piece)
+            self._loop.call_soon(self._send, pieces, TURNS)
