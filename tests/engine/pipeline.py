@@ -1,0 +1,186 @@
+"""The pipeline with everything around it written by a test: providers, ledger, client, clock."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFailed
+from arouter.domain.record import Record
+from arouter.engine.admission import Admission
+from arouter.engine.billing import Billing
+from arouter.engine.completions import Completions, Limits
+from arouter.engine.departure import DrainLimits, Drains
+from arouter.engine.recorder import Durability, Recorder
+from arouter.engine.routing import Routing
+from arouter.engine.tasks import Tasks
+from arouter.providers.anthropic import AnthropicAdapter
+from arouter.providers.gemini import GeminiAdapter
+from arouter.web.errors import status_of, type_of
+from tests.engine.samples import SECRET, Cards, card, routing
+from tests.engine.samples import call as sample_call
+from tests.engine.scripted_client import Says, ScriptedClient
+from tests.engine.scripted_clock import ScriptedClock
+from tests.engine.scripted_ledger import ScriptedLedger
+from tests.engine.scripted_reply import ScriptedReply
+
+CARDS = {
+    "openai/gpt-5.4": card(),
+    "groq/llama": card(input=1, output=1),
+    "anthropic/claude-sonnet-4-5": card(input=3, output=15),
+}
+"""The models that have a price, in the tests of the pipeline."""
+
+
+class Pipeline:
+    """`Completions`, and what it used and told."""
+
+    def __init__(
+        self,
+        *answers: Says | UpstreamFailed | Exception,
+        drain: DrainLimits | None = None,
+        durability: Durability = "strict",
+        keep_alive_s: float = 0.0,
+        routes: Routing | None = None,
+        cards: Cards | None = None,
+    ) -> None:
+        self.client = ScriptedClient(*answers)
+        self.ledger = ScriptedLedger()
+        self.clock = ScriptedClock(tick_us=1000)
+        self.drains = Drains(DrainLimits() if drain is None else drain)
+        self.failed_tasks: list[tuple[str, BaseException]] = []
+        self.lost: list[tuple[Record, StorageUnavailable]] = []
+        self.told: list[tuple[Record, ARouterError | None]] = []
+        """What `on_record` got."""
+        self.tasks = Tasks(lambda name, failure: self.failed_tasks.append((name, failure)))
+        self.completions = Completions(
+            admission=Admission(self.ledger, now_us=self.clock.now_us),
+            routing=routing("openai", "groq", "mistral", "anthropic", "google") if routes is None else routes,
+            upstream=self.client,
+            adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
+            billing=Billing(Cards(CARDS) if cards is None else cards),
+            recorder=Recorder(
+                self.ledger,
+                durability=durability,
+                tasks=self.tasks,
+                on_lost=lambda record, failure: self.lost.append((record, failure)),
+            ),
+            clock=self.clock,
+            tasks=self.tasks,
+            secret=SECRET,
+            limits=Limits(keep_alive_s=keep_alive_s),
+            drains=self.drains,
+            status_of=status_of,
+            type_of=type_of,
+            on_record=lambda record, error: self.told.append((record, error)),
+        )
+
+    async def settled(self) -> None:
+        """What runs beside requests has come to its end."""
+        async with asyncio.timeout(5):
+            await until(lambda: len(self.tasks) == 0)
+
+    async def only_record(self) -> Record:
+        """The one record, which everybody agrees on."""
+        await self.settled()
+        records = await self.ledger.records()
+        assert len(records) == 1
+        assert self.ledger.closed == [records[0].opening.id]
+        assert [record for record, _ in self.told] == records
+        assert self.failed_tasks == []
+        assert self.drains.running == 0
+        assert self.client.all_let_go
+        return records[0]
+
+
+def play(dialogue: Callable[[], Awaitable[Any]]) -> None:
+    """Run a dialogue; it fails too if the loop had anything to complain about."""
+    complaints: list[Mapping[str, Any]] = []
+
+    async def watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        async with asyncio.timeout(20):
+            await dialogue()
+
+    asyncio.run(watched())
+    assert complaints == []
+
+
+def playing(dialogue: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Makes a test of an async function, which may take parameters."""
+
+    def test(**parameters: Any) -> None:
+        play(lambda: dialogue(**parameters))
+
+    test.__name__ = dialogue.__name__
+    test.__doc__ = dialogue.__doc__
+    test.__signature__ = inspect.signature(dialogue)  # type: ignore[attr-defined]
+    return test
+
+
+# ---------------------------------------------------------------- what providers say
+
+USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+"""At the prices of `card()`: 100 × 2 + 20 × 10 = 400 millionths of a dollar."""
+COST_JSON = b'"cost":0.0004'
+
+
+def completion(**changes: Any) -> bytes:
+    """A whole answer of OpenAI's."""
+    return msgspec.json.encode(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "gpt-5.4",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+            "usage": USAGE,
+            **changes,
+        }
+    )
+
+
+def chunk(**changes: Any) -> bytes:
+    """One event of a stream of OpenAI's."""
+    body = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4", **changes}
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"
+
+
+def text(content: str, finish: str | None = None) -> bytes:
+    return chunk(choices=[{"index": 0, "delta": {"content": content}, "finish_reason": finish}])
+
+
+DONE = b"data: [DONE]\n\n"
+STREAM = (text("Hel"), text("lo"), text("", "stop"), chunk(choices=[], usage=USAGE), DONE)
+"""A good stream."""
+
+
+def events(stream: bytes) -> list[Any]:
+    """The decoded events of a stream that a client got; the end mark is a text, and comments are left out."""
+    told = [block.removeprefix(b"data: ") for block in stream.split(b"\n\n") if block and not block.startswith(b":")]
+    return ["[DONE]" if data == b"[DONE]" else msgspec.json.decode(data) for data in told]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Turns of the loop, without time."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    pytest.fail("waited in vain")
+
+
+async def turns(count: int = 50) -> None:
+    """Time for whatever could happen without anybody's doing."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def ask(pipeline: Pipeline, *models: str, reply: ScriptedReply | None = None, **changes: Any) -> ScriptedReply:
+    """One call through the pipeline; its reply."""
+    answered = ScriptedReply() if reply is None else reply
+    await pipeline.completions.run(sample_call(*models, **changes), answered)
+    return answered

@@ -1,0 +1,96 @@
+"""A client of the gateway that notes what it gets, and leaves when a test wants it to."""
+
+import asyncio
+from collections.abc import Callable
+
+from arouter.domain.errors import ARouterError
+
+
+class ScriptedReply:
+    """An `arouter.engine.call.Reply`."""
+
+    def __init__(
+        self,
+        *,
+        leaves_after: int | None = None,
+        unseen: bool = False,
+        blocks_at: int | None = None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Leaves when it has got so many pieces of a stream; with 0 as soon as the provider is to be asked.
+
+        `unseen`: nobody notices before `gone` is asked for. `blocks_at`: the client never takes this piece.
+        `on_end` is called when the last bytes, or an error, arrive.
+        """
+        self._leaves_after = leaves_after
+        self._unseen = unseen
+        self._blocks_at = blocks_at
+        self._on_end = on_end
+        self._on_gone: Callable[[], None] | None = None
+        self._left = False
+        self.started = False
+        self.blocked = asyncio.Event()
+        self.pieces: list[bytes] = []
+        self.ends: list[str] = []
+        """How the answer ended: `end`, `whole` or `fail`; one entry at most in a sound gateway."""
+        self.last = b""
+        self.error: ARouterError | None = None
+        self.dropped: tuple[str, ...] = ()
+
+    @property
+    def stream(self) -> bytes:
+        """Everything that a streaming client got."""
+        return b"".join((*self.pieces, self.last))
+
+    @property
+    def gone(self) -> bool:
+        if self._left:
+            self._tell()
+        return self._left
+
+    def watch(self, on_gone: Callable[[], None]) -> None:
+        self._on_gone = on_gone
+        if self._leaves_after == 0:
+            self.leave()
+
+    def leave(self) -> None:
+        self._left = True
+        if not self._unseen:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._on_gone is not None:
+            on_gone, self._on_gone = self._on_gone, None
+            on_gone()
+
+    def tell_dropped(self, names: tuple[str, ...]) -> None:
+        assert not self.started
+        self.dropped = names
+
+    async def send(self, data: bytes) -> None:
+        assert not self.ends, "a piece after the end"
+        self.started = True
+        if len(self.pieces) == self._blocks_at:
+            self.blocked.set()
+            await asyncio.Event().wait()
+        self.pieces.append(data)
+        if len(self.pieces) == self._leaves_after:
+            self.leave()
+
+    async def end(self, data: bytes) -> None:
+        self._finish("end", data)
+
+    async def whole(self, body: bytes) -> None:
+        assert not self.started
+        self._finish("whole", body)
+
+    async def fail(self, error: ARouterError) -> None:
+        assert not self.started, "an error status after the first byte"
+        self.error = error
+        self._finish("fail", b"")
+
+    def _finish(self, how: str, data: bytes) -> None:
+        self.started = True
+        self.last = data
+        self.ends.append(how)
+        self._on_end()
