@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from arouter.domain.activity import ActivityQuery, Filters, Scope
+from arouter.domain.adjustment import Adjustment, AdjustmentKind
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
@@ -74,6 +75,7 @@ FULL = Record(
     upstream_id="msg_1",
     finish_reason="stop",
     error_code="gone",
+    service_tier="flex",
     usage=Usage(
         input_tokens=1,
         input_audio_tokens=2,
@@ -135,6 +137,20 @@ ZEROS = record(
 )
 
 
+def adjustment(adjustment_id: str, record_id: str, cost: int | None, **changes: Any) -> Adjustment:
+    plain = Adjustment(
+        id=adjustment_id,
+        record_id=record_id,
+        created_at_us=NOON_US + 60_000_000,
+        kind=AdjustmentKind.REPRICE,
+        cost=None if cost is None else Picodollars(cost),
+        price_source="operator",
+        price_version="v2",
+        reason="the price was wrong",
+    )
+    return replace(plain, **changes)
+
+
 def key(name: str = "prod", /, **changes: Any) -> Key:
     plain = Key(
         hash=f"key-{name}",
@@ -172,6 +188,13 @@ def append(backend: Backend, *records: Record) -> None:
             await done
 
     backend.run(close())
+
+
+def adjust(backend: Backend, *adjustments: Adjustment) -> int:
+    async def run() -> int:
+        return await backend.ledger.adjust(adjustments)
+
+    return backend.run(run())
 
 
 def ids(

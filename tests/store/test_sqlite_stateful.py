@@ -1,10 +1,11 @@
 """SQLite against the reference: the same operations in any order, the same answers to the last digit.
 
 Operations are what happens to a ledger: requests opened and closed, closed twice, closed before they are opened,
-many at once, processes that die, recoveries, a clock that jumps.
+many at once, adjusted, processes that die, recoveries, a clock that jumps.
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
+from arouter.domain.adjustment import Adjustment, AdjustmentKind
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.domain.usage import Usage
@@ -61,6 +63,18 @@ RECORDS = st.builds(
     raw_usage=st.sampled_from([None, b"", b"{}"]),
     cost=COSTS.map(lambda cost: None if cost is None else Picodollars(cost)),
     latency_us=COUNTS,
+)
+
+
+ADJUSTMENTS = st.builds(
+    Adjustment,
+    id=st.integers(0, 60).map("adj-{:02}".format),
+    record_id=IDS,
+    created_at_us=TIMES,
+    kind=st.sampled_from(AdjustmentKind),
+    cost=(COSTS | st.just(-5)).map(lambda cost: None if cost is None else Picodollars(cost)),
+    price_source=st.sampled_from([None, "operator"]),
+    price_version=st.sampled_from([None, "v2", "v3"]),
 )
 
 
@@ -133,6 +147,36 @@ class BothLedgers(RuleBasedStateMachine):
 
         for backend in self.both:
             backend.run(in_order(backend))
+
+    @rule(adjustments=st.lists(ADJUSTMENTS, min_size=1, max_size=12))
+    def adjust(self, adjustments: list[Adjustment]) -> None:
+        async def run(backend: Backend) -> int:
+            return await backend.ledger.adjust(adjustments)
+
+        self.same(lambda backend: backend.run(run(backend)))
+
+    @rule(records=st.lists(RECORDS, min_size=1, max_size=4), again=st.integers(0, 2), data=st.data())
+    def close_and_adjust_at_once(self, records: list[Record], again: int, data: st.DataObject) -> None:
+        """Adjustments of records that are just being written, some of them repeated."""
+        adjustments = [
+            replace(data.draw(ADJUSTMENTS), record_id=record.opening.id) for record in records for _ in range(again + 1)
+        ]
+        adjustments = data.draw(st.permutations(adjustments + adjustments[:again]))
+
+        async def run(backend: Backend) -> int:
+            closing = [backend.ledger.close(record) for record in records]
+            adjusting = backend.ledger.adjust(adjustments)
+            for done in closing:
+                await done
+            return await adjusting
+
+        self.same(lambda backend: backend.run(run(backend)))
+
+    @rule(organization_id=ORGANIZATIONS, record_id=IDS)
+    def history(self, organization_id: str, record_id: str) -> None:
+        adjustments = self.same(lambda backend: backend.run(backend.ledger.adjustments_of(organization_id, record_id)))
+        row = self.same(lambda backend: backend.run(backend.ledger.get(organization_id, record_id)))
+        assert (row.adjustment if row else None) == (adjustments[-1] if adjustments else None)
 
     @rule()
     def the_process_dies(self) -> None:

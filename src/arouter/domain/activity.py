@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from arouter.domain.adjustment import Adjustment
 from arouter.domain.money import ZERO, Picodollars
 from arouter.domain.record import Record
 
@@ -81,7 +82,14 @@ class ActivityRow:
     """A record as it is read back, with what the directory knows of its key."""
 
     record: Record
+    """As it was written, but for the cost and its origin: they are those of the adjustment, if there is one."""
     written_at_us: int
+    adjustment: Adjustment | None = None
+    """The latest."""
+    adjusted_at_us: int | None = None
+    """When the ledger wrote the adjustment."""
+    original_cost: Picodollars | None
+    """The record's own; the same as its cost if nothing was adjusted."""
     key_name: str
     creator: str | None
 

@@ -70,6 +70,8 @@ class Record:
     upstream_id: str | None = None
     finish_reason: str | None = None
     error_code: str | None = None
+    service_tier: str | None = None
+    """What it was served with, where the provider says so: its price depends on it."""
     usage: Usage = NOTHING_REPORTED
     raw_usage: bytes | None = None
     """The provider's usage object as JSON."""

@@ -67,6 +67,7 @@ class Account:
             upstream_id=told.upstream_id if told is not None else None,
             finish_reason=told.finish_reason if told is not None else None,
             error_code=self.error.code if self.error is not None else None,
+            service_tier=told.service_tier if told is not None else None,
             usage=bill.usage,
             raw_usage=told.raw_usage if told is not None else None,
             usage_source=bill.usage_source,

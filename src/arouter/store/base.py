@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
+from arouter.domain.adjustment import Adjustment
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record
@@ -78,7 +79,10 @@ class CheckReport:
 
 
 class Ledger(Protocol):
-    """The records: appended once, never changed."""
+    """The records: appended once, never changed; and the adjustments of their costs, which are no different.
+
+    The cost of a record, in every answer, is that of the adjustment to it that was written last, else its own.
+    """
 
     def open(self, opening: Opening) -> None:
         """Remember the intent; on disk soon, not awaited."""
@@ -90,6 +94,17 @@ class Ledger(Protocol):
         not be written now; a backend may go on trying. ValueError if it cannot be stored at all: a text that is not
         Unicode, a number out of all proportion. The append goes on even if the awaiting side is cancelled.
         """
+
+    def adjust(self, adjustments: Sequence[Adjustment]) -> Awaitable[int]:
+        """Append adjustments, in their order, in one transaction with the roll-ups; how many were new.
+
+        Done when they are durable. One whose id is there already, or whose record is not there, changes nothing.
+        ValueError if one cannot be stored at all: then none is. StorageUnavailable if nothing can be written now;
+        unlike records they are not tried again.
+        """
+
+    async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
+        """Every adjustment to a record, in the order of writing."""
 
     async def recover(self, *, now_us: int) -> int:
         """Close as `interrupted` what a process that is dead left open; how many there were."""

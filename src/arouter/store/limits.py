@@ -1,6 +1,7 @@
 """What a backend can store. A record outside is refused alone, with ValueError, by every backend alike."""
 
-from arouter.domain.money import LARGEST
+from arouter.domain.adjustment import Adjustment
+from arouter.domain.money import LARGEST, Picodollars
 from arouter.domain.record import Record
 
 MOST = 10**12
@@ -33,8 +34,22 @@ def check_numbers(record: Record) -> None:
         if count is not None and not 0 <= count <= MOST:
             raise ValueError(f"a count of {count} cannot be stored")
     for time_us in (record.opening.created_at_us, record.completed_at_us):
-        if not 0 <= time_us <= LATEST_US:
-            raise ValueError(f"a time of {time_us} microseconds cannot be stored")
+        _check_time(time_us)
     for amount in (record.cost, record.rated_cost, record.reported_cost):
-        if amount is not None and not -LARGEST <= amount <= LARGEST:
-            raise ValueError(f"an amount of {amount} picodollars cannot be stored")
+        _check_amount(amount)
+
+
+def check_adjustment(adjustment: Adjustment) -> None:
+    """ValueError if a number is out of all proportion."""
+    _check_time(adjustment.created_at_us)
+    _check_amount(adjustment.cost)
+
+
+def _check_time(time_us: int) -> None:
+    if not 0 <= time_us <= LATEST_US:
+        raise ValueError(f"a time of {time_us} microseconds cannot be stored")
+
+
+def _check_amount(amount: Picodollars | None) -> None:
+    if amount is not None and not -LARGEST <= amount <= LARGEST:
+        raise ValueError(f"an amount of {amount} picodollars cannot be stored")

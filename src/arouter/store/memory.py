@@ -27,13 +27,14 @@ from arouter.domain.activity import (
     SummaryRow,
     Totals,
 )
+from arouter.domain.adjustment import Adjustment, adjusted
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
-from arouter.store.limits import check_numbers
+from arouter.store.limits import check_adjustment, check_numbers
 
 
 @dataclass(slots=True)
@@ -48,7 +49,10 @@ class _Data:
     """Secret to hash."""
     records: dict[str, tuple[Record, int]] = field(default_factory=dict)
     """By id, with the time of writing."""
+    adjustments: dict[str, tuple[Adjustment, int]] = field(default_factory=dict)
+    """By id, in the order of writing, with its time."""
     open: dict[str, Opening] = field(default_factory=dict)
+    last_written_us: int = 0
 
 
 class MemoryDirectory:
@@ -132,7 +136,6 @@ class MemoryLedger:
     def __init__(self, data: _Data, clock: Callable[[], int]) -> None:
         self._data = data
         self._clock = clock
-        self._last_written_us = 0
         self._mine: set[str] = set()
         """What this incarnation opened: what is open besides, the one before it left."""
 
@@ -151,6 +154,23 @@ class MemoryLedger:
             done.set_result(None)
         return done
 
+    def adjust(self, adjustments: Sequence[Adjustment]) -> Awaitable[int]:
+        done = asyncio.get_running_loop().create_future()
+        try:
+            for adjustment in adjustments:
+                check_adjustment(adjustment)
+                msgspec.json.encode(adjustment)  # ValueError for a text that is not Unicode
+        except ValueError as exc:
+            done.set_exception(exc)
+        else:
+            done.set_result(sum(self._adjust(adjustment) for adjustment in adjustments))
+        return done
+
+    async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
+        if await self.get(organization_id, record_id) is None:
+            return ()
+        return tuple(one for one, _ in self._data.adjustments.values() if one.record_id == record_id)
+
     async def recover(self, *, now_us: int) -> int:
         left = [opening for opening in self._data.open.values() if opening.id not in self._mine]
         for opening in left:
@@ -158,13 +178,13 @@ class MemoryLedger:
         return len(left)
 
     async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
-        found = self._data.records.get(record_id)
-        if found is None or found[0].opening.organization_id != organization_id:
-            return None
-        return self._row(*found)
+        for row in self._rows():
+            if row.record.opening.id == record_id and row.record.opening.organization_id == organization_id:
+                return row
+        return None
 
     async def page(self, query: ActivityQuery) -> Page:
-        rows = [self._row(record, at) for record, at in self._matching(query.scope, query.filters)]
+        rows = self._matching(query.scope, query.filters)
         rows.sort(key=_place, reverse=query.descending)
         if query.after is not None:
             here = (query.after.created_at_us, query.after.id)
@@ -175,7 +195,7 @@ class MemoryLedger:
     async def summary(self, query: SummaryQuery) -> Summary:
         zone = time_zone(query.timezone)
         groups: dict[tuple[str | int | None, ...], list[Record]] = {}
-        everything = [record for record, _ in self._matching(query.scope, query.filters)]
+        everything = [row.record for row in self._matching(query.scope, query.filters)]
         for record in everything:
             key = tuple(_group_value(record, dimension, zone) for dimension in query.group_by)
             groups.setdefault(key, []).append(record)
@@ -188,7 +208,7 @@ class MemoryLedger:
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):
             raise ValueError("spending is known since the starts of hours only")
-        records = [record for record, _ in self._data.records.values() if record.opening.key_hash == key_hash]
+        records = [row.record for row in self._rows() if row.record.opening.key_hash == key_hash]
 
         def since(start_us: int) -> Picodollars:
             costs = [record.cost for record in records if record.opening.created_at_us >= start_us]
@@ -203,25 +223,49 @@ class MemoryLedger:
         check_numbers(record)
         msgspec.json.encode(record)  # ValueError for a text that is not Unicode
         self._data.open.pop(record.opening.id, None)
-        self._last_written_us = max(self._last_written_us, self._clock())
-        self._data.records.setdefault(record.opening.id, (record, self._last_written_us))
+        if record.opening.id not in self._data.records:
+            self._data.records[record.opening.id] = record, self._written_now()
 
-    def _row(self, record: Record, written_at_us: int) -> ActivityRow:
+    def _adjust(self, adjustment: Adjustment) -> bool:
+        if adjustment.id in self._data.adjustments or adjustment.record_id not in self._data.records:
+            return False
+        self._data.adjustments[adjustment.id] = adjustment, self._written_now()
+        return True
+
+    def _written_now(self) -> int:
+        """The time, which never goes back."""
+        self._data.last_written_us = max(self._data.last_written_us, self._clock())
+        return self._data.last_written_us
+
+    def _rows(self) -> list[ActivityRow]:
+        latest = {one.record_id: (one, at_us) for one, at_us in self._data.adjustments.values()}
+        return [self._row(*found, *latest.get(record_id, ())) for record_id, found in self._data.records.items()]
+
+    def _row(
+        self,
+        record: Record,
+        written_at_us: int,
+        adjustment: Adjustment | None = None,
+        adjusted_at_us: int | None = None,
+    ) -> ActivityRow:
         key = self._data.keys.get(record.opening.key_hash)
         return ActivityRow(
-            record=record,
+            record=record if adjustment is None else adjusted(record, adjustment),
             written_at_us=written_at_us,
+            adjustment=adjustment,
+            adjusted_at_us=adjusted_at_us,
+            original_cost=record.cost,
             key_name="" if key is None else key.name,
             creator=None if key is None else key.creator,
         )
 
-    def _matching(self, scope: Scope, filters: Filters) -> Sequence[tuple[Record, int]]:
+    def _matching(self, scope: Scope, filters: Filters) -> list[ActivityRow]:
         return [
-            (record, at)
-            for record, at in self._data.records.values()
-            if _in_scope(record.opening, scope)
-            and _matches(record, filters)
-            and (filters.updated_since_us is None or at >= filters.updated_since_us)
+            row
+            for row in self._rows()
+            if _in_scope(row.record.opening, scope)
+            and _matches(row.record, filters)
+            and (filters.updated_since_us is None or _updated_at(row) >= filters.updated_since_us)
         ]
 
 
@@ -248,6 +292,10 @@ class MemoryStore:
 def _place(row: ActivityRow) -> tuple[int, str]:
     cursor: Cursor = row.cursor
     return cursor.created_at_us, cursor.id
+
+
+def _updated_at(row: ActivityRow) -> int:
+    return row.written_at_us if row.adjusted_at_us is None else row.adjusted_at_us
 
 
 def _in_scope(opening: Opening, scope: Scope) -> bool:

@@ -70,6 +70,16 @@ def measures(record: Record) -> Measures:
     )
 
 
+def cost_measures(cost: Picodollars | None, *, has_tokens: bool) -> Measures:
+    """What of the measures of a record depends on its cost; nothing of the others."""
+    values = dict.fromkeys(MEASURES, 0)
+    if cost is None:
+        values["requests_without_price"] = int(has_tokens)
+    else:
+        values["cost"] = cost
+    return tuple(values.values())
+
+
 def added(left: Measures, right: Measures) -> Measures:
     return tuple(map(add, left, right))
 

@@ -17,47 +17,16 @@ import msgspec
 from arouter.domain.record import Opening, Record
 from arouter.store.limits import check_numbers
 from arouter.store.sqlite.names import Numbers, to_json
+from arouter.store.sqlite.rollups import HOUR_US, RollupKey, StoredSums, raise_rollups, stored
 from arouter.store.sqlite.rows import COLUMNS, canonical_bytes, named_texts, plain_values
-from arouter.store.sqlite.statements import chunks, insert, queries
-from arouter.store.tally import Measures, added, measures
+from arouter.store.sqlite.statements import insert_rows, queries
+from arouter.store.tally import added, measures
 
-HOUR_US = 3_600_000_000
 NO_HASH = b""
 """Before the first batch."""
 
-ROLLUP_KEY = (
-    "hour",
-    "organization_no",
-    "workspace_no",
-    "key_no",
-    "user_no",
-    "model_no",
-    "provider_no",
-    "endpoint_no",
-    "status_no",
-)
-ROLLUP_SUMS = (
-    "requests",
-    "errors",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "total_tokens",
-    "cost_units",
-    "cost_rest",
-    "requests_without_usage",
-    "requests_without_price",
-    "latency_us",
-    "requests_with_latency",
-)
-ROLLUP_COLUMNS = ROLLUP_KEY + ROLLUP_SUMS
-_KEY_HOUR_COLUMNS = ("key_no", "hour", "requests", "cost_units", "cost_rest")
 _TAG_COLUMNS = ("seq", "position", "tag_no")
 _OPEN_COLUMNS = ("id", "owner_no", "opening")
-_COST = 7
-"""The place of the cost in `tally.MEASURES`."""
-_MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +45,7 @@ class _Pending:
 
     rows: list[tuple[object, ...]] = field(default_factory=list)
     tags: list[tuple[object, ...]] = field(default_factory=list)
-    rollups: dict[tuple[int, ...], Measures] = field(default_factory=dict)
-    """By the values of `ROLLUP_KEY`, those of `ROLLUP_SUMS`."""
+    rollups: dict[RollupKey, StoredSums] = field(default_factory=dict)
 
 
 class Appender:
@@ -85,6 +53,11 @@ class Appender:
 
     def __init__(self) -> None:
         self._numbers = Numbers()
+
+    @property
+    def numbers(self) -> Numbers:
+        """Of names and users, for whatever else is written in the same transactions."""
+        return self._numbers
 
     def forget(self) -> None:
         """The transaction was rolled back."""
@@ -96,7 +69,7 @@ class Appender:
         rows = [
             (opening.id, owner_no, msgspec.json.encode(opening)) for opening in openings if opening.id not in closed
         ]
-        _insert(connection, "add_open", _OPEN_COLUMNS, rows)
+        insert_rows(connection, "add_open", _OPEN_COLUMNS, rows)
 
     def append(
         self, connection: apsw.Connection, records: Sequence[Record], now_us: int
@@ -144,7 +117,7 @@ class Appender:
         organization_no, workspace_no, key_no, endpoint_no, status_no, _, _, model_no, provider_no, *_ = named
         user_no = None if opening.user is None else self._numbers.user(connection, organization_no, opening.user)
         tag_nos = [self._numbers.name(connection, tag) for tag in tags]
-        canonical = canonical_bytes((seq, written_at_us, user_no, tags, plain, texts))
+        canonical = canonical_bytes((seq, written_at_us, user_no), tags, plain, texts)
         # Nothing above has touched `pending`: a ValueError leaves no half of the record behind.
         pending.rows.append((seq, written_at_us, user_no, len(tags), *plain, *named))
         pending.tags += [(seq, position, tag_no) for position, tag_no in enumerate(tag_nos)]
@@ -159,7 +132,7 @@ class Appender:
             endpoint_no,
             status_no,
         )
-        adding = _stored(measures(record))
+        adding = stored(measures(record))
         before = pending.rollups.get(key)
         pending.rollups[key] = adding if before is None else added(before, adding)
         return canonical
@@ -183,52 +156,13 @@ def last_batch(connection: apsw.Connection) -> Batch:
     return Batch(no=no, last_seq=last_seq, written_at_us=written_at_us, hash=digest)
 
 
-def cost_parts(cost: int) -> tuple[int, int]:
-    """A sum of costs as units of a million picodollars and the rest, as SQLite divides: towards zero."""
-    units, rest = divmod(abs(cost), _MICRO)
-    return (-units, -rest) if cost < 0 else (units, rest)
-
-
-def whole_cost(units: int, rest: int) -> int:
-    return units * _MICRO + rest
-
-
 _CREATED_AT = COLUMNS.index("created_at_us")
 
 
 def _write(connection: apsw.Connection, pending: _Pending) -> None:
-    _insert(connection, "add_records", COLUMNS, pending.rows)
-    _insert(connection, "add_tags", _TAG_COLUMNS, pending.tags)
-    rollups = [(*key, *sums) for key, sums in sorted(pending.rollups.items())]
-    _insert(connection, "add_rollups", ROLLUP_COLUMNS, rollups, ROLLUP_SUMS)
-    _insert(connection, "add_key_hours", _KEY_HOUR_COLUMNS, _key_hours(pending.rollups))
-
-
-def _stored(sums: Measures) -> tuple[int, ...]:
-    return (*sums[:_COST], *cost_parts(sums[_COST]), *sums[_COST + 1 :])
-
-
-def _key_hours(rollups: dict[tuple[int, ...], Measures]) -> list[tuple[object, ...]]:
-    hours: dict[tuple[int, int], Measures] = {}
-    for (hour, _, _, key_no, *_), sums in rollups.items():
-        adding = (sums[0], *sums[_COST : _COST + 2])
-        before = hours.get((key_no, hour))
-        hours[key_no, hour] = adding if before is None else added(before, adding)
-    return [(*key, *sums) for key, sums in sorted(hours.items())]
-
-
-def _insert(
-    connection: apsw.Connection,
-    name: str,
-    columns: tuple[str, ...],
-    rows: Sequence[tuple[object, ...]],
-    sums: tuple[str, ...] = (),
-) -> None:
-    for piece in chunks(rows):
-        values: list[object] = []
-        for row in piece:
-            values += row
-        connection.execute(insert(name, columns, sums, len(piece)), values)
+    insert_rows(connection, "add_records", COLUMNS, pending.rows)
+    insert_rows(connection, "add_tags", _TAG_COLUMNS, pending.tags)
+    raise_rollups(connection, pending.rollups)
 
 
 def _ids(records: Iterable[Record], problems: Iterable[ValueError | None]) -> str:

@@ -1,19 +1,20 @@
 """Proof that the ledger is what it should be."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import apsw
 
 from arouter.domain.record import Status
 from arouter.store.base import CheckReport
+from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.appender import NO_HASH
 from arouter.store.sqlite.names import Texts, fetch, numbers_of
 from arouter.store.sqlite.owners import living_owners
 from arouter.store.sqlite.pages import tags_of
 from arouter.store.sqlite.rows import COLUMNS, READ_SQL, Row, name_numbers, read_canonical
-from arouter.store.sqlite.statements import queries, sums
+from arouter.store.sqlite.statements import effective_cost, queries, sums
 
 MOST_AT_ONCE = 5_000
 _SEQ = COLUMNS.index("seq")
@@ -46,30 +47,44 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = int(connection.execute(queries()["differing_rollups"].format(sums=counted)).get)
     if differing:
         yield f"{differing} sums by hour differ from the records."
-    differing = _number(connection, "differing_key_hours")
+    differing = int(connection.execute(queries()["differing_key_hours"].format(cost=effective_cost())).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."
+    differing = _number(connection, "differing_adjusted")
+    if differing:
+        yield f"{differing} records go by another adjustment than their latest."
 
 
 def _chain(connection: apsw.Connection) -> Iterator[str]:
     """Each batch's hash, from the one before it and its records as they are now."""
     texts = Texts()
+    with_adjustments = set(fetch(connection, queries()["batches_with_adjustments"]))
     no, last_seq, digest = 0, 0, NO_HASH
     while batches := connection.execute(queries()["batches_after"], (no,)).fetchall():
         for batch in batches:
             number, first_seq, seq, _, _, stored = cast(tuple[int, int, int, int, int, bytes], batch)
             if number != no + 1 or first_seq != last_seq + 1:
                 yield f"Batches are missing before batch {number}."
-            if _digest(connection, texts, digest, first_seq, seq) != stored:
-                yield f"The records {first_seq} to {seq} are not what was written: their hash differs."
+            adjustments = read_adjustments(connection, "batch_no = ?", number) if number in with_adjustments else ()
+            if _digest(connection, texts, digest, (first_seq, seq), adjustments) != stored:
+                what = f"The records {first_seq} to {seq}" if first_seq <= seq else f"The adjustments of batch {number}"
+                yield f"{what} are not what was written: their hash differs."
             no, last_seq, digest = number, seq, stored
     beyond = _number(connection, "last_seq")
     if beyond > last_seq:
         yield f"The records after {last_seq} belong to no batch."
 
 
-def _digest(connection: apsw.Connection, texts: Texts, before: bytes, first_seq: int, last_seq: int) -> bytes:
+def _digest(
+    connection: apsw.Connection,
+    texts: Texts,
+    before: bytes,
+    records: tuple[int, int],
+    adjustments: Sequence[StoredAdjustment],
+) -> bytes:
+    """The hash of a batch with the records from one to another, both included, and those adjustments."""
     chain = hashlib.sha256(before)
+    first_seq, last_seq = records
     sql = queries()["records_between"].format(columns=READ_SQL)
     for start in range(first_seq, last_seq + 1, MOST_AT_ONCE):
         rows: list[Row] = fetch(connection, sql, start, min(start + MOST_AT_ONCE - 1, last_seq))
@@ -79,6 +94,8 @@ def _digest(connection: apsw.Connection, texts: Texts, before: bytes, first_seq:
         tags = tags_of(connection, texts, rows)
         for row in rows:
             chain.update(read_canonical(row, names, tags.get(row[_SEQ], ())))
+    for adjustment in adjustments:
+        chain.update(adjustment.canonical_bytes())
     return chain.digest()
 
 

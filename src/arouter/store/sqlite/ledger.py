@@ -1,21 +1,23 @@
 """`Ledger` in SQLite."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import apsw
 import msgspec
 
 from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
+from arouter.domain.adjustment import Adjustment
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US
-from arouter.store.sqlite.appender import whole_cost
+from arouter.store.sqlite.adjuster import adjust, read_adjustments
 from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.names import Texts, fetch, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
 from arouter.store.sqlite.pages import read_one, read_page
 from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.summaries import read_summary
 from arouter.store.sqlite.writer import Writer
@@ -36,6 +38,16 @@ class SqliteLedger:
 
     def close(self, record: Record) -> Awaitable[None]:
         return self._writer.append(record)
+
+    def adjust(self, adjustments: Sequence[Adjustment]) -> Awaitable[int]:
+        numbers = self._writer.appender.numbers
+        return self._writer.command(lambda connection: adjust(connection, numbers, adjustments, self._clock()))
+
+    async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
+        if await self.get(organization_id, record_id) is None:
+            return ()
+        found = await self._readers.read(lambda connection: read_adjustments(connection, "records.id = ?", record_id))
+        return tuple(one.adjustment for one in found)
 
     async def recover(self, *, now_us: int) -> int:
         def run(connection: apsw.Connection) -> tuple[int, set[int]]:

@@ -1,12 +1,15 @@
 """Records read back: one, or a page of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import apsw
 
 from arouter.domain.activity import ActivityQuery, ActivityRow, Page
+from arouter.domain.adjustment import adjusted
+from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.names import Texts, fetch, to_json
-from arouter.store.sqlite.rows import COLUMNS, READ_SQL, Row, name_numbers, read_record
+from arouter.store.sqlite.rows import ADJUSTMENT, COLUMNS, READ_ADJUSTED_SQL, Row, name_numbers, read_record
 from arouter.store.sqlite.selection import Selection, Value, select
 from arouter.store.sqlite.statements import queries
 
@@ -20,7 +23,7 @@ _EMPTY = Page(rows=(), next_cursor=None)
 
 
 def read_one(connection: apsw.Connection, texts: Texts, organization_id: str, record_id: str) -> ActivityRow | None:
-    sql = queries()["record"].format(columns=READ_SQL)
+    sql = queries()["record"].format(columns=READ_ADJUSTED_SQL)
     rows: list[Row] = fetch(connection, sql, record_id)
     for row in assemble(connection, texts, rows):
         if row.record.opening.organization_id == organization_id:
@@ -50,7 +53,7 @@ def page_statements(selection: Selection, query: ActivityQuery) -> Sequence[tupl
     statements = []
     for where, values in selection.where_each():
         sql = queries()["page"].format(
-            columns=READ_SQL,
+            columns=READ_ADJUSTED_SQL,
             index=selection.index,
             where=where + after,
             direction="DESC" if query.descending else "ASC",
@@ -71,14 +74,41 @@ def assemble(connection: apsw.Connection, texts: Texts, rows: Sequence[Row]) -> 
     tags = tags_of(connection, texts, rows)
     hashes = {text for row in rows if (text := names[name_numbers(row)[2]]) is not None}
     keys = {key_hash: (name, creator) for key_hash, name, creator in _keys(connection, hashes)}
+    adjustments = _adjustments(connection, rows)
     answer = []
     for row in rows:
         record = read_record(row, names, users.get(row[_USER]), tags.get(row[_SEQ], ()))
         key_name, creator = keys.get(record.opening.key_hash, ("", None))
         written_at_us = row[_WRITTEN_AT]
         assert isinstance(written_at_us, int)
-        answer.append(ActivityRow(record=record, written_at_us=written_at_us, key_name=key_name, creator=creator))
+        made = ActivityRow(
+            record=record,
+            written_at_us=written_at_us,
+            original_cost=record.cost,
+            key_name=key_name,
+            creator=creator,
+        )
+        latest = adjustments.get(row[ADJUSTMENT])
+        answer.append(made if latest is None else _with_adjustment(made, latest))
     return tuple(answer)
+
+
+def _with_adjustment(row: ActivityRow, latest: StoredAdjustment) -> ActivityRow:
+    return replace(
+        row,
+        record=adjusted(row.record, latest.adjustment),
+        adjustment=latest.adjustment,
+        adjusted_at_us=latest.written_at_us,
+    )
+
+
+def _adjustments(connection: apsw.Connection, rows: Sequence[Row]) -> Mapping[object, StoredAdjustment]:
+    """The adjustments that hold for those of `rows` that have any, by their numbers."""
+    numbers = [row[ADJUSTMENT] for row in rows if row[ADJUSTMENT] is not None]
+    if not numbers:
+        return {}
+    found = read_adjustments(connection, "adjustments.no IN (SELECT value FROM json_each(?))", to_json(numbers))
+    return {one.no: one for one in found}
 
 
 def tags_of(connection: apsw.Connection, texts: Texts, rows: Sequence[Row]) -> Mapping[object, tuple[str, ...]]:

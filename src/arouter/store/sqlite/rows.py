@@ -50,6 +50,7 @@ NAMED = (
     "price_version_no",
     "app_url_no",
     "app_title_no",
+    "service_tier_no",
 )
 HEAD = ("seq", "written_at_us", "user_no", "tags")
 COLUMNS = (*HEAD, *PLAIN, *NAMED)
@@ -57,14 +58,28 @@ COLUMNS = (*HEAD, *PLAIN, *NAMED)
 # Bytes have no place in the JSON that rows are read as.
 _NULLABLE_BLOB = "iif(raw_usage IS NULL, NULL, hex(raw_usage))"
 READ_SQL = ", ".join(_NULLABLE_BLOB if column == "raw_usage" else column for column in COLUMNS)
+READ_ADJUSTED_SQL = f"{READ_SQL}, adjustment_no"
+ADJUSTMENT = len(COLUMNS)
+"""The same with the number of the adjustment that holds, or None, and its place."""
 
 _FIRST_PLAIN = len(HEAD)
 _FIRST_NAMED = _FIRST_PLAIN + len(PLAIN)
+_BEHIND_NAMED = _FIRST_NAMED + len(NAMED)
 _RAW_USAGE = COLUMNS.index("raw_usage")
 
-canonical_bytes = msgspec.json.Encoder().encode
-"""Of `(seq, written_at_us, user_no, tags, plain values, named texts)`: what the chain of hashes covers. The user is
-in it by number, so that a name can be forgotten without breaking the chain."""
+_encode = msgspec.json.Encoder().encode
+
+
+def canonical_bytes(
+    head: tuple[object, object, object], tags: Sequence[str], plain: Sequence[object], texts: Sequence[str | None]
+) -> bytes:
+    """What the chain of hashes covers: `seq, written_at_us, user_no`, the tags, the values of `PLAIN`, the texts of
+    `NAMED`.
+
+    The user is in it by number, so that a name can be forgotten without breaking the chain. The last text, which
+    older records do not have, is in it only where there is one.
+    """
+    return _encode((*head, tags, plain, texts if texts[-1] is not None else texts[:-1]))
 
 
 def plain_values(record: Record) -> tuple[object, ...]:
@@ -124,6 +139,7 @@ def named_texts(record: Record) -> tuple[str | None, ...]:
         record.price_version,
         opening.app_url,
         opening.app_title,
+        record.service_tier,
     )
 
 
@@ -133,7 +149,7 @@ Row = Sequence[int | str | None]
 
 def name_numbers(row: Row) -> Sequence[int | None]:
     """The numbers of a row's names."""
-    return row[_FIRST_NAMED:]  # type: ignore[return-value]
+    return row[_FIRST_NAMED:_BEHIND_NAMED]  # type: ignore[return-value]
 
 
 def read_canonical(row: Row, names: Mapping[int | None, str | None], tags: Sequence[str]) -> bytes:
@@ -143,7 +159,7 @@ def read_canonical(row: Row, names: Mapping[int | None, str | None], tags: Seque
     values: list[object] = [*plain]
     values[PLAIN.index("raw_usage")] = bytes.fromhex(raw) if isinstance(raw, str) else None
     texts = [names[number] for number in name_numbers(row)]
-    return canonical_bytes((*row[:3], tags, values, texts))
+    return canonical_bytes((row[0], row[1], row[2]), tags, values, texts)
 
 
 _STATUSES = {status.value: status for status in Status}
@@ -200,6 +216,7 @@ def _assemble(row: Sequence[Any], texts: Sequence[Any], user: str | None, tags: 
         upstream_id=row[9],
         finish_reason=texts[10],
         error_code=texts[11],
+        service_tier=texts[16],
         usage=usage,
         raw_usage=None if raw is None else bytes.fromhex(raw),
         usage_source=_SOURCES[texts[5]],

@@ -122,12 +122,15 @@ def _add_filters(made: _Conditions, filters: Filters) -> None:
 
 
 def _add_updated_since(connection: apsw.Connection, made: _Conditions, since_us: int) -> bool:
-    """Records are indexed by creation: what was written since was created no earlier than the batches say."""
+    """Records are indexed by creation: what was written or adjusted since was created no earlier than the batches say.
+
+    The condition needs the records joined with `adjusted`.
+    """
     earliest_us = connection.execute(queries()["earliest_written_since"], (since_us,)).get
     if earliest_us is None:
         return False
     made.add("created_at_us >= ?", earliest_us)
-    made.add("written_at_us >= ?", since_us)
+    made.add("(written_at_us >= ? OR adjusted_at_us >= ?)", since_us, since_us)
     return True
 
 

@@ -13,8 +13,8 @@ from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Summary, Summary
 from arouter.domain.record import Status
 from arouter.store import tally
 from arouter.store.buckets import SLOT_US, bucket_start, bucket_text, time_zone
-from arouter.store.sqlite.appender import whole_cost
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
+from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.selection import Selection, select
 from arouter.store.sqlite.statements import queries, sums
 from arouter.store.tally import MEASURES, Measures

@@ -88,6 +88,43 @@ INSERT INTO record_tags (seq, position, tag_no) VALUES {rows};
 -- name: add_batch
 INSERT INTO batches (no, first_seq, last_seq, written_at_us, earliest_us, hash) VALUES (?, ?, ?, ?, ?, ?);
 
+-- name: which_adjustments_are_there
+SELECT json_group_array(id) FROM adjustments WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: records_to_adjust
+SELECT json_group_array(json_array(
+    id, seq, created_at_us, {cost}, {used} > 0, created_at_us / 3600000000, organization_no, workspace_no, key_no,
+    coalesce(user_no, 0), coalesce(model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no
+))
+FROM records LEFT JOIN adjusted ON adjusted_seq = seq
+WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: last_adjustment
+SELECT coalesce(max(no), 0) FROM adjustments;
+
+-- name: add_adjustments
+INSERT INTO adjustments ({columns}) VALUES {rows};
+
+-- name: set_adjusted
+INSERT INTO adjusted ({columns}) VALUES {rows}
+ON CONFLICT DO UPDATE SET
+    adjustment_no = excluded.adjustment_no,
+    adjusted_at_us = excluded.adjusted_at_us,
+    adjusted_cost = excluded.adjusted_cost;
+
+-- name: adjustments
+SELECT json_group_array(json_array(
+    adjustments.no, records.seq, adjustments.written_at_us, adjustments.id, records.id, adjustments.created_at_us,
+    (SELECT text FROM names WHERE no = kind_no), adjustments.cost,
+    (SELECT text FROM names WHERE no = adjustments.price_source_no),
+    (SELECT text FROM names WHERE no = adjustments.price_version_no), reason
+))
+FROM adjustments JOIN records ON records.seq = record_seq
+WHERE {where};
+
+-- name: batches_with_adjustments
+SELECT json_group_array(batch_no) FROM (SELECT DISTINCT batch_no FROM adjustments);
+
 -- name: add_rollups
 INSERT INTO rollups ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
 
@@ -119,14 +156,14 @@ WHERE owner_no NOT IN (SELECT value FROM json_each(?));
 
 -- name: page
 SELECT json_group_array(json_array({columns})) FROM (
-    SELECT * FROM records INDEXED BY {index}
+    SELECT * FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
     WHERE {where}
     ORDER BY created_at_us {direction}, id {direction}
     LIMIT ?
 );
 
 -- name: record
-SELECT json_group_array(json_array({columns})) FROM records WHERE id = ?;
+SELECT json_group_array(json_array({columns})) FROM records LEFT JOIN adjusted ON adjusted_seq = seq WHERE id = ?;
 
 -- name: tags_of_records
 SELECT json_group_array(json_array(seq, position, tag_no)) FROM record_tags
@@ -143,27 +180,35 @@ coalesce(sum({completion}), 0),
 coalesce(sum(coalesce(cache_read_tokens, 0) + coalesce(cache_read_audio_tokens, 0)), 0),
 coalesce(sum(reasoning_tokens), 0),
 coalesce(sum({prompt} + {completion}), 0),
-coalesce(sum(cost / 1000000), 0),
-coalesce(sum(cost % 1000000), 0),
+coalesce(sum({cost} / 1000000), 0),
+coalesce(sum({cost} % 1000000), 0),
 coalesce(sum(coalesce({known}) IS NULL AND status_no IS NOT {rejected}), 0),
-coalesce(sum(cost IS NULL AND {prompt} + {completion} > 0), 0),
+coalesce(sum({cost} IS NULL AND {prompt} + {completion} > 0), 0),
 coalesce(sum(latency_us), 0),
 count(latency_us)
 
+-- name: effective_cost
+iif(adjusted_seq IS NULL, cost, adjusted_cost)
+
 -- name: summary
 WITH grouped ({columns}) AS (
-    SELECT {groups} {sums}, count(DISTINCT user_no) FROM records INDEXED BY {index} WHERE {where} {group_by}
+    SELECT {groups} {sums}, count(DISTINCT user_no)
+    FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE {where} {group_by}
 )
 SELECT json_group_array(json_array({columns})) FROM grouped;
 
 -- name: users_of_groups
 WITH grouped ({columns}) AS (
-    SELECT DISTINCT {groups} user_no FROM records INDEXED BY {index} WHERE {where} AND user_no IS NOT NULL
+    SELECT DISTINCT {groups} user_no
+    FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE {where} AND user_no IS NOT NULL
 )
 SELECT json_group_array(json_array({columns})) FROM grouped;
 
 -- name: distinct_users
-SELECT count(DISTINCT user_no) FROM records INDEXED BY {index} WHERE {where};
+SELECT count(DISTINCT user_no) FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
+WHERE {where};
 
 -- name: spending
 SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
@@ -185,7 +230,7 @@ SELECT count(*) FROM open_records;
 WITH counted AS (
     SELECT created_at_us / 3600000000 AS hour, organization_no, workspace_no, key_no, coalesce(user_no, 0) AS user_no,
         coalesce(model_no, 0) AS model_no, coalesce(provider_no, 0) AS provider_no, endpoint_no, status_no, {sums}
-    FROM records GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 )
 SELECT count(*) FROM (
     SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM rollups)
@@ -196,13 +241,24 @@ SELECT count(*) FROM (
 -- name: differing_key_hours
 WITH counted AS (
     SELECT key_no, created_at_us / 3600000000 AS hour, count(*) AS requests,
-        coalesce(sum(cost / 1000000), 0) AS cost_units, coalesce(sum(cost % 1000000), 0) AS cost_rest
-    FROM records GROUP BY 1, 2
+        coalesce(sum({cost} / 1000000), 0) AS cost_units, coalesce(sum({cost} % 1000000), 0) AS cost_rest
+    FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2
 )
 SELECT count(*) FROM (
     SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM key_hours)
     UNION ALL
     SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
+);
+
+-- name: differing_adjusted
+WITH counted AS (
+    SELECT record_seq, no, written_at_us, cost FROM adjustments
+    WHERE no IN (SELECT max(no) FROM adjustments GROUP BY record_seq)
+)
+SELECT count(*) FROM (
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM adjusted)
+    UNION ALL
+    SELECT * FROM (SELECT * FROM adjusted EXCEPT SELECT * FROM counted)
 );
 
 -- name: batches_after

@@ -66,7 +66,7 @@ CREATE TABLE end_users (
     UNIQUE (organization_no, name)
 ) STRICT;
 
--- Appended once, never changed.
+-- Appended once, never changed. The last column is written as SQLite notes a column that was added.
 CREATE TABLE records (
     seq INTEGER PRIMARY KEY,
     written_at_us INTEGER NOT NULL,
@@ -117,7 +117,7 @@ CREATE TABLE records (
     price_version_no INTEGER REFERENCES names (no),
     app_url_no INTEGER REFERENCES names (no),
     app_title_no INTEGER REFERENCES names (no)
-) STRICT;
+, service_tier_no INTEGER REFERENCES names (no)) STRICT;
 
 CREATE INDEX records_by_time ON records (organization_no, created_at_us, id);
 CREATE INDEX records_by_user ON records (organization_no, user_no, created_at_us, id);
@@ -130,7 +130,7 @@ CREATE TABLE record_tags (
     PRIMARY KEY (seq, position)
 ) STRICT, WITHOUT ROWID;
 
--- One row for each transaction that appended records. Its hash covers theirs and the hash before it.
+-- One row for each transaction that appended records or adjustments. Its hash covers theirs and the hash before it.
 CREATE TABLE batches (
     no INTEGER PRIMARY KEY,
     first_seq INTEGER NOT NULL,
@@ -141,6 +141,33 @@ CREATE TABLE batches (
 ) STRICT;
 
 CREATE INDEX batches_by_time ON batches (written_at_us, earliest_us);
+
+-- What is said of a record's cost after it was written. Appended once, never changed; no gives the order, and the
+-- last one of a record holds. The hash of the batch covers them.
+CREATE TABLE adjustments (
+    no INTEGER PRIMARY KEY,
+    batch_no INTEGER NOT NULL REFERENCES batches (no),
+    record_seq INTEGER NOT NULL REFERENCES records (seq),
+    written_at_us INTEGER NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    created_at_us INTEGER NOT NULL,
+    kind_no INTEGER NOT NULL REFERENCES names (no),
+    cost INTEGER,
+    price_source_no INTEGER REFERENCES names (no),
+    price_version_no INTEGER REFERENCES names (no),
+    reason TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX adjustments_by_record ON adjustments (record_seq, no);
+CREATE INDEX adjustments_by_batch ON adjustments (batch_no, no);
+
+-- The last adjustment of each record that has any: what a query joins with the records.
+CREATE TABLE adjusted (
+    adjusted_seq INTEGER PRIMARY KEY REFERENCES records (seq),
+    adjustment_no INTEGER NOT NULL REFERENCES adjustments (no),
+    adjusted_at_us INTEGER NOT NULL,
+    adjusted_cost INTEGER
+) STRICT;
 
 -- Processes that may have open records. Each holds a lock for as long as it lives.
 CREATE TABLE owners (

@@ -1,0 +1,81 @@
+"""The sums that are kept beside the records: by hour and everything that a summary groups by, and by key and hour.
+
+They change in the transaction of what changes them, by what is added to them.
+"""
+
+from collections.abc import Mapping
+
+import apsw
+
+from arouter.store.sqlite.statements import insert_rows
+from arouter.store.tally import Measures, added
+
+HOUR_US = 3_600_000_000
+ROLLUP_KEY = (
+    "hour",
+    "organization_no",
+    "workspace_no",
+    "key_no",
+    "user_no",
+    "model_no",
+    "provider_no",
+    "endpoint_no",
+    "status_no",
+)
+ROLLUP_SUMS = (
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+    "cost_units",
+    "cost_rest",
+    "requests_without_usage",
+    "requests_without_price",
+    "latency_us",
+    "requests_with_latency",
+)
+ROLLUP_COLUMNS = ROLLUP_KEY + ROLLUP_SUMS
+_KEY_HOUR_COLUMNS = ("key_no", "hour", "requests", "cost_units", "cost_rest")
+_COST = 7
+"""The place of the cost in `tally.MEASURES`."""
+_MICRO = 1_000_000
+
+
+RollupKey = tuple[int, ...]
+"""The values of `ROLLUP_KEY`; 0 stands for none."""
+StoredSums = tuple[int, ...]
+"""Those of `ROLLUP_SUMS`."""
+
+
+def raise_rollups(connection: apsw.Connection, rollups: Mapping[RollupKey, StoredSums]) -> None:
+    """Add to both kinds of sums."""
+    rows = [(*key, *sums) for key, sums in sorted(rollups.items())]
+    insert_rows(connection, "add_rollups", ROLLUP_COLUMNS, rows, ROLLUP_SUMS)
+    insert_rows(connection, "add_key_hours", _KEY_HOUR_COLUMNS, _key_hours(rollups))
+
+
+def stored(sums: Measures) -> StoredSums:
+    """Sums as they are kept, the cost as two."""
+    return (*sums[:_COST], *cost_parts(sums[_COST]), *sums[_COST + 1 :])
+
+
+def _key_hours(rollups: Mapping[RollupKey, StoredSums]) -> list[tuple[object, ...]]:
+    hours: dict[tuple[int, int], Measures] = {}
+    for (hour, _, _, key_no, *_), sums in rollups.items():
+        adding = (sums[0], *sums[_COST : _COST + 2])
+        before = hours.get((key_no, hour))
+        hours[key_no, hour] = adding if before is None else added(before, adding)
+    return [(*key, *sums) for key, sums in sorted(hours.items())]
+
+
+def cost_parts(cost: int) -> tuple[int, int]:
+    """A sum of costs as units of a million picodollars and the rest, as SQLite divides: towards zero."""
+    units, rest = divmod(abs(cost), _MICRO)
+    return (-units, -rest) if cost < 0 else (units, rest)
+
+
+def whole_cost(units: int, rest: int) -> int:
+    return units * _MICRO + rest
