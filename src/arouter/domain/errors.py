@@ -12,6 +12,7 @@
     │   └── UpstreamTimeout
     ├── NoProvider              nobody is configured who could answer
     ├── StorageUnavailable      the ledger cannot take a record, so nothing may be spent
+    ├── ShuttingDown            the gateway stops, and could not wait for the end of this request
     └── InternalError           a defect of ours
 
 Each carries a stable `code` for machines, a `message` that is safe for the client and says what to do next,
@@ -135,6 +136,12 @@ class StorageUnavailable(ARouterError):
     """The ledger cannot take a record: nothing is forwarded, so that nothing is spent unrecorded."""
 
     default_code = "storage_unavailable"
+
+
+class ShuttingDown(ARouterError):
+    """The gateway stops, and the request was not at its end in time."""
+
+    default_code = "shutting_down"
 
 
 class InternalError(ARouterError):

@@ -16,6 +16,7 @@ _WORDS: dict[type[ARouterError], tuple[int, str]] = {
     errors.UpstreamTimeout: (504, "server_error"),
     errors.NoProvider: (503, "server_error"),
     errors.StorageUnavailable: (503, "server_error"),
+    errors.ShuttingDown: (503, "server_error"),
     errors.InternalError: (500, "server_error"),
 }
 

@@ -1,10 +1,11 @@
 """`POST /v1/chat/completions`: OpenAI's dialect in, a call for the pipeline out. Raw ASGI: this is the hot path."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from arouter.domain import ids
-from arouter.domain.errors import ARouterError
+from arouter.domain.errors import ARouterError, ShuttingDown
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.engine.call import Call
@@ -52,6 +53,8 @@ class ChatCompletions:
             reader.read(body, header_user(headers))
         except ARouterError as error:
             refusal = error
+        except asyncio.CancelledError:
+            refusal = ShuttingDown("The gateway is stopping, and the request was not whole yet. Ask again.")
         opening = _opening(record_id, request_id, now_us, key, reader, headers, tags)
         if reader.overruled:
             reply.add_header(user_header(reader.user))
