@@ -13,7 +13,8 @@ from typing import Final
 
 import apsw
 
-from arouter.store.sqlite.connections import Durability, connect_writer
+from arouter.domain.errors import StorageUnavailable
+from arouter.store.sqlite.connections import Durability, connect_writer, unavailable
 
 INTERVAL_S: Final = 1.0
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -28,6 +29,8 @@ class Checkpointer:
         self._durability = durability
         self._end = threading.Event()
         self._logged = 0
+        self.last_error: StorageUnavailable | None = None
+        """Why the last round failed; the next one tries again. The records are safe in the log meanwhile."""
         self._thread = threading.Thread(target=self._run, name="ledger-checkpointer", daemon=True)
 
     def start(self) -> None:
@@ -41,15 +44,21 @@ class Checkpointer:
     def _run(self) -> None:
         connection: apsw.Connection | None = None
         while not self._end.wait(INTERVAL_S):
-            # Whatever is wrong with the storage, the writer tells; the next round tries again.
-            with suppress(apsw.Error):
+            try:
                 if connection is None:
                     connection = connect_writer(self._path, self._durability)
                     connection.set_busy_timeout(_PATIENCE_MS)
                 self._checkpoint(connection)
-        if connection is not None:
-            with suppress(apsw.Error):
-                connection.close()
+            except (apsw.BusyError, apsw.FullError) as exc:
+                self.last_error = unavailable(exc)
+            except apsw.Error as exc:
+                # As the writer does: what failed to sync is not asked again through the same descriptors.
+                self.last_error = unavailable(exc)
+                _close(connection)
+                connection = None
+            else:
+                self.last_error = None
+        _close(connection)
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
         logged, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -58,6 +67,12 @@ class Checkpointer:
         elif logged == self._logged and wal_bytes(self._path) > MOST_BYTES:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._logged = logged
+
+
+def _close(connection: apsw.Connection | None) -> None:
+    if connection is not None:
+        with suppress(apsw.Error):
+            connection.close()
 
 
 def wal_bytes(path: str) -> int:

@@ -11,9 +11,11 @@ forgotten because the disk was full for a minute. An append is done once however
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -22,15 +24,17 @@ import apsw
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.store.sqlite.appender import Appender
-from arouter.store.sqlite.connections import Durability, connect_writer, transaction, unavailable
+from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
 
 MOST_IN_ONE: Final = 2_000
 """Items in one transaction: a bound on its time, about a tenth of a second."""
 MOST_KEPT: Final = 100_000
-"""Records kept in memory while the disk refuses them."""
+"""Records of requests that cost nothing which are kept in memory while the disk refuses them."""
 RETRY_S: Final = 1.0
+_LAST_TRIES: Final = 3
+"""Before the end, if the storage is away then."""
 
 # What is wrong with the statement or its values, not with the storage: it would fail again for ever.
 _OUR_FAULT = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.SQLError, apsw.TooBigError)
@@ -140,6 +144,11 @@ class Writer:
                 items, going = self._take()
                 if items or self._last_error:
                     self._work(items)
+            for _ in range(_LAST_TRIES):
+                if self._last_error is None:
+                    break
+                time.sleep(RETRY_S)
+                self._work(())
             self._disconnect(in_peace=True)
         finally:
             # After a programming error nobody may wait for ever, and nothing more may be spent.
@@ -163,6 +172,8 @@ class Writer:
     def _work(self, items: Sequence[Item]) -> None:
         started_us = self._clock()
         try:
+            if self._last_error is not None:
+                self._catch_up()
             outcomes = self._transact(items)
         except _OUR_FAULT as exc:
             if len(items) > 1:
@@ -175,25 +186,59 @@ class Writer:
             self._fail(items, exc)
         else:
             self._last_error = None
-            self._kept = _Kept({}, {})
             records = sum(type(item) is Append for item in items)
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
 
     def _transact(self, items: Sequence[Item]) -> list[tuple["asyncio.Future[Any]", object]]:
-        """Write everything, the kept before the new; who is to be told what."""
+        """Write everything; who is to be told what."""
+        with self._writing() as connection:
+            return self._apply(connection, items)
+
+    @contextmanager
+    def _writing(self) -> Iterator[apsw.Connection]:
+        """A transaction. What is known of the database is forgotten if it fails."""
         if self._connection is None:
             self._connection = connect_writer(self._path, self._durability)
-        connection = self._connection
         was_registered = self._owner.number is not None
         try:
-            with transaction(connection):
-                self._append(connection, tuple(self._kept.openings.values()), tuple(self._kept.records.values()))
-                return self._apply(connection, items)
+            with transaction(self._connection):
+                yield self._connection
         except (apsw.Error, OSError):
             self._appender.forget()
             if not was_registered:
                 self._owner.forget()
             raise
+
+    def _catch_up(self) -> None:
+        """Write what was kept, in pieces, so that a storage that is still away is found out with little work.
+
+        One page is written first in any case: a transaction that changes nothing proves nothing.
+        """
+        with self._writing() as connection:
+            connection.pragma("user_version", schema_version(connection))
+        kept = self._kept
+        while kept.openings or kept.records:
+            started_us = self._clock()
+            openings = list(islice(kept.openings.values(), MOST_IN_ONE))
+            records = list(islice(kept.records.values(), MOST_IN_ONE))
+            self._write_kept(openings, records)
+            for opening in openings:
+                del kept.openings[opening.id]
+            for record in records:
+                del kept.records[record.opening.id]
+            self._tell([], len(records), max(0, self._clock() - started_us) / 1e6)
+
+    def _write_kept(self, openings: Sequence[Opening], records: Sequence[Record]) -> None:
+        try:
+            with self._writing() as connection:
+                self._append(connection, openings, records)
+        except _OUR_FAULT:
+            # One of them spoils it for all. Alone it is given up: it would fail again for ever.
+            if len(openings) + len(records) > 1:
+                for opening in openings:
+                    self._write_kept([opening], [])
+                for record in records:
+                    self._write_kept([], [record])
 
     def _apply(self, connection: apsw.Connection, items: Sequence[Item]) -> list[tuple["asyncio.Future[Any]", object]]:
         outcomes: list[tuple[asyncio.Future[Any], object]] = []
@@ -244,9 +289,10 @@ class Writer:
         self._tell([(item.done, unavailable(exc)) for item in items if not isinstance(item, Opening)], 0, 0.0)
 
     def _fail(self, items: Sequence[Item], exc: apsw.Error | OSError) -> None:
-        """Tell everybody, keep the records, and start afresh with a new connection.
+        """Tell everybody, keep the records, and start afresh with a new connection unless there is only no room.
 
-        After a failed sync the old descriptors may claim pages as written that never were.
+        After a failed sync the old descriptors may claim pages as written that never were. Of records that cost
+        nothing only so many are kept; the others are as many as requests were running, since no new ones are.
         """
         error = unavailable(exc)
         self._last_error = error
@@ -257,11 +303,11 @@ class Writer:
                     self._kept.openings.setdefault(item.id, item)
             elif isinstance(item, Append | Command):
                 outcomes.append((item.done, unavailable(exc)))
-                if type(item) is Append and len(self._kept.records) < MOST_KEPT:
+                if type(item) is Append and (item.record.attempts or len(self._kept.records) < MOST_KEPT):
                     self._kept.records.setdefault(item.record.opening.id, item.record)
         for record_id in self._kept.records:
             self._kept.openings.pop(record_id, None)
-        if isinstance(exc, apsw.IOError | apsw.CantOpenError):
+        if not isinstance(exc, apsw.FullError | apsw.BusyError):
             self._disconnect(in_peace=False)
         self._tell(outcomes, 0, 0.0)
 
