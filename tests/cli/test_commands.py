@@ -1,0 +1,43 @@
+"""The command line as a whole."""
+
+from pathlib import Path
+
+from typer.main import get_command
+
+from arouter import __version__
+from arouter.cli import app
+from arouter.cli.commands import MODULES
+from tests.cli.process import misused, succeeded
+
+NAMES = {
+    "serve": (),
+    "demo": (),
+    "sandbox": (),
+    "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
+    "activity": ("export", "summary"),
+    "db": ("migrate", "status", "check", "backup"),
+    "prices": ("list", "show", "reprice"),
+    "config": ("check", "show"),
+}
+
+
+def test_the_commands_are_those_of_the_contract_and_each_has_help_config_and_json() -> None:
+    root = get_command(app)
+    assert set(MODULES) == set(NAMES)
+    for name, inner in NAMES.items():
+        command = root.get_command(None, name)  # type: ignore[attr-defined]
+        assert set(getattr(command, "commands", ())) == set(inner)
+        for one in [command.commands[each] for each in inner] or [command]:
+            options = {option for parameter in one.params for option in parameter.opts}
+            assert {"--config", "--json"} <= options
+            assert one.help
+
+
+def test_help_lists_every_command(tmp_path: Path) -> None:
+    text = succeeded("--help", cwd=tmp_path)
+    assert all(f" {name} " in text for name in NAMES)
+    assert succeeded("--version", cwd=tmp_path) == f"arouter {__version__}\n"
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    assert "No such command" in misused("severe")

@@ -1,0 +1,52 @@
+"""`arouter db`: at work on the file that a gateway has open."""
+
+from pathlib import Path
+
+import apsw
+
+from tests.cli.conftest import USERS, Gateway
+from tests.cli.process import arouter, refused, succeeded, told
+
+
+def test_status_and_check_while_the_gateway_runs(gateway: Gateway) -> None:
+    status = told("db", "status", cwd=gateway.folder)
+    assert status["path"] == str(gateway.folder / "arouter.db")
+    assert status["records"] >= len(USERS)
+    assert "no problems" in succeeded("db", "check", cwd=gateway.folder)
+
+
+def test_migrate_makes_the_database_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    first = told("db", "migrate", cwd=tmp_path)
+    assert (first["from_schema_version"], first["path"]) == (0, str(tmp_path / "arouter.db"))
+    assert first["schema_version"] > 0
+    assert "nothing to do" in succeeded("db", "migrate", cwd=tmp_path)
+
+
+def test_a_backup_is_a_whole_database_and_a_check_finds_what_is_altered_in_it(gateway: Gateway, tmp_path: Path) -> None:
+    copy = tmp_path / "copies" / "arouter.db"
+    made = told("db", "backup", str(copy), cwd=gateway.folder)
+    assert made == {"path": str(copy), "size": copy.stat().st_size}
+    assert list(copy.parent.iterdir()) == [copy]
+    line = refused("db", "backup", str(copy), cwd=gateway.folder)
+    assert line == f"{copy} exists; give the copy another name"
+
+    report = told("db", "check", cwd=copy.parent)
+    assert (report["problems"], report["records"] >= len(USERS)) == ([], True)
+    connection = apsw.Connection(str(copy))
+    connection.execute("UPDATE rollups SET requests = requests + 1")
+    connection.close()
+    done = arouter("db", "check", cwd=copy.parent)
+    assert done.returncode == 1
+    assert "differ from the records" in done.stdout
+
+
+def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "arouter.db"))
+    connection.pragma("user_version", 9999)
+    connection.close()
+    assert "schema version 9999" in refused("db", "status", cwd=tmp_path)
+
+
+def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "arouter.db").write_bytes(b"something else entirely, and long enough to be looked at" * 100)
+    assert "file is not a database" in refused("db", "status", cwd=tmp_path)
