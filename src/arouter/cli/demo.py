@@ -100,7 +100,12 @@ class _Demo:
 
 async def _tell(out: Console, client: DemoClient, keys: FirstKeys, url: str, page: str) -> None:
     out.print(Text("ARouter's demo: a pretend provider, pretend users and pretend prices.", style="bold"))
-    where = _where(keys, url, page)
+    out.print()
+    # Not below the live table, which would break the lines that are there to be copied.
+    for line in curl_lines(url, keys.live, "sandbox/sandbox-echo"):
+        out.print(line, soft_wrap=True, markup=False)
+    out.print()
+    where = _where(url, page)
     if out.is_terminal:
         await show_live(out, client, keys.management, where)
         return
@@ -112,15 +117,11 @@ async def _tell(out: Console, client: DemoClient, keys: FirstKeys, url: str, pag
     out.print(where, soft_wrap=True)
 
 
-def _where(keys: FirstKeys, url: str, page: str) -> Group:
-    """What to do next."""
-    ask, look = curl_lines(url, keys.live, "sandbox/sandbox-echo")
+def _where(url: str, page: str) -> Group:
+    """What else to look at."""
     return Group(
         Text.assemble(("Page       ", "bold"), (page, "cyan")),
         Text.assemble(("Reference  ", "bold"), (f"{url}/docs", "cyan")),
-        Text(),
-        Text(ask),
-        Text(look),
     )
 
 
