@@ -17,7 +17,14 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from arouter.domain.errors import ARouterError, InternalError, RateLimited, StorageUnavailable, UpstreamFailed
+from arouter.domain.errors import (
+    ARouterError,
+    InternalError,
+    RateLimited,
+    ShuttingDown,
+    StorageUnavailable,
+    UpstreamFailed,
+)
 from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
 from arouter.engine.admission import Admission
@@ -93,7 +100,11 @@ class Completions:
     # ---------------------------------------------------------------- the way in
 
     async def run(self, call: Call, reply: Reply) -> None:
-        """Answer `call` through `reply`. Leaves exactly one record. Raises only CancelledError."""
+        """Answer `call` through `reply`. Leaves exactly one record.
+
+        To cancel it is to interrupt it: it settles, tells the client, and returns. CancelledError only if it is
+        cancelled a second time, or at its very end.
+        """
         account = Account(call.opening, started_us=self._clock.monotonic_us())
         bill = NOTHING_USED
         last = b""
@@ -113,8 +124,9 @@ class Completions:
             account.error = error
         except asyncio.CancelledError:
             if not departure.took_back():
+                # A shutdown, which waits for what is left to do: to write the record and to tell the client.
                 account.interrupted = True
-                raise
+                account.error = ShuttingDown("The gateway is stopping. Ask again, it may be back soon.")
         except Exception as defect:  # noqa: BLE001 – the request edge
             account.error = InternalError(
                 "The gateway failed to process this request. It is not your fault; the operator's log has the details.",
@@ -127,8 +139,6 @@ class Completions:
             if bill is NOTHING_USED:
                 bill = self._bill(call, account)
             record = self._settle(account, bill, reply)
-            if account.interrupted:
-                self._recorder.append(record)
         await self._finish(call, account, record, last, reply)
 
     async def reject(self, opening: Opening, error: ARouterError, reply: Reply) -> None:
@@ -157,7 +167,7 @@ class Completions:
             try:
                 return await self._ask(call, route, account, reply)
             except UpstreamFailed as failure:
-                if not failure.retryable:
+                if not failure.retryable or departure.gone:
                     raise
         return await self._ask(call, routes[-1], account, reply)
 

@@ -47,10 +47,6 @@ class Recorder:
         else:
             self._tasks.start("record", self._follow(record, written))
 
-    def append(self, record: Record) -> None:
-        """Append the record without waiting, in either mode: for a way out that cannot wait."""
-        self._tasks.start("record", self._follow(record, self._ledger.close(record)))
-
     async def _follow(self, record: Record, written: Awaitable[None]) -> None:
         with suppress(StorageUnavailable):
             await self._wait(record, written)
@@ -62,6 +58,6 @@ class Recorder:
             self._on_lost(record, failure)
             raise
         except ValueError as refused:
-            failure = StorageUnavailable("The ledger cannot hold this record.", detail=str(refused))
-            self._on_lost(record, failure)
-            raise failure from refused
+            unstorable = StorageUnavailable("The ledger cannot hold this record.", detail=str(refused))
+            self._on_lost(record, unstorable)
+            raise unstorable from refused

@@ -85,7 +85,10 @@ class Ledger(Protocol):
     """
 
     def open(self, opening: Opening) -> None:
-        """Remember the intent; on disk soon, not awaited."""
+        """Remember the intent; on disk soon, not awaited.
+
+        StorageUnavailable if the last write failed: nothing may be spent that could not be recorded.
+        """
 
     def close(self, record: Record) -> Awaitable[None]:
         """Append the record and forget the intent, in one transaction with the roll-ups.

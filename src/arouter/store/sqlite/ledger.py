@@ -7,6 +7,7 @@ import msgspec
 
 from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
+from arouter.domain.errors import StorageUnavailable
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.store.base import CheckReport, Spending
@@ -34,6 +35,9 @@ class SqliteLedger:
         self._texts = Texts()
 
     def open(self, opening: Opening) -> None:
+        failure = self._writer.last_error
+        if failure is not None:
+            raise StorageUnavailable(failure.message, detail=failure.detail)
         self._writer.open(opening)
 
     def close(self, record: Record) -> Awaitable[None]:
