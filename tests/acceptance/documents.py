@@ -14,7 +14,6 @@ before it. `<!-- not run: reason -->` before a block exempts it.
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,9 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.node_packages import installed_modules
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-NODE_MODULES = ROOT / "tests" / "acceptance" / "node" / "node_modules"
 
 RUN = ("sh", "python", "js")
 SHOWN = ("json", "text")
@@ -38,7 +38,7 @@ INSTEAD = {
     "make check": f"make --directory {ROOT} --dry-run check",
     "make test": f"make --directory {ROOT} --dry-run test",
     "make bench": f"make --directory {ROOT} --dry-run bench",
-    "pip install openai": f"{sys.executable} -c 'import openai'",
+    "pip install openai": f"{sys.executable} -c 'from importlib.util import find_spec; assert find_spec(\"openai\")'",
 }
 """The targets of make are there; what they do is what CI does. The SDK is installed already."""
 
@@ -144,6 +144,9 @@ class Reader:
         elif block.tag == "python":
             self._process([sys.executable, "-c", self._real(block.text)], block)
         else:
+            packages = self.folder / "node_modules"
+            if not packages.exists():
+                packages.symlink_to(installed_modules())
             script = self.folder / "snippet.mjs"
             script.write_text(self._real(block.text), encoding="utf-8")
             self._process(["node", str(script)], block)
@@ -243,8 +246,6 @@ def reader(folder: Path, openai_url: str) -> Iterator[Reader]:
     """Somebody in a fresh folder, with the project's virtual environment in it. OpenAI is at `openai_url`."""
     (folder / ".venv").symlink_to(BIN.parent)
     (folder / ".curlrc").write_text("silent\nshow-error\nfail-with-body\n", encoding="utf-8")
-    if NODE_MODULES.is_dir():
-        (folder / "node_modules").symlink_to(NODE_MODULES)
     environment = {
         "PATH": os.pathsep.join((str(BIN), "/usr/local/bin", "/usr/bin", "/bin")),
         "HOME": str(folder),
@@ -258,8 +259,3 @@ def reader(folder: Path, openai_url: str) -> Iterator[Reader]:
         yield one
     finally:
         one.stop()
-
-
-def can_run(tag: str) -> bool:
-    """Whether this machine has what blocks of this tag need."""
-    return tag != "js" or (shutil.which("node") is not None and (NODE_MODULES / "openai").is_dir())

@@ -18,9 +18,9 @@ import openai
 import pytest
 
 from tests.acceptance.gateway import Gateway
+from tests.acceptance.node_packages import NODE, installed_modules
 from tests.acceptance.seeds import CHINESE, ENGLISH, Snippet, pointed_at, require
 
-NODE = Path(__file__).with_name("node")
 SAYS = "Hello from the sandbox."
 
 JSON_BODIES = [
@@ -165,14 +165,7 @@ def test_python_makes_identifiers(three_dialects: Gateway, snippet: Snippet) -> 
 @pytest.fixture(scope="session")
 def modules() -> Path:
     """The packages of the lock file, installed where they are missing."""
-    require(shutil.which("node") and shutil.which("npm"), "no Node on this machine")
-    installed = NODE / "node_modules"
-    if not (installed / ".package-lock.json").is_file():
-        done = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund"], cwd=NODE, capture_output=True, text=True, timeout=100
-        )
-        assert done.returncode == 0, done.stderr
-    return installed
+    return installed_modules()
 
 
 def run_typescript(source: str, folder: Path, modules: Path) -> Any:
