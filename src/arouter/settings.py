@@ -9,6 +9,7 @@ Only this module reads the environment.
 
 import dataclasses
 import difflib
+import math
 import os
 import tomllib
 import types
@@ -24,6 +25,7 @@ from arouter.providers.vendors import BY_NAME, VENDORS, Dialect
 PREFIX = "AROUTER_"
 DEFAULT_FILE = "arouter.toml"
 FILE_VARIABLE = "AROUTER_CONFIG"
+HIGHEST_PORT = 65_535
 
 
 class SettingsError(Exception):
@@ -211,6 +213,9 @@ def load(
     }
     tables["providers"] = dict(_with_vendor_keys(tables["providers"], variables))
     _check_providers(tables["providers"])
+    _check_prices(tables["prices"])
+    if sections["server"].port > HIGHEST_PORT:
+        raise SettingsError(f"server.port must be at most {HIGHEST_PORT}, not {sections['server'].port}")
     sections["upstream"] = _with_proxies(sections["upstream"], variables)
     everything: dict[str, Any] = {**sections, **tables}
     return Settings(**everything, file=path, directory=directory)
@@ -245,6 +250,8 @@ def _overlay(told: dict[str, Any], variables: Mapping[str, str]) -> None:
         table = told
         for part in path:
             table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise SettingsError(f"{variable}: {part} is not a table in the file")
         table[name] = value
 
 
@@ -325,9 +332,9 @@ def _number(value: Any, hint: type, path: str) -> Any:
     if not isinstance(value, bool):
         try:
             number = hint(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = None
-        if number is not None and number >= 0 and (hint is float or str(number) == str(value)):
+        if number is not None and 0 <= number < math.inf and (hint is float or str(number) == str(value)):
             return number
     wanted = "a whole number" if hint is int else "a number"
     raise SettingsError(f"{path} must be {wanted} of at least 0, not {value!r}")
@@ -359,6 +366,12 @@ def _check_providers(providers: Mapping[str, Provider]) -> None:
             raise SettingsError(f"providers.{name} is not a known vendor{known}: it needs a dialect and a base_url")
         if "/" in name:
             raise SettingsError(f"providers.{name}: the name of a provider has no slash")
+
+
+def _check_prices(prices: Mapping[str, Price]) -> None:
+    for model in prices:
+        if "/" not in model:
+            raise SettingsError(f'prices.{model} names no provider; write [prices."openai/{model}"] or whose it is')
 
 
 def _with_proxies(upstream: Any, variables: Mapping[str, str]) -> Any:
