@@ -54,8 +54,9 @@ class Gateway:
         self.metrics = Metrics()
         self._clock = SystemClock() if clock is None else clock
         self._log = structlog.get_logger("arouter")
-        self.store = open_store(settings, clock=self._clock, on_commit=self.metrics.on_commit)
+        deployments(settings, None)  # what cannot be said fails here, and not when the server starts
         self._book = PriceBook(operator=operator_prices(settings.prices))
+        self.store = open_store(settings, clock=self._clock, on_commit=self.metrics.on_commit)
         self._tasks = Tasks(self._task_failed)
         self._upstream = _upstream(settings)
         self._drains = Drains(_drain_limits(settings))

@@ -1,0 +1,88 @@
+"""A gateway from settings: what fails before it starts, what it answers, and what its log holds."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import structlog
+
+from arouter.settings import SettingsError, load
+from arouter.wiring.gateway import Gateway
+from arouter.wiring.logs import configure_logs
+
+SECRET = "sk-provider-secret"
+
+
+def gateway(tmp_path: Path, text: str) -> Gateway:
+    (tmp_path / "arouter.toml").write_text(text)
+    return Gateway(load(environment={}, cwd=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[providers.openai]\napi_key = 'x'\nbase_url = 'ftp://x'",
+        "[prices.'openai/x']\ninput = 'much'",
+        "[storage]\nurl = 'postgresql://x'",
+    ],
+)
+def test_what_cannot_be_fails_before_a_database_is_made(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError):
+        gateway(tmp_path, text)
+    assert not (tmp_path / "arouter.db").exists()
+
+
+@pytest.fixture
+def logs_as_they_were() -> Any:
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # the test's own client, which logs addresses
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_the_log_names_requests_and_never_a_key_or_a_prompt(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], logs_as_they_were: None
+) -> None:
+    configure_logs("debug", "json")
+    text = f"""
+        [providers.broken]
+        dialect = "openai"
+        base_url = "http://127.0.0.1:1/v1"
+        api_key = "{SECRET}"
+    """
+    built = gateway(tmp_path, text)
+    keys: list[str] = []
+    statuses = []
+
+    async def visit() -> None:
+        handlers = await built.start()
+        try:
+            assert built.first_keys is not None
+            keys.extend((built.first_keys.live, built.first_keys.management))
+            application = handlers.inference["/v1/chat/completions"]
+            async with httpx2.AsyncClient(
+                transport=httpx2.ASGITransport(app=application), base_url="http://gateway"
+            ) as client:
+                for model in ("broken/m", "nobody/m", "sandbox/sandbox-echo"):
+                    body = {"model": model, "messages": [{"role": "user", "content": "the prompt itself"}]}
+                    for target in ("/v1/chat/completions", f"/v1/chat/completions?key={keys[0]}"):
+                        headers = {} if "?" in target else {"Authorization": f"Bearer {keys[0]}"}
+                        answer = await client.post(target, json=body, headers=headers)
+                        statuses.append(answer.status_code)
+        finally:
+            await built.stop()
+
+    asyncio.run(visit())
+    assert statuses == [502, 502, 404, 404, 200, 200]
+    said = capfd.readouterr().err
+    assert said.count('"request failed"') >= 4
+    assert '"gen-' in said
+    for hidden in (SECRET, "the prompt itself", *keys):
+        assert hidden not in said
+        assert hidden not in built.metrics.text().decode()
