@@ -19,6 +19,8 @@ _text_decoder: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | Non
 _flag_decoder: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
 _decode_names = msgspec.json.Decoder(list[str] | None).decode
 _decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding may raise: of JSON that is none, of text that is none, of arrays in arrays without end."""
 
 
 class ChatReader:
@@ -81,7 +83,7 @@ class ChatReader:
             return ()
         try:
             names = tuple(_decode_names(raw) or ())
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except _MALFORMED as exc:
             raise _wrong_type("models", "an array of strings") from exc
         if len(names) > MOST_FALLBACKS:
             raise InvalidRequest(f"models takes at most {MOST_FALLBACKS} names.", code="invalid_value", param="models")
@@ -93,7 +95,7 @@ class ChatReader:
             return True
         try:
             options = _decode_options(raw) or {}
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except _MALFORMED as exc:
             raise _wrong_type("stream_options", "an object") from exc
         return _read_flag(options, "include_usage", "stream_options.") is not False
 
@@ -117,6 +119,8 @@ def _read_object(body: bytes) -> Fields:
         raise InvalidRequest("The body must be a JSON object.", code="invalid_json") from exc
     except msgspec.DecodeError as exc:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.", code="invalid_json") from exc
+    except RecursionError as exc:
+        raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from exc
 
 
 def _read_text(fields: Fields, name: str) -> str | None:
@@ -125,7 +129,7 @@ def _read_text(fields: Fields, name: str) -> str | None:
         return None
     try:
         return _text_decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except _MALFORMED as exc:
         raise _wrong_type(name, "a string") from exc
 
 
@@ -135,7 +139,7 @@ def _read_flag(fields: Fields, name: str, path: str = "") -> bool | None:
         return None
     try:
         return _flag_decoder.decode(raw)
-    except msgspec.MsgspecError as exc:
+    except _MALFORMED as exc:
         raise _wrong_type(path + name, "a boolean") from exc
 
 

@@ -1,0 +1,156 @@
+"""Keys on HTTP: four places, and what is remembered of them."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from arouter.domain.errors import NotAuthenticated
+from arouter.domain.keys import Key, KeyKind, digest, new_plaintext
+from arouter.store.memory import MemoryDirectory, MemoryStore
+from arouter.web.auth import Authenticator, find_plaintext
+from tests.engine.samples import key
+
+PLAINTEXT = new_plaintext(KeyKind.LIVE, bytes(24))
+KEY = key(hash=digest(PLAINTEXT))
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({b"authorization": b"Bearer k"}, b""),
+        ({b"authorization": b"bearer  k "}, b""),
+        ({b"x-api-key": b" k"}, b""),
+        ({b"x-goog-api-key": b"k"}, b""),
+        ({}, b"alt=sse&key=k"),
+        ({}, b"key=%6b"),
+        ({b"authorization": b"Basic abc", b"x-api-key": b"k"}, b""),
+        ({b"authorization": b"Bearer k", b"x-api-key": b"other"}, b"key=another"),
+    ],
+)
+def test_a_key_is_found_wherever_a_client_puts_it(headers: dict[bytes, bytes], query: bytes) -> None:
+    assert find_plaintext(headers, query) == "k"
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({}, b""),
+        ({b"authorization": b"Bearer"}, b""),
+        ({b"x-api-key": b""}, b"key="),
+        ({}, b"monkey=k"),
+        ({}, b"%ff=key="),
+    ],
+)
+def test_no_key_says_how_to_send_one(headers: dict[bytes, bytes], query: bytes) -> None:
+    with pytest.raises(NotAuthenticated, match="Authorization: Bearer lr_live_") as refused:
+        find_plaintext(headers, query)
+    assert refused.value.code == "missing_api_key"
+
+
+class Counting(MemoryDirectory):
+    """Counts the look-ups."""
+
+    asked = 0
+
+    async def find_key(self, secret: str) -> Key | None:
+        self.asked += 1
+        return await super().find_key(secret)
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.now_us = 1_000
+        self.directory = Counting(MemoryStore(clock=lambda: self.now_us).directory._data)
+        self.authenticator = Authenticator(self.directory, now_us=lambda: self.now_us)
+
+    async def ask(self, plaintext: str = PLAINTEXT) -> Key:
+        return await self.authenticator.authenticate({b"authorization": b"Bearer " + plaintext.encode()}, b"")
+
+    async def refused(self, plaintext: str = PLAINTEXT) -> str:
+        with pytest.raises(NotAuthenticated) as refused:
+            await self.ask(plaintext)
+        return refused.value.code
+
+
+def rig(dialogue: Any) -> Any:
+    """A test with a directory that knows one key."""
+
+    def test() -> None:
+        async def run() -> None:
+            one = Rig()
+            await one.directory.add_key(KEY, secret=KEY.hash)
+            await one.authenticator.refresh()
+            await dialogue(one)
+
+        asyncio.run(run())
+
+    test.__name__ = dialogue.__name__
+    return test
+
+
+@rig
+async def test_a_key_is_looked_up_once_until_the_directory_changes(one: Rig) -> None:
+    assert await one.ask() == KEY
+    assert await one.ask() == KEY
+    await one.authenticator.refresh()
+    assert await one.ask() == KEY
+    assert one.directory.asked == 1
+    await one.directory.replace_key(replace(KEY, name="new"))
+    await one.authenticator.refresh()
+    assert (await one.ask()).name == "new"
+
+
+@rig
+async def test_an_unknown_key_is_refused_and_one_without_the_shape_is_not_looked_up(one: Rig) -> None:
+    unknown = new_plaintext(KeyKind.LIVE, bytes(23) + b"\1")
+    assert [await one.refused(unknown), await one.refused(unknown)] == ["invalid_api_key"] * 2
+    assert one.directory.asked == 1
+    for odd in ("sk-x", PLAINTEXT + "0", PLAINTEXT.upper(), "ü", "", PLAINTEXT[:-1]):
+        with pytest.raises(NotAuthenticated):
+            await one.ask(odd)
+    assert one.directory.asked == 1
+    await one.directory.add_key(key(hash=digest(unknown)), secret=digest(unknown))
+    await one.authenticator.refresh()
+    assert (await one.ask(unknown)).hash == digest(unknown)
+
+
+@rig
+async def test_a_disabled_a_deleted_and_an_expired_key(one: Rig) -> None:
+    await one.directory.replace_key(replace(KEY, expires_at_us=2_000))
+    await one.authenticator.refresh()
+    one.now_us = 1_999
+    await one.ask()
+    one.now_us = 2_000
+    assert await one.refused() == "expired_api_key"
+    await one.directory.replace_key(replace(KEY, disabled=True))
+    await one.authenticator.refresh()
+    assert await one.refused() == "invalid_api_key"
+    await one.directory.delete_key(KEY.organization_id, KEY.hash, now_us=0)
+    await one.authenticator.refresh()
+    assert await one.refused() == "invalid_api_key"
+
+
+@rig
+async def test_a_key_that_changes_while_it_is_looked_up_is_not_remembered_as_it_was(one: Rig) -> None:
+    looked_up = await one.directory.find_key(KEY.hash)
+    slow: asyncio.Future[Key | None] = asyncio.get_running_loop().create_future()
+
+    async def find(secret: str) -> Key | None:
+        return await slow
+
+    class Slow(MemoryDirectory):
+        async def find_key(self, secret: str) -> Key | None:
+            return await find(secret) if not slow.done() else await super().find_key(secret)
+
+    one.directory = Slow(one.directory._data)  # type: ignore[assignment]
+    one.authenticator = Authenticator(one.directory, now_us=lambda: one.now_us)
+    await one.authenticator.refresh()
+    asking = asyncio.ensure_future(one.ask())
+    await asyncio.sleep(0)
+    await one.directory.replace_key(replace(KEY, disabled=True))
+    await one.authenticator.refresh()
+    slow.set_result(looked_up)
+    assert await asking == KEY
+    assert await one.refused() == "invalid_api_key"
