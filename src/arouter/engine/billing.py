@@ -11,11 +11,12 @@ from typing import Protocol
 from arouter.domain.estimate import tokens_of
 from arouter.domain.money import Picodollars
 from arouter.domain.price import Priced, RateCard, price
-from arouter.domain.record import UsageSource
+from arouter.domain.record import Record, UsageSource
 from arouter.domain.usage import NOTHING_REPORTED, Usage
 from arouter.engine.routing import Route
 from arouter.providers.told import Told
-from arouter.providers.usage import reported_cost
+from arouter.providers.usage import advice_in, circumstances, reported_cost
+from arouter.providers.vendors import Vendor
 
 OPERATOR = "operator"
 PROVIDER = "provider"
@@ -55,6 +56,21 @@ class Bill:
 NOTHING_USED = Bill()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Served:
+    """What the price of an answer depends on besides its usage."""
+
+    vendor: Vendor
+    asked: str
+    """The provider's own name of the model that was asked for, and of the one that says it answered."""
+    answered: str | None
+    service_tier: str | None
+    speed: str | None
+    advice: tuple[tuple[str, Usage], ...]
+    raw_usage: bytes | None
+    at: datetime
+
+
 class Billing:
     """Prices what providers tell."""
 
@@ -75,35 +91,68 @@ class Billing:
             source = UsageSource.PROVIDER if told.complete else UsageSource.PARTIAL
             if source is UsageSource.PARTIAL:
                 usage = _with_counted_output(usage, told.output_bytes)
-        at = datetime.fromtimestamp(at_us // 1_000_000, UTC)
-        card = self._find_card(route, told, at)
-        rated = price(card, usage) if card is not None else None
-        if rated is not None and told.advice:
-            rated = self._with_advice(rated, route, told, at)
-        return _bill(usage, source, card, rated, _reported(route, told))
+        served = _Served(
+            vendor=route.deployment.vendor,
+            asked=route.model,
+            answered=told.upstream_model,
+            service_tier=told.service_tier,
+            speed=told.speed,
+            advice=told.advice,
+            raw_usage=told.raw_usage,
+            at=_instant(at_us),
+        )
+        return self._rate(usage, source, served)
 
-    def _find_card(self, route: Route, told: Told, at: datetime) -> RateCard | None:
+    def bill_again(self, record: Record, vendor: Vendor) -> Bill:
+        """The bill for a request that has its record, as `bill` would make it now: the usage is the record's, the
+        prices are those known here for the time when the request was made.
+
+        `vendor` is the row of the record's provider.
+        """
+        if record.usage_source is UsageSource.NONE or record.provider is None or record.model is None:
+            return NOTHING_USED
+        tier, speed, advice = _circumstances(record, vendor)
+        served = _Served(
+            vendor=vendor,
+            asked=record.model.removeprefix(f"{record.provider}/"),
+            answered=record.upstream_model,
+            service_tier=tier,
+            speed=speed,
+            advice=advice,
+            raw_usage=record.raw_usage,
+            at=_instant(record.opening.created_at_us),
+        )
+        return self._rate(record.usage, record.usage_source, served)
+
+    def _rate(self, usage: Usage, source: UsageSource, served: _Served) -> Bill:
+        card = self._find_card(served)
+        rated = price(card, usage) if card is not None else None
+        if rated is not None and served.advice:
+            rated = self._with_advice(rated, served)
+        return _bill(usage, source, card, rated, _reported(served))
+
+    def _find_card(self, served: _Served) -> RateCard | None:
         """The price of the model that says it answered, else of the one that was asked for.
 
         Providers answer by a dated name (`gpt-4o-2024-08-06`): an operator's price for the name that was asked for
         comes before a published one for the name that answered.
         """
-        vendor = route.deployment.vendor.name
-        tier, speed = told.service_tier, told.speed
-        asked = self._card(vendor, route.model, at, service_tier=tier, speed=speed)
-        if not told.upstream_model or told.upstream_model == route.model:
+        vendor, at = served.vendor.name, served.at
+        tier, speed = served.service_tier, served.speed
+        asked = self._card(vendor, served.asked, at, service_tier=tier, speed=speed)
+        if not served.answered or served.answered == served.asked:
             return asked
-        answered = self._card(vendor, told.upstream_model, at, service_tier=tier, speed=speed)
+        answered = self._card(vendor, served.answered, at, service_tier=tier, speed=speed)
         if answered is None or (_is_operators(asked) and not _is_operators(answered)):
             return asked
         return answered
 
-    def _with_advice(self, rated: Priced, route: Route, told: Told, at: datetime) -> Priced:
+    def _with_advice(self, rated: Priced, served: _Served) -> Priced:
         """Add what other models were asked on behalf of this answer, each at its own price. One without a price makes
         the whole unknown."""
         cost: int | None = rated.cost
-        for model, usage in told.advice:
-            card = self._card(route.deployment.vendor.name, model, at)
+        for model, usage in served.advice:
+            card = self._card(served.vendor.name, model, served.at)
             advice = price(card, usage).cost if card is not None else None
             cost = None if cost is None or advice is None else cost + advice
         return replace(rated, cost=None if cost is None else Picodollars(cost))
@@ -120,10 +169,22 @@ def _is_operators(card: RateCard | None) -> bool:
     return card is not None and card.source == OPERATOR
 
 
-def _reported(route: Route, told: Told) -> Picodollars | None:
-    if not route.deployment.vendor.reports_cost or told.raw_usage is None:
+def _reported(served: _Served) -> Picodollars | None:
+    if not served.vendor.reports_cost or served.raw_usage is None:
         return None
-    return reported_cost(told.raw_usage)
+    return reported_cost(served.raw_usage)
+
+
+def _circumstances(record: Record, vendor: Vendor) -> tuple[str | None, str | None, tuple[tuple[str, Usage], ...]]:
+    """Service tier, speed and advice. In the dialect of OpenAI the usage object does not tell the tier."""
+    raw = record.raw_usage
+    if raw is None or vendor.dialect == "openai":
+        return record.service_tier, None, ()
+    return *circumstances(raw), advice_in(raw)
+
+
+def _instant(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC)
 
 
 def _bill(

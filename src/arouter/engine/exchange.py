@@ -26,7 +26,7 @@ from arouter.engine.routing import Route
 from arouter.providers import openai
 from arouter.providers.base import Adapter, Prepared
 from arouter.providers.told import Told
-from arouter.providers.usage import anthropic_advice, circumstances
+from arouter.providers.usage import advice_in, circumstances
 from arouter.wire.openai_chat.chunks import ChunkEncoder
 from arouter.wire.openai_chat.completion import completion_body
 from arouter.wire.openai_chat.request import read_chat
@@ -208,8 +208,7 @@ class TranslatedExchange:
         """What the price depends on besides the counts."""
         told = self.told
         told.service_tier, told.speed = circumstances(raw)
-        if b'"iterations"' in raw:
-            told.advice = anthropic_advice(msgspec.json.decode(raw, type=dict[str, object]))
+        told.advice = advice_in(raw)
 
 
 def _encoder(call: Call, route: Route) -> ChunkEncoder:

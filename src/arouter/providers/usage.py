@@ -209,6 +209,16 @@ def anthropic_advice(raw: Mapping[str, object]) -> tuple[tuple[str, Usage], ...]
     )
 
 
+def advice_in(raw: bytes) -> tuple[tuple[str, Usage], ...]:
+    """`anthropic_advice` of a JSON object; nothing of any other, and of what is not an object."""
+    if b'"iterations"' not in raw:
+        return ()
+    try:
+        return anthropic_advice(_OBJECT.decode(raw))
+    except msgspec.MsgspecError:
+        return ()
+
+
 def merge_anthropic(start_raw: Mapping[str, object], delta_raw: Mapping[str, object]) -> dict[str, object]:
     """The usage object of `message_start` with that of `message_delta` laid over it.
 

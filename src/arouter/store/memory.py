@@ -178,10 +178,10 @@ class MemoryLedger:
         return len(left)
 
     async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
-        for row in self._rows():
-            if row.record.opening.id == record_id and row.record.opening.organization_id == organization_id:
-                return row
-        return None
+        found = self._data.records.get(record_id)
+        if found is None or found[0].opening.organization_id != organization_id:
+            return None
+        return self._row(*found, *self._latest().get(record_id, (None, None)))
 
     async def page(self, query: ActivityQuery) -> Page:
         rows = self._matching(query.scope, query.filters)
@@ -238,15 +238,17 @@ class MemoryLedger:
         return self._data.last_written_us
 
     def _rows(self) -> list[ActivityRow]:
-        latest = {one.record_id: (one, at_us) for one, at_us in self._data.adjustments.values()}
-        return [self._row(*found, *latest.get(record_id, ())) for record_id, found in self._data.records.items()]
+        latest = self._latest()
+        return [
+            self._row(*found, *latest.get(record_id, (None, None))) for record_id, found in self._data.records.items()
+        ]
+
+    def _latest(self) -> dict[str, tuple[Adjustment, int]]:
+        """By record, with the time of writing."""
+        return {one.record_id: (one, at_us) for one, at_us in self._data.adjustments.values()}
 
     def _row(
-        self,
-        record: Record,
-        written_at_us: int,
-        adjustment: Adjustment | None = None,
-        adjusted_at_us: int | None = None,
+        self, record: Record, written_at_us: int, adjustment: Adjustment | None, adjusted_at_us: int | None
     ) -> ActivityRow:
         key = self._data.keys.get(record.opening.key_hash)
         return ActivityRow(
