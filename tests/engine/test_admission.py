@@ -1,0 +1,155 @@
+"""The rules of a key: each refusal, and who passes."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arouter.domain.errors import ARouterError, InvalidRequest, NotPermitted, PaymentRequired
+from arouter.domain.keys import KeyKind, LimitReset, UserPolicy
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Record, Status
+from arouter.engine.admission import Admission, check_allowed, check_kind, check_limit, check_user, resolve_user
+from arouter.store.base import Spending
+from arouter.web.errors import type_of
+from arouter.wire.errors import error_body
+from tests.engine.samples import call, key, opening, route
+from tests.engine.scripted_clock import NOON_US
+from tests.engine.scripted_ledger import ScriptedLedger
+
+DOLLAR = 10**12
+
+
+def refused(code: str, kind: type[ARouterError] = NotPermitted) -> Any:
+    return pytest.raises(kind, check=lambda error: error.code == code)
+
+
+@pytest.mark.parametrize("policy", list(UserPolicy))
+def test_a_fixed_user_is_the_keys_own(policy: UserPolicy) -> None:
+    rules = key(user_policy=policy, fixed_user="fixed" if policy is UserPolicy.FIXED else None)
+    assert resolve_user(rules, "said") == ("fixed" if policy is UserPolicy.FIXED else "said")
+    assert resolve_user(rules, None) == ("fixed" if policy is UserPolicy.FIXED else None)
+
+
+@given(st.text())
+def test_any_text_of_at_most_1024_bytes_is_a_user(user: str) -> None:
+    if len(user.encode()) <= 1024:
+        check_user(user)
+        assert resolve_user(key(), user) == user
+    else:
+        with refused("string_above_max_length", InvalidRequest):
+            check_user(user)
+
+
+def test_the_limit_of_a_user_is_in_bytes() -> None:
+    check_user("ü" * 512)
+    with refused("string_above_max_length", InvalidRequest):
+        check_user("ü" * 512 + "x")
+    with refused("invalid_value", InvalidRequest):
+        check_user("\ud800")
+
+
+def test_a_management_key_never_infers_and_a_test_key_reaches_the_sandbox_only() -> None:
+    check_kind(key(), route())
+    check_kind(key(kind=KeyKind.TEST), route("sandbox/sandbox-echo"))
+    for kind, asked in ((KeyKind.MANAGEMENT, "sandbox/x"), (KeyKind.TEST, "openai/x"), (KeyKind.TEST, "ollama/x")):
+        with refused("wrong_key_type"):
+            check_kind(key(kind=kind), route(asked))
+
+
+@pytest.mark.parametrize(
+    ("rules", "passes"),
+    [
+        ({}, True),
+        ({"allowed_providers": ("xai",)}, True),
+        ({"allowed_providers": ("x-ai", "openai")}, True),
+        ({"allowed_providers": ("openai",)}, False),
+        ({"allowed_providers": ()}, False),
+        ({"allowed_models": ("xai/grok",)}, True),
+        ({"allowed_models": ("grok",)}, True),
+        ({"allowed_models": ("x-ai/grok",)}, True),
+        ({"allowed_models": ("grok-2", "openai/grok")}, False),
+        ({"allowed_models": ()}, False),
+    ],
+)
+def test_the_lists_of_a_key_hold_by_any_name_of_the_same_thing(rules: dict[str, Any], passes: bool) -> None:
+    if passes:
+        check_allowed(key(**rules), route("xai/grok"), "x-ai/grok")
+    else:
+        with refused("model_not_allowed" if "allowed_models" in rules else "provider_not_allowed"):
+            check_allowed(key(**rules), route("xai/grok"), "x-ai/grok")
+
+
+SPENT = Spending(
+    total=Picodollars(4 * DOLLAR),
+    daily=Picodollars(DOLLAR),
+    weekly=Picodollars(2 * DOLLAR),
+    monthly=Picodollars(3 * DOLLAR),
+)
+
+
+@pytest.mark.parametrize(
+    ("reset", "used", "resets_at"),
+    [
+        (None, 4, None),
+        (LimitReset.DAILY, 1, "2026-11-23T00:00:00Z"),
+        (LimitReset.WEEKLY, 2, "2026-11-23T00:00:00Z"),
+        (LimitReset.MONTHLY, 3, "2026-12-01T00:00:00Z"),
+    ],
+)
+def test_a_limit_holds_in_its_window_to_the_last_picodollar(
+    reset: LimitReset | None, used: int, resets_at: str | None
+) -> None:
+    check_limit(key(limit=used * DOLLAR + 1, limit_reset=reset), SPENT, now_us=NOON_US)
+    with refused("credit_limit_exceeded", PaymentRequired) as spent:
+        check_limit(key(limit=used * DOLLAR, limit_reset=reset), SPENT, now_us=NOON_US)
+    told = msgspec.json.decode(error_body(spent.value, type_of(spent.value)))["error"]
+    assert told["type"] == "payment_required"
+    assert told["metadata"] == {"scope": "key", "limit_usd": used, "used_usd": used, "resets_at": resets_at}
+
+
+def test_a_limit_of_nothing_is_spent() -> None:
+    nothing = Spending(total=Picodollars(0), daily=Picodollars(0), weekly=Picodollars(0), monthly=Picodollars(0))
+    check_limit(key(), nothing, now_us=NOON_US)
+    with refused("credit_limit_exceeded", PaymentRequired):
+        check_limit(key(limit=0), nothing, now_us=NOON_US)
+
+
+@pytest.mark.parametrize(
+    ("policy", "user", "code"),
+    [
+        (UserPolicy.REQUIRED, None, "user_required"),
+        (UserPolicy.REQUIRED, "", None),
+        (UserPolicy.FORBIDDEN, "", "user_forbidden"),
+        (UserPolicy.FORBIDDEN, None, None),
+        (UserPolicy.OPTIONAL, None, None),
+    ],
+)
+def test_a_key_may_demand_or_forbid_a_user(policy: UserPolicy, user: str | None, code: str | None) -> None:
+    async def admit() -> None:
+        admission = Admission(ScriptedLedger(), now_us=lambda: NOON_US)
+        await admission.admit(call(user=user, key=key(user_policy=policy)), route(), "openai/gpt-5.4")
+
+    if code is None:
+        asyncio.run(admit())
+    else:
+        with refused(code):
+            asyncio.run(admit())
+
+
+def test_what_a_key_has_spent_is_what_the_ledger_says() -> None:
+    async def admit() -> None:
+        ledger = ScriptedLedger()
+        spent = Record(
+            opening=opening(), completed_at_us=NOON_US, status=Status.SUCCESS, http_status=200, cost=Picodollars(DOLLAR)
+        )
+        await ledger.close(spent)
+        admission = Admission(ledger, now_us=lambda: NOON_US)
+        await admission.admit(call(key=key(limit=DOLLAR + 1)), route(), "openai/gpt-5.4")
+        with refused("credit_limit_exceeded", PaymentRequired):
+            await admission.admit(call(key=key(limit=DOLLAR)), route(), "openai/gpt-5.4")
+
+    asyncio.run(admit())
