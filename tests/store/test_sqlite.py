@@ -18,6 +18,7 @@ from arouter.domain.usage import METERS
 from arouter.store.migrate import migrations
 from arouter.store.sqlite import SqliteStore
 from arouter.store.sqlite.connections import require_sound_library
+from arouter.store.sqlite.intents import TICK_S
 from arouter.store.sqlite.pages import page_statements
 from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.selection import select
@@ -264,6 +265,7 @@ def test_a_backup_is_a_whole_ledger_while_writing_goes_on(backend: Backend, tmp_
 def test_the_status_tells_sizes_and_versions(backend: Backend) -> None:
     append(backend, record("gen-1"))
     backend.ledger.open(opening("gen-2"))
+    backend.run(asyncio.sleep(4 * TICK_S))
     append(backend, record("gen-3"))
     status = backend.run(store_of(backend).status())
     assert (status.records, status.open_records, status.schema_version) == (2, 1, len(migrations("sqlite")))
@@ -334,3 +336,20 @@ def test_the_log_moves_into_the_database_while_it_is_open(backend: Backend) -> N
         assert time.monotonic() < end
         time.sleep(0.05)
     assert len(ids(backend)) == 500
+
+
+# ---------------------------------------------------------------- intents
+
+
+def test_an_intent_whose_record_comes_at_once_is_never_written(backend: Backend) -> None:
+    backend.ledger.open(opening("gen-1"))
+    append(backend, record("gen-1"))
+    backend.run(asyncio.sleep(4 * TICK_S))
+    status = backend.run(store_of(backend).status())
+    assert (status.records, status.open_records) == (1, 0)
+
+
+def test_an_intent_that_waits_is_written_when_the_store_closes(backend: Backend) -> None:
+    backend.ledger.open(opening("gen-1"))
+    backend.restart()
+    assert backend.run(backend.ledger.recover(now_us=77)) == 1

@@ -17,6 +17,7 @@ from tests.conformance.samples import ids
 WORK = """
 import asyncio, itertools, sys
 from arouter.store.sqlite import SqliteStore
+from arouter.store.sqlite.intents import TICK_S
 from tests.conformance.samples import opening, record
 
 async def work(ledger, name):
@@ -31,6 +32,7 @@ async def main(path, name):
     store = SqliteStore.open(path, clock=lambda: 1)
     await store.start()
     store.ledger.open(opening(f"gen-{name}-open"))
+    await asyncio.sleep(4 * TICK_S)
     await asyncio.gather(*(work(store.ledger, f"{name}{writer}") for writer in range(24)))
 
 asyncio.run(main(*sys.argv[1:]))

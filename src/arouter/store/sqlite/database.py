@@ -120,6 +120,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Writes what is queued first."""
+        self._writer.flush_intents()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._checkpointer.stop)
         await loop.run_in_executor(None, self._readers.close)

@@ -25,6 +25,7 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
+from arouter.store.sqlite.intents import Intents
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
 
@@ -78,6 +79,7 @@ class Writer:
         self._clock = clock
         self._on_commit = on_commit
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._intents = Intents(self._queue.put)
         self._appender = Appender()
         self._owner = Owner(path, clock())
         self._kept = _Kept({}, {})
@@ -107,6 +109,7 @@ class Writer:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._intents.start(loop)
         self._thread.start()
 
     def stop(self) -> None:
@@ -117,15 +120,21 @@ class Writer:
             self._thread.join()
 
     def open(self, opening: Opening) -> None:
-        self._queue.put(opening)
+        self._intents.add(opening)
+
+    def flush_intents(self) -> None:
+        """Write the intents that still wait. On the event loop's thread, as everything above `stop`."""
+        self._intents.flush()
 
     def append(self, record: Record) -> "asyncio.Future[None]":
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._intents.drop(record.opening.id)
         self._put(Append(record, done))
         return done
 
     def command(self, run: Callable[[apsw.Connection], Any]) -> "asyncio.Future[Any]":
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._intents.flush()
         self._put(Command(run, done))
         return done
 
