@@ -193,6 +193,7 @@ class Gateway:
         for name, text, read in (
             ("draining", "Answers read on after their client left.", lambda: {"": self._drains.running}),
             ("records_unwritten", "Records that wait for the storage to recover.", lambda: {"": self.store.unwritten}),
+            ("storage_up", "1 if the last write succeeded, else 0.", lambda: {"": int(self.store.healthy)}),
             ("upstream_open", "Connections to providers.", lambda: {at: one.open for at, one in counts().items()}),
             (
                 "upstream_waiting",
