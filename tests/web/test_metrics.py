@@ -1,0 +1,100 @@
+"""What Prometheus reads: it parses, it adds up, and no user or key is in it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Record, Status
+from arouter.domain.usage import Usage
+from arouter.web.metrics import Histogram, Metrics
+from tests.engine.samples import key, opening
+from tests.engine.scripted_clock import NOON_US
+
+RECORD = Record(
+    opening=opening(user="jane@example.com", request_id="my-request", requested_model="openai/chosen-by-the-client"),
+    completed_at_us=NOON_US,
+    status=Status.SUCCESS,
+    http_status=200,
+    model="openai/chosen-by-the-client",
+    provider="openai",
+    usage=Usage(input_tokens=100, output_tokens=20),
+    cost=Picodollars(400_000_000),
+    latency_us=800_000,
+    time_to_first_token_us=100_000,
+)
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(metrics.text().decode())
+        for sample in family.samples
+    }
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    return samples(metrics)[name, tuple(sorted(labels.items()))]
+
+
+def test_records_add_up() -> None:
+    metrics = Metrics()
+    for changes in (
+        {},
+        {},
+        {"status": Status.REJECTED, "provider": None, "usage": Usage(), "cost": None},
+        {"cost": None},
+    ):
+        metrics.on_record(replace(RECORD, **changes))
+    assert value(metrics, "arouter_requests_total", provider="openai", status="success") == 3
+    assert value(metrics, "arouter_requests_total", provider="", status="rejected") == 1
+    assert value(metrics, "arouter_tokens_total", provider="openai", kind="prompt") == 300
+    assert value(metrics, "arouter_tokens_total", provider="openai", kind="completion") == 60
+    assert value(metrics, "arouter_cost_dollars_total", provider="openai") == pytest.approx(0.0008)
+    assert value(metrics, "arouter_unpriced_requests_total", provider="openai") == 1
+    assert value(metrics, "arouter_request_seconds_count", provider="openai") == 3
+    assert value(metrics, "arouter_request_seconds_sum", provider="openai") == pytest.approx(2.4)
+    assert value(metrics, "arouter_first_token_seconds_bucket", provider="openai", le="0.1") == 3
+    assert value(metrics, "arouter_first_token_seconds_bucket", provider="openai", le="0.05") == 0
+
+
+def test_the_ledger_and_what_is_watched() -> None:
+    metrics = Metrics()
+    metrics.on_commit(7, 0.002)
+    metrics.on_lost()
+    metrics.watch("arouter_open", "Open.", lambda: {"https://a:443": 2, "": 1})
+    assert value(metrics, "arouter_records_total") == 7
+    assert value(metrics, "arouter_records_lost_total") == 1
+    assert value(metrics, "arouter_commit_seconds_bucket", le="0.0025") == 1
+    assert value(metrics, "arouter_open", of="https://a:443") == 2
+    assert value(metrics, "arouter_open", of="") == 1
+
+
+def test_without_requests_it_parses_too() -> None:
+    assert samples(Metrics())
+
+
+def test_no_label_is_chosen_by_a_client() -> None:
+    metrics = Metrics()
+    metrics.on_record(RECORD)
+    said = metrics.text().decode()
+    for hidden in ("jane", key().hash, "chosen-by-the-client", "my-request", "gen-1"):
+        assert hidden not in said
+
+
+@pytest.mark.parametrize(("added", "bucket"), [(0.5, 0), (1.0, 0), (1.5, 1), (2.0, 1), (9.0, 2)])
+def test_a_value_at_a_bound_is_within_it(added: float, bucket: int) -> None:
+    told: list[Any] = []
+
+    class Family:
+        def add_metric(self, labels: list[str], buckets: list[tuple[str, float]], total: float) -> None:
+            told.append((labels, buckets, total))
+
+    histogram = Histogram((1.0, 2.0))
+    histogram.add(added)
+    histogram.into(Family(), ["x"])  # type: ignore[arg-type]
+    ((labels, buckets, total),) = told
+    assert (labels, total) == (["x"], added)
+    assert [count for _, count in buckets] == [1 if place >= bucket else 0 for place in range(3)]
