@@ -36,7 +36,3 @@ def test_an_unknown_model_is_answered_with_the_nearest(tmp_path: Path) -> None:
     line = refused("prices", "show", "openai/gpt-4o-minni", cwd=tmp_path)
     assert "Did you mean `openai/gpt-4o-mini`?" in line
     assert '[prices."openai/gpt-4o-minni"]' in line
-
-
-def test_repricing_says_that_it_is_not_there_yet(tmp_path: Path) -> None:
-    assert "not supported yet" in refused("prices", "reprice", "--start", "2026-01-01", cwd=tmp_path)

@@ -2,18 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote, urlencode
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from arouter.cli.database import existing_path, opened
+from arouter.cli.database import count_records, existing_path, opened
 from arouter.cli.export import ENCODINGS, Format, destination, write_records
+from arouter.cli.filter_options import read_options
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import stderr, stdout
 from arouter.cli.summary_table import summary_table
@@ -32,9 +30,6 @@ from arouter.domain.record import Status
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
 from arouter.store.buckets import time_zone
-from arouter.store.sqlite import SqliteStore
-from arouter.web.api.filters import FILTERS, read_filters
-from arouter.web.api.parameters import Parameters
 from arouter.wire.summary import encode_summary
 
 app = application(help="Read the activity: one record for every request.", no_args_is_help=True)
@@ -113,7 +108,7 @@ def export(
     chosen = _read_format(form, json=json)
     settings = load(config)
     existing_path(settings)
-    filters = _filters(
+    filters = read_options(
         user=user,
         unattributed=unattributed,
         start=start,
@@ -167,7 +162,7 @@ def summary(
         raise typer.BadParameter(f"there is no time zone {timezone!r}", param_hint="--timezone") from exc
     settings = load(config)
     existing_path(settings)
-    filters = _filters(
+    filters = read_options(
         zone=zone,
         user=user,
         unattributed=unattributed,
@@ -201,16 +196,11 @@ async def _export(settings: Settings, filters: Filters, form: Format, output: Pa
         scope = Scope(organization_id=home.organization_id)
         query = ActivityQuery(scope=scope, filters=replace(filters, end_us=end_us), descending=descending)
         with destination(output) as target, _progress(to_file=output is not None) as progress:
-            total = None if progress.disable else await _count(store, query)
+            total = None if progress.disable else await count_records(store, query)
             task = progress.add_task("records", total=total)
             return await write_records(
                 store.ledger, query, ENCODINGS[form], target, lambda records: progress.advance(task, records)
             )
-
-
-async def _count(store: SqliteStore, query: ActivityQuery) -> int:
-    sums = await store.ledger.summary(SummaryQuery(scope=query.scope, filters=query.filters))
-    return sums.totals.requests
 
 
 async def _summarize(settings: Settings, filters: Filters, dimensions: tuple[Dimension, ...], timezone: str) -> Summary:
@@ -255,19 +245,3 @@ def _read_order(name: str | None, dimensions: tuple[Dimension, ...]) -> Order:
     if name not in known:
         raise typer.BadParameter(f"must be one of {', '.join(known)}", param_hint="--order-by")
     return Order(by=name, descending=name in METRICS)
-
-
-def _filters(*, zone: tzinfo = UTC, **options: object) -> Filters:
-    """The options as the API's parameters of the same names, read by the same rules."""
-    query = urlencode(list(_pairs(options)), quote_via=quote, errors="surrogateescape")
-    return read_filters(Parameters(query.encode("ascii"), FILTERS), zone)
-
-
-def _pairs(options: dict[str, object]) -> Iterator[tuple[str, str]]:
-    for name, value in options.items():
-        if isinstance(value, list):
-            yield from ((name, str(one)) for one in value)
-        elif value is True:
-            yield name, "true"
-        elif isinstance(value, str):
-            yield name, value

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from arouter.cli.output import Failure
+from arouter.domain.activity import ActivityQuery, SummaryQuery
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings
 from arouter.store.base import Home
@@ -33,3 +34,9 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Home]]:
         yield store, await find_home(store, clock)
     finally:
         await store.close()
+
+
+async def count_records(store: SqliteStore, query: ActivityQuery) -> int:
+    """How many records `query` matches, whatever its limit: for a bar that shows how far one is."""
+    sums = await store.ledger.summary(SummaryQuery(scope=query.scope, filters=query.filters))
+    return sums.totals.requests

@@ -1,5 +1,7 @@
 """`arouter prices`: what models cost."""
 
+import asyncio
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,8 +9,11 @@ from typing import Annotated
 import msgspec
 import typer
 
+from arouter.cli.database import existing_path
+from arouter.cli.filter_options import read_options
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stdout, table, visible, write_json
+from arouter.cli.repricing import reprice_records, repricing_json, repricing_table
 from arouter.domain.price import RATED_PER, TOKENS_PER_PRICE, Rate, RateCard, rate_to_decimal
 from arouter.providers.prices import ListedModel, PriceBook
 from arouter.providers.vendors import ALIASES
@@ -20,6 +25,7 @@ from arouter.wiring.prices import Prices, operator_prices
 app = application(help="Look at the prices that requests are rated by.", no_args_is_help=True)
 
 _DEFAULT_PROVIDER = "openai"
+_INSTANT = "RFC 3339, a date, or Unix seconds"
 _SHOWN = {
     "Input": "input_tokens",
     "Output": "output_tokens",
@@ -100,13 +106,48 @@ def show(
 
 @app.command()
 def reprice(
-    start: Annotated[str | None, typer.Option(metavar="T", help="From then on.", show_default=False)] = None,
-    end: Annotated[str | None, typer.Option(metavar="T", help="Until then.", show_default=False)] = None,
+    start: Annotated[str, typer.Option(metavar="T", help=f"Created at or after: {_INSTANT}.", show_default=False)],
+    end: Annotated[
+        str | None,
+        typer.Option(metavar="T", help=f"Created before: {_INSTANT}. Default: now.", show_default=False),
+    ] = None,
     config: Config = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="M", help="The model, routed to or asked for. Repeatable.", show_default=False),
+    ] = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(metavar="P", help="The provider that answered. Repeatable.", show_default=False),
+    ] = None,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(metavar="U", help="Requests of this user, byte for byte. Repeatable.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, on a terminal, whether this is meant.")] = False,
     json: Json = False,
 ) -> None:
-    """Rate past records anew. Not supported yet."""
-    raise Failure("repricing is not supported yet; records keep the price that held when they were written")
+    """Rate past records at the prices known now. Each change is written beside its record, which stays as it was.
+
+    Safe to run again, and while a gateway runs.
+    """
+    settings = load(config)
+    existing_path(settings)
+    filters = read_options(start=start, end=end, model=model, provider=provider, user=user)
+    if not dry_run and not yes and sys.stdin.isatty() and sys.stdout.isatty():
+        ahead = asyncio.run(reprice_records(settings, filters, dry=True))
+        stdout().print(repricing_table(ahead))
+        if not ahead.total.changed:
+            return
+        typer.confirm(f"Write {ahead.total.changed:,} adjustments?", abort=True)
+    outcomes = asyncio.run(reprice_records(settings, filters, dry=dry_run))
+    if json:
+        write_json(repricing_json(outcomes, dry=dry_run))
+    else:
+        stdout().print(repricing_table(outcomes))
+        told = "would change" if dry_run else "changed"
+        stdout().print(f"{outcomes.total.changed:,} of {outcomes.total.records:,} records {told}.")
 
 
 # ---------------------------------------------------------------- telling

@@ -40,6 +40,19 @@ def wants_sandbox(settings: Settings) -> bool:
     return settings.providers[SANDBOX].enabled is not False if SANDBOX in settings.providers else True
 
 
+def vendor_of(settings: Settings, name: str) -> Vendor:
+    """The row of a provider's name, as records have it.
+
+    A provider that is neither known nor configured any more is taken for one that speaks the dialect of OpenAI.
+    """
+    if (vendor := BY_NAME.get(name)) is not None:
+        return vendor
+    provider = settings.providers.get(name)
+    if provider is None or provider.dialect is None:
+        return Vendor(name=name, dialect="openai", base_url=None, authentication="none")
+    return _own_vendor(name, provider)
+
+
 def _own_vendor(name: str, provider: Provider) -> Vendor:
     assert provider.dialect is not None  # settings checked it
     return Vendor(

@@ -1,0 +1,25 @@
+"""Options that choose records."""
+
+from collections.abc import Iterator
+from datetime import UTC, tzinfo
+from urllib.parse import quote, urlencode
+
+from arouter.domain.activity import Filters
+from arouter.web.api.filters import FILTERS, read_filters
+from arouter.web.api.parameters import Parameters
+
+
+def read_options(*, zone: tzinfo = UTC, **options: object) -> Filters:
+    """The options as the API's parameters of the same names, read by the same rules."""
+    query = urlencode(list(_pairs(options)), quote_via=quote, errors="surrogateescape")
+    return read_filters(Parameters(query.encode("ascii"), FILTERS), zone)
+
+
+def _pairs(options: dict[str, object]) -> Iterator[tuple[str, str]]:
+    for name, value in options.items():
+        if isinstance(value, list):
+            yield from ((name, str(one)) for one in value)
+        elif value is True:
+            yield name, "true"
+        elif isinstance(value, str):
+            yield name, value
