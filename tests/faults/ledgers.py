@@ -32,20 +32,21 @@ class Contents:
         return found
 
 
-def contents(database: Path) -> Contents:
-    """Every record, and what the check says."""
-    return asyncio.run(_contents(database))
+def contents(database: Path, organization_id: str | None = None) -> Contents:
+    """Every record of an organization, else of the database's own, and what the check says."""
+    return asyncio.run(_contents(database, organization_id))
 
 
-async def _contents(database: Path) -> Contents:
+async def _contents(database: Path, organization_id: str | None) -> Contents:
     store = SqliteStore.open(str(database), clock=lambda: 0)
     await store.start()
-    home = await store.directory.home(NOBODY, now_us=0)
+    if organization_id is None:
+        organization_id = (await store.directory.home(NOBODY, now_us=0)).organization_id
     records: list[Record] = []
     after = None
     while True:
         page = await store.ledger.page(
-            ActivityQuery(scope=Scope(organization_id=home.organization_id), descending=False, after=after, limit=PAGE)
+            ActivityQuery(scope=Scope(organization_id=organization_id), descending=False, after=after, limit=PAGE)
         )
         records += [row.record for row in page.rows]
         after = page.next_cursor

@@ -67,6 +67,7 @@ def test_the_usage_of_an_answer_that_nobody_waited_for_is_the_providers(
     records = found.by_user()
     assert records.keys() == answers.keys()
     for user, record in records.items():
+        assert user is not None
         model = user.split(" ")[1]
         # Who leaves at the very end may find everything sent already.
         assert record.status in possible(answers[user])
