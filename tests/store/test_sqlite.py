@@ -24,7 +24,7 @@ from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.selection import select
 from arouter.store.sqlite.summaries import summary_statement
 from tests.conformance.backends import Backend, sqlite
-from tests.conformance.samples import NOON_US, SCOPE, append, ids, key, opening, record
+from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, ids, key, opening, record
 
 
 @pytest.fixture
@@ -110,6 +110,7 @@ PLANS = [
     ({"key_hash": "key-a"}, {}, "records_by_key"),
     ({"key_hash": "key-a"}, USER, "records_by_user"),
     ({}, {"statuses": ("success",), "start_us": 1, "end_us": 2}, "records_by_time"),
+    ({}, {"updated_since_us": 1}, "records_by_time"),
 ]
 
 
@@ -139,6 +140,7 @@ def test_a_page_is_read_in_the_order_of_an_index(
     assert f"SEARCH records USING INDEX {index} (" in plan
     assert "TEMP B-TREE" not in plan
     assert "SCAN records" not in plan
+    assert "SEARCH adjusted USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN" in plan
     if after is not None:
         assert "created_at_us" in plan
 
@@ -231,6 +233,53 @@ def test_the_check_tells_what_was_changed_behind_the_ledgers_back(backend: Backe
     assert problems(backend) == ()
     apsw.Connection(store_of(backend).path).execute(tampering)
     assert told in "\n".join(problems(backend))
+
+
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        ("UPDATE adjustments SET reason = 'x' WHERE no = 2", "The adjustments of batch 3 are not what was written"),
+        ("UPDATE adjustments SET price_version_no = NULL WHERE no = 2", "their hash differs"),
+        ("UPDATE adjustments SET cost = NULL WHERE no = 1", "their hash differs"),
+        ("UPDATE adjustments SET record_seq = 2 WHERE no = 1", "their hash differs"),
+        ("DELETE FROM adjustments WHERE no = 1", "their hash differs"),
+        ("UPDATE adjustments SET batch_no = 1 WHERE no = 3", "The records 1 to 1 are not what was written"),
+        ("DELETE FROM batches WHERE no = 4", "rows of adjustments refer to rows of batches"),
+        ("UPDATE adjustments SET cost = cost + 1 WHERE no = 3", "go by another adjustment than their latest"),
+        ("DELETE FROM adjusted", "go by another adjustment than their latest"),
+        ("DELETE FROM adjusted", "sums by hour differ"),
+        ("UPDATE adjusted SET adjusted_cost = 3", "sums by key and hour differ"),
+        ("UPDATE adjusted SET adjusted_at_us = 0", "go by another adjustment than their latest"),
+        ("UPDATE records SET service_tier_no = 1 WHERE seq = 1", "The records 1 to 1 are not what was written"),
+    ],
+)
+def test_the_check_tells_what_was_changed_about_adjustments(backend: Backend, tampering: str, told: str) -> None:
+    append(backend, record("gen-1"))
+    append(backend, record("gen-2"))
+    adjust(backend, adjustment("adj-1", "gen-1", 1), adjustment("adj-2", "gen-1", 2))
+    adjust(backend, adjustment("adj-3", "gen-2", 5))
+    assert problems(backend) == ()
+    apsw.Connection(store_of(backend).path).execute(tampering)
+    assert told in "\n".join(problems(backend))
+
+
+def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path) -> None:
+    backend = sqlite(tmp_path)
+    append(backend, record("gen-1"), record("gen-2", opened={"tags": ("x",)}))
+    backend.run(backend.store.close())
+    connection = apsw.Connection(str(tmp_path / "arouter.db"))
+    # What the first version of the program left: no such column, and no such tables.
+    connection.execute(
+        "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
+        "PRAGMA user_version = 1"
+    )
+    connection.close()
+    backend.restart()
+    assert problems(backend) == ()
+    append(backend, record("gen-3", service_tier="flex"))
+    assert adjust(backend, adjustment("adj-1", "gen-1", 1)) == 1
+    assert problems(backend) == ()
+    backend.stop()
 
 
 def test_a_forgotten_user_does_not_break_the_chain(backend: Backend) -> None:
