@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fix bench docs lock clean
+.PHONY: help install run test test-faults check fix bench docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ARouter needs Python 3.11 or newer; call make with PYTHON=/path/to/python3.11"; exit 1; }
@@ -24,6 +24,9 @@ run: $(STAMP) ## start the gateway: SQLite, the sandbox provider, a key and a cu
 
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest
+
+test-faults: $(STAMP) ## kill the gateway 20 times under load, fail its disk and its providers, and print the figures
+	AROUTER_FAULTS_KILLS=20 $(BIN)/python -m pytest -s tests/faults
 
 check: $(STAMP) ## format, lint, types, import contracts, dependencies, docs in step
 	$(BIN)/ruff format --check .
