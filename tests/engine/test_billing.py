@@ -45,7 +45,8 @@ def test_a_meter_without_a_price_makes_the_cost_unknown() -> None:
 def test_the_model_that_answered_has_the_price() -> None:
     cards = {"openai/gpt-5.4": card(), f"openai/{DATED}": card(input=1, output=1)}
     assert bill(cards, upstream_model=DATED).cost == 120 * MICRODOLLAR
-    assert bill(cards, upstream_model="unheard-of").cost == 400 * MICRODOLLAR
+    assert bill(cards, upstream_model="gpt-5.4-of-tomorrow").cost == 400 * MICRODOLLAR
+    assert bill(cards, upstream_model="models/gpt-5.4").cost == 400 * MICRODOLLAR
     assert bill(cards, upstream_model="").cost == 400 * MICRODOLLAR
 
 
@@ -64,6 +65,10 @@ def test_an_operators_price_comes_first_by_either_name(asked: str, answered: str
 
 
 OPENROUTER = "openrouter/openai/gpt-5.4"
+
+
+def test_another_model_without_a_price_has_no_price_invented_for_it() -> None:
+    assert bill({"openai/gpt-5.4": card()}, upstream_model="unheard-of").cost is None
 
 
 def test_what_a_vendor_reports_comes_before_the_rate_card_and_after_the_operator() -> None:

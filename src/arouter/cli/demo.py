@@ -22,8 +22,7 @@ from arouter.domain.keys import KeyKind
 from arouter.engine.clock import SystemClock
 from arouter.engine.tasks import Tasks
 from arouter.settings import Provider, Settings, load
-from arouter.web.asgi import Application
-from arouter.web.dashboard.page import PATH, WithDashboard
+from arouter.web.dashboard.page import PATH
 from arouter.wiring.gateway import Gateway
 from arouter.wiring.storage import SQLITE, FirstKeys, find_home, make_key
 
@@ -53,7 +52,7 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="arouter-demo-") as folder:
         file = Path(folder) / "demo.db" if database is None else database.resolve()
         show = _Demo(per_second=rate, most=requests, json=json)
-        run_gateway(_pretending(settings, file), show.begin, _with_dashboard)
+        run_gateway(_pretending(settings, file), show.begin)
 
 
 def _pretending(settings: Settings, database: Path) -> Settings:
@@ -65,10 +64,6 @@ def _pretending(settings: Settings, database: Path) -> Settings:
         providers={SANDBOX: Provider(enabled=True)},
         prices=PRICES,
     )
-
-
-def _with_dashboard(application: Application) -> Application:
-    return WithDashboard(application)
 
 
 class _Demo:

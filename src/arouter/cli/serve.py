@@ -17,9 +17,9 @@ from arouter.cli.options import Config, Host, Json, Port, application
 from arouter.cli.output import Failure, facts, stdout, write_json
 from arouter.providers.vendors import VENDORS
 from arouter.settings import Settings, load
-from arouter.web.asgi import Application
+from arouter.web.dashboard.page import PATH
 from arouter.wiring.gateway import Gateway
-from arouter.wiring.server import Around, OnReady
+from arouter.wiring.server import OnReady
 from arouter.wiring.server import serve as run
 from arouter.wiring.storage import FirstKeys, database_path
 
@@ -59,17 +59,13 @@ def with_address(settings: Settings, host: str | None, port: int | None) -> Sett
     )
 
 
-def as_it_is(application: Application) -> Application:
-    return application
-
-
-def run_gateway(settings: Settings, on_ready: OnReady, around: Around = as_it_is) -> None:
+def run_gateway(settings: Settings, on_ready: OnReady) -> None:
     """Serve until a signal; Failure if it cannot start. To be told to stop, and to have stopped, is success."""
     # The web server ends in good order and then repeats the signal: what it stands for has been done by then.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     address = f"{settings.server.host}:{settings.server.port}"
     try:
-        started = run(settings, on_ready=on_ready, around=around)
+        started = run(settings, on_ready=on_ready)
     except KeyboardInterrupt:
         return
     except socket.gaierror as exc:
@@ -121,7 +117,7 @@ def _tell(gateway: Gateway, url: str, *, json: bool) -> None:
     lines = [("Database", str(path)), ("Providers", ", ".join(gateway.providers) if gateway.providers else "none")]
     if off:
         lines.append(("", off))
-    lines.append(("Reference", f"{url}/docs"))
+    lines += [("Dashboard", f"{url}{PATH}"), ("Reference", f"{url}/docs")]
     out.print(facts(lines), soft_wrap=True)
     out.print()
     if gateway.interrupted:

@@ -135,7 +135,8 @@ class Billing:
         """The price of the model that says it answered, else of the one that was asked for.
 
         Providers answer by a dated name (`gpt-4o-2024-08-06`): an operator's price for the name that was asked for
-        comes before a published one for the name that answered.
+        comes before a published one for the name that answered. Where quite another model answered (a router's
+        choice) and has no price, the price of the one that was asked for would be an invented one.
         """
         vendor, at = served.vendor.name, served.at
         tier, speed = served.service_tier, served.speed
@@ -143,7 +144,9 @@ class Billing:
         if not served.answered or served.answered == served.asked:
             return asked
         answered = self._card(vendor, served.answered, at, service_tier=tier, speed=speed)
-        if answered is None or (_is_operators(asked) and not _is_operators(answered)):
+        if _is_operators(asked) and not _is_operators(answered):
+            return asked
+        if answered is None and _are_versions(served.asked, served.answered):
             return asked
         return answered
 
@@ -163,6 +166,11 @@ def _with_counted_output(usage: Usage, output_bytes: int) -> Usage:
     counted = tokens_of(output_bytes)
     told = usage.output_tokens
     return usage if told is not None and told >= counted else replace(usage, output_tokens=counted)
+
+
+def _are_versions(asked: str, answered: str) -> bool:
+    """Whether one name is the other with something added: a date, a folder, a region."""
+    return asked in answered or answered in asked
 
 
 def _is_operators(card: RateCard | None) -> bool:

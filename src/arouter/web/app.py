@@ -7,7 +7,10 @@ from arouter.domain.errors import ARouterError
 from arouter.web.asgi import Application, Receive, Scope, Send
 from arouter.wire.errors import error_body
 
-_OWN_ROOTS = ("/v1/", "/api/", "/v1beta/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
+_OWN_ROOTS = (
+    *("/v1/", "/v1beta/", "/api/v1/", "/api/usage/"),
+    *("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/dashboard"),
+)
 
 
 def aliases(path: str) -> tuple[str, ...]:
@@ -72,11 +75,11 @@ async def _nothing_yet(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _with_version(scope: Scope) -> Scope:
-    """`/models` is `/v1/models`: a client whose base URL ends without `/v1` means that."""
+    """`/models` is `/v1/models`, and so is `/api/models`: a client whose base URL ends without `/v1` means that."""
     path: str = scope["path"]
     if path == "/" or path.startswith(_OWN_ROOTS):
         return scope
-    return {**scope, "path": "/v1" + path}
+    return {**scope, "path": "/v1" + path.removeprefix("/api")}
 
 
 async def _refuse_method(send: Send) -> None:

@@ -21,7 +21,6 @@ from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Timeouts, Upstream
 from arouter.providers.anthropic import AnthropicAdapter
 from arouter.providers.gemini import GeminiAdapter
-from arouter.providers.prices import PriceBook
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
 from arouter.settings import Settings
@@ -32,10 +31,11 @@ from arouter.web.api.services import Headers
 from arouter.web.app import App, Handlers
 from arouter.web.asgi import Application
 from arouter.web.auth import Authenticator
+from arouter.web.dashboard.page import WithDashboard
 from arouter.web.inference import chat_completions
 from arouter.web.inference.chat_completions import ChatCompletions
 from arouter.web.metrics import Metrics
-from arouter.wiring.prices import Prices, list_models, operator_prices
+from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.providers import deployments, wants_sandbox
 from arouter.wiring.storage import FirstKeys, find_home, first_keys, open_store
 
@@ -55,7 +55,7 @@ class Gateway:
         self._clock = SystemClock() if clock is None else clock
         self._log = structlog.get_logger("arouter")
         deployments(settings, None)  # what cannot be said fails here, and not when the server starts
-        self._book = PriceBook(operator=operator_prices(settings.prices))
+        self._prices = LatePrices(settings.prices)
         self.store = open_store(settings, clock=self._clock, on_commit=self.metrics.on_commit)
         self._tasks = Tasks(self._task_failed)
         self._upstream = _upstream(settings)
@@ -90,8 +90,11 @@ class Gateway:
         self._routing = Routing(on, off=off)
         await self._authenticator.refresh()
         self._tasks.start("refresh keys", self._refresh_keys())
+        self._tasks.start("read prices", self._read_prices())
         self._watch()
-        return Handlers(inference={chat_completions.ENDPOINT: self._chat_completions(home)}, api=self._api(home))
+        return Handlers(
+            inference={chat_completions.ENDPOINT: self._chat_completions(home)}, api=WithDashboard(self._api(home))
+        )
 
     async def stop(self) -> None:
         """What is queued is written first."""
@@ -120,7 +123,7 @@ class Gateway:
             routing=self._routing,
             upstream=self._upstream,
             adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
-            billing=Billing(Prices(self._book)),
+            billing=Billing(self._prices),
             recorder=Recorder(
                 ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost
             ),
@@ -158,7 +161,7 @@ class Gateway:
         minute = self._clock.now_us() // MINUTE_US
         if self._listed is None or self._listed[0] != minute:
             at = datetime.fromtimestamp(minute * 60, UTC)
-            self._listed = minute, list_models(self._book, self._routing.providers, at)
+            self._listed = minute, self._prices.models(self._routing.providers, at)
         return self._listed[1]
 
     async def _ready(self) -> Readiness:
@@ -166,6 +169,11 @@ class Gateway:
         return Readiness(
             checks=(
                 Check(name="ledger", ok=failure is None, text="" if failure is None else failure.message),
+                Check(
+                    name="prices",
+                    ok=self._prices.loaded,
+                    text="" if self._prices.loaded else "The prices are being read.",
+                ),
                 Check(
                     name="providers",
                     ok=bool(self._routing.providers),
@@ -187,6 +195,9 @@ class Gateway:
                 if not failed:
                     self._log.error("keys cannot be compared with the directory", reason=failure.message)
                 failed = True
+
+    async def _read_prices(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._prices.load)
 
     def _watch(self) -> None:
         counts = self._upstream.counts

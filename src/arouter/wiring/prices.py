@@ -68,6 +68,15 @@ class Prices:
         card = self._book.card(provider, model, at, service_tier, batch, speed)
         return SANDBOX_CARD if card is None and provider == SANDBOX else card
 
+    def models(self, providers: Collection[str], at: datetime) -> list[ModelInfo]:
+        """As `list_models`."""
+        return list_models(self._book, providers, at)
+
+
+def read_prices(stated: Mapping[str, Price]) -> Prices:
+    """Everything there is to know of prices, with the operator's own."""
+    return Prices(PriceBook(operator=operator_prices(stated)))
+
 
 def list_models(book: PriceBook, providers: Collection[str], at: datetime) -> list[ModelInfo]:
     """The models with a price that the configured providers offer, and the sandbox's."""

@@ -9,22 +9,15 @@ from typing import Final
 import uvicorn
 
 from arouter.settings import Settings, SettingsError
-from arouter.web.asgi import Application
 from arouter.wiring.gateway import Gateway
 from arouter.wiring.logs import configure_logs
 
 OnReady = Callable[[Gateway, str], None]
 """Called once it answers, with its URL."""
-Around = Callable[[Application], Application]
-"""Puts something in front of the gateway's application: a page that is served beside it."""
 
 _TICK_S: Final = 0.05
 _SETTLE_S: Final = 10.0
 """How long cancelled requests may take to write their records: longer than a locked database is waited for."""
-
-
-def _nothing_around(application: Application) -> Application:
-    return application
 
 
 class _Server(uvicorn.Server):
@@ -72,7 +65,7 @@ class _Server(uvicorn.Server):
         await self.lifespan.shutdown()
 
 
-def serve(settings: Settings, *, on_ready: OnReady, around: Around = _nothing_around) -> bool:
+def serve(settings: Settings, *, on_ready: OnReady) -> bool:
     """Run until a signal says stop; a second one hastens it. False if it could not start.
 
     SettingsError, StorageUnavailable and OSError (the port is taken) carry a text for the operator.
@@ -83,7 +76,7 @@ def serve(settings: Settings, *, on_ready: OnReady, around: Around = _nothing_ar
     gateway = Gateway(settings)
     listener = _listen(settings.server.host, settings.server.port)
     config = uvicorn.Config(
-        around(gateway.app),
+        gateway.app,
         loop="uvloop",
         http="httptools",
         ws="none",
