@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,17 +72,30 @@ class Process:
         self.process.wait()
 
 
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[str], Process]]:
+    """Starts processes; none outlives its test."""
+    started: list[Process] = []
+
+    def begin(name: str) -> Process:
+        started.append(Process(tmp_path / "arouter.db", name, tmp_path / f"{name}.out"))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.kill()
+
+
 def test_a_kill_loses_no_acknowledged_record_doubles_none_and_leaves_the_living_alone(
-    backend: Backend, tmp_path: Path
+    backend: Backend, start: Callable[[str], Process], tmp_path: Path
 ) -> None:
-    path = tmp_path / "arouter.db"
     rounds = 3
-    survivor = Process(path, "survivor", tmp_path / "survivor.out")
+    survivor = start("survivor")
     survivor.wait_for_work()
     acknowledged: list[str] = []
     recovered = 0
     for number in range(rounds):
-        victim = Process(path, f"victim{number}", tmp_path / f"victim{number}.out")
+        victim = start(f"victim{number}")
         victim.wait_for_work()
         time.sleep(random.uniform(0.0, 0.1))
         victim.kill()
