@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-faults check fix bench docs lock clean
+.PHONY: help install run test test-faults check fix bench bench-ledger docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ fix: $(STAMP) ## format, and mend what the linter can
 
 bench: $(STAMP) ## CPU per request and per streamed chunk, beside nginx in the same run
 	$(BIN)/python -m bench
+
+bench-ledger: $(STAMP) ## records per second and commit times of the ledger, by number of writers
+	$(BIN)/python -m bench.ledger
 
 docs: $(STAMP) ## write the generated reference pages again
 	$(BIN)/python -m tools.docs

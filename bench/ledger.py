@@ -1,7 +1,8 @@
 """How fast the ledger takes records: records a second, commit latency and CPU time, by number of writers.
 
 Each writer opens a record, closes it and waits until it is durable, over and over, as a request does. Prices,
-users and models vary; roll-ups, indexes and the chain of hashes are on. Run as `python -m bench.ledger`.
+users and models vary; roll-ups, indexes and the chain of hashes are on. Run as `make bench-ledger`, or as
+`python -m bench.ledger --existing 10000000` to measure beside ten million records, which are written first.
 """
 
 import argparse
@@ -13,6 +14,9 @@ from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import Progress
+
 from arouter.domain.ids import generation_id
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
@@ -23,6 +27,7 @@ USERS = 5_000
 MODELS = 12
 SECONDS = 5.0
 PAUSE_S = 3.0
+FILLED_AT_ONCE = 20_000
 
 
 def now_us() -> int:
@@ -69,9 +74,36 @@ def records() -> Iterator[Record]:
         )
 
 
-async def run(store: SqliteStore, source: Iterator[Record], writers: int, number: int) -> None:
+class Commits:
+    """How long the transactions of the ledger took, in seconds."""
+
+    def __init__(self) -> None:
+        self._seconds: list[float] = []
+
+    def add(self, records: int, seconds: float) -> None:
+        self._seconds.append(seconds)
+
+    def take(self) -> str:
+        """Median and 99th percentile in milliseconds since the last call, and how many there were."""
+        taken, self._seconds = self._seconds, []
+        cuts = statistics.quantiles(taken, n=100) if len(taken) > 1 else [0.0] * 99
+        return f"{cuts[49] * 1e3:>9.2f} {cuts[98] * 1e3:>9.2f} {len(taken):>8,}"
+
+
+async def fill(store: SqliteStore, source: Iterator[Record], number: int) -> None:
+    """So many records before anything is measured, with a bar."""
+    with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("existing records", total=number)
+        for done in range(0, number, FILLED_AT_ONCE):
+            batch = islice(source, min(FILLED_AT_ONCE, number - done))
+            await asyncio.gather(*(store.ledger.close(record) for record in batch))
+            progress.update(task, completed=done + FILLED_AT_ONCE)
+
+
+async def run(store: SqliteStore, commits: Commits, source: Iterator[Record], writers: int, number: int) -> None:
     """`number` records by so many writers at once. Making the records is not in the time."""
     waits: list[float] = []
+    commits.take()
     made = iter(list(islice(source, number)))
 
     async def write() -> None:
@@ -89,13 +121,14 @@ async def run(store: SqliteStore, source: Iterator[Record], writers: int, number
     cuts = statistics.quantiles(waits, n=1000)
     print(
         f"{writers:>8} {len(waits) / elapsed:>12,.0f} {cuts[499] * 1e3:>9.2f} {cuts[989] * 1e3:>9.2f} "
-        f"{max(waits) * 1e3:>9.2f} {cpu / len(waits) * 1e6:>14.1f}"
+        f"{max(waits) * 1e3:>9.2f} {cpu / len(waits) * 1e6:>14.1f} {commits.take()}"
     )
 
 
-async def run_steady(store: SqliteStore, source: Iterator[Record], rate: int, seconds: float) -> None:
+async def run_steady(store: SqliteStore, commits: Commits, source: Iterator[Record], rate: int, seconds: float) -> None:
     """Arrivals at an even rate, whether or not the ones before are done."""
     waits: list[float] = []
+    commits.take()
 
     async def write() -> None:
         started = time.perf_counter()
@@ -112,20 +145,30 @@ async def run_steady(store: SqliteStore, source: Iterator[Record], rate: int, se
                 await asyncio.sleep(ahead)
             group.create_task(write())
     cuts = statistics.quantiles(waits, n=1000)
-    print(f"steady {rate}/s: p50 {cuts[499] * 1e3:.2f} ms, p99 {cuts[989] * 1e3:.2f} ms, max {max(waits) * 1e3:.2f} ms")
+    print(
+        f"steady {rate}/s: wait p50 {cuts[499] * 1e3:.2f} ms, p99 {cuts[989] * 1e3:.2f} ms, "
+        f"max {max(waits) * 1e3:.2f} ms; commit p50, p99, commits: {commits.take().strip()}"
+    )
 
 
-async def main(number: int, rate: int, durability: str) -> None:
+async def main(number: int, rate: int, durability: str, existing: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "ledger.db")
-        store = SqliteStore.open(path, clock=now_us, durability=durability)
+        commits = Commits()
+        store = SqliteStore.open(path, clock=now_us, durability=durability, on_commit=commits.add)
         await store.start()
         source = records()
-        print(f"{'writers':>8} {'records/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'max ms':>9} {'CPU µs/record':>14}")
+        if existing:
+            await fill(store, source, existing)
+            await asyncio.sleep(PAUSE_S)
+        print(
+            f"{'writers':>8} {'records/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'max ms':>9} {'CPU µs/record':>14} "
+            f"{'commit 50':>9} {'commit 99':>9} {'commits':>8}"
+        )
         for writers, share in ((1, 20), (16, 3), (128, 1), (1024, 1)):
-            await run(store, source, writers, number // share)
+            await run(store, commits, source, writers, number // share)
         await asyncio.sleep(PAUSE_S)  # for the checkpointer to catch up
-        await run_steady(store, source, rate, SECONDS)
+        await run_steady(store, commits, source, rate, SECONDS)
         status = await store.status()
         stats = store.stats
         print(
@@ -140,5 +183,6 @@ if __name__ == "__main__":
     parser.add_argument("--records", type=int, default=60_000)
     parser.add_argument("--rate", type=int, default=2_000)
     parser.add_argument("--durability", default="strict", choices=("strict", "relaxed"))
+    parser.add_argument("--existing", type=int, default=0, help="records that are there before")
     options = parser.parse_args()
-    asyncio.run(main(options.records, options.rate, options.durability))
+    asyncio.run(main(options.records, options.rate, options.durability, options.existing))
