@@ -104,7 +104,7 @@ def test_the_log_is_moved_on_after_a_failed_sync(disk: Disk, backend: Backend) -
         await asyncio.sleep(1.5)
         disk.faults = frozenset()
         async with asyncio.timeout(10):
-            while (await store.status()).size < 100_000:
+            while (await store.status()).size < 100_000:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     backend.run(fail_for_a_while())
