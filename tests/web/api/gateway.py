@@ -1,14 +1,15 @@
-"""The management API over an in-memory store, asked through ASGI, with a clock that stands still."""
+"""The management API over a store, asked through ASGI, with a clock that stands still."""
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 import httpx2
 import msgspec
 
+from arouter.domain.adjustment import Adjustment, AdjustmentKind
 from arouter.domain.ids import generation_id
 from arouter.domain.keys import Key, KeyKind, digest, masked, new_plaintext
 from arouter.domain.models import ModelInfo
@@ -19,6 +20,7 @@ from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
 from arouter.web.api.app import ApiServices, Check, Readiness, create_api
 from arouter.web.auth import Authenticator
+from tests.conformance.backends import Store
 
 NOW_US = 1_795_327_200_123_456
 """2026-11-22T06:00:00.123456Z, a Sunday."""
@@ -28,17 +30,23 @@ HOME = Home(organization_id="org_home", workspace_id="ws_home", secret=bytes(32)
 USAGE = Usage(input_tokens=60, cache_read_tokens=60, cache_write_tokens=0, output_tokens=85, reasoning_tokens=30)
 
 
+def in_memory(clock: Callable[[], int]) -> Store:
+    return MemoryStore(clock=clock)
+
+
 class Gateway:
     """A running API, the keys of its organization, and a way to put records into the ledger."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_store: Callable[[Callable[[], int]], Store] = in_memory) -> None:
+        """`make_store` is given the clock."""
         self.now_us = NOW_US
         self.readiness = Readiness(checks=(Check(name="ledger", ok=True),))
         self.models: Sequence[ModelInfo] = ()
         self._fault: Exception | None = None
-        self.store = MemoryStore(clock=lambda: self.now_us)
+        self.store = make_store(lambda: self.now_us)
         self._made = 0
         self._runner = asyncio.Runner()
+        self._runner.run(self.store.start())
         authenticator = Authenticator(self.store.directory, now_us=lambda: self.now_us)
 
         async def authenticate(headers: Sequence[tuple[bytes, bytes]], query_string: bytes) -> Key:
@@ -68,6 +76,7 @@ class Gateway:
 
     def __exit__(self, *_: object) -> None:
         self._runner.run(self.client.aclose())
+        self._runner.run(self.store.close())
         self._runner.close()
 
     def ask(
@@ -148,6 +157,20 @@ class Gateway:
         self._runner.run(self._close(record))
         return record
 
+    def adjust(self, record: Record, cost: int | None) -> None:
+        """From now on the record costs that, by a price of the operator's."""
+        self._made += 1
+        adjustment = Adjustment(
+            id=f"adj-{self._made}",
+            record_id=record.opening.id,
+            created_at_us=self.now_us,
+            kind=AdjustmentKind.REPRICE,
+            cost=None if cost is None else Picodollars(cost),
+            price_source=None if cost is None else "operator",
+            price_version=None if cost is None else "always",
+        )
+        self._runner.run(self._adjust(adjustment))
+
     def break_models(self, fault: Exception) -> None:
         """From now on the list of models fails so."""
         self._fault = fault
@@ -160,6 +183,9 @@ class Gateway:
     async def _close(self, record: Record) -> None:
         self.store.ledger.open(record.opening)
         await self.store.ledger.close(record)
+
+    async def _adjust(self, adjustment: Adjustment) -> None:
+        assert await self.store.ledger.adjust([adjustment]) == 1
 
     async def _ready(self) -> Readiness:
         return self.readiness

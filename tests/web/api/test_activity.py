@@ -95,6 +95,32 @@ def test_what_is_unknown_is_null_and_not_zero(gateway: Gateway) -> None:
     assert (record["status"], record["usage_source"], record["attempts"]) == ("interrupted", "none", 0)
 
 
+def test_every_view_shows_the_cost_that_holds(gateway: Gateway) -> None:
+    first, second = gateway.add_record(user="ada"), gateway.add_record(user="bob")
+    gateway.adjust(first, 9)
+    gateway.adjust(first, 1)
+    gateway.adjust(second, None)
+    shown = {record["user"]: record for record in exact(gateway.get("/v1/activity").content)["data"]}
+    fields = ("cost", "price_source", "price_version")
+    assert [shown["ada"][name] for name in fields] == ["0.000000000001", "operator", "always"]
+    assert [shown["bob"][name] for name in fields] == [None, None, None]
+    totals = exact(gateway.get("/v1/activity/summary").content)["totals"]
+    assert (totals["cost"], totals["requests_without_price"]) == ("0.000000000001", "1")
+    assert exact(gateway.get("/v1/key").content)["data"]["usage"] == "0.000000000001"
+    generation = exact(gateway.get(f"/v1/generation?id={first.opening.id}").content)
+    assert generation["data"]["total_cost"] == "0.000000000001"
+    assert ',0.000000000001,"USD","provider","operator","always",' in gateway.get("/v1/activity?format=csv").text
+
+
+def test_records_that_were_adjusted_since_are_found(gateway: Gateway) -> None:
+    old = gateway.add_record(user="ada")
+    gateway.add_record(user="bob")
+    gateway.now_us += HOUR
+    gateway.adjust(old, 1)
+    assert users(gateway, "updated_since=2026-11-22T07:00:00.123456Z") == ["ada"]
+    assert users(gateway, "updated_since=2026-11-22T07:00:00.123457Z") == []
+
+
 def test_the_alias_answers_the_same(gateway: Gateway) -> None:
     gateway.add_record(user="a")
     assert gateway.get("/api/v1/activity").content == gateway.get("/v1/activity").content

@@ -8,6 +8,9 @@ import pytest
 
 from tests.web.api.gateway import Gateway
 
+pytestmark = pytest.mark.parametrize("gateway", ["memory"], indirect=True)
+"""Nothing here is read from the store."""
+
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
 

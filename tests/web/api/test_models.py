@@ -7,6 +7,9 @@ from arouter.domain.price import RATED_PER
 from arouter.wire.models_json import PRICE_NAMES
 from tests.web.api.gateway import Gateway, failure
 
+pytestmark = pytest.mark.parametrize("gateway", ["memory"], indirect=True)
+"""Nothing here is read from the store."""
+
 PRICED = ModelInfo(
     id="openai/gpt-5.4",
     name="GPT-5.4",

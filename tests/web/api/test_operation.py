@@ -5,6 +5,9 @@ import pytest
 from arouter.web.api.app import Check, Readiness
 from tests.web.api.gateway import Gateway, failure
 
+pytestmark = pytest.mark.parametrize("gateway", ["memory"], indirect=True)
+"""Nothing here is read from the store."""
+
 
 class TestHealth:
     def test_it_lives(self, gateway: Gateway) -> None:
