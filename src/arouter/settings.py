@@ -63,6 +63,7 @@ class Server:
     shutdown_timeout_s: float = setting(30.0, "How long running requests may go on after the first signal to stop.")
     keep_alive_s: float = setting(15.0, "A silent stream gets a comment line after so many seconds; 0 for none.")
     idle_timeout_s: int = setting(75, "An idle client connection is closed after so many seconds.")
+    metrics_port: int = setting(0, "Another port for /metrics, which is then not served on the first; 0: the same.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +215,9 @@ def load(
     tables["providers"] = dict(_with_vendor_keys(tables["providers"], variables))
     _check_providers(tables["providers"])
     _check_prices(tables["prices"])
-    if sections["server"].port > HIGHEST_PORT:
-        raise SettingsError(f"server.port must be at most {HIGHEST_PORT}, not {sections['server'].port}")
+    for name in ("port", "metrics_port"):
+        if (port := getattr(sections["server"], name)) > HIGHEST_PORT:
+            raise SettingsError(f"server.{name} must be at most {HIGHEST_PORT}, not {port}")
     sections["upstream"] = _with_proxies(sections["upstream"], variables)
     everything: dict[str, Any] = {**sections, **tables}
     return Settings(**everything, file=path, directory=directory)

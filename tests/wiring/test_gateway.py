@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,24 @@ def test_the_log_names_requests_and_never_a_key_or_a_prompt(
     for hidden in (SECRET, "the prompt itself", *keys):
         assert hidden not in said
         assert hidden not in built.metrics.text().decode()
+
+
+def test_the_metrics_can_have_a_port_of_their_own(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    built = gateway(tmp_path, f"[server]\nmetrics_port = {port}")
+
+    async def look() -> tuple[int, str]:
+        handlers = await built.start()
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(handlers.api)) as inside:
+            moved = await inside.get("http://gateway/metrics")
+        async with httpx2.AsyncClient() as outside:
+            found = await outside.get(f"http://127.0.0.1:{port}/metrics")
+        await built.stop()
+        return moved.status_code, found.text
+
+    status, text = asyncio.run(look())
+    assert status == 404
+    assert "arouter_records_total" in text
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # and it is given back

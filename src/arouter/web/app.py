@@ -58,8 +58,8 @@ class App:
             if message["type"] == "lifespan.startup":
                 try:
                     handlers = await self._start()
-                except ARouterError as error:
-                    await send({"type": "lifespan.startup.failed", "message": error.message})
+                except (ARouterError, OSError) as error:
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
                 self._inference = {a: handler for path, handler in handlers.inference.items() for a in aliases(path)}
                 self._api = handlers.api

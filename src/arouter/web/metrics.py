@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -97,6 +97,17 @@ class Metrics(Collector):
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def serve(self, host: str, port: int) -> Callable[[], None]:
+        """Serve them on a port of their own, on a thread; what ends that. OSError if the port is taken."""
+        server, thread = start_http_server(port, addr=host, registry=self._registry)
+
+        def end() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return end
 
     def collect(self) -> Iterable[Metric]:
         yield _counter("arouter_requests", "Requests by their end.", ["provider", "status"], self._requests.items())

@@ -2,11 +2,12 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 
-from arouter.domain.errors import ARouterError, InternalError, StorageUnavailable, UpstreamFailed
+from arouter.domain.errors import ARouterError, InternalError, NotFound, StorageUnavailable, UpstreamFailed
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
 from arouter.domain.record import Record
@@ -63,6 +64,7 @@ class Gateway:
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._sandbox: Sandbox | None = None
         self._routing = Routing(())
+        self._end_metrics: Callable[[], None] | None = None
         self._listed: tuple[int, list[ModelInfo]] | None = None
         self.first_keys: FirstKeys | None = None
         """The keys that were made because the database had none."""
@@ -91,6 +93,8 @@ class Gateway:
         await self._authenticator.refresh()
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self._read_prices())
+        if self.settings.server.metrics_port:
+            self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
         return Handlers(
             inference={chat_completions.ENDPOINT: self._chat_completions(home)}, api=WithDashboard(self._api(home))
@@ -100,6 +104,8 @@ class Gateway:
         """What is queued is written first."""
         await self._tasks.stop()
         await self._upstream.aclose()
+        if self._end_metrics is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._end_metrics)
         if self._sandbox is not None:
             await self._sandbox.stop()
         await self.store.close()
@@ -147,11 +153,17 @@ class Gateway:
                 entropy=secrets.token_bytes,
                 models=self._models,
                 ready=self._ready,
-                metrics=self.metrics.text,
+                metrics=self._metrics_text,
                 default_home=home,
                 directory_changed=self._authenticator.refresh,
             )
         )
+
+    def _metrics_text(self) -> bytes:
+        port = self.settings.server.metrics_port
+        if port:
+            raise NotFound(f"The metrics are served on port {port}.")
+        return self.metrics.text()
 
     async def _authenticate(self, headers: Headers, query: bytes) -> Key:
         return await self._authenticator.authenticate(dict(headers), query)
