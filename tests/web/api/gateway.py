@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import httpx2
 import msgspec
+import pytest
 
 from arouter.domain.adjustment import Adjustment, AdjustmentKind
 from arouter.domain.ids import generation_id
@@ -32,6 +33,10 @@ USAGE = Usage(input_tokens=60, cache_read_tokens=60, cache_write_tokens=0, outpu
 
 def in_memory(clock: Callable[[], int]) -> Store:
     return MemoryStore(clock=clock)
+
+
+NEEDS_NO_STORE = pytest.mark.parametrize("gateway", ["memory"], indirect=True)
+"""For tests that come to their end before the store: one backend is enough."""
 
 
 class Gateway:

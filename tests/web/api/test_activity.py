@@ -7,7 +7,7 @@ import pytest
 from arouter.domain.keys import ActivityScope, KeyKind
 from arouter.domain.record import Status, UsageSource
 from arouter.domain.usage import NOTHING_REPORTED
-from tests.web.api.gateway import Gateway, exact, failure
+from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, exact, failure
 
 SECOND, HOUR = 1_000_000, 3_600_000_000
 
@@ -219,6 +219,7 @@ def test_when(gateway: Gateway, query: str, expected: list[str]) -> None:
         ("user=%FF", "user", "UTF-8"),
     ],
 )
+@NEEDS_NO_STORE
 def test_what_does_not_fit_is_named(gateway: Gateway, query: str, param: str, message: str) -> None:
     answer = gateway.get(f"/v1/activity?{query}")
     assert answer.status_code == 400

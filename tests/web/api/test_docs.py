@@ -6,10 +6,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.web.api.gateway import Gateway
+from tests.web.api.gateway import NEEDS_NO_STORE, Gateway
 
-pytestmark = pytest.mark.parametrize("gateway", ["memory"], indirect=True)
-"""Nothing here is read from the store."""
+pytestmark = NEEDS_NO_STORE
 
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 

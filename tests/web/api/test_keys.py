@@ -6,7 +6,7 @@ import pytest
 
 from arouter.domain.keys import ActivityScope, KeyKind, LimitReset, UserPolicy, digest
 from arouter.domain.money import Picodollars
-from tests.web.api.gateway import Gateway, exact, failure
+from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, exact, failure
 
 DAY = 24 * 3_600_000_000
 
@@ -170,6 +170,7 @@ class TestMaking:
             ('{"name": "x", "enforce_zdr": false}', "enforce_zdr", "unsupported_parameter"),
         ],
     )
+    @NEEDS_NO_STORE
     def test_what_does_not_fit_makes_no_key(self, gateway: Gateway, body: str, param: str | None, code: str) -> None:
         before = gateway.manage("GET", "/v1/keys").content
         answer = gateway.manage("POST", "/v1/keys", content=body)
@@ -335,6 +336,7 @@ class TestListing:
         "query",
         ["page_size=0", "page_size=1001", "page_token=x", "page_token=LTE", "offset=-1", "offset=1&page_token=MQ"],
     )
+    @NEEDS_NO_STORE
     def test_what_does_not_fit_is_refused(self, gateway: Gateway, query: str) -> None:
         assert gateway.manage("GET", f"/v1/keys?{query}").status_code == 400
 

@@ -5,10 +5,9 @@ import pytest
 from arouter.domain.models import ModelInfo
 from arouter.domain.price import RATED_PER
 from arouter.wire.models_json import PRICE_NAMES
-from tests.web.api.gateway import Gateway, failure
+from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, failure
 
-pytestmark = pytest.mark.parametrize("gateway", ["memory"], indirect=True)
-"""Nothing here is read from the store."""
+pytestmark = NEEDS_NO_STORE
 
 PRICED = ModelInfo(
     id="openai/gpt-5.4",

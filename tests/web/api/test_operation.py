@@ -3,10 +3,9 @@
 import pytest
 
 from arouter.web.api.app import Check, Readiness
-from tests.web.api.gateway import Gateway, failure
+from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, failure
 
-pytestmark = pytest.mark.parametrize("gateway", ["memory"], indirect=True)
-"""Nothing here is read from the store."""
+pytestmark = NEEDS_NO_STORE
 
 
 class TestHealth:

@@ -7,7 +7,7 @@ import pytest
 from arouter.domain.record import Status
 from arouter.domain.usage import NOTHING_REPORTED, Usage
 from tests.rfc4180 import read_csv
-from tests.web.api.gateway import Gateway, exact, failure
+from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, exact, failure
 
 HOUR = 3_600_000_000
 
@@ -166,6 +166,7 @@ def test_a_name_without_a_guard_survives_csv(gateway: Gateway) -> None:
         ("cursor=a", "cursor", "Unknown parameter"),
     ],
 )
+@NEEDS_NO_STORE
 def test_what_does_not_fit_is_named(gateway: Gateway, query: str, param: str, message: str) -> None:
     answer = gateway.get(f"/v1/activity/summary?{query}")
     assert answer.status_code == 400
