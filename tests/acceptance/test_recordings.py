@@ -51,8 +51,9 @@ NOT_CHAT = {"abddd6170048", "94f3c139dee1", "58960564c728"}
 
 NAMES_OTHER_MODELS = {"c9d05e87baf3"}
 """The request has `models` with names of OpenRouter's. They are instructions to a gateway, so we read them as names of
-ours, and route to a provider `x-ai` that is not configured here. The request is sent without them. The data does not
-know the model that answered then, so that our own rate is that of the model that was asked for."""
+ours, and route to a provider `x-ai` that is not configured here. The request is sent without them. The model that
+answered then is not the one that was asked for, and the data does not know it: our own rate is unknown, and not that
+of the other model."""
 
 COUNTED_TWICE = {"b6df3640c152"}
 """OpenRouter counts the same tokens as read from the cache and as written to it: we count them as read."""
@@ -296,8 +297,7 @@ def check_the_cost(case: Case, told: bytes, listed: bytes, stored: Record) -> No
     if is_comparable(case.recording):
         at = datetime.fromtimestamp(stored.opening.created_at_us // 1_000_000, UTC)
         body = body_of(case.recording)
-        answered = body if case.recording.id not in NAMES_OTHER_MODELS else {**body, "model": case.model}
-        assert stored.rated_cost == library_cost(case.recording, answered, at)
+        assert stored.rated_cost == library_cost(case.recording, body, at)
 
 
 def reported_cost(case: Case) -> Picodollars | None:
