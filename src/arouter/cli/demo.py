@@ -16,9 +16,10 @@ from arouter.cli.demo_screen import read_usage, show_live, usage_table
 from arouter.cli.demo_traffic import PRICES, Traffic
 from arouter.cli.options import Config, Host, Json, Port, application
 from arouter.cli.output import Failure, complain, stdout, write_json
-from arouter.cli.serve import SANDBOX, curl_lines, run_gateway, told, with_address
+from arouter.cli.serve import curl_lines, run_gateway, told, with_address
 from arouter.domain.errors import UpstreamFailed
 from arouter.domain.keys import KeyKind
+from arouter.engine.admission import SANDBOX
 from arouter.engine.clock import SystemClock
 from arouter.engine.tasks import Tasks
 from arouter.settings import Provider, Settings, load

@@ -15,6 +15,7 @@ from rich.text import Text
 from arouter import __version__
 from arouter.cli.options import Config, Host, Json, Port, application
 from arouter.cli.output import Failure, facts, stdout, write_json
+from arouter.engine.admission import SANDBOX
 from arouter.providers.vendors import VENDORS
 from arouter.settings import Settings, load
 from arouter.web.dashboard.page import PATH
@@ -26,7 +27,6 @@ from arouter.wiring.storage import FirstKeys, database_path
 app = application()
 
 EXAMPLE_USER = "user_12345"
-SANDBOX = "sandbox"
 _EXAMPLE_MODEL = "sandbox/sandbox-echo"
 _MOST_REMEDIES = 3
 

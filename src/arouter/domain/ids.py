@@ -9,7 +9,7 @@ def generation_id(now_us: int, entropy: bytes) -> str:
 
     `now_us` is microseconds since the epoch, `entropy` ten random bytes.
     """
-    return f"gen-{now_us // 1000:012x}{entropy.hex()}"
+    return f"{GENERATION_PREFIX}{now_us // 1000:012x}{entropy.hex()}"
 
 
 def named_id(prefix: str, entropy: bytes) -> str:

@@ -5,7 +5,6 @@ providers that stop when the connection closes. Which one it is, is a setting.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,12 +44,8 @@ class Departure:
         self.stopped = False
         """The answer was given up."""
 
-    @property
-    def begin(self) -> Callable[[], None]:
+    def begin(self) -> None:
         """To be called when the client has left."""
-        return self._begin
-
-    def _begin(self) -> None:
         limits = self._drains.limits
         self.gone = True
         if self._over:
