@@ -6,6 +6,7 @@ from typing import Any
 
 from arouter.domain.activity import ActivityQuery, Filters, Scope
 from arouter.domain.adjustment import Adjustment, AdjustmentKind
+from arouter.domain.attempt import Attempt
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
@@ -102,6 +103,30 @@ FULL = Record(
     latency_us=15,
     time_to_first_token_us=16,
     attempts=17,
+    tried=(
+        Attempt(provider="groq", model="llama", http_status=None, error_code="upstream_timeout", latency_us=0),
+        Attempt(
+            provider="openai",
+            model="ü/\x00",
+            http_status=200,
+            error_code="upstream_error",
+            latency_us=10**12,
+            usage=Usage(input_tokens=0, web_searches=10**12),
+            usage_source=UsageSource.PARTIAL,
+            cost=Picodollars(0),
+        ),
+        Attempt(
+            provider="openai",
+            model="",
+            http_status=500,
+            error_code="",
+            latency_us=2,
+            usage=Usage(),
+            usage_source=UsageSource.ESTIMATED,
+            cost=Picodollars(2**63 - 1),
+        ),
+        Attempt(provider="anthropic", model="claude-1", http_status=200, error_code=None, latency_us=3),
+    ),
 )
 
 BARE = Record(

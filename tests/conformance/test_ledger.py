@@ -10,7 +10,7 @@ import pytest
 
 from arouter.domain.activity import ActivityQuery, Dimension, Filters, Scope, Summary, SummaryQuery, Totals
 from arouter.domain.money import Picodollars
-from arouter.domain.record import Record, Status
+from arouter.domain.record import Record, Status, UsageSource
 from arouter.domain.usage import Usage
 from arouter.store.base import Spending
 from tests.conformance.backends import Backend
@@ -93,9 +93,13 @@ def test_a_caller_who_leaves_does_not_stop_the_append(backend: Backend) -> None:
         record("gen-bad", opened={"user": "\ud800"}),
         record("gen-bad", opened={"tags": ("\ud800",)}),
         record("gen-bad", model="\ud800"),
+        record("gen-bad", tried=(replace(FULL.tried[0], model="\ud800"),)),
+        record("gen-bad", tried=(replace(FULL.tried[0], latency_us=-1),)),
+        record("gen-bad", tried=(replace(FULL.tried[0], cost=Picodollars(2**63)),)),
+        record("gen-bad", tried=(replace(FULL.tried[0], usage=Usage(output_tokens=2**62)),)),
         record("gen-\ud800"),
     ],
-    ids=["negative", "many", "dear", "user", "tag", "model", "id"],
+    ids=["negative", "many", "dear", "user", "tag", "model", "attempt", "time", "attempt cost", "attempt usage", "id"],
 )
 def test_a_record_that_cannot_be_stored_is_refused_alone(backend: Backend, bad: Record) -> None:
     async def close() -> list[BaseException | None]:
@@ -124,8 +128,42 @@ def test_what_a_dead_process_left_open_is_closed_as_interrupted_once(backend: Ba
     row = backend.run(backend.ledger.get("org_a", "gen-full"))
     assert row is not None
     assert row.record == Record(opening=FULL.opening, completed_at_us=77, status=Status.INTERRUPTED, http_status=None)
+    assert row.record.usage_source is UsageSource.NONE
     assert sorted(ids(backend)) == ["gen-done", "gen-full"]
     assert_sound(backend)
+
+
+@pytest.mark.parametrize(("asked_bytes", "tokens"), [(0, 0), (1, 1), (4_001, 1_001)])
+def test_an_interrupted_request_is_estimated_from_what_was_asked(
+    backend: Backend, asked_bytes: int, tokens: int
+) -> None:
+    backend.ledger.open(opening("gen-1", asked_bytes=asked_bytes, routed_model="openai/ft:gpt/7"))
+    backend.restart()
+    assert backend.run(backend.ledger.recover(now_us=77)) == 1
+    row = backend.run(backend.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert row.record == Record(
+        opening=opening("gen-1"),
+        completed_at_us=77,
+        status=Status.INTERRUPTED,
+        http_status=None,
+        model="openai/ft:gpt/7",
+        provider="openai",
+        usage=Usage(input_tokens=tokens),
+        usage_source=UsageSource.ESTIMATED,
+        cost=None,
+        attempts=1,
+    )
+    assert_sound(backend)
+
+
+def test_a_record_keeps_nothing_of_what_was_noted_for_a_sudden_end(backend: Backend) -> None:
+    noted = opening("gen-1", asked_bytes=5, routed_model="openai/gpt-5.4")
+    backend.ledger.open(noted)
+    append(backend, record("gen-1", of=noted))
+    row = backend.run(backend.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert row.record.opening == opening("gen-1")
 
 
 def test_what_this_process_has_open_is_not_recovered(backend: Backend) -> None:

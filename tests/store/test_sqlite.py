@@ -24,7 +24,7 @@ from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.selection import select
 from arouter.store.sqlite.summaries import summary_statement
 from tests.conformance.backends import Backend, sqlite
-from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, ids, key, opening, record
+from tests.conformance.samples import FULL, NOON_US, SCOPE, adjust, adjustment, append, ids, key, opening, record
 
 
 @pytest.fixture
@@ -219,6 +219,8 @@ def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:
         ("UPDATE records SET user_no = NULL WHERE seq = 2", "their hash differs"),
         ("UPDATE names SET text = 'cheap' WHERE text = 'openai/gpt-5.4'", "their hash differs"),
         ("DELETE FROM record_tags", "their hash differs"),
+        ("UPDATE records SET tried = '[]' WHERE seq = 2", "their hash differs"),
+        ("UPDATE records SET tried = NULL WHERE seq = 3", "their hash differs"),
         ("DELETE FROM records WHERE seq = 2", "their hash differs"),
         ("DELETE FROM batches WHERE no = 1", "Batches are missing"),
         ("DELETE FROM batches WHERE no = 2", "belong to no batch"),
@@ -229,7 +231,7 @@ def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:
 )
 def test_the_check_tells_what_was_changed_behind_the_ledgers_back(backend: Backend, tampering: str, told: str) -> None:
     append(backend, record("gen-1"))
-    append(backend, record("gen-2", opened={"tags": ("x", "y")}), record("gen-3"))
+    append(backend, record("gen-2", opened={"tags": ("x", "y")}), record("gen-3", tried=FULL.tried))
     assert problems(backend) == ()
     apsw.Connection(store_of(backend).path).execute(tampering)
     assert told in "\n".join(problems(backend))
@@ -271,12 +273,12 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     # What the first version of the program left: no such column, and no such tables.
     connection.execute(
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
-        "PRAGMA user_version = 1"
+        "ALTER TABLE records DROP COLUMN tried; PRAGMA user_version = 1"
     )
     connection.close()
     backend.restart()
     assert problems(backend) == ()
-    append(backend, record("gen-3", service_tier="flex"))
+    append(backend, record("gen-3", service_tier="flex"), FULL)
     assert adjust(backend, adjustment("adj-1", "gen-1", 1)) == 1
     assert problems(backend) == ()
     backend.stop()

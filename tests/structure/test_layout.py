@@ -71,6 +71,7 @@ TESTED_BY = {
         "domain/activity.py",
         "domain/visibility.py",
         "wire/activity_json.py",
+        "wire/attempts_json.py",
         "wire/generation_json.py",
         "wire/numbers.py",
     ),

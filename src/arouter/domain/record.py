@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from arouter.domain.attempt import Attempt
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import NOTHING_REPORTED, Usage
+from arouter.domain.usage import UsageSource as UsageSource
 
 
 class Status(StrEnum):
@@ -17,17 +19,6 @@ class Status(StrEnum):
     """A rule refused it, or it was malformed; `error_code` says which. Nothing was spent."""
     INTERRUPTED = "interrupted"
     """The gateway died while it ran."""
-
-
-class UsageSource(StrEnum):
-    PROVIDER = "provider"
-    """The provider's own final figures."""
-    PARTIAL = "partial"
-    """The provider's own figures as far as they came before the answer broke off."""
-    ESTIMATED = "estimated"
-    """Counted here, because the provider told nothing."""
-    NONE = "none"
-    """Nothing was used, or nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +42,11 @@ class Opening:
     tags: tuple[str, ...] = ()
     app_url: str | None = None
     app_title: str | None = None
+    asked_bytes: int | None = None
+    """The size of the messages that the model reads. This and the next are noted with the intent, for the record of a
+    request whose process dies; records do not keep them."""
+    routed_model: str | None = None
+    """`provider/model` as it is asked first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +73,7 @@ class Record:
     """The provider's usage object as JSON."""
     usage_source: UsageSource = UsageSource.NONE
     cost: Picodollars | None = None
-    """None where no price is known."""
+    """Of all attempts; None where the price of anything that was used is not known."""
     rated_cost: Picodollars | None = None
     """By our rate card, also where the provider's own figure took precedence."""
     reported_cost: Picodollars | None = None
@@ -90,3 +86,5 @@ class Record:
     time_to_first_token_us: int | None = None
     attempts: int = 0
     """How many times a provider was asked."""
+    tried: tuple[Attempt, ...] = ()
+    """All of them, in order, where the record alone does not tell it: where there was more than one."""

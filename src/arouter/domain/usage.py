@@ -8,6 +8,7 @@ A meter that the provider did not report is None; a reported zero is 0. Every re
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from operator import attrgetter
 
 INPUT_METERS = (
@@ -27,6 +28,17 @@ METERS = INPUT_METERS + OUTPUT_METERS + COUNT_METERS
 
 _input_counts = attrgetter(*INPUT_METERS)
 _output_counts = attrgetter(*OUTPUT_METERS)
+
+
+class UsageSource(StrEnum):
+    PROVIDER = "provider"
+    """The provider's own final figures."""
+    PARTIAL = "partial"
+    """The provider's own figures as far as they came before the answer broke off."""
+    ESTIMATED = "estimated"
+    """Counted here, because the provider told nothing."""
+    NONE = "none"
+    """Nothing was used, or nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

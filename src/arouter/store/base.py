@@ -110,7 +110,10 @@ class Ledger(Protocol):
         """Every adjustment to a record, in the order of writing."""
 
     async def recover(self, *, now_us: int) -> int:
-        """Close as `interrupted` what a process that is dead left open; how many there were."""
+        """Close as `interrupted` what a process that is dead left open, each once; how many there were.
+
+        The records are those of `domain.interruption`. Whichever process asks first gets them.
+        """
 
     async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
         """One record."""

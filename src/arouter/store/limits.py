@@ -1,5 +1,8 @@
 """What a backend can store. A record outside is refused alone, with ValueError, by every backend alike."""
 
+from collections.abc import Iterable
+from dataclasses import fields
+
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.money import LARGEST, Picodollars
 from arouter.domain.record import Record
@@ -30,19 +33,28 @@ def check_numbers(record: Record) -> None:
         record.time_to_first_token_us,
         record.attempts,
     )
-    for count in counts:
-        if count is not None and not 0 <= count <= MOST:
-            raise ValueError(f"a count of {count} cannot be stored")
+    _check_counts(counts)
     for time_us in (record.opening.created_at_us, record.completed_at_us):
         _check_time(time_us)
     for amount in (record.cost, record.rated_cost, record.reported_cost):
         _check_amount(amount)
+    for attempt in record.tried:
+        _check_counts((attempt.http_status, attempt.latency_us))
+        _check_amount(attempt.cost)
+        if attempt.usage is not None:
+            _check_counts(getattr(attempt.usage, field.name) for field in fields(attempt.usage))
 
 
 def check_adjustment(adjustment: Adjustment) -> None:
     """ValueError if a number is out of all proportion."""
     _check_time(adjustment.created_at_us)
     _check_amount(adjustment.cost)
+
+
+def _check_counts(counts: Iterable[int | None]) -> None:
+    for count in counts:
+        if count is not None and not 0 <= count <= MOST:
+            raise ValueError(f"a count of {count} cannot be stored")
 
 
 def _check_time(time_us: int) -> None:

@@ -28,9 +28,10 @@ from arouter.domain.activity import (
     Totals,
 )
 from arouter.domain.adjustment import Adjustment, adjusted
+from arouter.domain.interruption import interrupted, without_intent
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
-from arouter.domain.record import Opening, Record, Status
+from arouter.domain.record import Opening, Record
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
@@ -174,7 +175,7 @@ class MemoryLedger:
     async def recover(self, *, now_us: int) -> int:
         left = [opening for opening in self._data.open.values() if opening.id not in self._mine]
         for opening in left:
-            self._append(Record(opening=opening, completed_at_us=now_us, status=Status.INTERRUPTED, http_status=None))
+            self._append(interrupted(opening, now_us=now_us))
         return len(left)
 
     async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
@@ -224,7 +225,8 @@ class MemoryLedger:
         msgspec.json.encode(record)  # ValueError for a text that is not Unicode
         self._data.open.pop(record.opening.id, None)
         if record.opening.id not in self._data.records:
-            self._data.records[record.opening.id] = record, self._written_now()
+            kept = replace(record, opening=without_intent(record.opening))
+            self._data.records[record.opening.id] = kept, self._written_now()
 
     def _adjust(self, adjustment: Adjustment) -> bool:
         if adjustment.id in self._data.adjustments or adjustment.record_id not in self._data.records:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from arouter.domain.activity import ActivityRow, Cursor
+from arouter.wire.attempts_json import AttemptRecord, attempt_records
 from arouter.wire.instants import write_instant
 from arouter.wire.numbers import Dollars, dollars, milliseconds
 
@@ -60,6 +61,7 @@ class ActivityRecord(msgspec.Struct, frozen=True, gc=False):
     attempts: int
     app_url: str | None
     app_title: str | None
+    tried: tuple[AttemptRecord, ...]
 
 
 class ActivityPage(msgspec.Struct, frozen=True):
@@ -121,6 +123,7 @@ def activity_record(row: ActivityRow) -> ActivityRecord:
         attempts=record.attempts,
         app_url=opening.app_url,
         app_title=opening.app_title,
+        tried=attempt_records(record.tried),
     )
 
 

@@ -20,8 +20,8 @@ LINE_END = "\r\n"
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
-Cell = str | int | float | bool | tuple[str, ...] | msgspec.Raw | None
-"""`msgspec.Raw` is a number with its exact digits; a tuple of texts is written as a JSON array."""
+Cell = str | int | float | bool | tuple[str | msgspec.Struct, ...] | msgspec.Raw | None
+"""`msgspec.Raw` is a number with its exact digits; a tuple is written as a JSON array."""
 
 
 def row(cells: Iterable[Cell]) -> str:

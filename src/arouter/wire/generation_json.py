@@ -1,12 +1,13 @@
 """One record in OpenRouter's shape: what `GET /v1/generation` answers.
 
-Fields of that shape for which the ledger has no answer are null.
+Fields of that shape for which the ledger has no answer are null. `attempts` and `tried` are our own.
 """
 
 import msgspec
 
 from arouter.domain.activity import ActivityRow
 from arouter.domain.record import Status
+from arouter.wire.attempts_json import AttemptRecord, attempt_records
 from arouter.wire.instants import write_instant
 from arouter.wire.numbers import Dollars, dollars, milliseconds
 
@@ -59,6 +60,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: str
     service_tier: str | None = None
     router: str | None = None
+    attempts: int
+    tried: tuple[AttemptRecord, ...]
 
 
 class GenerationAnswer(msgspec.Struct, frozen=True):
@@ -103,6 +106,8 @@ def _generation(row: ActivityRow) -> Generation:
         external_user=opening.user,
         session_id=opening.session_id,
         workspace_id=opening.workspace_id,
+        attempts=record.attempts,
+        tried=attempt_records(record.tried),
     )
 
 

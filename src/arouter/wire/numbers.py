@@ -1,6 +1,6 @@
 """Numbers in JSON whose digits must survive."""
 
-from typing import Annotated
+from typing import Annotated, overload
 
 import msgspec
 
@@ -20,6 +20,10 @@ def exact_dollars(amount: int) -> msgspec.Raw:
     return msgspec.Raw(to_text(amount).encode())
 
 
+@overload
+def milliseconds(duration_us: int) -> float: ...
+@overload
+def milliseconds(duration_us: int | None) -> float | None: ...
 def milliseconds(duration_us: int | None) -> float | None:
     """Microseconds as milliseconds. A float shows three decimals without loss up to a hundred years."""
     return None if duration_us is None else duration_us / 1000

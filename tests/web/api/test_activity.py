@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from arouter.domain.attempt import Attempt
 from arouter.domain.keys import ActivityScope, KeyKind
+from arouter.domain.money import Picodollars
 from arouter.domain.record import Status, UsageSource
-from arouter.domain.usage import NOTHING_REPORTED
+from arouter.domain.usage import NOTHING_REPORTED, Usage
 from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, exact, failure
 
 SECOND, HOUR = 1_000_000, 3_600_000_000
@@ -71,7 +73,40 @@ def test_a_record_says_everything_in_the_order_of_the_contract(gateway: Gateway)
         ("attempts", "1"),
         ("app_url", "https://app.example"),
         ("app_title", "App"),
+        ("tried", []),
     ]
+
+
+def test_the_attempts_of_a_request_are_told_in_order(gateway: Gateway) -> None:
+    tried = (
+        Attempt(provider="groq", model="llama", http_status=None, error_code="upstream_timeout", latency_us=1_500),
+        Attempt(
+            provider="mistral",
+            model="large",
+            http_status=200,
+            error_code="upstream_error",
+            latency_us=2_000,
+            usage=Usage(input_tokens=7, output_tokens=0),
+            usage_source=UsageSource.PARTIAL,
+            cost=Picodollars(10),
+        ),
+        Attempt(provider="openai", model="gpt-5.4", http_status=200, error_code=None, latency_us=0),
+    )
+    record = gateway.add_record(attempts=3, tried=tried)
+    names = ("provider", "model", "http_status", "error_code", "latency_ms",
+             "prompt_tokens", "completion_tokens", "usage_source", "cost")  # fmt: skip
+    told = [
+        dict(zip(names, values, strict=True))
+        for values in (
+            ("groq", "llama", None, "upstream_timeout", "1.5", None, None, "none", None),
+            ("mistral", "large", "200", "upstream_error", "2.0", "7", "0", "partial", "0.00000000001"),
+            ("openai", "gpt-5.4", "200", None, "0.0", None, None, "none", None),
+        )
+    ]
+    [listed] = exact(gateway.get("/v1/activity").content)["data"]
+    assert (listed["attempts"], listed["tried"]) == ("3", told)
+    alone = exact(gateway.get(f"/v1/generation?id={record.opening.id}").content)["data"]
+    assert (alone["attempts"], alone["tried"]) == ("3", told)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from urllib.parse import quote, quote_plus
 import httpx2
 import pytest
 
+from arouter.domain.attempt import Attempt
 from tests.rfc4180 import read_csv, without_guard
 from tests.web.api.gateway import Gateway, exact, failure
 
@@ -37,6 +38,10 @@ USERS = [
 NUMBERS = ("http_status", "prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens",
            "reasoning_tokens", "audio_tokens", "image_tokens", "cost", "latency_ms", "time_to_first_token_ms",
            "attempts")  # fmt: skip
+TRIED = (
+    Attempt(provider="groq", model='=a"b', http_status=None, error_code="upstream_timeout", latency_us=1),
+    Attempt(provider="openai", model="gpt", http_status=200, error_code=None, latency_us=2),
+)
 FLAGS = ("streamed", "is_byok")
 
 
@@ -59,7 +64,7 @@ def _value(name: str, cell: str | None) -> object:
     if name in FLAGS:
         return {"true": True, "false": False}[cell]
     text = without_guard(cell)
-    return json.loads(text) if name == "tags" else text
+    return exact(text.encode()) if name in ("tags", "tried") else text
 
 
 @pytest.fixture
@@ -68,7 +73,12 @@ def users(gateway: Gateway) -> list[str | None]:
     everyone = [*USERS, None]
     for ago, user in enumerate(everyone):
         gateway.add_record(
-            user=user, ago_us=ago, tags=("=t", 'a"b,c'), app_title="-=title", cost=None if ago % 3 else 7
+            user=user,
+            ago_us=ago,
+            tags=("=t", 'a"b,c'),
+            app_title="-=title",
+            cost=None if ago % 3 else 7,
+            tried=() if ago % 2 else TRIED,
         )
     return everyone
 
@@ -120,7 +130,7 @@ def test_csv_has_a_header_even_when_nothing_matches(gateway: Gateway) -> None:
     answer = gateway.get("/v1/activity?format=csv")
     assert answer.headers["content-type"] == "text/csv; header=present; charset=utf-8"
     [header] = read_csv(answer.text)
-    assert (header[0], header[4], header[-1]) == ("id", "user", "app_title")
+    assert (header[0], header[4], header[-1]) == ("id", "user", "tried")
     assert gateway.get("/v1/activity?format=ndjson").content == b""
 
 

@@ -8,8 +8,9 @@ import msgspec
 from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.errors import StorageUnavailable
+from arouter.domain.interruption import interrupted
 from arouter.domain.money import Picodollars
-from arouter.domain.record import Opening, Record, Status
+from arouter.domain.record import Opening, Record
 from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US
 from arouter.store.sqlite.adjuster import adjust, read_adjustments
@@ -57,7 +58,7 @@ class SqliteLedger:
         def run(connection: apsw.Connection) -> tuple[int, set[int]]:
             alive, dead = living_owners(connection, self._path)
             left = fetch(connection, queries()["open_of_others"], to_json(sorted(alive)))
-            records = [_interrupted(msgspec.json.decode(opening, type=Opening), now_us) for _, opening in left]
+            records = [interrupted(msgspec.json.decode(opening, type=Opening), now_us=now_us) for _, opening in left]
             self._writer.appender.append(connection, records, self._clock())
             for owner in dead:
                 connection.execute(queries()["forget_owner"], (owner,))
@@ -94,7 +95,3 @@ class SqliteLedger:
 
     async def check(self) -> CheckReport:
         return await self._readers.read(lambda connection: check_ledger(connection, self._path))
-
-
-def _interrupted(opening: Opening, now_us: int) -> Record:
-    return Record(opening=opening, completed_at_us=now_us, status=Status.INTERRUPTED, http_status=None)

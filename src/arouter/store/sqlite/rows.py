@@ -11,6 +11,7 @@ import msgspec
 
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.usage import METERS, Usage
+from arouter.store.attempts import read_attempts, write_attempts
 
 _COUNTERS = (*METERS[:-1], "reasoning_tokens", METERS[-1])
 
@@ -32,6 +33,7 @@ PLAIN = (
     "cost",
     "rated_cost",
     "reported_cost",
+    "tried",
 )
 NAMED = (
     "organization_no",
@@ -76,10 +78,17 @@ def canonical_bytes(
     """What the chain of hashes covers: `seq, written_at_us, user_no`, the tags, the values of `PLAIN`, the texts of
     `NAMED`.
 
-    The user is in it by number, so that a name can be forgotten without breaking the chain. The last text, which
-    older records do not have, is in it only where there is one.
+    The user is in it by number, so that a name can be forgotten without breaking the chain. The last value and the
+    last text, which older records do not have, are in it only where there is one.
     """
-    return _encode((*head, tags, plain, texts if texts[-1] is not None else texts[:-1]))
+    return _encode(
+        (
+            *head,
+            tags,
+            plain if plain[-1] is not None else plain[:-1],
+            texts if texts[-1] is not None else texts[:-1],
+        )
+    )
 
 
 def plain_values(record: Record) -> tuple[object, ...]:
@@ -116,6 +125,7 @@ def plain_values(record: Record) -> tuple[object, ...]:
         record.cost,
         record.rated_cost,
         record.reported_cost,
+        write_attempts(record.tried) if record.tried else None,
     )
 
 
@@ -223,6 +233,7 @@ def _assemble(row: Sequence[Any], texts: Sequence[Any], user: str | None, tags: 
         cost=row[30],
         rated_cost=row[31],
         reported_cost=row[32],
+        tried=() if row[33] is None else read_attempts(row[33]),
         price_source=texts[12],
         price_version=texts[13],
         is_byok=row[12] == 1,

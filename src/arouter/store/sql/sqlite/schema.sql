@@ -66,7 +66,7 @@ CREATE TABLE end_users (
     UNIQUE (organization_no, name)
 ) STRICT;
 
--- Appended once, never changed. The last column is written as SQLite notes a column that was added.
+-- Appended once, never changed. The last columns are written as SQLite notes columns that were added.
 CREATE TABLE records (
     seq INTEGER PRIMARY KEY,
     written_at_us INTEGER NOT NULL,
@@ -117,7 +117,7 @@ CREATE TABLE records (
     price_version_no INTEGER REFERENCES names (no),
     app_url_no INTEGER REFERENCES names (no),
     app_title_no INTEGER REFERENCES names (no)
-, service_tier_no INTEGER REFERENCES names (no)) STRICT;
+, service_tier_no INTEGER REFERENCES names (no), tried TEXT) STRICT;
 
 CREATE INDEX records_by_time ON records (organization_no, created_at_us, id);
 CREATE INDEX records_by_user ON records (organization_no, user_no, created_at_us, id);
