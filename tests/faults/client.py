@@ -55,7 +55,14 @@ class Heard:
 
 
 async def ask(
-    url: str, key: str, model: str, *, stream: bool, user: str | None = None, leave_after: int | None = None
+    url: str,
+    key: str,
+    model: str,
+    *,
+    stream: bool,
+    user: str | None = None,
+    leave_after: int | None = None,
+    content: str = "Hello there, how are you?",
 ) -> Heard:
     """One chat completion. `leave_after` so many events of a stream the client hangs up. Never raises an OSError."""
     heard = Heard(stream=stream)
@@ -66,7 +73,7 @@ async def ask(
         heard.refused = True
         return heard
     try:
-        writer.write(_request(key, model, stream, user))
+        writer.write(_request(key, model, stream, user, content))
         await _hear(reader, heard, leave_after)
     except (OSError, asyncio.IncompleteReadError):
         pass
@@ -75,8 +82,8 @@ async def ask(
     return heard
 
 
-def _request(key: str, model: str, stream: bool, user: str | None) -> bytes:
-    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "Hello there, how are you?"}]}
+def _request(key: str, model: str, stream: bool, user: str | None, content: str) -> bytes:
+    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": content}]}
     if user is not None:
         body["user"] = user
     data = json.dumps(body).encode()
