@@ -1,7 +1,7 @@
 """The SQLite backend.
 
-`connections`, `writer`, `checkpointer`, `readers` and `owners` know threads, files and failures; `rows`, `names`,
-`appender`, `selection`, `pages`, `summaries` and `checks` know the tables; `directory` and `ledger` are the
+`connections`, `writer`, `turns`, `checkpointer`, `readers` and `owners` know threads, files and failures; `rows`,
+`names`, `appender`, `selection`, `pages`, `summaries` and `checks` know the tables; `directory` and `ledger` are the
 protocols; `database` puts it together.
 """
 

@@ -28,6 +28,7 @@ from arouter.store.sqlite.connections import Durability, connect_writer, schema_
 from arouter.store.sqlite.intents import Intents
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.turns import Turns
 
 MOST_IN_ONE: Final = 2_000
 """Items in one transaction: a bound on its time, about a tenth of a second."""
@@ -81,6 +82,7 @@ class Writer:
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._intents = Intents(self._queue.put)
         self._appender = Appender()
+        self._turns = Turns(path)
         self._owner = Owner(path, clock())
         self._kept = _Kept({}, {})
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -210,7 +212,7 @@ class Writer:
             self._connection = connect_writer(self._path, self._durability)
         was_registered = self._owner.number is not None
         try:
-            with transaction(self._connection):
+            with self._turns.taken(), transaction(self._connection):
                 yield self._connection
         except (apsw.Error, OSError):
             self._appender.forget()
@@ -338,6 +340,7 @@ class Writer:
             self._on_commit(records, seconds)
 
     def _disconnect(self, *, in_peace: bool) -> None:
+        self._turns.close()
         connection, self._connection = self._connection, None
         if connection is None:
             return
