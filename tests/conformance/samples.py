@@ -215,9 +215,9 @@ def append(backend: Backend, *records: Record) -> None:
     backend.run(close())
 
 
-def adjust(backend: Backend, *adjustments: Adjustment) -> int:
+def adjust(backend: Backend, *adjustments: Adjustment, seen: dict[str, str | None] | None = None) -> int:
     async def run() -> int:
-        return await backend.ledger.adjust(adjustments)
+        return await backend.ledger.adjust(adjustments, seen=seen)
 
     return backend.run(run())
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from arouter.domain.activity import ActivityQuery, ActivityRow, Dimension, Filters, SummaryQuery, Totals
-from arouter.domain.adjustment import Adjustment, AdjustmentKind, adjusted
+from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind, adjusted
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Record
 from arouter.domain.usage import Usage
@@ -123,11 +123,12 @@ def test_an_adjustment_of_a_record_that_is_not_there_changes_nothing(backend: Ba
         adjustment("adj-bad", "gen-1", 1, created_at_us=-1),
         adjustment("adj-bad", "gen-1", 1, reason="\ud800"),
         adjustment("adj-bad", "gen-1", 1, price_version="\ud800"),
+        adjustment("adj-bad", "gen-1", 1, author="\ud800"),
         adjustment("adj-bad", "gen-none", 1, reason="\ud800"),
         adjustment("adj-\ud800", "gen-1", 1),
         adjustment("adj-bad", "gen-\ud800", 1),
     ],
-    ids=["dear", "cheap", "time", "reason", "version", "unknown", "id", "record"],
+    ids=["dear", "cheap", "time", "reason", "version", "author", "unknown", "id", "record"],
 )
 def test_what_cannot_be_stored_is_refused_with_all_that_came_with_it(backend: Backend, bad: Adjustment) -> None:
     append(backend, record("gen-1", cost=Picodollars(5)))
@@ -136,6 +137,44 @@ def test_what_cannot_be_stored_is_refused_with_all_that_came_with_it(backend: Ba
     assert row_of(backend, "gen-1").record.cost == 5
     assert adjust(backend, adjustment("adj-1", "gen-1", 1, price_version="new")) == 1
     assert row_of(backend, "gen-1").record.price_version == "new"
+    assert_sound(backend)
+
+
+@pytest.mark.parametrize(
+    ("seen", "written"),
+    [
+        ({}, True),
+        ({"gen-1": "adj-2"}, True),
+        ({"gen-1": "adj-2", "gen-2": None, "gen-none": None}, True),
+        ({"gen-1": "adj-1"}, False),
+        ({"gen-1": None}, False),
+        ({"gen-1": "adj-2", "gen-2": "adj-2"}, False),
+        ({"gen-none": "adj-2"}, False),
+    ],
+)
+def test_an_adjustment_may_depend_on_the_one_that_was_seen(
+    backend: Backend, seen: dict[str, str | None], written: bool
+) -> None:
+    append(backend, record("gen-1"), record("gen-2"))
+    adjust(backend, adjustment("adj-1", "gen-1", 1), adjustment("adj-2", "gen-1", 2))
+    new = adjustment("adj-3", "gen-1", 3), adjustment("adj-4", "gen-2", 4)
+    if written:
+        assert adjust(backend, *new, seen=seen) == 2
+        assert totals(backend).cost == spent(backend) == 7
+    else:
+        with pytest.raises(AdjustedMeanwhile):
+            adjust(backend, *new, seen=seen)
+        assert row_of(backend, "gen-1").record.cost == 2
+        assert row_of(backend, "gen-2").adjustment is None
+    assert_sound(backend)
+
+
+def test_who_says_so_is_kept(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    said = adjustment("adj-1", "gen-1", 1, author="ü \x00"), adjustment("adj-2", "gen-1", 1, author="")
+    assert adjust(backend, *said) == 2
+    backend.restart()
+    assert backend.run(backend.ledger.adjustments_of("org_a", "gen-1")) == said
     assert_sound(backend)
 
 

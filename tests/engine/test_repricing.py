@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from arouter.domain.activity import ActivityQuery, Filters, Scope, SummaryQuery
+from arouter.domain.activity import ActivityQuery, Filters, Page, Scope, SummaryQuery
 from arouter.domain.adjustment import Adjustment, AdjustmentKind
+from arouter.domain.attempt import Attempt
+from arouter.domain.interruption import interrupted
 from arouter.domain.money import Picodollars
 from arouter.domain.price import RateCard
 from arouter.domain.record import Record, Status, UsageSource
@@ -235,19 +237,22 @@ def test_only_what_the_filters_choose_is_looked_at() -> None:
     run(scenario())
 
 
+def correction(cost: Picodollars) -> Adjustment:
+    return Adjustment(
+        id="adj-1",
+        record_id="gen-00001",
+        created_at_us=AT_US,
+        kind=AdjustmentKind.CORRECTION,
+        cost=cost,
+        reason="credit",
+    )
+
+
 def test_a_correction_stays() -> None:
     async def scenario() -> None:
         shop = Shop(TWO)
         await shop.sell(times=2)
-        correction = Adjustment(
-            id="adj-1",
-            record_id="gen-00001",
-            created_at_us=AT_US,
-            kind=AdjustmentKind.CORRECTION,
-            cost=Picodollars(7),
-            reason="credit",
-        )
-        await shop.ledger.adjust([correction])
+        await shop.ledger.adjust([correction(Picodollars(7))])
         outcome = await shop.reprice(THREE)
         assert (outcome.records, outcome.changed, outcome.corrected) == (2, 1, 1)
         assert (outcome.cost_after, await shop.cost()) == (3 * DOLLAR + 7, 3 * DOLLAR + 7)
@@ -263,5 +268,91 @@ def test_two_runs_at_once_write_each_change_once() -> None:
         for number in range(1, 601, 66):
             assert len(await shop.ledger.adjustments_of("org_1", f"gen-{number:05}")) == 1
         assert await shop.cost() == 1800 * DOLLAR
+
+    run(scenario())
+
+
+class Interfering(MemoryLedger):
+    """A ledger where somebody corrects a record while a run is between its reading and its writing."""
+
+    correction: Adjustment | None = None
+
+    async def page(self, query: ActivityQuery) -> Page:
+        page = await super().page(query)
+        correction, self.correction = self.correction, None
+        if correction is not None:
+            await self.adjust([correction])
+        return page
+
+
+def test_a_correction_made_while_a_run_reads_is_not_undone() -> None:
+    async def scenario() -> None:
+        shop = Shop(TWO)
+        shop.ledger = ledger = Interfering(shop.ledger._data, lambda: AT_US)
+        await shop.sell(times=3)
+        ledger.correction = correction(Picodollars(7))
+        outcome = await shop.reprice(THREE)
+        assert (outcome.records, outcome.changed, outcome.corrected) == (3, 2, 1)
+        assert (outcome.cost_before, outcome.cost_after) == (4 * DOLLAR + 7, 6 * DOLLAR + 7)
+        assert await shop.cost() == 6 * DOLLAR + 7
+        assert len(await ledger.adjustments_of("org_1", "gen-00001")) == 1
+
+    run(scenario())
+
+
+# ---------------------------------------------------------------- what is not the whole
+
+
+MILLION = Usage(input_tokens=1_000_000, output_tokens=0)
+
+
+def failed(model: str, cost: int | None, usage: Usage | None = MILLION) -> Attempt:
+    provider, _, name = model.partition("/")
+    return Attempt(
+        provider=provider,
+        model=name,
+        http_status=200,
+        error_code="upstream_error",
+        latency_us=1,
+        usage=usage,
+        usage_source=UsageSource.NONE if usage is None else UsageSource.ESTIMATED,
+        cost=None if cost is None else Picodollars(cost),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tried", "cost"),
+    [
+        ((failed("groq/llama", 5 * DOLLAR),), 4 * DOLLAR),
+        ((failed("groq/llama", None), failed("openai/gpt-5.4", 1)), 7 * DOLLAR),
+        ((failed("groq/llama", None, None),), 3 * DOLLAR),
+        ((failed("groq/nobody-knows", 5),), None),
+        ((failed("openrouter/any", 5),), 3 * DOLLAR + 5),
+    ],
+    ids=["another price", "two", "nothing used", "no price", "told by the provider"],
+)
+def test_the_attempts_before_are_billed_again_too(tried: tuple[Attempt, ...], cost: int | None) -> None:
+    async def scenario() -> None:
+        shop = Shop(TWO)
+        asked, told = route("openai/gpt-5.4"), told_by(b"{}", Usage(input_tokens=1_000_000, output_tokens=0))
+        bill = Billing(Cards(TWO)).bill(asked, told, asked_bytes=0, at_us=AT_US)
+        answered = Attempt(provider="openai", model="gpt-5.4", http_status=200, error_code=None, latency_us=1)
+        await shop.ledger.close(replace(record_of(asked, told, bill), tried=(*tried, answered)))
+        await shop.reprice(THREE)
+        row = await shop.ledger.get("org_1", "gen-1")
+        assert row is not None
+        assert row.record.cost == cost
+
+    run(scenario())
+
+
+def test_half_an_estimate_has_no_price() -> None:
+    async def scenario() -> None:
+        shop = Shop(TWO)
+        await shop.ledger.close(
+            interrupted(opening(id="gen-1", asked_bytes=4_000, routed_model="openai/gpt-5.4"), now_us=AT_US)
+        )
+        outcome = await shop.reprice(TWO)
+        assert (outcome.records, outcome.changed, outcome.unpriced_after) == (1, 0, 1)
 
     run(scenario())

@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
+from arouter.domain.adjustment import AdjustedMeanwhile
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.usage import METERS
 from arouter.store.migrate import migrations
@@ -243,6 +244,8 @@ def test_the_check_tells_what_was_changed_behind_the_ledgers_back(backend: Backe
     [
         ("UPDATE adjustments SET reason = 'x' WHERE no = 2", "The adjustments of batch 3 are not what was written"),
         ("UPDATE adjustments SET price_version_no = NULL WHERE no = 2", "their hash differs"),
+        ("UPDATE adjustments SET author = 'eve' WHERE no = 1", "their hash differs"),
+        ("UPDATE adjustments SET author = NULL WHERE no = 3", "their hash differs"),
         ("UPDATE adjustments SET cost = NULL WHERE no = 1", "their hash differs"),
         ("UPDATE adjustments SET record_seq = 2 WHERE no = 1", "their hash differs"),
         ("DELETE FROM adjustments WHERE no = 1", "their hash differs"),
@@ -260,7 +263,7 @@ def test_the_check_tells_what_was_changed_about_adjustments(backend: Backend, ta
     append(backend, record("gen-1"))
     append(backend, record("gen-2"))
     adjust(backend, adjustment("adj-1", "gen-1", 1), adjustment("adj-2", "gen-1", 2))
-    adjust(backend, adjustment("adj-3", "gen-2", 5))
+    adjust(backend, adjustment("adj-3", "gen-2", 5, author="ann"))
     assert problems(backend) == ()
     apsw.Connection(store_of(backend).path).execute(tampering)
     assert told in "\n".join(problems(backend))
@@ -283,6 +286,25 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     assert adjust(backend, adjustment("adj-1", "gen-1", 1)) == 1
     assert problems(backend) == ()
     backend.stop()
+
+
+def test_of_two_processes_that_saw_the_same_cost_one_adjusts_it(backend: Backend, tmp_path: Path) -> None:
+    other = sqlite(tmp_path)
+    append(backend, record("gen-1"))
+    row = other.run(other.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert row.adjustment is None
+    assert adjust(backend, adjustment("adj-hand", "gen-1", 7), seen={"gen-1": None}) == 1
+    with pytest.raises(AdjustedMeanwhile):
+        adjust(other, adjustment("adj-run", "gen-1", 9), seen={"gen-1": None})
+    assert adjust(other, adjustment("adj-run", "gen-1", 9), seen={"gen-1": "adj-hand"}) == 1
+    with pytest.raises(AdjustedMeanwhile):
+        adjust(backend, adjustment("adj-late", "gen-1", 8), seen={"gen-1": "adj-hand"})
+    row = backend.run(backend.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert row.record.cost == 9
+    other.stop()
+    assert problems(backend) == ()
 
 
 def test_a_forgotten_user_does_not_break_the_chain(backend: Backend) -> None:

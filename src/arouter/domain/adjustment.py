@@ -33,6 +33,12 @@ class Adjustment:
     price_version: str | None = None
     reason: str = ""
     """For people."""
+    author: str | None = None
+    """Who says so; None for the program itself."""
+
+
+class AdjustedMeanwhile(ValueError):
+    """A record was adjusted between the reading of its cost and the writing of another one."""
 
 
 def adjusted(record: Record, adjustment: Adjustment) -> Record:

@@ -28,6 +28,11 @@ def interrupted(opening: Opening, *, now_us: int) -> Record:
     )
 
 
+def is_half_known(record: Record) -> bool:
+    """Whether only the input was estimated: such a usage has no price, now or later."""
+    return record.usage_source is UsageSource.ESTIMATED and record.usage.completion_tokens is None
+
+
 def without_intent(opening: Opening) -> Opening:
     """As records keep it: without what is noted for the case of a sudden end only."""
     if opening.asked_bytes is None and opening.routed_model is None:

@@ -5,8 +5,8 @@ adjustment is written. Nothing is written where only the source or the version o
 somebody corrected keeps that cost.
 
 Records are taken page by page, and each page's adjustments are one transaction: to stop in between leaves whole
-pages, and to run again does the rest. An adjustment's id follows from the record, the adjustment before it and what
-it says, so that two runs at once write it once.
+pages, and to run again does the rest. They are written only if each record still goes by the adjustment that was
+read; if somebody adjusted one meanwhile, by hand or by another run, the page is read again.
 """
 
 import hashlib
@@ -16,8 +16,11 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from arouter.domain.activity import ActivityQuery, ActivityRow
-from arouter.domain.adjustment import Adjustment, AdjustmentKind
+from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind
+from arouter.domain.attempt import Attempt, whole_cost
+from arouter.domain.interruption import is_half_known
 from arouter.domain.money import ZERO, Picodollars
+from arouter.domain.record import Record, UsageSource
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.providers.vendors import Vendor
 from arouter.store.base import Ledger
@@ -63,6 +66,18 @@ class Outcomes:
     by_model: dict[str | None, Outcome]
 
 
+@dataclass(frozen=True, slots=True)
+class _Rated:
+    """A record and its bill by the prices of now; None if it keeps its cost."""
+
+    row: ActivityRow
+    bill: Bill | None
+
+    @property
+    def cost(self) -> Picodollars | None:
+        return self.row.record.cost if self.bill is None else self.bill.cost
+
+
 class Repricing:
     """Bills records again. `vendor_of` tells the row of a provider's name."""
 
@@ -90,42 +105,80 @@ class Repricing:
         query = replace(query, descending=False, limit=RECORDS_AT_ONCE)
         while True:
             page = await self._ledger.page(query)
-            adjustments = self._look_at(page.rows, outcomes)
-            if adjustments and not dry:
-                await self._ledger.adjust(adjustments)
+            rated = [_Rated(row, self._bill(row)) for row in page.rows]
+            if not dry and not await self._write(rated):
+                continue
+            _count(rated, outcomes)
             on_page(len(page.rows))
             if page.next_cursor is None:
                 return outcomes
             query = replace(query, after=page.next_cursor)
 
-    def _look_at(self, rows: Sequence[ActivityRow], outcomes: Outcomes) -> Sequence[Adjustment]:
-        """What is to be adjusted."""
-        adjustments = []
-        for row in rows:
-            record = row.record
-            cost = record.cost
-            if not _is_corrected(row):
-                bill = self._bill(row)
-                if bill.cost != cost:
-                    cost = bill.cost
-                    adjustments.append(_adjustment(row, bill, self._now_us()))
-            outcomes.total.add(row, cost)
-            outcomes.by_model.setdefault(record.model, Outcome()).add(row, cost)
-        return adjustments
+    async def _write(self, rated: Sequence[_Rated]) -> bool:
+        """Adjust what costs something else now; False if somebody adjusted one of those since they were read."""
+        changed = [(one.row, one.bill) for one in rated if one.bill is not None and one.cost != one.row.record.cost]
+        if not changed:
+            return True
+        adjustments = [_adjustment(row, bill, self._now_us()) for row, bill in changed]
+        try:
+            await self._ledger.adjust(adjustments, seen={row.record.opening.id: _last(row) for row, _ in changed})
+        except AdjustedMeanwhile:
+            return False
+        return True
 
-    def _bill(self, row: ActivityRow) -> Bill:
-        provider = row.record.provider
-        return NOTHING_USED if provider is None else self._billing.bill_again(row.record, self._vendor_of(provider))
+    def _bill(self, row: ActivityRow) -> Bill | None:
+        """None for a record that keeps its cost: a corrected one, and one of which too little is known for a price."""
+        record = row.record
+        if _is_corrected(row) or is_half_known(record):
+            return None
+        own = self._bill_alone(record)
+        if not any(attempt.usage is not None for attempt in record.tried):
+            return own
+        cost = whole_cost(
+            own.cost,
+            used=own.usage_source is not UsageSource.NONE,
+            tried=[replace(attempt, cost=self._cost_of(record, attempt)) for attempt in record.tried],
+        )
+        return replace(own, cost=cost)
+
+    def _bill_alone(self, record: Record) -> Bill:
+        provider = record.provider
+        return NOTHING_USED if provider is None else self._billing.bill_again(record, self._vendor_of(provider))
+
+    def _cost_of(self, record: Record, attempt: Attempt) -> Picodollars | None:
+        """Of an attempt that failed. What the provider reported of it was not kept, so that its price stays."""
+        if attempt.usage is None or self._vendor_of(attempt.provider).reports_cost:
+            return attempt.cost
+        alone = replace(
+            record,
+            provider=attempt.provider,
+            model=f"{attempt.provider}/{attempt.model}",
+            upstream_model=None,
+            service_tier=None,
+            usage=attempt.usage,
+            usage_source=attempt.usage_source,
+            raw_usage=None,
+        )
+        return self._bill_alone(alone).cost
+
+
+def _count(rated: Sequence[_Rated], outcomes: Outcomes) -> None:
+    for one in rated:
+        outcomes.total.add(one.row, one.cost)
+        outcomes.by_model.setdefault(one.row.record.model, Outcome()).add(one.row, one.cost)
 
 
 def _is_corrected(row: ActivityRow) -> bool:
     return row.adjustment is not None and row.adjustment.kind is AdjustmentKind.CORRECTION
 
 
+def _last(row: ActivityRow) -> str | None:
+    return None if row.adjustment is None else row.adjustment.id
+
+
 def _adjustment(row: ActivityRow, bill: Bill, now_us: int) -> Adjustment:
     record_id = row.record.opening.id
-    before = None if row.adjustment is None else row.adjustment.id
-    what = msgspec.json.encode((record_id, before, bill.cost, bill.price_source, bill.price_version))
+    what = msgspec.json.encode((record_id, _last(row), bill.cost, bill.price_source, bill.price_version))
     return Adjustment(
         id=f"adj-{hashlib.sha256(what).hexdigest()[:32]}",
         record_id=record_id,

@@ -5,7 +5,7 @@ event loop's thread and does its I/O elsewhere. Whatever goes wrong in the engin
 `StorageUnavailable`.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,12 +98,17 @@ class Ledger(Protocol):
         Unicode, a number out of all proportion. The append goes on even if the awaiting side is cancelled.
         """
 
-    def adjust(self, adjustments: Sequence[Adjustment]) -> Awaitable[int]:
+    def adjust(
+        self, adjustments: Sequence[Adjustment], *, seen: Mapping[str, str | None] | None = None
+    ) -> Awaitable[int]:
         """Append adjustments, in their order, in one transaction with the roll-ups; how many were new.
 
         Done when they are durable. One whose id is there already, or whose record is not there, changes nothing.
         ValueError if one cannot be stored at all: then none is. StorageUnavailable if nothing can be written now;
         unlike records they are not tried again.
+
+        `seen` makes it conditional: by the ids of records, the id of the adjustment that the caller took for the last
+        one, None for none. AdjustedMeanwhile if another one holds for any of them by now: then none is written.
         """
 
     async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:

@@ -5,7 +5,7 @@ with it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Self
@@ -27,7 +27,7 @@ from arouter.domain.activity import (
     SummaryRow,
     Totals,
 )
-from arouter.domain.adjustment import Adjustment, adjusted
+from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, adjusted
 from arouter.domain.interruption import interrupted, without_intent
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
@@ -155,12 +155,18 @@ class MemoryLedger:
             done.set_result(None)
         return done
 
-    def adjust(self, adjustments: Sequence[Adjustment]) -> Awaitable[int]:
+    def adjust(
+        self, adjustments: Sequence[Adjustment], *, seen: Mapping[str, str | None] | None = None
+    ) -> Awaitable[int]:
         done = asyncio.get_running_loop().create_future()
         try:
             for adjustment in adjustments:
                 check_adjustment(adjustment)
                 msgspec.json.encode(adjustment)  # ValueError for a text that is not Unicode
+            holding = {record_id: adjustment.id for record_id, (adjustment, _) in self._latest().items()}
+            for record_id, adjustment_id in ({} if seen is None else seen).items():
+                if holding.get(record_id) != adjustment_id:
+                    raise AdjustedMeanwhile(f"{record_id} was adjusted meanwhile")
         except ValueError as exc:
             done.set_exception(exc)
         else:

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from arouter.domain.adjustment import Adjustment, AdjustmentKind
+from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind
 from arouter.domain.money import Picodollars
 from arouter.store.limits import check_adjustment
 from arouter.store.sqlite.appender import Batch, last_batch
@@ -33,6 +33,7 @@ ADJUSTMENT_COLUMNS = (
     "price_source_no",
     "price_version_no",
     "reason",
+    "author",
 )
 _ADJUSTED_COLUMNS = ("adjusted_seq", "adjustment_no", "adjusted_at_us", "adjusted_cost")
 
@@ -49,8 +50,10 @@ class StoredAdjustment:
     adjustment: Adjustment
 
     def canonical_bytes(self) -> bytes:
-        """What the chain of hashes covers: all of it."""
+        """What the chain of hashes covers: all of it. The author, whom older ones do not have, only where there is
+        one."""
         one = self.adjustment
+        author = () if one.author is None else (one.author,)
         return _encode(
             (
                 self.no,
@@ -63,6 +66,7 @@ class StoredAdjustment:
                 one.price_source,
                 one.price_version,
                 one.reason,
+                *author,
             )
         )
 
@@ -79,14 +83,22 @@ class _Target:
     key: RollupKey
 
 
-def adjust(connection: apsw.Connection, numbers: Numbers, adjustments: Sequence[Adjustment], now_us: int) -> int:
+def adjust(
+    connection: apsw.Connection,
+    numbers: Numbers,
+    adjustments: Sequence[Adjustment],
+    now_us: int,
+    seen: Mapping[str, str | None] | None = None,
+) -> int:
     """Append, within the caller's transaction, what is not there yet and has a record; how many those were.
 
-    ValueError if one of them cannot be stored; the caller rolls back.
+    ValueError if one of them cannot be stored, AdjustedMeanwhile if `seen` is not what holds; the caller rolls back.
     """
     for adjustment in adjustments:
         check_adjustment(adjustment)
         _encode(adjustment)  # ValueError for a text that is not Unicode
+    if seen is not None:
+        _check_seen(connection, seen)
     targets = _targets(connection, [adjustment.record_id for adjustment in adjustments])
     new = list(_new(connection, [one for one in adjustments if one.record_id in targets]))
     if not new:
@@ -104,6 +116,13 @@ def read_adjustments(connection: apsw.Connection, where: str, *values: object) -
     """Those that fulfil a condition, in the order of writing."""
     rows = fetch(connection, queries()["adjustments"].format(where=where), *values)
     return [_read(row) for row in sorted(rows, key=lambda row: row[0])]
+
+
+def _check_seen(connection: apsw.Connection, seen: Mapping[str, str | None]) -> None:
+    holding = dict(fetch(connection, queries()["adjustments_that_hold"], to_json([*seen])))
+    for record_id, adjustment_id in seen.items():
+        if holding.get(record_id) != adjustment_id:
+            raise AdjustedMeanwhile(f"{record_id} was adjusted meanwhile")
 
 
 def _new(connection: apsw.Connection, adjustments: Sequence[Adjustment]) -> Iterator[Adjustment]:
@@ -167,6 +186,7 @@ def _write(connection: apsw.Connection, numbers: Numbers, made: Sequence[StoredA
                 source_no,
                 version_no,
                 adjustment.reason,
+                adjustment.author,
             )
         )
     insert_rows(connection, "add_adjustments", ADJUSTMENT_COLUMNS, rows)
@@ -189,7 +209,7 @@ def _differences(new: Sequence[Adjustment], targets: Mapping[str, _Target]) -> M
 
 
 def _read(row: Sequence[Any]) -> StoredAdjustment:
-    no, seq, written_at_us, adjustment_id, record_id, created_at_us, kind, cost, source, version, reason = row
+    no, seq, written_at_us, adjustment_id, record_id, created_at_us, kind, cost, source, version, reason, author = row
     adjustment = Adjustment(
         id=adjustment_id,
         record_id=record_id,
@@ -199,5 +219,6 @@ def _read(row: Sequence[Any]) -> StoredAdjustment:
         price_source=source,
         price_version=version,
         reason=reason,
+        author=author,
     )
     return StoredAdjustment(no=no, record_seq=seq, written_at_us=written_at_us, adjustment=adjustment)

@@ -1,6 +1,6 @@
 """`Ledger` in SQLite."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import apsw
 import msgspec
@@ -44,9 +44,11 @@ class SqliteLedger:
     def close(self, record: Record) -> Awaitable[None]:
         return self._writer.append(record)
 
-    def adjust(self, adjustments: Sequence[Adjustment]) -> Awaitable[int]:
+    def adjust(
+        self, adjustments: Sequence[Adjustment], *, seen: Mapping[str, str | None] | None = None
+    ) -> Awaitable[int]:
         numbers = self._writer.appender.numbers
-        return self._writer.command(lambda connection: adjust(connection, numbers, adjustments, self._clock()))
+        return self._writer.command(lambda connection: adjust(connection, numbers, adjustments, self._clock(), seen))
 
     async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
         if await self.get(organization_id, record_id) is None:

@@ -99,6 +99,11 @@ SELECT json_group_array(json_array(
 FROM records LEFT JOIN adjusted ON adjusted_seq = seq
 WHERE id IN (SELECT value FROM json_each(?));
 
+-- name: adjustments_that_hold
+SELECT json_group_array(json_array(records.id, adjustments.id))
+FROM records JOIN adjusted ON adjusted_seq = records.seq JOIN adjustments ON adjustments.no = adjustment_no
+WHERE records.id IN (SELECT value FROM json_each(?));
+
 -- name: last_adjustment
 SELECT coalesce(max(no), 0) FROM adjustments;
 
@@ -117,7 +122,7 @@ SELECT json_group_array(json_array(
     adjustments.no, records.seq, adjustments.written_at_us, adjustments.id, records.id, adjustments.created_at_us,
     (SELECT text FROM names WHERE no = kind_no), adjustments.cost,
     (SELECT text FROM names WHERE no = adjustments.price_source_no),
-    (SELECT text FROM names WHERE no = adjustments.price_version_no), reason
+    (SELECT text FROM names WHERE no = adjustments.price_version_no), reason, author
 ))
 FROM adjustments JOIN records ON records.seq = record_seq
 WHERE {where};

@@ -156,7 +156,7 @@ CREATE TABLE adjustments (
     price_source_no INTEGER REFERENCES names (no),
     price_version_no INTEGER REFERENCES names (no),
     reason TEXT NOT NULL
-) STRICT;
+, author TEXT) STRICT;
 
 CREATE INDEX adjustments_by_record ON adjustments (record_seq, no);
 CREATE INDEX adjustments_by_batch ON adjustments (batch_no, no);
