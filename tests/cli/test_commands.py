@@ -14,7 +14,7 @@ NAMES = {
     "demo": (),
     "sandbox": (),
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
-    "activity": ("export", "summary"),
+    "activity": ("export", "summary", "show", "correct"),
     "db": ("migrate", "status", "check", "backup"),
     "prices": ("list", "show", "reprice"),
     "config": ("check", "show"),

@@ -1,6 +1,8 @@
 """`arouter activity`: the records of the organization, and sums over them."""
 
 import asyncio
+import os
+import pwd
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from arouter.cli.corrections import UNKNOWN, correct_record, history_report, look_up, read_cost, read_text
 from arouter.cli.database import count_records, existing_path, opened
 from arouter.cli.export import ENCODINGS, Format, destination, write_records
 from arouter.cli.filter_options import read_options
 from arouter.cli.options import Config, Json, application
-from arouter.cli.output import stderr, stdout
+from arouter.cli.output import stderr, stdout, write_json
 from arouter.cli.summary_table import summary_table
 from arouter.domain.activity import (
     MOST_DIMENSIONS,
@@ -30,9 +33,10 @@ from arouter.domain.record import Status
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
 from arouter.store.buckets import time_zone
+from arouter.wire.adjustments_json import RecordHistory
 from arouter.wire.summary import encode_summary
 
-app = application(help="Read the activity: one record for every request.", no_args_is_help=True)
+app = application(help="Read the activity, one record for every request, and correct its costs.", no_args_is_help=True)
 
 _INSTANT = "RFC 3339, a date, or Unix seconds"
 
@@ -72,6 +76,7 @@ Tags = Annotated[
     list[str] | None,
     typer.Option("--tag", metavar="T", help="A tag that the client gave. Repeatable.", show_default=False),
 ]
+RecordId = Annotated[str, typer.Argument(metavar="ID", help="The record's id: gen-….", show_default=False)]
 
 
 # ---------------------------------------------------------------- commands
@@ -185,6 +190,45 @@ def summary(
         stdout().print(summary_table(ranking, dimensions, found.totals))
 
 
+@app.command()
+def show(record_id: RecordId, config: Config = None, json: Json = False) -> None:
+    """One record, its attempts, and every adjustment of its cost."""
+    settings = load(config)
+    existing_path(settings)
+    _tell(asyncio.run(look_up(settings, record_id)), json=json)
+
+
+@app.command()
+def correct(
+    record_id: RecordId,
+    cost: Annotated[
+        str,
+        typer.Option(
+            metavar="USD",
+            help=f"What it costs from now on, in dollars, exactly; or {UNKNOWN}. Not a difference.",
+            show_default=False,
+        ),
+    ],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for whoever asks later.", show_default=False)],
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who says so. Default: your login name.", show_default=False)
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """State another cost for a record: a credit, a provider's invoice.
+
+    The record stays as it is; the correction is written beside it, and every view and every sum goes by it. To take
+    it back, correct again. Re-pricing leaves a corrected record alone.
+    """
+    amount = read_cost(cost)
+    reason = read_text(reason, "--reason")
+    author = _login_name() if by is None else read_text(by, "--by")
+    settings = load(config)
+    existing_path(settings)
+    _tell(asyncio.run(correct_record(settings, record_id, amount, reason=reason, author=author)), json=json)
+
+
 # ---------------------------------------------------------------- work
 
 
@@ -209,6 +253,20 @@ async def _summarize(settings: Settings, filters: Filters, dimensions: tuple[Dim
         return await store.ledger.summary(
             SummaryQuery(scope=scope, filters=filters, group_by=dimensions, timezone=timezone)
         )
+
+
+def _tell(history: RecordHistory, *, json: bool) -> None:
+    if json:
+        write_json(history)
+    else:
+        stdout().print(history_report(history))
+
+
+def _login_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def _progress(*, to_file: bool) -> Progress:
