@@ -6,7 +6,7 @@ How it ends, and what its answer is told:
   the connection goes back to its owner at once, before the reader has taken the pieces;
 - the answer is whole, and one of these does not hold: the answer is fine, the connection is dropped;
 - the stream ends: that is the end of a body without a length, and a failure anywhere else;
-- what comes is not HTTP, is framed in more than one way, or has a head over 64 kB: a failure;
+- what comes is not HTTP, is framed in more than one way, has a head over 64 kB, or goes on without a body: a failure;
 - a deadline passes: a timeout.
 
 Deadlines cost nothing per chunk and no timer per request: an exchange stores its deadlines as numbers, and the
@@ -27,6 +27,9 @@ from arouter.engine.timeouts import Timeouts
 
 HEAD_LIMIT_BYTES = 64 * 1024
 """Status lines and header fields of one answer, interim answers included."""
+FRAMING_LIMIT_BYTES = 4 * 1024 * 1024
+"""What of one answer arrives without a byte of its body: sizes and extensions of chunks, and trailers, which the
+parser keeps until they end. Half a million chunks whose sizes come alone have room in it."""
 PAUSE_AT_BYTES = 256 * 1024
 """From this much unread the transport is paused."""
 JOIN_UP_TO_BYTES = 64 * 1024
@@ -34,6 +37,7 @@ JOIN_UP_TO_BYTES = 64 * 1024
 FIELD_OVERHEAD_BYTES = 4
 """A colon, a space and the line's end."""
 
+FIRST_STATUS = 100
 FIRST_FINAL_STATUS = 200
 
 
@@ -53,6 +57,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_complete",
+        "_framing_bytes",
         "_gone",
         "_head_bytes",
         "_keep_alive",
@@ -94,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = False
         self._refusal: str | None = None
         self._head_bytes = 0
+        self._framing_bytes = 0
         self._unread_bytes = 0
         self._paused = False
         self._timeouts = Timeouts()
@@ -131,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._raw = answer.raw
         self._complete = False
         self._head_bytes = 0
+        self._framing_bytes = 0
         self._timeouts = timeouts
         self._quiet_since_s = now_s = self._loop.time()
         self._total_at_s = now_s + timeouts.total_s
@@ -213,13 +220,17 @@ class Connection(asyncio.Protocol):
         assert raw is not None
         assert answer is not None
         if status < FIRST_FINAL_STATUS:
+            if status < FIRST_STATUS:
+                self._refusal = "a status below 100"
             raw.clear()
             return
         answer.status = status
         self._raw = None  # trailers are not kept
+        codings = 0
         for name, value in raw:
             if len(name) == len(b"transfer-encoding") and name.lower() == b"transfer-encoding":
-                self._check_coding(value)
+                codings += 1
+                self._check_coding(value, codings)
 
     def on_message_complete(self) -> None:
         if self._raw is None:  # else it was an interim answer
@@ -228,8 +239,8 @@ class Connection(asyncio.Protocol):
 
     # ---------------------------------------------------------------- the exchange
 
-    def _check_coding(self, value: bytes) -> None:
-        if value.lower() != b"chunked":
+    def _check_coding(self, value: bytes, codings: int) -> None:
+        if value.lower() != b"chunked" or codings > 1:
             self._refusal = "an unknown transfer coding"
 
     def _head_is_acceptable(self, answer: Answer, data: bytes) -> bool:
@@ -249,11 +260,17 @@ class Connection(asyncio.Protocol):
     def _account(self, answer: Answer, size_bytes: int) -> None:
         """Counts what waits for the reader. Framing alone does not count, or it could block the body behind it."""
         if not self._pieces:
+            self._account_framing(size_bytes)
             return
         self._unread_bytes += size_bytes
         if self._unread_bytes > PAUSE_AT_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
+
+    def _account_framing(self, size_bytes: int) -> None:
+        self._framing_bytes += size_bytes
+        if self._framing_bytes > FRAMING_LIMIT_BYTES:
+            self._drop(self._malformed("more than 4 MB around the body"))
 
     def _resume(self) -> None:
         self._paused = False
