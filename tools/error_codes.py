@@ -51,6 +51,8 @@ MEANINGS = {
     "characters.",
     "unknown_parameter": "There is no such parameter; the message names the nearest one.",
     "unsupported_parameter": "Part of the contract, and not supported yet.",
+    "upstream_busy": "Every connection to the provider is taken (`upstream.most_connections`), and too many requests "
+    "wait for one, or this one waited too long. Nothing was sent. `Retry-After` says when to ask again.",
     "upstream_error": "The provider failed. `metadata`: `provider`, and `upstream_status` and `upstream_code` where it "
     "told them.",
     "upstream_timeout": "The provider did not answer in time.",

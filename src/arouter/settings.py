@@ -86,7 +86,10 @@ class Upstream:
     idle_timeout_s: float = setting(300.0, "Between two pieces of an answer.")
     total_timeout_s: float = setting(3600.0, "For one attempt altogether.")
     most_connections: int = setting(1000, "Connections to one provider, at most.")
-    most_waiting: int = setting(10_000, "Requests that wait for a connection to one provider, at most.")
+    most_waiting: int = setting(
+        10_000, "Requests that wait for a connection to one provider, at most; further ones are refused with 503."
+    )
+    waiting_timeout_s: float = setting(30.0, "How long a request waits for a connection before it is refused with 503.")
     http_proxy: str = setting("", "A proxy for http:// providers; empty: HTTP_PROXY from the environment.")
     https_proxy: str = setting("", "A proxy for https:// providers; empty: HTTPS_PROXY from the environment.")
     no_proxy: str = setting("", "Hosts reached without a proxy, with commas; empty: NO_PROXY from the environment.")

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from arouter.domain.errors import UpstreamFailed, UpstreamTimeout
+from arouter.domain.errors import UpstreamBusy, UpstreamFailed
+from arouter.engine.pool import RETRY_AFTER_S
 from arouter.engine.upstream import Origin, PoolCounts, PoolLimits
 from tests.engine.dialogue import (
     NOTHING_LEFT,
@@ -106,17 +107,18 @@ async def test_who_waits_may_connect_when_a_connection_is_lost() -> None:
 
 
 @on_each_loop
-async def test_too_many_waiting_fail_at_once_and_too_long_waiting_is_a_timeout() -> None:
+async def test_too_many_waiting_and_too_long_waiting_are_refused() -> None:
     limits = PoolLimits(max_connections=1, max_waiting=1, acquire_s=0.05)
     async with Peer(silence) as peer, client(limits) as upstream:
         busy = asyncio.create_task(post(upstream, at(peer)))
         await until(lambda: peer.visits == 1)
         waiting = asyncio.create_task(post(upstream, at(peer)))
         await until(lambda: counts(upstream).waiting == 1)
-        with pytest.raises(UpstreamFailed, match="too many requests wait"):
+        with pytest.raises(UpstreamBusy, match="too many requests wait") as refused:
             await post(upstream, at(peer))
-        with pytest.raises(UpstreamTimeout, match=r"no connection became free within 0\.05 s"):
+        with pytest.raises(UpstreamBusy, match=r"no connection became free within 0\.05 s") as waited:
             await waiting
+        assert (refused.value.retry_after_s, waited.value.retry_after_s) == (RETRY_AFTER_S, RETRY_AFTER_S)
         assert counts(upstream) == PoolCounts(open=1, idle=0, waiting=0)
         busy.cancel()
         await asyncio.wait([busy])

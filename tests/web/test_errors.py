@@ -18,6 +18,7 @@ TABLE = {
     errors.RateLimited: (429, "rate_limit_error"),
     errors.UpstreamFailed: (502, "server_error"),
     errors.UpstreamTimeout: (504, "server_error"),
+    errors.UpstreamBusy: (503, "server_error"),
     errors.NoProvider: (503, "server_error"),
     errors.StorageUnavailable: (503, "server_error"),
     errors.ShuttingDown: (503, "server_error"),

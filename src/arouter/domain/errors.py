@@ -9,7 +9,8 @@
     ├── NotFound                no such model, key, record, path
     ├── RateLimited             too many requests, ours or the provider's
     ├── UpstreamFailed          the provider answered with an error, broke off, or spoke nonsense
-    │   └── UpstreamTimeout
+    │   ├── UpstreamTimeout
+    │   └── UpstreamBusy        no connection to the provider was free, and nothing was sent
     ├── NoProvider              nobody is configured who could answer
     ├── StorageUnavailable      the ledger cannot take a record, so nothing may be spent
     ├── ShuttingDown            the gateway stops, and could not wait for the end of this request
@@ -124,6 +125,15 @@ class UpstreamTimeout(UpstreamFailed):
     """The provider did not answer in time."""
 
     default_code = "upstream_timeout"
+
+
+class UpstreamBusy(UpstreamFailed):
+    """Every connection to the provider is taken, and too many requests wait for one, or this one waited too long.
+
+    Nothing was sent: it costs nothing, and may be asked again when `retry_after_s` is over.
+    """
+
+    default_code = "upstream_busy"
 
 
 class NoProvider(ARouterError):

@@ -10,8 +10,11 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 
-from arouter.domain.errors import UpstreamFailed, UpstreamTimeout
+from arouter.domain.errors import UpstreamBusy, UpstreamFailed
 from arouter.engine.connection import Connection
+
+RETRY_AFTER_S = 1.0
+"""What a request that got no connection is told to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +79,19 @@ class Pool:
     async def acquire(self) -> Connection:
         """A connection, idle or still to be made, as soon as the limit allows it.
 
-        UpstreamFailed if too many wait already or the pool is closed, UpstreamTimeout if it takes too long.
+        UpstreamBusy if too many wait already or it takes too long, UpstreamFailed if the pool is closed.
         """
         if self.closed:
             raise self._closed()
         if len(self._connections) < self._limits.max_connections:
             return self._fresh()
         if len(self._waiting) >= self._limits.max_waiting:
-            raise UpstreamFailed(f"{self._name}: too many requests wait for a connection")
+            raise self._busy("too many requests wait for a connection")
         connection = await self._wait()
         if self.closed:
             raise self._closed()
         if connection is None:
-            raise UpstreamTimeout(f"{self._name}: no connection became free within {self._limits.acquire_s:g} s")
+            raise self._busy(f"no connection became free within {self._limits.acquire_s:g} s")
         if connection.connected and not connection.usable():
             return self._replace(connection)
         return connection
@@ -186,6 +189,11 @@ class Pool:
             self._idle[0].abort()
         if self._idle:
             self._sweep_timer = self._loop.call_at(self._idle[0].idle_since_s + expiry_s, self._sweep)
+
+    def _busy(self, reason: str) -> UpstreamBusy:
+        busy = UpstreamBusy(f"{self._name}: {reason}")
+        busy.retry_after_s = RETRY_AFTER_S
+        return busy
 
     def _closed(self) -> UpstreamFailed:
         return UpstreamFailed(f"{self._name}: the gateway is shutting down", retryable=False)

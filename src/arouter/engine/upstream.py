@@ -74,8 +74,9 @@ class Upstream:
     async def send(self, origin: Origin, head: bytes, body: bytes, *, timeouts: Timeouts | None = None) -> Answer:
         """Sends a request; the answer, as soon as its header fields are in. Whoever gets it closes it.
 
-        `head` is what `request_head` made, perhaps with more header lines behind it. UpstreamTimeout and
-        UpstreamFailed say what went wrong in words that are safe for a client. A cancelled `send` leaves nothing open.
+        `head` is what `request_head` made, perhaps with more header lines behind it. UpstreamFailed, UpstreamTimeout
+        and UpstreamBusy say what went wrong in words that are safe for a client. A cancelled `send` leaves nothing
+        open.
         """
         if timeouts is None:
             timeouts = self._timeouts

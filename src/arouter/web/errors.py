@@ -14,6 +14,7 @@ _WORDS: dict[type[ARouterError], tuple[int, str]] = {
     errors.RateLimited: (429, "rate_limit_error"),
     errors.UpstreamFailed: (502, "server_error"),
     errors.UpstreamTimeout: (504, "server_error"),
+    errors.UpstreamBusy: (503, "server_error"),
     errors.NoProvider: (503, "server_error"),
     errors.StorageUnavailable: (503, "server_error"),
     errors.ShuttingDown: (503, "server_error"),
@@ -28,7 +29,7 @@ def status_and_type(error: ARouterError) -> tuple[int, str]:
     """The HTTP status and the error type of the contract.
 
     What the provider blames on the request keeps the provider's status, and so does its 429: the client can do
-    something about both. Every other failure of a provider is 502 or 504.
+    something about both. Every other failure of a provider is 502, 503 or 504.
     """
     if isinstance(error, UpstreamFailed):
         status = error.upstream_status

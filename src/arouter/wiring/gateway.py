@@ -261,7 +261,11 @@ class Gateway:
 def _upstream(settings: Settings) -> Upstream:
     chosen = settings.upstream
     return Upstream(
-        limits=PoolLimits(max_connections=chosen.most_connections, max_waiting=chosen.most_waiting),
+        limits=PoolLimits(
+            max_connections=chosen.most_connections,
+            max_waiting=chosen.most_waiting,
+            acquire_s=chosen.waiting_timeout_s,
+        ),
         timeouts=Timeouts(
             connect_s=chosen.connect_timeout_s,
             first_byte_s=chosen.first_byte_timeout_s,
