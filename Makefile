@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-faults check fix bench bench-ledger docs lock clean
+.PHONY: help install run test test-faults check fix bench bench-quick bench-docs bench-peers bench-ledger docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,17 @@ fix: $(STAMP) ## format, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## CPU per request and per streamed chunk, beside nginx in the same run
+bench: $(STAMP) ## what a request and a streamed chunk cost, beside the peers that are installed
 	$(BIN)/python -m bench
+
+bench-quick: $(STAMP) ## the same in about a minute: whether it works, not how fast it is
+	$(BIN)/python -m bench --quick
+
+bench-docs: $(STAMP) ## the whole benchmark, and its figures into docs/performance.md
+	$(BIN)/python -m bench --json var/bench/figures.json --write docs/performance.md
+
+bench-peers: $(STAMP) ## install the peers of the benchmark below var/bench
+	$(BIN)/python -m bench.peers.install
 
 bench-ledger: $(STAMP) ## records per second and commit times of the ledger, by number of writers
 	$(BIN)/python -m bench.ledger

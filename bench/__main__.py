@@ -1,4 +1,4 @@
-"""CPU per JSON request and per streamed chunk, beside other proxies in the same run: `python -m bench`.
+"""What the gateway costs, in CPU time, latency and memory, beside other proxies in the same run: `python -m bench`.
 
 Each peer runs pinned to one core; the load and the upstream run on another. The rounds are interleaved (every peer in
 turn for each case, over and over), so that what else the machine does hits all of them alike; the figures are medians.
@@ -6,141 +6,178 @@ At the end the records are counted: there must be exactly one for each answer.
 """
 
 import argparse
-import os
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import uvloop
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bench import cpu, report
-from bench.cases import CASES, Case, Requests
-from bench.load import Load, Window
-from bench.peers import PEERS, Peer, Running
-from bench.process import Cores, first_line, started
-from bench.report import Count
+from bench import figures as kept
+from bench.cases import CASES, SHORT, Case
+from bench.document import write_document
+from bench.figures import About, Figures
+from bench.latency import REFERENCE, Added, added, half_load
+from bench.load import Window
+from bench.memory import Memory, measure_memory
+from bench.peers import PEERS
+from bench.peers.base import Peer
+from bench.report import FLOOR, Line, line, machine
+from bench.run import WARM_UP_S, Bench, bench
+from bench.show import show
 
-JSON_CONNECTIONS = 32
-STREAM_CONNECTIONS = 64
-WARM_UP_S = 0.5
+MEMORY_REQUESTS = 100_000
+QUICK_PEERS = ("arouter", FLOOR, "envoy", "rolter")
+OVERHEAD_S = 0.4
+RAMP_S = 2.0
+GUESSED_REQUESTS_A_SECOND = 3_000
 
 
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long each case is measured in each round")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each case is measured in each round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=None, help="at once; 32 for JSON, 64 streams")
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES], help="repeatable")
     parser.add_argument("--peer", action="append", choices=[peer.name for peer in PEERS], help="repeatable")
+    parser.add_argument("--no-latency", action="store_true", help="leave out the added latency at half load")
+    parser.add_argument("--memory", type=int, default=MEMORY_REQUESTS, metavar="N", help="requests; 0 leaves it out")
+    parser.add_argument("--quick", action="store_true", help="about a minute: whether it works, not how fast it is")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures as well")
-    parser.add_argument("--quick", action="store_true", help="one short round: whether it works, not how fast it is")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="the page whose measured part to write anew")
+    parser.add_argument("--from", dest="kept", type=Path, metavar="FILE", help="figures of --json, nothing is measured")
     options = parser.parse_args(arguments)
     if options.quick:
         options.seconds, options.rounds = min(options.seconds, 1.0), 1
+        options.case = options.case or list(SHORT)
+        options.peer = options.peer or list(QUICK_PEERS)
+        options.memory = 0
+        options.no_latency = True
     return options
 
 
-def connections_of(case: Case, options: argparse.Namespace) -> int:
-    default = STREAM_CONNECTIONS if case.chunks else JSON_CONNECTIONS
-    return default if options.connections is None else options.connections
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run's way from its options to its figures."""
 
+    options: argparse.Namespace
+    console: Console
+    progress: Progress
+    missing: dict[str, str] = field(default_factory=dict)
 
-class Bench:
-    """One run."""
-
-    def __init__(self, options: argparse.Namespace, console: Console) -> None:
-        self._options = options
-        self._console = console
-        self._cores = Cores.of_this_machine()
-        self._windows: dict[tuple[Case, Peer], list[Window]] = defaultdict(list)
-        self._answered: dict[Peer, int] = defaultdict(int)
-        self._failed: dict[Peer, int] = defaultdict(int)
-        self.cases = [case for case in CASES if options.case is None or case.name in options.case]
-
-    def run(self) -> bool:
-        """Measure, show, and write. Whether every answer has its record."""
+    def figures(self) -> Figures:
+        """Measure everything that was asked for."""
+        began = time.monotonic()
+        cases = [case for case in CASES if self.options.case is None or case.name in self.options.case]
         peers = self._present()
-        if self._cores.measured == self._cores.beside:
-            self._console.print("There is one core only: load and upstream compete with what is measured.")
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="arouter-bench-")))
-            command = [sys.executable, "-m", "bench.upstream"]
-            upstream = stack.enter_context(started(command, core=self._cores.beside))
-            url = f"http://127.0.0.1:{first_line(upstream)}"
-            running = {peer: stack.enter_context(self._start(peer, url, folder)) for peer in peers}
-            os.sched_setaffinity(0, {self._cores.beside})
-            for number in range(self._options.rounds):
-                self._round(number, running)
-            counts = {peer.name: self._count(peer, running[peer]) for peer in peers}
-        return self._tell(peers, counts)
+        with tempfile.TemporaryDirectory(prefix="arouter-bench-") as folder:
+            made_folder = Path(folder) / "peers"
+            made_folder.mkdir()
+            task = self.progress.add_task("starting", total=None)
+            with bench(peers, made_folder) as (made, missing):
+                self._leave_out(missing)
+                lines = self._costs(made, cases, task)
+                latency = [] if self.options.no_latency else self._latency(made, lines, task)
+                counts = made.counts()
+            memory = self._memory(Path(folder)) if self.options.memory else None
+        return Figures(
+            machine=machine(),
+            seconds=self.options.seconds,
+            rounds=self.options.rounds,
+            minutes=round((time.monotonic() - began) / 60, 1),
+            peers={peer.name: About(does=peer.does, records=peer.records) for peer in made.running},
+            missing=self.missing,
+            lines=tuple(lines),
+            added=tuple(latency),
+            memory=memory,
+            counts=counts,
+        )
+
+    # ---------------------------------------------------------------- who is there
 
     def _present(self) -> list[Peer]:
-        chosen = [peer for peer in PEERS if self._options.peer is None or peer.name in self._options.peer]
+        chosen = [peer for peer in PEERS if self.options.peer is None or peer.name in self.options.peer]
         for peer in chosen:
             if not peer.find():
-                self._console.print(f"{peer.name} is not installed and is left out. To install it: {peer.install}")
+                self._tell(f"{peer.name} is not installed and is left out. To install it: {peer.install}")
+                self.missing[peer.name] = f"not installed; {peer.install}"
         return [peer for peer in chosen if peer.find()]
 
-    def _start(self, peer: Peer, upstream: str, folder: Path) -> AbstractContextManager[Running]:
-        own = folder / peer.name
-        own.mkdir()
-        return peer.start(upstream, own, self._cores.measured)
+    def _leave_out(self, missing: Mapping[str, str]) -> None:
+        for name, why in missing.items():
+            self._tell(f"{name} could not be started and is left out: {why.splitlines()[-1]}")
+            self.missing[name] = why.splitlines()[-1]
 
-    def _round(self, number: int, running: Mapping[Peer, Running]) -> None:
-        for case in self.cases:
-            for peer, target in running.items():
-                self._console.print(
-                    f"round {number + 1} of {self._options.rounds}: {case.name}, {peer.name} ", end="", highlight=False
-                )
-                self._measure(case, peer, target)
+    def _tell(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False)
 
-    def _measure(self, case: Case, peer: Peer, target: Running) -> None:
-        requests = Requests(case, host=target.url.removeprefix("http://"), path=target.path, key=target.key)
-        load = Load(case, target.url, requests)
-        connections = connections_of(case, self._options)
-        warm_up_s = min(WARM_UP_S, self._options.seconds)
-        window = uvloop.run(
-            load.run(
-                connections,
-                warm_up_s=warm_up_s,
-                seconds=self._options.seconds,
-                used=lambda: cpu.used(target.pid),
-            )
+    # ---------------------------------------------------------------- what is measured
+
+    def _costs(self, made: Bench, cases: Sequence[Case], task: TaskID) -> list[Line]:
+        steps = [(case, peer) for case in cases for peer in made.running if peer.takes(case)]
+        seconds = sum(self._seconds_of(case, peer) for case, peer in steps) * self.options.rounds
+        self._tell(
+            f"{len(steps)} measurements in each of {self.options.rounds} rounds, about {seconds / 60:.0f} minutes."
         )
-        self._windows[case, peer].append(window)
-        self._answered[peer] += load.answered
-        self._failed[peer] += load.failed
-        figures = report.line(case, peer, connections, [window])
-        self._console.print(f"{figures.cpu_us:.1f} µs a {case.unit}", highlight=False)
+        self.progress.update(task, total=len(steps) * self.options.rounds, completed=0)
+        for number in range(self.options.rounds):
+            for case, peer in steps:
+                self.progress.update(task, description=f"round {number + 1}: {case.name}, {peer.name}")
+                made.windows[case, peer].append(made.measure(case, peer, self.options.seconds))
+                self.progress.advance(task)
+        return [line(case, peer, made.windows[case, peer], made.lags[case, peer]) for case, peer in steps]
 
-    def _count(self, peer: Peer, target: Running) -> Count:
-        recorded = target.ledger() if target.ledger is not None else None
-        return Count(answered=self._answered[peer], failed=self._failed[peer], recorded=recorded)
+    def _seconds_of(self, case: Case, peer: Peer) -> float:
+        stream_s = case.pace_us * case.chunks / 1e6
+        ending_s = stream_s if peer.ours else 0.0
+        return float(self.options.seconds + WARM_UP_S + OVERHEAD_S + min(stream_s, RAMP_S) + ending_s)
 
-    def _tell(self, peers: Sequence[Peer], counts: Mapping[str, Count]) -> bool:
-        lines = [
-            report.line(case, peer, connections_of(case, self._options), self._windows[case, peer])
-            for case in self.cases
-            for peer in peers
-        ]
-        self._console.print()
-        report.show(self._console, self.cases, lines)
-        for peer in peers:
-            self._console.print(f"{peer.name}: {peer.does}.", highlight=False)
-        report.show_counts(self._console, counts)
-        if self._options.json is not None:
-            asked = {name: getattr(self._options, name) for name in ("seconds", "rounds", "connections", "quick")}
-            report.write_json(self._options.json, asked, lines, counts)
-        return all(count.failed == 0 and count.exact is not False for count in counts.values())
+    def _latency(self, made: Bench, lines: Sequence[Line], task: TaskID) -> list[Added]:
+        """Each peer that was measured with paced streams, at half of its load, and the floor with as many."""
+        floor = next((peer for peer in made.running if peer.name == FLOOR), None)
+        references = {found.peer: found for found in lines if found.case == REFERENCE}
+        peers = [peer for peer in made.running if peer is not floor and peer.name in references]
+        peers = [peer for peer in peers if not peer.two_workers]
+        if floor is None:
+            return []
+        self.progress.update(task, total=len(peers) * self.options.rounds, completed=0)
+        own: dict[Peer, list[Window]] = defaultdict(list)
+        lowest: dict[Peer, list[Window]] = defaultdict(list)
+        cases = {peer: half_load(references[peer.name]) for peer in peers}
+        for number in range(self.options.rounds):
+            for peer, case in cases.items():
+                self.progress.update(task, description=f"round {number + 1}: half load, {peer.name}")
+                own[peer].append(made.measure(case, peer, self.options.seconds * 2))
+                lowest[peer].append(made.measure(case, floor, self.options.seconds * 2))
+                self.progress.advance(task)
+        return [added(peer.name, cases[peer], own[peer], lowest[peer]) for peer in peers]
+
+    def _memory(self, folder: Path) -> Memory:
+        own = folder / "memory"
+        own.mkdir()
+        requests = self.options.memory
+        task = self.progress.add_task(f"memory over {requests:,} requests", total=requests)
+        return measure_memory(own, requests, lambda part: self.progress.update(task, completed=part * requests))
 
 
 def main() -> int:
-    console = Console(width=160 if not sys.stdout.isatty() else None, soft_wrap=False)
-    return 0 if Bench(read_options(sys.argv[1:]), console).run() else 1
+    options = read_options(sys.argv[1:])
+    console = Console(width=200 if not sys.stdout.isatty() else None, soft_wrap=False)
+    if options.kept is not None:
+        figures = kept.read(options.kept)
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            figures = Run(options=options, console=console, progress=progress).figures()
+    show(console, figures)
+    if options.json is not None:
+        kept.write(options.json, figures)
+    if options.write is not None:
+        write_document(options.write, figures)
+    return 0 if figures.good else 1
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """What a process and its children used, as the operating system counts it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from time import clock_gettime
 
 _PROC = Path("/proc")
 _CPU_OF_ALL_THREADS = 2
+_STIME = 12
+"""Of /proc/<pid>/stat, counted from the field after the name."""
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +18,8 @@ class Used:
 
     cpu_s: float
     """User and system time together."""
+    system_s: float
+    """System time alone, which the system tells in hundredths of a second."""
     memory_bytes: int
     """Resident memory."""
 
@@ -21,7 +27,11 @@ class Used:
 def used(pid: int) -> Used:
     """Of the process and everything below it that is alive."""
     pids = tree(pid)
-    return Used(cpu_s=sum(map(cpu_s, pids)), memory_bytes=sum(map(memory_bytes, pids)))
+    return Used(
+        cpu_s=sum(map(cpu_s, pids)),
+        system_s=sum(int(_stat(pid)[_STIME]) for pid in pids) / _TICKS,
+        memory_bytes=sum(map(memory_bytes, pids)),
+    )
 
 
 def tree(pid: int) -> list[int]:
@@ -29,9 +39,9 @@ def tree(pid: int) -> list[int]:
     parents = {}
     for folder in _PROC.iterdir():
         if folder.name.isdecimal():
-            parent = _parent(folder)
-            if parent is not None:
-                parents[int(folder.name)] = parent
+            stat = _stat(int(folder.name))
+            if stat:
+                parents[int(folder.name)] = int(stat[1])
     found = [pid]
     for member in found:
         found.extend(child for child, parent in parents.items() if parent == member)
@@ -54,10 +64,10 @@ def memory_bytes(pid: int) -> int:
     return 0
 
 
-def _parent(folder: Path) -> int | None:
+def _stat(pid: int) -> list[str]:
+    """The fields after the name, which stands in parentheses and may hold anything; none if the process is gone."""
     try:
-        stat = (folder / "stat").read_text()
+        text = (_PROC / str(pid) / "stat").read_text()
     except OSError:
-        return None
-    # The name, in parentheses, may hold anything.
-    return int(stat.rpartition(")")[2].split()[1])
+        return []
+    return text.rpartition(")")[2].split()

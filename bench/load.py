@@ -1,18 +1,31 @@
-"""The load: keep-alive connections that ask again as soon as they are answered, and count what comes back."""
+"""The load: keep-alive connections that ask again as soon as they are answered, and count what comes back.
+
+It reads no more of an answer than it must: status, length, events. An answer is cheap to make and to read, so that
+what is measured is the gateway between.
+"""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
-import httptools
-
-from bench.cases import Case, Requests
+from bench.answers import STAMP_DIGITS
+from bench.cases import Case
 from bench.cpu import Used
+from bench.requests import Requests
 
-FINISH_WITHIN_S = 30.0
+FINISH_WITHIN_S = 60.0
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_STAMPS = re.compile(rb"@(\d{%d})" % STAMP_DIGITS)
+_HEAD_END = b"\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+_EVENT_END = b"\n\n"
+_LINE_FEED = 10
+_REST_MOST_BYTES = 64
 
 
 @dataclass(slots=True)
@@ -20,17 +33,19 @@ class Tally:
     """What came back."""
 
     answered: int = 0
-    """Whole answers with status 200."""
+    """Whole answers, errors that were asked for among them."""
     failed: int = 0
-    """Other answers, streams of the wrong length, and connections that broke."""
+    """Other answers, streams without all of their chunks, and connections that broke."""
     events: int = 0
     """Server-sent events."""
     latencies_s: list[float] = field(default_factory=list)
     """From the request to the end of the answer."""
     first_s: list[float] = field(default_factory=list)
-    """From the request to the first bytes of the body."""
+    """From the request to the first event."""
     gaps_s: list[float] = field(default_factory=list)
     """Between one arrival of events and the next in a stream."""
+    chunk_s: list[float] = field(default_factory=list)
+    """From when the upstream said a chunk to its arrival, in timed streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +55,12 @@ class Window:
     seconds: float
     tally: Tally
     cpu_s: float
+    """User and system time of the peer."""
+    system_s: float
     memory_bytes: int
-    """At its end."""
+    """Of the peer, at the end."""
+    load_cpu_s: float
+    """What load and upstream used themselves."""
 
 
 class Load:
@@ -58,34 +77,57 @@ class Load:
         self.over = False
         self.busy = 0
 
-    async def run(self, connections: int, *, warm_up_s: float, seconds: float, used: Callable[[], Used]) -> Window:
-        """`used` is asked before and after. RuntimeError if answers are still missing long after the end."""
+    async def run(
+        self,
+        *,
+        warm_up_s: float,
+        seconds: float,
+        used: Callable[[], Used],
+        used_beside: Callable[[], float],
+        finish: bool = True,
+    ) -> Window:
+        """`used` is asked of the peer before and after, `used_beside` of the load. Without `finish` the streams that
+        run at the end are cut off, and not counted.
+
+        RuntimeError if answers are still missing long after the end.
+        """
+        case = self._case
         parts = urlsplit(self._url)
-        open_ = [await self._connect(parts.hostname or "", parts.port or 80) for _ in range(connections)]
+        open_ = [await self._connect(parts.hostname or "", parts.port or 80) for _ in range(case.at_once)]
+        # Paced streams begin over the length of one, at most two seconds, so that their chunks do not come together.
+        ramp_s = min(case.pace_us * case.chunks / 1e6, 2.0)
         for asker in open_:
             asker.ask()
-            # Paced streams begin over the length of one, so that neither their chunks nor their ends come together.
-            await asyncio.sleep(self._case.pace_us * self._case.chunks / 1e6 / connections)
+            if ramp_s:
+                await asyncio.sleep(ramp_s / case.at_once)
         await asyncio.sleep(warm_up_s)
-        window = await self._watch(seconds, used)
+        window = await self._watch(seconds, used, used_beside)
         self.over = True
-        await self._finish()
+        if finish:
+            await self._finish()
         for asker in open_:
             asker.close()
+        await asyncio.sleep(0)
         return window
 
     async def _connect(self, host: str, port: int) -> "_Asker":
         _, asker = await asyncio.get_running_loop().create_connection(lambda: _Asker(self, self._case), host, port)
         return asker
 
-    async def _watch(self, seconds: float, used: Callable[[], Used]) -> Window:
+    async def _watch(self, seconds: float, used: Callable[[], Used], used_beside: Callable[[], float]) -> Window:
         self.tally = tally = Tally()
-        before, began = used(), time.perf_counter()
+        beside_s, before, began = used_beside(), used(), time.perf_counter()
         await asyncio.sleep(seconds)
         after, ended = used(), time.perf_counter()
+        beside_s = used_beside() - beside_s
         self.tally = Tally()
         return Window(
-            seconds=ended - began, tally=tally, cpu_s=after.cpu_s - before.cpu_s, memory_bytes=after.memory_bytes
+            seconds=ended - began,
+            tally=tally,
+            cpu_s=after.cpu_s - before.cpu_s,
+            system_s=after.system_s - before.system_s,
+            memory_bytes=after.memory_bytes,
+            load_cpu_s=beside_s,
         )
 
     async def _finish(self) -> None:
@@ -97,15 +139,22 @@ class Load:
 
 
 class _Asker(asyncio.Protocol):
-    """One connection. Its parser calls the `on_…` methods."""
+    """One connection."""
 
     def __init__(self, load: Load, case: Case) -> None:
         self._load = load
         self._case = case
-        self._parser = httptools.HttpResponseParser(self)
+        self._loop = asyncio.get_running_loop()
         self._waiting = False
         self._asked = self._heard = 0.0
-        self._lines = self._bytes = 0
+        self._head = b""
+        self._in_body = False
+        self._missing_bytes: int | None = None
+        """Of the body; None if it comes in chunks."""
+        self._rest = b""
+        """The last bytes of a chunked body so far."""
+        self._events = 0
+        self._good = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A transport of uvloop is not a subclass.
@@ -114,27 +163,49 @@ class _Asker(asyncio.Protocol):
     def ask(self) -> None:
         self._waiting = True
         self._load.busy += 1
-        self._asked = time.perf_counter()
+        self._head = self._rest = b""
+        self._in_body = False
+        self._events = 0
         self._heard = 0.0
-        self._lines = self._bytes = 0
+        self._asked = time.perf_counter()
         self._transport.writelines(self._load.requests.next())
 
     def close(self) -> None:
-        self._transport.close()
+        self._waiting = False
+        self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiting:
             self._end(good=False)
 
     def data_received(self, data: bytes) -> None:
-        # An event is two line ends: a single byte is never cut in two.
-        before = self._lines // 2
-        self._parser.feed_data(data)
-        if self._case.chunks and (events := self._lines // 2 - before):
-            self._arrived(events)
+        if not self._in_body:
+            data = self._head + data
+            end = data.find(_HEAD_END)
+            if end < 0:
+                self._head = data
+                return
+            self._read_head(data[:end])
+            data = data[end + 4 :]
+        if self._case.chunks:
+            self._hear(data)
+        self._take(data)
 
-    def _arrived(self, events: int) -> None:
+    def _read_head(self, head: bytes) -> None:
+        self._in_body = True
+        length = _LENGTH.search(head)
+        self._missing_bytes = int(length[1]) if length is not None else None
+        self._good = (head[9:12] == b"200") == (self._case.status == 200)
+
+    def _hear(self, data: bytes) -> None:
+        """Count the ends of events; one may be cut in two, as `\\n` and `\\n`."""
+        events = data.count(_EVENT_END)
+        if data and data[0] == _LINE_FEED and self._rest.endswith(b"\n"):
+            events += 1
+        if not events:
+            return
         now = time.perf_counter()
+        self._events += events
         tally = self._load.tally
         tally.events += events
         if self._heard:
@@ -142,18 +213,22 @@ class _Asker(asyncio.Protocol):
         else:
             tally.first_s.append(now - self._asked)
         self._heard = now
+        if self._case.timed:
+            now_ns = time.monotonic_ns()
+            tally.chunk_s.extend((now_ns - int(stamp)) / 1e9 for stamp in _STAMPS.findall(data))
 
-    # ---------------------------------------------------------------- for the parser
-
-    def on_body(self, data: bytes) -> None:
-        self._bytes += len(data)
-        self._lines += data.count(b"\n")
-
-    def on_message_complete(self) -> None:
-        whole = self._lines == 2 * self._case.events if self._case.chunks else self._bytes > 0
-        self._end(good=whole and self._parser.get_status_code() == 200)
-        if self._parser.should_keep_alive() and not self._load.over:
-            asyncio.get_running_loop().call_soon(self.ask)
+    def _take(self, data: bytes) -> None:
+        """Notice the end of the answer."""
+        if self._missing_bytes is not None:
+            self._missing_bytes -= len(data)
+            over = self._missing_bytes <= 0
+        else:
+            self._rest = (self._rest + data[-_REST_MOST_BYTES:])[-_REST_MOST_BYTES:]
+            over = self._rest.endswith(_LAST_CHUNK)
+        if over:
+            self._end(good=self._good and self._events >= self._case.chunks)
+            if not self._load.over:
+                self._loop.call_soon(self.ask)
 
     def _end(self, *, good: bool) -> None:
         load = self._load

@@ -1,24 +1,40 @@
-"""The figures of a run: medians over its rounds, as a table and as JSON."""
+"""The figures of a run: medians over its rounds."""
 
-import json
 import os
 import platform
 import statistics
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from bench.cases import Case
 from bench.load import Window
-from bench.peers import Ledger, Peer
+from bench.peers.base import Ledger, Peer
 
 FLOOR = "nginx"
 """The peer that the others are compared with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """How late an event loop was, between two readings of its metric."""
+
+    p99_ms: float
+    most_ms: float
+    """The upper bound of the bucket that holds the longest."""
+
+    @classmethod
+    def between(cls, before: Mapping[float, float], after: Mapping[float, float]) -> "Lag":
+        """From cumulative counts by upper bound, in seconds."""
+        grown = {bound: count - before.get(bound, 0.0) for bound, count in sorted(after.items())}
+        total = max(grown.values(), default=0.0)
+
+        def bound_of(part: float) -> float:
+            return next((bound for bound, count in grown.items() if count >= part * total), 0.0) * 1e3
+
+        return cls(p99_ms=bound_of(0.99), most_ms=bound_of(1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +45,28 @@ class Line:
     peer: str
     unit: str
     rounds: int
-    connections: int
+    at_once: int
     cpu_us: float
     """Per request or chunk, of the peer's whole process tree."""
     cpu_us_least: float
     cpu_us_most: float
+    system_share: float
+    """Of that, in the kernel."""
+    busy: float
+    """How much of one core the peer used."""
+    load_busy: float
+    """How much of one core load and upstream used: near 1 it is they that limit the speed."""
     per_second: float
     """Requests or chunks."""
     p50_ms: float | None
-    """To the end of an answer; in a stream to its first bytes."""
+    """To the end of an answer; in a stream to its first event."""
     p99_ms: float | None
     gap_p99_ms: float | None
-    """Between two arrivals in a stream."""
+    """Between two arrivals in a paced stream."""
     gap_most_ms: float | None
+    """The longest of all rounds."""
+    lag_most_ms: float | None
+    """The event loop's longest delay, if the peer tells: an upper bound."""
     memory_mb: float
 
 
@@ -50,22 +75,26 @@ class Count:
     """What a peer was asked in the whole run, and what it recorded."""
 
     answered: int
+    errors: int
+    """Those among them that the upstream was asked to refuse."""
     failed: int
     recorded: Ledger | None
 
     @property
     def exact(self) -> bool | None:
-        """Whether there is one record, with usage and price, for each answer; None where nothing is recorded."""
+        """Whether there is one record for each answer, with usage and price unless it is an error; None where
+        nothing is recorded."""
         if self.recorded is None:
             return None
         told = self.recorded
         return (
             told.requests == self.answered
-            and self.failed == told.errors == told.without_usage == told.without_price == 0
+            and told.errors == told.without_usage == self.errors
+            and self.failed == told.without_price == 0
         )
 
 
-def line(case: Case, peer: Peer, connections: int, windows: Sequence[Window]) -> Line:
+def line(case: Case, peer: Peer, windows: Sequence[Window], lags: Sequence[Lag] = ()) -> Line:
     """The medians of the windows."""
     cpu = [window.cpu_s / max(_units(case, window), 1) * 1e6 for window in windows]
     waits = [window.tally.first_s if case.chunks else window.tally.latencies_s for window in windows]
@@ -75,15 +104,19 @@ def line(case: Case, peer: Peer, connections: int, windows: Sequence[Window]) ->
         peer=peer.name,
         unit=case.unit,
         rounds=len(windows),
-        connections=connections,
+        at_once=case.at_once,
         cpu_us=statistics.median(cpu),
         cpu_us_least=min(cpu),
         cpu_us_most=max(cpu),
+        system_share=statistics.median(window.system_s / max(window.cpu_s, 1e-9) for window in windows),
+        busy=statistics.median(window.cpu_s / window.seconds for window in windows),
+        load_busy=statistics.median(window.load_cpu_s / window.seconds for window in windows),
         per_second=statistics.median(_units(case, window) / window.seconds for window in windows),
-        p50_ms=_quantile_ms(waits, 0.5),
-        p99_ms=_quantile_ms(waits, 0.99),
-        gap_p99_ms=_quantile_ms(gaps, 0.99),
-        gap_most_ms=_quantile_ms(gaps, 1),
+        p50_ms=quantile_ms(waits, 0.5),
+        p99_ms=quantile_ms(waits, 0.99),
+        gap_p99_ms=quantile_ms(gaps, 0.99),
+        gap_most_ms=max((max(values) for values in gaps if values), default=0.0) * 1e3 if gaps else None,
+        lag_most_ms=max((lag.most_ms for lag in lags), default=None),
         memory_mb=statistics.median(window.memory_bytes for window in windows) / 1e6,
     )
 
@@ -92,75 +125,10 @@ def _units(case: Case, window: Window) -> int:
     return window.tally.events if case.unit == "chunk" else window.tally.answered
 
 
-def _quantile_ms(samples: Iterable[Sequence[float]], part: float) -> float | None:
+def quantile_ms(samples: Iterable[Sequence[float]], part: float) -> float | None:
     """The median over the rounds of a quantile within each."""
     found = [sorted(values)[int(part * (len(values) - 1))] * 1e3 for values in samples if values]
     return statistics.median(found) if found else None
-
-
-# ---------------------------------------------------------------- shown
-
-
-def show(console: Console, cases: Sequence[Case], lines: Sequence[Line]) -> None:
-    """One table for all cases, the peers of a case below each other."""
-    table = Table(title="CPU of the peer's process tree; medians", title_justify="left")
-    for name in ("case", "peer"):
-        table.add_column(name)
-    for name in ("CPU µs", "least–most", f"× {FLOOR}", "each second", "p50 ms", "p99 ms", "gap p99", "gap most", "MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for case in cases:
-        of_case = [figures for figures in lines if figures.case == case.name]
-        floor = next((figures.cpu_us for figures in of_case if figures.peer == FLOOR), None)
-        for at, figures in enumerate(of_case):
-            title = f"{case.name}: {case.what}; a {case.unit}" if at == 0 else ""
-            table.add_row(title, figures.peer, *_cells(figures, floor))
-        table.add_section()
-    console.print(table)
-
-
-def _cells(figures: Line, floor: float | None) -> list[str]:
-    return [
-        f"{figures.cpu_us:.1f}",
-        f"{figures.cpu_us_least:.1f}–{figures.cpu_us_most:.1f}",
-        f"{figures.cpu_us / floor:.1f}" if floor else "",
-        f"{figures.per_second:,.0f}",
-        *(_number(value) for value in (figures.p50_ms, figures.p99_ms, figures.gap_p99_ms, figures.gap_most_ms)),
-        f"{figures.memory_mb:.0f}",
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def show_counts(console: Console, counts: Mapping[str, Count]) -> None:
-    """What was asked, and whether every answer has its record."""
-    for name, count in counts.items():
-        text = f"{name}: {count.answered:,} requests answered, {count.failed} not"
-        if count.recorded is None:
-            console.print(f"{text}; it records nothing.", highlight=False)
-        else:
-            told = count.recorded
-            verdict = "exactly one record for each" if count.exact else "[bold red]NOT one record for each[/]"
-            console.print(
-                f"{text}; {told.requests:,} records of {told.users:,} users, {told.errors} errors, "
-                f"{told.without_usage} without usage, {told.without_price} without price, ${told.cost}: {verdict}.",
-                highlight=False,
-            )
-
-
-# ---------------------------------------------------------------- kept
-
-
-def write_json(file: Path, options: Mapping[str, Any], lines: Sequence[Line], counts: Mapping[str, Count]) -> None:
-    """Everything that the tables show."""
-    told = {
-        "machine": machine(),
-        "options": dict(options),
-        "lines": [asdict(figures) for figures in lines],
-        "counts": {name: {**asdict(count), "exact": count.exact} for name, count in counts.items()},
-    }
-    file.write_text(json.dumps(told, indent=2) + "\n")
 
 
 def machine() -> dict[str, Any]:
@@ -169,6 +137,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
+        "distribution": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
         "python": platform.python_version(),
         "python_optimized": "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
         "load_average": round(os.getloadavg()[0], 1),

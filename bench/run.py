@@ -1,0 +1,165 @@
+"""One run: every peer started, the cases measured in interleaved rounds, what was recorded counted."""
+
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvloop
+
+from bench import cpu
+from bench.cases import Case
+from bench.certificate import make_certificate
+from bench.load import Load, Window
+from bench.peers.base import Peer, Running, Upstreams
+from bench.process import Cores, first_line, pause, resume, started
+from bench.report import Count, Lag
+from bench.requests import Requests
+
+WARM_UP_S = 0.5
+CHECK_S = 0.2
+
+Measured = tuple[Case, Peer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long and how often."""
+
+    seconds: float
+    rounds: int
+
+
+class Bench:
+    """The upstream, and the peers that answer. Made by `bench`, which stops everything at its end."""
+
+    def __init__(self, cores: Cores, upstreams: Upstreams, upstream_pid: int, folder: Path) -> None:
+        self.cores = cores
+        self.upstreams = upstreams
+        self.folder = folder
+        self.running: dict[Peer, Running] = {}
+        self.windows: dict[Measured, list[Window]] = defaultdict(list)
+        self.lags: dict[Measured, list[Lag]] = defaultdict(list)
+        self._upstream_pid = upstream_pid
+        self._answered: dict[Peer, int] = defaultdict(int)
+        self._errors: dict[Peer, int] = defaultdict(int)
+        self._failed: dict[Peer, int] = defaultdict(int)
+
+    def counts(self) -> dict[str, Count]:
+        """What was asked of each peer, and what it recorded."""
+        found = {}
+        for peer, running in self.running.items():
+            with awake(running):
+                recorded = running.ledger() if running.ledger is not None else None
+            found[peer.name] = Count(
+                answered=self._answered[peer],
+                errors=self._errors[peer],
+                failed=self._failed[peer],
+                recorded=recorded,
+            )
+        return found
+
+    def answered(self, peer: Peer) -> int:
+        """So far."""
+        return self._answered[peer]
+
+    def requests_of(self, case: Case, peer: Peer) -> Requests:
+        """A case's requests to a peer, from the first on."""
+        return requests_of(case, self.running[peer])
+
+    def measure(self, case: Case, peer: Peer, seconds: float, requests: Requests | None = None) -> Window:
+        """One case with one peer, once. The others are held still. `requests` go on where they were."""
+        running = self.running[peer]
+        with awake(running):
+            lag_before = running.lag() if running.lag is not None else {}
+            asked = requests if requests is not None else requests_of(case, running)
+            load = Load(case, running.targets[case.upstream].url, asked)
+            window = uvloop.run(
+                load.run(
+                    warm_up_s=min(WARM_UP_S, seconds),
+                    seconds=seconds,
+                    used=lambda: cpu.used(running.pid),
+                    used_beside=lambda: time.process_time() + cpu.cpu_s(self._upstream_pid),
+                    finish=running.ledger is not None,
+                )
+            )
+            lag_after = running.lag() if running.lag is not None else {}
+        if lag_after:
+            self.lags[case, peer].append(Lag.between(lag_before, lag_after))
+        if case.leaves_record:
+            self._answered[peer] += load.answered
+            self._errors[peer] += load.answered if case.status != 200 else 0
+        self._failed[peer] += load.failed
+        return window
+
+    def check(self, peer: Peer, cases: Sequence[Case]) -> list[str]:
+        """Ask each case shortly. What does not work, in words."""
+        wrong = []
+        for case in cases:
+            failed = self._failed[peer]
+            window = self.measure(case, peer, CHECK_S)
+            if self._failed[peer] > failed or window.tally.answered == 0:
+                wrong.append(f"{peer.name} does not answer {case.name} as it should")
+        return wrong
+
+
+@contextmanager
+def awake(running: Running) -> Iterator[None]:
+    """While a peer is asked something; else it is held still."""
+    resume(running.pid)
+    try:
+        yield
+    finally:
+        pause(running.pid)
+
+
+def requests_of(case: Case, running: Running) -> Requests:
+    target = running.targets[case.upstream]
+    return Requests(
+        case,
+        host=urlsplit(target.url).netloc,
+        path=running.path,
+        model=target.model,
+        keys=(running.wrong_key,) if case.status == 401 else running.keys[: case.keys],
+        headers=target.headers,
+    )
+
+
+@contextmanager
+def bench(peers: Sequence[Peer], folder: Path) -> Iterator[tuple[Bench, Mapping[str, str]]]:
+    """Everything started; and why those that are not there could not be, by name. RuntimeError if ours cannot."""
+    cores = Cores.of_this_machine()
+    with ExitStack() as stack:
+        certificate = make_certificate(folder)
+        command = [sys.executable, "-m", "bench.upstream"]
+        command += ["--certificate", str(certificate)] if certificate is not None else []
+        log = folder / "upstream.log"
+        process = stack.enter_context(started(command, cores=cores.beside, log=log, tells=True))
+        told = json.loads(first_line(process, log))
+        upstreams = Upstreams(
+            url=f"http://127.0.0.1:{told['port']}",
+            tls_url=f"https://127.0.0.1:{told['tls_port']}" if certificate is not None else "",
+            certificate=certificate if certificate is not None else Path(),
+        )
+        made = Bench(cores, upstreams, process.pid, folder)
+        missing = {}
+        for peer in peers:
+            own = folder / peer.name
+            own.mkdir()
+            try:
+                running = peer.start(upstreams, own, cores.all if peer.two_workers else cores.measured)
+                made.running[peer] = stack.enter_context(running)
+            except RuntimeError as exc:
+                missing[peer.name] = str(exc)
+                continue
+            pause(made.running[peer].pid)
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores.beside)
+        stack.callback(os.sched_setaffinity, 0, before)
+        yield made, missing
