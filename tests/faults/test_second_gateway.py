@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from arouter.jobs.recovery import EVERY_S
 from tests.faults.client import Heard, ask
 from tests.faults.ledgers import contents
 from tests.faults.processes import Gateway, place, sandbox_at, sandbox_process, wait_until
@@ -67,6 +68,41 @@ def test_only_what_a_dead_process_left_is_recovered(sandbox: str, tmp_path: Path
     assert ends == {f"dying {n}": ("interrupted", None, "none") for n in range(STREAMS)} | {
         f"living {n}": ("interrupted", "shutting_down", "estimated") for n in range(STREAMS)
     }
+    assert (found.report.problems, found.report.open_records) == ((), 0)
+    assert not list(tmp_path.glob("arouter.db-owner-*"))
+
+
+def test_a_running_gateway_recovers_what_another_one_leaves(sandbox: str, tmp_path: Path) -> None:
+    """One of three is killed while the others run on, idle and busy: what it left is recovered once, by one of them."""
+    with place(tmp_path, sandbox_at(sandbox, server={"shutdown_timeout_s": 0.2})) as home:
+        victim, idle, busy = home.start(), home.start(), home.start()
+
+        def recovered() -> float:
+            return sum(gateway.metric("arouter_records_recovered_total") for gateway in (idle, busy))
+
+        async def play() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(streams(victim, ENDLESS, "dying"))
+                going_on = group.create_task(streams(busy, ENDLESS, "living"))
+                await asyncio.to_thread(wait_until, lambda: running(victim) and running(busy))
+                await asyncio.sleep(0.5)
+                assert recovered() == 0
+                victim.kill()
+                await asyncio.to_thread(wait_until, lambda: recovered() == STREAMS, 2 * EVERY_S)
+                assert {record["status"] for record in idle.records()} == {"interrupted"}
+                assert {record["user"] for record in idle.records()} == {f"dying {n}" for n in range(STREAMS)}
+                assert not going_on.done()
+                await asyncio.sleep(EVERY_S)
+                assert recovered() == STREAMS
+                for gateway in (idle, busy):
+                    gateway.terminate()
+
+        asyncio.run(play())
+        assert [gateway.exit_code() for gateway in (idle, busy)] == [0, 0]
+        told = [line["requests"] for line in idle.log() if "left requests open" in line["event"]]
+        assert sum(told) == STREAMS
+    found = contents(tmp_path / "arouter.db")
+    assert len(found.records) == 2 * STREAMS
     assert (found.report.problems, found.report.open_records) == ((), 0)
     assert not list(tmp_path.glob("arouter.db-owner-*"))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from arouter.domain.errors import StorageUnavailable
+from arouter.domain.money import Picodollars
 from arouter.store.sqlite import SqliteStore
 from arouter.store.sqlite.writer import MOST_IN_ONE, RETRY_S
 from tests.conformance.backends import Backend, sqlite
@@ -92,6 +93,27 @@ def test_what_was_kept_is_written_in_pieces_and_once(disk: Disk, backend: Backen
     report = backend.run(backend.ledger.check())
     assert (report.records, report.problems) == (count, ())
     assert (store.stats.batches, store.stats.records) == (3, count)
+
+
+def test_delayed_is_not_lost(disk: Disk, backend: Backend) -> None:
+    store = store_of(backend)
+
+    async def refused() -> None:
+        closing = [backend.ledger.close(each) for each in (record("gen-0"), record("gen-bad", model="\ud800"))]
+        assert [type(outcome) for outcome in await asyncio.gather(*closing, return_exceptions=True)][1] is not None
+        assert (store.delayed, store.lost) == (0, 1)
+        disk.faults = frozenset({FULL})
+        bad = record("gen-worse", cost=Picodollars(2**63))
+        closing = [backend.ledger.close(each) for each in (record("gen-1"), bad, record("gen-1"))]
+        outcomes = await asyncio.gather(*closing, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
+        assert (store.delayed, store.unwritten, store.lost) == (2, 2, 1)
+        disk.faults = frozenset()
+        await healthy(store)
+        assert (store.delayed, store.unwritten, store.lost) == (2, 0, 2)
+
+    backend.run(refused())
+    assert sorted(ids(backend)) == ["gen-0", "gen-1"]
 
 
 def test_the_log_is_moved_on_after_a_failed_sync(disk: Disk, backend: Backend) -> None:

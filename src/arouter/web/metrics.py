@@ -56,8 +56,8 @@ class Metrics(Collector):
         self._first_token: dict[str, Histogram] = {}
         self._commit = Histogram(COMMIT_SECONDS)
         self._committed = 0
-        self._lost = 0
         self._gauges: list[tuple[str, str, Callable[[], Mapping[str, float]]]] = []
+        self._totals: list[tuple[str, str, Callable[[], int]]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -85,12 +85,13 @@ class Metrics(Collector):
         self._committed += records
         self._commit.add(seconds)
 
-    def on_lost(self) -> None:
-        self._lost += 1
-
     def watch(self, name: str, text: str, read: Callable[[], Mapping[str, float]]) -> None:
         """A gauge that is read when somebody asks; `read` gives values by label, or one under the empty label."""
         self._gauges.append((name, text, read))
+
+    def watch_total(self, name: str, text: str, read: Callable[[], int]) -> None:
+        """A counter that somebody else counts; its name without `_total`."""
+        self._totals.append((name, text, read))
 
     # ---------------------------------------------------------------- telling
 
@@ -130,7 +131,8 @@ class Metrics(Collector):
         self._commit.into(commit, [])
         yield commit
         yield CounterMetricFamily("arouter_records", "Records made durable.", value=self._committed)
-        yield CounterMetricFamily("arouter_records_lost", "Records that the ledger did not take.", value=self._lost)
+        for name, text, read in self._totals:
+            yield CounterMetricFamily(name, text, value=read())
 
 
 def _of(histograms: dict[str, Histogram], provider: str) -> Histogram:

@@ -20,6 +20,7 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Timeouts, Upstream
+from arouter.jobs.recovery import Recovery
 from arouter.providers.anthropic import AnthropicAdapter
 from arouter.providers.gemini import GeminiAdapter
 from arouter.sandbox.behaviour import Behaviour
@@ -68,6 +69,7 @@ class Gateway:
         self._listed: tuple[int, list[ModelInfo]] | None = None
         self.first_keys: FirstKeys | None = None
         """The keys that were made because the database had none."""
+        self._recovery = Recovery(self.store.ledger, now_us=self._clock.now_us, on_found=self._recovered)
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
         self.app = App(start=self.start, stop=self.stop)
@@ -84,7 +86,7 @@ class Gateway:
         await self.store.start()
         home = await find_home(self.store, self._clock)
         self.first_keys = await first_keys(self.store, home, self._clock)
-        self.interrupted = await self.store.ledger.recover(now_us=self._clock.now_us())
+        self.interrupted = await self._recovery.once()
         if wants_sandbox(self.settings):
             self._sandbox = await start_sandbox("127.0.0.1", 0, Behaviour(), random=None)
         sandbox_url = f"{self._sandbox.url}/v1" if self._sandbox is not None else None
@@ -93,6 +95,7 @@ class Gateway:
         await self._authenticator.refresh()
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self._read_prices())
+        self._tasks.start("recover", self._recovery.run())
         if self.settings.server.metrics_port:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
@@ -225,6 +228,12 @@ class Gateway:
             ),
         ):
             self.metrics.watch(f"arouter_{name}", text, read)
+        for name, text, total in (
+            ("delayed", "Records that the storage refused at first; they are tried again.", lambda: self.store.delayed),
+            ("lost", "Records that were given up.", lambda: self.store.lost),
+            ("recovered", "Requests that a dead process left open.", lambda: self._recovery.recovered),
+        ):
+            self.metrics.watch_total(f"arouter_records_{name}", text, total)
 
     # ---------------------------------------------------------------- telling
 
@@ -243,7 +252,6 @@ class Gateway:
                 self._log.debug("request failed", **said, message=error.message, detail=error.detail)
 
     def _lost(self, record: Record, failure: StorageUnavailable) -> None:
-        self.metrics.on_lost()
         self._log.error(
             "the ledger did not take a record",
             id=record.opening.id,
@@ -253,6 +261,9 @@ class Gateway:
             completion_tokens=record.usage.completion_tokens,
             cost_picodollars=record.cost,
         )
+
+    def _recovered(self, requests: int) -> None:
+        self._log.warning("a process died and left requests open; they are recorded as interrupted", requests=requests)
 
     def _task_failed(self, name: str, failure: BaseException) -> None:
         self._log.error("a task failed", task=name, exc_info=failure)

@@ -114,6 +114,16 @@ class SqliteStore:
         """Records that were refused by the storage and are tried again every second."""
         return self._writer.kept
 
+    @property
+    def delayed(self) -> int:
+        """Records that were refused by the storage at first, since the start."""
+        return self._writer.delayed
+
+    @property
+    def lost(self) -> int:
+        """Records that were given up, since the start: they cannot be stored, or too many waited."""
+        return self._writer.lost
+
     async def start(self) -> None:
         self._writer.start(asyncio.get_running_loop())
         self._checkpointer.start()

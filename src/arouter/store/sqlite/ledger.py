@@ -61,14 +61,21 @@ class SqliteLedger:
             alive, dead = living_owners(connection, self._path)
             left = fetch(connection, queries()["open_of_others"], to_json(sorted(alive)))
             records = [interrupted(msgspec.json.decode(opening, type=Opening), now_us=now_us) for _, opening in left]
-            self._writer.appender.append(connection, records, self._clock())
+            problems = self._writer.appender.append(connection, records, self._clock())
             for owner in dead:
                 connection.execute(queries()["forget_owner"], (owner,))
-            return len(records), dead
+            return sum(problem is None for problem in problems), dead
 
+        if not await self._readers.read(self._is_something_left):
+            return 0
         count, dead = await self._writer.command(run)
         remove_lock_files(self._path, dead)
         return int(count)
+
+    def _is_something_left(self, connection: apsw.Connection) -> bool:
+        """Without a lock, for the many times that nothing is: who registers while this is read is alive."""
+        alive, dead = living_owners(connection, self._path)
+        return bool(dead) or bool(fetch(connection, queries()["open_of_others"], to_json(sorted(alive))))
 
     async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
         return await self._readers.read(

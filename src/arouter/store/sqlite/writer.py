@@ -90,6 +90,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._last_error: StorageUnavailable | None = None
         self._stopped = False
+        self._delayed = 0
+        self._lost = 0
 
     @property
     def last_error(self) -> StorageUnavailable | None:
@@ -100,6 +102,16 @@ class Writer:
     def kept(self) -> int:
         """Records that wait for the storage to come back."""
         return len(self._kept.records)
+
+    @property
+    def delayed(self) -> int:
+        """Records that were kept to be tried again, since the start."""
+        return self._delayed
+
+    @property
+    def lost(self) -> int:
+        """Records that were given up, since the start: they cannot be stored, or too many waited."""
+        return self._lost
 
     @property
     def owner(self) -> Owner:
@@ -197,8 +209,14 @@ class Writer:
             self._fail(items, exc)
         else:
             self._last_error = None
+            self._count_refused(items, outcomes)
             records = sum(type(item) is Append for item in items)
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
+
+    def _count_refused(self, items: Sequence[Item], outcomes: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
+        refused = {done for done, outcome in outcomes if isinstance(outcome, ValueError)}
+        if refused:
+            self._lost += sum(type(item) is Append and item.done in refused for item in items)
 
     def _transact(self, items: Sequence[Item]) -> list[tuple["asyncio.Future[Any]", object]]:
         """Write everything; who is to be told what."""
@@ -242,7 +260,8 @@ class Writer:
     def _write_kept(self, openings: Sequence[Opening], records: Sequence[Record]) -> None:
         try:
             with self._writing() as connection:
-                self._append(connection, openings, records)
+                problems = self._append(connection, openings, records)
+            self._lost += sum(problem is not None for problem in problems)
         except _OUR_FAULT:
             # One of them spoils it for all. Alone it is given up: it would fail again for ever.
             if len(openings) + len(records) > 1:
@@ -250,6 +269,8 @@ class Writer:
                     self._write_kept([opening], [])
                 for record in records:
                     self._write_kept([], [record])
+            else:
+                self._lost += len(records)
 
     def _apply(self, connection: apsw.Connection, items: Sequence[Item]) -> list[tuple["asyncio.Future[Any]", object]]:
         outcomes: list[tuple[asyncio.Future[Any], object]] = []
@@ -297,6 +318,7 @@ class Writer:
         return problems
 
     def _refuse(self, items: Sequence[Item], exc: apsw.Error) -> None:
+        self._lost += sum(type(item) is Append for item in items)
         self._tell([(item.done, unavailable(exc)) for item in items if not isinstance(item, Opening)], 0, 0.0)
 
     def _fail(self, items: Sequence[Item], exc: apsw.Error | OSError) -> None:
@@ -314,13 +336,21 @@ class Writer:
                     self._kept.openings.setdefault(item.id, item)
             elif isinstance(item, Append | Command):
                 outcomes.append((item.done, unavailable(exc)))
-                if type(item) is Append and (item.record.attempts or len(self._kept.records) < MOST_KEPT):
-                    self._kept.records.setdefault(item.record.opening.id, item.record)
+                if type(item) is Append:
+                    self._keep(item.record)
         for record_id in self._kept.records:
             self._kept.openings.pop(record_id, None)
         if not isinstance(exc, apsw.FullError | apsw.BusyError):
             self._disconnect(in_peace=False)
         self._tell(outcomes, 0, 0.0)
+
+    def _keep(self, record: Record) -> None:
+        kept = self._kept.records
+        if not record.attempts and len(kept) >= MOST_KEPT:
+            self._lost += 1
+        elif record.opening.id not in kept:
+            kept[record.opening.id] = record
+            self._delayed += 1
 
     def _tell(self, outcomes: list[tuple["asyncio.Future[Any]", object]], records: int, seconds: float) -> None:
         assert self._loop is not None
