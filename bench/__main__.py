@@ -126,9 +126,22 @@ class Run:
         for number in range(self.options.rounds):
             for case, peer in steps:
                 self.progress.update(task, description=f"round {number + 1}: {case.name}, {peer.name}")
-                made.windows[case, peer].append(made.measure(case, peer, self.options.seconds))
+                if peer.name not in self.missing and (window := self._try(made, case, peer)) is not None:
+                    made.windows[case, peer].append(window)
                 self.progress.advance(task)
-        return [line(case, peer, made.windows[case, peer], made.lags[case, peer]) for case, peer in steps]
+        done = [(case, peer) for case, peer in steps if made.windows[case, peer]]
+        return [line(case, peer, made.windows[case, peer], made.lags[case, peer]) for case, peer in done]
+
+    def _try(self, made: Bench, case: Case, peer: Peer) -> Window | None:
+        """One measurement. A peer that breaks down is asked nothing more; we may not."""
+        try:
+            return made.measure(case, peer, self.options.seconds)
+        except (OSError, RuntimeError) as exc:
+            if peer.ours:
+                raise
+            self._tell(f"{peer.name} broke down in {case.name} and is left out from there on: {exc}")
+            self.missing[peer.name] = f"broke down in {case.name}"
+            return None
 
     def _seconds_of(self, case: Case, peer: Peer) -> float:
         stream_s = case.pace_us * case.chunks / 1e6
@@ -140,7 +153,7 @@ class Run:
         floor = next((peer for peer in made.running if peer.name == FLOOR), None)
         references = {found.peer: found for found in lines if found.case == REFERENCE}
         peers = [peer for peer in made.running if peer is not floor and peer.name in references]
-        peers = [peer for peer in peers if not peer.two_workers]
+        peers = [peer for peer in peers if not peer.two_workers and peer.name not in self.missing]
         if floor is None:
             return []
         self.progress.update(task, total=len(peers) * self.options.rounds, completed=0)

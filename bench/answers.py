@@ -179,15 +179,22 @@ def stream_pieces(dialect: Dialect, chunks: int, *, timed: bool = False) -> list
 
     In a timed stream each content chunk holds `STAMP`.
     """
+    begin, *content, end = events_of(dialect, chunks, timed=timed)
+    return [
+        STREAM_HEAD + (_framed(begin) if begin else b""),
+        *map(_framed, content),
+        _framed(end) + b"0\r\n\r\n",
+    ]
+
+
+def events_of(dialect: Dialect, chunks: int, *, timed: bool = False) -> list[bytes]:
+    """The events of a stream: the first ones, so many content chunks, each by itself, and the last ones."""
     said = SAID[dialect]
     texts = (f" {STAMP.decode()}" if timed else f" word{number:03d}" for number in range(chunks))
-    begin = b"".join(_framed(_event(event, said.line_end)) for event in said.begin)
-    end = b"".join(_framed(_event(event, said.line_end)) for event in said.end)
-    done = _framed(said.done) if said.done else b""
     return [
-        STREAM_HEAD + begin,
-        *(_framed(_event(said.chunk(text), said.line_end)) for text in texts),
-        end + done + b"0\r\n\r\n",
+        b"".join(_event(event, said.line_end) for event in said.begin),
+        *(_event(said.chunk(text), said.line_end) for text in texts),
+        b"".join(_event(event, said.line_end) for event in said.end) + said.done,
     ]
 
 

@@ -17,6 +17,7 @@ from bench.cases import Case
 from bench.cpu import Used
 from bench.requests import Requests
 
+CONNECT_WITHIN_S = 10.0
 FINISH_WITHIN_S = 60.0
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -89,7 +90,7 @@ class Load:
         """`used` is asked of the peer before and after, `used_beside` of the load. Without `finish` the streams that
         run at the end are cut off, and not counted.
 
-        RuntimeError if answers are still missing long after the end.
+        RuntimeError if answers are still missing long after the end, OSError if nobody takes a connection.
         """
         case = self._case
         parts = urlsplit(self._url)
@@ -111,7 +112,9 @@ class Load:
         return window
 
     async def _connect(self, host: str, port: int) -> "_Asker":
-        _, asker = await asyncio.get_running_loop().create_connection(lambda: _Asker(self, self._case), host, port)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_WITHIN_S):
+            _, asker = await loop.create_connection(lambda: _Asker(self, self._case), host, port)
         return asker
 
     async def _watch(self, seconds: float, used: Callable[[], Used], used_beside: Callable[[], float]) -> Window:

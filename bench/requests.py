@@ -18,7 +18,7 @@ class Requests:
         self, case: Case, *, host: str, path: str, model: str, keys: Sequence[str], headers: Mapping[str, str]
     ) -> None:
         """The request is made once, with marks where the key and the user go. All keys have one length."""
-        body = json.dumps(_body(case, model), separators=(",", ":")).encode()
+        body = json.dumps(body_of(case, model), separators=(",", ":")).encode()
         own = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {_KEY}\r\n"
@@ -38,7 +38,8 @@ class Requests:
         return self._starts[number % len(self._starts)], self._middle, b"user_%07d" % user, self._after
 
 
-def _body(case: Case, model: str) -> dict[str, object]:
+def body_of(case: Case, model: str) -> dict[str, object]:
+    """What is asked, as a client would write it."""
     words = "The quick brown fox looks at the lazy dog and thinks about it. "
     prompt = (case.plan + words * (case.prompt_bytes // len(words) + 1))[: case.prompt_bytes]
     body: dict[str, object] = {
