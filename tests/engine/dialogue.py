@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -116,3 +116,26 @@ async def cancelled_after(work: Awaitable[object], delay_s: float) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def tunnelling(port: int, heard: list[bytes]) -> Script:
+    """A proxy that connects every tunnel to the same port."""
+
+    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+        with suppress(OSError):  # it may have left meanwhile
+            target.write_eof()
+
+    async def script(visit: Visit) -> None:
+        heard.append(await visit.head())
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await visit.say(b"HTTP/1.1 200 Connection established\r\nProxy: p\r\n\r\n")
+        try:
+            await asyncio.gather(copy(visit.reader, writer), copy(reader, visit.writer))
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    return script

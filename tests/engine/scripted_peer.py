@@ -22,19 +22,24 @@ def on_each_loop(dialogue: Callable[[], Coroutine[Any, Any, None]]) -> Callable[
 
     @pytest.mark.parametrize("loop", LOOPS)
     def test(loop: str) -> None:
-        complaints: list[object] = []
-
-        async def watched() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-            await dialogue()
-
-        with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-            runner.run(watched())
-        assert complaints == []
+        run_on(loop, dialogue)
 
     test.__name__ = dialogue.__name__
     test.__doc__ = dialogue.__doc__
     return test
+
+
+def run_on(loop: str, dialogue: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a dialogue on one of the loops. Fails, too, if the loop had anything to complain about."""
+    complaints: list[object] = []
+
+    async def watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        await dialogue()
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(watched())
+    assert complaints == []
 
 
 class Visit:
@@ -80,22 +85,36 @@ Script = Callable[[Visit], Awaitable[None]]
 
 
 class Peer:
-    """Listens on a free port and plays one script for each connection, the last one again for any further ones.
+    """Listens on a port, a free one unless told otherwise, and plays one script for each connection, the last one
+    again for any further ones.
 
     A script that returns closes its connection; one that fails makes the test fail.
     """
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self._scripts = scripts
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
         self.visits = 0
         """How many connections were accepted."""
-        self.port = 0
+        self.host = host
+        self.port = port
+
+    @property
+    def connected(self) -> int:
+        """How many scripts are still played, each to a client that has not left."""
+        return len(self._tasks)
+
+    def die(self) -> None:
+        """Resets every connection."""
+        for task in self._tasks:
+            task.cancel()
 
     async def __aenter__(self) -> "Peer":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, self.host, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -5,7 +5,7 @@ How it ends, and what its answer is told:
 - the answer is whole, the peer keeps the connection, everything was written, nothing came that nobody asked for:
   the connection goes back to its owner at once, before the reader has taken the pieces;
 - the answer is whole, and one of these does not hold: the answer is fine, the connection is dropped;
-- the stream ends: that is the end of a body without a length, and a failure anywhere else;
+- the stream ends: that is the end of a body without a length if the peer ended it, and a failure anywhere else;
 - what comes is not HTTP, is framed in more than one way, has a head over 64 kB, or goes on without a body: a failure;
 - a deadline passes: a timeout.
 
@@ -16,6 +16,7 @@ exchange to the next.
 
 import asyncio
 import select
+import ssl
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -308,9 +309,21 @@ class Connection(asyncio.Protocol):
 
     def _stream_ended(self, exc: Exception | None) -> None:
         answer = self._answer
-        if answer is not None and exc is None and answer.status and _ends_with_the_stream(answer):
+        if answer is not None and exc is None and _ends_with_the_stream(answer) and self._end_is_the_peers():
             self._let_go(answer, None)
         self._drop(self._broken_off(answer, exc))
+
+    def _end_is_the_peers(self) -> bool:
+        """Whether the peer ended the stream. Over TLS it says so; a close that it did not announce may be anybody's,
+        and what came before it is not whole (RFC 9112, section 9.8)."""
+        assert self._transport is not None
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        try:
+            return tls is None or not tls.read(1)
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError:  # it would wait for more
+            return False
 
     # ---------------------------------------------------------------- deadlines
 
@@ -360,5 +373,6 @@ class Connection(asyncio.Protocol):
 
 
 def _ends_with_the_stream(answer: Answer) -> bool:
-    """Whether the body has no length of its own (RFC 9112, section 6.3, rule 8)."""
-    return "content-length" not in answer.headers and "transfer-encoding" not in answer.headers
+    """Whether there is a body, without a length of its own (RFC 9112, section 6.3, rule 8)."""
+    has_length = "content-length" in answer.headers or "transfer-encoding" in answer.headers
+    return answer.status > 0 and not has_length

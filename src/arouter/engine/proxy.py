@@ -124,3 +124,4 @@ class _Tunnel(asyncio.Protocol):
         if not self.opened.done():
             first_line = self._reply.partition(b"\r\n")[0][:200]
             self.opened.set_exception(UpstreamFailed(f"{self._host}: {reason}", detail=first_line.decode("latin-1")))
+            self.opened.exception()  # taken note of: whoever waited may have been cancelled
