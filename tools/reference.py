@@ -133,9 +133,13 @@ def _services() -> ApiServices:
         entropy=bytes,
         models=_no_models,
         ready=_ready,
-        metrics=bytes,
+        metrics=_no_metrics,
         default_home=Home(organization_id="org", workspace_id="ws", secret=bytes(32)),
     )
+
+
+async def _no_metrics() -> bytes:
+    return b""
 
 
 def _now_us() -> int:

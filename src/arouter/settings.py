@@ -58,7 +58,7 @@ class Server:
 
     host: str = setting("127.0.0.1", "The address to listen on; 0.0.0.0 for every network the machine is in.")
     port: int = setting(8080, "The port to listen on; 0 for any free one.")
-    workers: int = setting(1, "Processes that share the port. More than one is not supported yet.")
+    workers: int = setting(1, "Processes that share the port and the database; about one for each core.")
     body_most_bytes: int = setting(20_000_000, "A longer request body is refused with 413.")
     shutdown_timeout_s: float = setting(30.0, "How long running requests may go on after the first signal to stop.")
     keep_alive_s: float = setting(15.0, "A silent stream gets a comment line after so many seconds; 0 for none.")

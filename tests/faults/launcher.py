@@ -1,25 +1,26 @@
 """A gateway as a process: `python -m tests.faults.launcher FILE`; `FILE` is a TOML file of settings.
 
 Once it answers, one line of JSON on standard output says where, which keys were made, and how many requests an
-earlier process had left open.
+earlier process had left open. With `server.workers` above 1 the process is the supervisor.
 """
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from arouter.settings import load
-from arouter.wiring.gateway import Gateway
-from arouter.wiring.server import serve
+from arouter.wiring.started import Started
+from arouter.wiring.workers import run
 
 
-def _tell(gateway: Gateway, url: str) -> None:
-    keys = gateway.first_keys
+def _tell(started: Started) -> None:
+    keys = started.first_keys
     told = {
-        "url": url,
+        "url": started.url,
         "live": keys.live if keys is not None else None,
         "management": keys.management if keys is not None else None,
-        "interrupted": gateway.interrupted,
+        "interrupted": started.interrupted,
     }
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
@@ -27,7 +28,8 @@ def _tell(gateway: Gateway, url: str) -> None:
 
 def main() -> int:
     """The exit code of the process."""
-    return 0 if serve(load(Path(sys.argv[1]), environment={}), on_ready=_tell) else 1
+    read = partial(load, Path(sys.argv[1]), environment={})
+    return 0 if run(read(), on_ready=_tell, reload=read) else 1
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import pytest
 from arouter.domain.keys import KeyKind, digest, has_key_shape
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, SettingsError, Storage
-from arouter.wiring.storage import FirstKeys, database_path, find_home, first_keys, open_store
+from arouter.wiring.started import FirstKeys
+from arouter.wiring.storage import database_path, find_home, first_keys, open_store
 
 
 def at(directory: Path, url: str = "sqlite:///a.db", **changes: str) -> Settings:

@@ -25,7 +25,9 @@ from arouter.engine.tasks import Tasks
 from arouter.settings import Provider, Settings, load
 from arouter.web.dashboard.page import PATH
 from arouter.wiring.gateway import Gateway
-from arouter.wiring.storage import SQLITE, FirstKeys, find_home, make_key
+from arouter.wiring.server import serve
+from arouter.wiring.started import FirstKeys
+from arouter.wiring.storage import SQLITE, find_home, make_key
 
 app = application()
 
@@ -53,7 +55,8 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="arouter-demo-") as folder:
         file = Path(folder) / "demo.db" if database is None else database.resolve()
         show = _Demo(per_second=rate, most=requests, json=json)
-        run_gateway(_pretending(settings, file), show.begin)
+        pretended = _pretending(settings, file)
+        run_gateway(pretended, lambda: serve(pretended, on_ready=show.begin))
 
 
 def _pretending(settings: Settings, database: Path) -> Settings:
@@ -85,7 +88,8 @@ class _Demo:
         page = f"{url}{PATH}#key={keys.management}"
         if self._json:
             write_json(
-                told(gateway, url) | {"live_key": keys.live, "management_key": keys.management, "dashboard": page}
+                told(gateway.settings, gateway.started(url))
+                | {"live_key": keys.live, "management_key": keys.management, "dashboard": page}
             )
         traffic = Traffic(client, keys.live, self._tasks, per_second=self._per_second, most=self._most)
         self._tasks.start("the demo's traffic", traffic.run())

@@ -5,7 +5,8 @@ import errno
 import shlex
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -19,10 +20,10 @@ from arouter.engine.admission import SANDBOX
 from arouter.providers.vendors import VENDORS
 from arouter.settings import Settings, load
 from arouter.web.dashboard.page import PATH
-from arouter.wiring.gateway import Gateway
-from arouter.wiring.server import OnReady
-from arouter.wiring.server import serve as run
-from arouter.wiring.storage import FirstKeys, database_path
+from arouter.wiring.started import FirstKeys, Started
+from arouter.wiring.storage import database_path
+from arouter.wiring.supervisor import WorkersFailed
+from arouter.wiring.workers import run
 
 app = application()
 
@@ -36,16 +37,20 @@ def serve(
     config: Config = None,
     host: Host = None,
     port: Port = None,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Processes. More than one is not supported yet.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes. Default: as configured.")] = None,
     json: Json = False,
 ) -> None:
     """Run the gateway until a signal says stop."""
-    settings = with_address(load(config), host, port)
-    if workers is not None:
-        settings = dataclasses.replace(settings, server=dataclasses.replace(settings.server, workers=workers))
-    run_gateway(settings, lambda gateway, url: _tell(gateway, url, json=json))
+
+    def read() -> Settings:
+        settings = with_address(load(config), host, port)
+        if workers is None:
+            return settings
+        return dataclasses.replace(settings, server=dataclasses.replace(settings.server, workers=workers))
+
+    settings = read()
+    telling = partial(_tell, settings, json=json)
+    run_gateway(settings, lambda: run(settings, on_ready=telling, reload=read))
 
 
 def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
@@ -59,13 +64,16 @@ def with_address(settings: Settings, host: str | None, port: int | None) -> Sett
     )
 
 
-def run_gateway(settings: Settings, on_ready: OnReady) -> None:
-    """Serve until a signal; Failure if it cannot start. To be told to stop, and to have stopped, is success."""
+def run_gateway(settings: Settings, serving: Callable[[], bool]) -> None:
+    """Run what serves until a signal; Failure if it cannot start, which `serving` tells as False or as an error.
+
+    To be told to stop, and to have stopped, is success.
+    """
     # The web server ends in good order and then repeats the signal: what it stands for has been done by then.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     address = f"{settings.server.host}:{settings.server.port}"
     try:
-        started = run(settings, on_ready=on_ready)
+        started = serving()
     except KeyboardInterrupt:
         return
     except socket.gaierror as exc:
@@ -74,20 +82,22 @@ def run_gateway(settings: Settings, on_ready: OnReady) -> None:
         if exc.errno == errno.EADDRINUSE:
             raise Failure(f"{address} is taken; choose another --port, or 0 for any free one") from exc
         raise Failure(f"cannot listen on {address}: {exc.strerror}; choose another --host or --port") from exc
+    except WorkersFailed as exc:
+        raise Failure(str(exc)) from exc
     if not started:
         raise Failure("the gateway did not start; the lines above say why")
 
 
-def told(gateway: Gateway, url: str) -> dict[str, object]:
+def told(settings: Settings, started: Started) -> dict[str, object]:
     """What programs are told when it is ready."""
-    ready: dict[str, object] = {"url": url}
-    keys = gateway.first_keys
+    ready: dict[str, object] = {"url": started.url}
+    keys = started.first_keys
     if keys is not None:
         ready |= {"live_key": keys.live, "management_key": keys.management}
     return ready | {
-        "providers": list(gateway.providers),
-        "database": str(database_path(gateway.settings)),
-        "interrupted": gateway.interrupted,
+        "providers": list(started.providers),
+        "database": str(database_path(settings)),
+        "interrupted": started.interrupted,
     }
 
 
@@ -105,33 +115,34 @@ def tell_keys(out: Console, keys: FirstKeys) -> None:
     out.print()
 
 
-def _tell(gateway: Gateway, url: str, *, json: bool) -> None:
+def _tell(settings: Settings, started: Started, *, json: bool) -> None:
     if json:
-        write_json(told(gateway, url))
+        write_json(told(settings, started))
         return
+    url = started.url
     out = stdout()
     out.print(Text.assemble(("ARouter ", "bold"), f"{__version__} listens on ", (url, "bold cyan")), soft_wrap=True)
     out.print()
-    path = database_path(gateway.settings)
-    off = _remedies(gateway)
-    lines = [("Database", str(path)), ("Providers", ", ".join(gateway.providers) if gateway.providers else "none")]
+    path = database_path(settings)
+    off = _remedies(started)
+    lines = [("Database", str(path)), ("Providers", ", ".join(started.providers) if started.providers else "none")]
     if off:
         lines.append(("", off))
     lines += [("Dashboard", f"{url}{PATH}"), ("Reference", f"{url}/docs")]
     out.print(facts(lines), soft_wrap=True)
     out.print()
-    if gateway.interrupted:
+    if started.interrupted:
         out.print(
-            f"An earlier process left {gateway.interrupted:,} requests open; the activity has them as interrupted.",
+            f"An earlier process left {started.interrupted:,} requests open; the activity has them as interrupted.",
             style="yellow",
             soft_wrap=True,
         )
         out.print()
-    if gateway.first_keys is not None:
-        tell_keys(out, gateway.first_keys)
+    if started.first_keys is not None:
+        tell_keys(out, started.first_keys)
     out.print("A request as a user, and what that user has used so far:", style="bold")
-    key = "$AROUTER_KEY" if gateway.first_keys is None else gateway.first_keys.live
-    for line in curl_lines(url, key, _model(gateway.providers)):
+    key = "$AROUTER_KEY" if started.first_keys is None else started.first_keys.live
+    for line in curl_lines(url, key, _model(started.providers)):
         out.print(line, soft_wrap=True, markup=False)
 
 
@@ -141,12 +152,12 @@ def _model(providers: tuple[str, ...]) -> str:
     return f"{providers[0]}/MODEL"
 
 
-def _remedies(gateway: Gateway) -> str:
+def _remedies(started: Started) -> str:
     """How to have more providers, in one line."""
     missing: Mapping[str, str] = {
         vendor.name: vendor.key_variables[0]
         for vendor in VENDORS
-        if vendor.key_variables and vendor.name not in gateway.providers
+        if vendor.key_variables and vendor.name not in started.providers
     }
     if not missing:
         return ""

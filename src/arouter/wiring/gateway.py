@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 import structlog
 
@@ -39,7 +40,8 @@ from arouter.web.inference.chat_completions import ChatCompletions
 from arouter.web.metrics import Metrics
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.providers import deployments, wants_sandbox
-from arouter.wiring.storage import FirstKeys, find_home, first_keys, open_store
+from arouter.wiring.started import FirstKeys, Started
+from arouter.wiring.storage import find_home, first_keys, open_store
 
 REFRESH_S = 0.25
 """How often the keys are compared with the directory: a change made by another process counts within this time."""
@@ -47,14 +49,26 @@ REFRESH_S = 0.25
 MINUTE_US = 60_000_000
 
 
+class Siblings(Protocol):
+    """What a gateway that is one of several workers shares with the others."""
+
+    @property
+    def sandbox_url(self) -> str | None:
+        """Where the one sandbox is, if there is one."""
+
+    async def metrics(self) -> bytes:
+        """Those of all."""
+
+
 class Gateway:
     """`app` is what a server runs; its lifespan starts and stops everything else."""
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, siblings: Siblings | None = None) -> None:
         """Opens the database. SettingsError or StorageUnavailable, with a text for the operator."""
         self.settings = settings
         self.metrics = Metrics()
         self._clock = SystemClock() if clock is None else clock
+        self._siblings = siblings
         self._log = structlog.get_logger("arouter")
         deployments(settings, None)  # what cannot be said fails here, and not when the server starts
         self._prices = LatePrices(settings.prices)
@@ -79,6 +93,10 @@ class Gateway:
         """Those that can be asked."""
         return self._routing.providers
 
+    def started(self, url: str) -> Started:
+        """What it says of itself once it answers, at `url`."""
+        return Started(url=url, providers=self.providers, first_keys=self.first_keys, interrupted=self.interrupted)
+
     # ---------------------------------------------------------------- start and stop
 
     async def start(self) -> Handlers:
@@ -87,16 +105,13 @@ class Gateway:
         home = await find_home(self.store, self._clock)
         self.first_keys = await first_keys(self.store, home, self._clock)
         self.interrupted = await self._recovery.once()
-        if wants_sandbox(self.settings):
-            self._sandbox = await start_sandbox("127.0.0.1", 0, Behaviour(), random=None)
-        sandbox_url = f"{self._sandbox.url}/v1" if self._sandbox is not None else None
-        on, off = deployments(self.settings, sandbox_url)
+        on, off = deployments(self.settings, await self._sandbox_url())
         self._routing = Routing(on, off=off)
         await self._authenticator.refresh()
         self._tasks.start("refresh keys", self._refresh_keys())
-        self._tasks.start("read prices", self._read_prices())
+        self._tasks.start("read prices", self.read_prices())
         self._tasks.start("recover", self._recovery.run())
-        if self.settings.server.metrics_port:
+        if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
         return Handlers(
@@ -112,6 +127,14 @@ class Gateway:
         if self._sandbox is not None:
             await self._sandbox.stop()
         await self.store.close()
+
+    async def _sandbox_url(self) -> str | None:
+        if self._siblings is not None:
+            return self._siblings.sandbox_url
+        if not wants_sandbox(self.settings):
+            return None
+        self._sandbox = await start_sandbox("127.0.0.1", 0, Behaviour(), random=None)
+        return f"{self._sandbox.url}/v1"
 
     # ---------------------------------------------------------------- the parts
 
@@ -162,11 +185,11 @@ class Gateway:
             )
         )
 
-    def _metrics_text(self) -> bytes:
+    async def _metrics_text(self) -> bytes:
         port = self.settings.server.metrics_port
         if port:
             raise NotFound(f"The metrics are served on port {port}.")
-        return self.metrics.text()
+        return self.metrics.text() if self._siblings is None else await self._siblings.metrics()
 
     async def _authenticate(self, headers: Headers, query: bytes) -> Key:
         return await self._authenticator.authenticate(dict(headers), query)
@@ -211,7 +234,8 @@ class Gateway:
                     self._log.error("keys cannot be compared with the directory", reason=failure.message)
                 failed = True
 
-    async def _read_prices(self) -> None:
+    async def read_prices(self) -> None:
+        """Returns when they are read. Any number may wait for that."""
         await asyncio.get_running_loop().run_in_executor(None, self._prices.load)
 
     def _watch(self) -> None:

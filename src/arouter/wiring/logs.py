@@ -8,10 +8,14 @@ import structlog
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logs(level: str, form: str) -> None:
-    """`level` and `form` are the settings log.level and log.format. The server's own messages come the same way."""
+def configure_logs(level: str, form: str, *, worker: int | None = None) -> None:
+    """`level` and `form` are the settings log.level and log.format. The server's own messages come the same way.
+
+    Each line says which `worker` it is from, if there are several.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
+        _as_is if worker is None else _from_worker(worker),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info if form == "json" else _as_is,
     ]
@@ -47,3 +51,13 @@ def _as_is(
     logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     return event
+
+
+def _from_worker(number: int) -> structlog.typing.Processor:
+    def add(
+        logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        event["worker"] = number
+        return event
+
+    return add

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from arouter.domain import ids, keys
@@ -11,16 +10,9 @@ from arouter.engine.clock import Clock
 from arouter.settings import Settings, SettingsError
 from arouter.store.base import Home
 from arouter.store.sqlite import SqliteStore
+from arouter.wiring.started import FirstKeys
 
 SQLITE = "sqlite:///"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstKeys:
-    """The keys made for a database that had none; the only time their plaintext exists outside of the client."""
-
-    live: str
-    management: str
 
 
 def database_path(settings: Settings) -> Path:

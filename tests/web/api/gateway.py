@@ -65,7 +65,7 @@ class Gateway:
             entropy=self._entropy,
             models=self._list_models,
             ready=self._ready,
-            metrics=lambda: b"arouter_requests_total 1.0\n",
+            metrics=self._metrics,
             default_home=HOME,
             directory_changed=authenticator.refresh,
         )
@@ -194,6 +194,9 @@ class Gateway:
 
     async def _ready(self) -> Readiness:
         return self.readiness
+
+    async def _metrics(self) -> bytes:
+        return b"arouter_requests_total 1.0\n"
 
     def _entropy(self, size: int) -> bytes:
         self._made += 1

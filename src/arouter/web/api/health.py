@@ -80,4 +80,4 @@ class HealthApi:
 
     async def metrics(self, _: Request) -> Response:
         """In the text format; never with a user, a key or a prompt in a label."""
-        return Response(self._services.metrics(), media_type=METRICS_TYPE)
+        return Response(await self._services.metrics(), media_type=METRICS_TYPE)

@@ -45,7 +45,7 @@ class ApiServices:
     """So many random bytes, fit for a secret."""
     models: Callable[[], Sequence[ModelInfo]]
     ready: Callable[[], Awaitable[Readiness]]
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], Awaitable[bytes]]
     """Prometheus text."""
     default_home: Home
     directory_changed: Callable[[], Awaitable[None]] = _nobody_remembers
