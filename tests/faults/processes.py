@@ -96,8 +96,7 @@ class Place:
 
     def start(self, before: tuple[str, ...] = ()) -> Gateway:
         """A gateway that answers. `before` is a command that runs it, such as `unshare`."""
-        settings = self.folder / "settings.toml"
-        settings.write_text(_toml(self.sections), encoding="utf-8")
+        settings = self.write_settings(self.sections)
         with (self.folder / "log.jsonl").open("ab") as errors:
             process = subprocess.Popen(
                 [*before, sys.executable, "-m", self.module, str(settings)],
@@ -126,6 +125,12 @@ class Place:
         )
         self.running.append(gateway)
         return gateway
+
+    def write_settings(self, sections: Sections) -> Path:
+        """What the next one starts with, and what running workers read when they are told to."""
+        settings = self.folder / "settings.toml"
+        settings.write_text(_toml(sections), encoding="utf-8")
+        return settings
 
 
 @contextmanager

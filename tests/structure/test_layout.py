@@ -60,6 +60,15 @@ TESTED_BY = {
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
     "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
+    "tests/faults/test_workers.py": (
+        "wiring/channel.py",
+        "wiring/metrics_port.py",
+        "wiring/supervisor.py",
+        "wiring/worker.py",
+        "wiring/worker_metrics.py",
+        "wiring/worker_process.py",
+        "wiring/workers.py",
+    ),
     "tests/providers/test_anthropic_recorded.py": ("providers/base.py",),
     "tests/sandbox/test_openai.py": ("sandbox/embeddings.py",),
     "tests/sandbox/test_server.py": (

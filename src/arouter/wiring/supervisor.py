@@ -248,7 +248,10 @@ class Supervisor:
                     )
                 return
             self._settings = settings
+            before = self._serving.get(number)
             self._install(worker)
+            if before is not None:
+                await asyncio.wait([before.left], timeout=LINGER_S)
         configure_logs(settings.log.level, settings.log.format)
         self._log.info("the workers are new")
 

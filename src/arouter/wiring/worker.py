@@ -81,6 +81,8 @@ class WorkerServer(GatewayServer):
             super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
         self._on_leaving()
         await super().shutdown(sockets)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from arouter.wire.metrics_text import Families, read_metrics
-from arouter.wiring.channel import Assignment, Channel, Failed, Listen, Message, MetricsTold, Ready, Stop
+from arouter.wiring.channel import Assignment, Channel, Failed, Leaving, Listen, Message, MetricsTold, Ready, Stop
 from arouter.wiring.started import Started
 
 _T = TypeVar("_T")
@@ -24,6 +24,8 @@ class WorkerProcess:
         self.number = number
         self.ready: asyncio.Future[Started | None] = asyncio.get_running_loop().create_future()
         """What it says of itself once it takes connections; None if it ended before."""
+        self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once it takes no more connections."""
         self.failure = ""
         """Why it could not start, if it said so."""
         self.metrics: Families = {}
@@ -88,11 +90,15 @@ class WorkerProcess:
                 case MetricsTold():
                     self.metrics = read_metrics(message.text)
                     _resolve(self._told.get(message.number), None)
+                case Leaving():
+                    _resolve(self.left, None)
+                    on_message(self, message)
                 case _:
                     on_message(self, message)
         self._channel.close()
         await asyncio.to_thread(self._process.wait)
         _resolve(self.ready, None)
+        _resolve(self.left, None)
         for told in tuple(self._told.values()):
             _resolve(told, None)
 
