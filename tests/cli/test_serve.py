@@ -85,3 +85,22 @@ def test_a_taken_port_is_one_line_that_says_what_to_do_and_flags_override_the_se
     port = gateway.url.rpartition(":")[2]
     line = refused("serve", "--config", "other.toml", "--host", "127.0.0.1", "--port", port, cwd=tmp_path)
     assert line == f"127.0.0.1:{port} is taken; choose another --port, or 0 for any free one"
+
+
+def test_two_workers_are_one_gateway_to_whoever_starts_them(tmp_path: Path) -> None:
+    with running("serve", "--port", "0", "--workers", "2", cwd=tmp_path) as gateway:
+        assert gateway.ready["providers"] == ["sandbox"]
+        assert chat(gateway.url, gateway.ready["live_key"], "user_12345") == 200
+        assert len(call(f"{gateway.url}/v1/keys", gateway.ready["management_key"])[1]["data"]) == 2
+        port = gateway.url.rpartition(":")[2]
+        (tmp_path / "other").mkdir()
+        for workers in ("1", "2"):
+            line = refused("serve", "--port", port, "--workers", workers, cwd=tmp_path / "other")
+            assert line == f"127.0.0.1:{port} is taken; choose another --port, or 0 for any free one"
+        assert gateway.stop(signal.SIGINT) == 0
+
+
+def test_workers_that_cannot_start_are_one_line_that_says_why(tmp_path: Path) -> None:
+    (tmp_path / "arouter.toml").write_text('[server]\nport = 0\n[storage]\nurl = "postgresql://nowhere"\n')
+    line = refused("serve", "--workers", "2", cwd=tmp_path)
+    assert line == "storage.url must be sqlite:///path/to/file.db; postgresql is not supported yet"
