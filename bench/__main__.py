@@ -34,6 +34,8 @@ MEMORY_REQUESTS = 100_000
 QUICK_PEERS = ("arouter", FLOOR, "envoy", "rolter")
 OVERHEAD_S = 0.4
 RAMP_S = 2.0
+HALF_LOAD_S = 5.0
+"""Long enough for streams to begin, however few they are."""
 GUESSED_REQUESTS_A_SECOND = 3_000
 
 
@@ -67,6 +69,7 @@ class Run:
     console: Console
     progress: Progress
     missing: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
 
     def figures(self) -> Figures:
         """Measure everything that was asked for."""
@@ -89,7 +92,7 @@ class Run:
             rounds=self.options.rounds,
             minutes=round((time.monotonic() - began) / 60, 1),
             peers={peer.name: About(does=peer.does, records=peer.records) for peer in made.running},
-            missing=self.missing,
+            missing={**self.broken, **self.missing},
             lines=tuple(lines),
             added=tuple(latency),
             memory=memory,
@@ -133,15 +136,19 @@ class Run:
         return [line(case, peer, made.windows[case, peer], made.lags[case, peer]) for case, peer in done]
 
     def _try(self, made: Bench, case: Case, peer: Peer) -> Window | None:
-        """One measurement. A peer that breaks down is asked nothing more; we may not."""
+        """One measurement. Another peer may break down, and starts again; we may not."""
         try:
             return made.measure(case, peer, self.options.seconds)
         except (OSError, RuntimeError) as exc:
             if peer.ours:
                 raise
-            self._tell(f"{peer.name} broke down in {case.name} and is left out from there on: {exc}")
-            self.missing[peer.name] = f"broke down in {case.name}"
-            return None
+            self._tell(f"{peer.name} broke down in {case.name} and is started again: {type(exc).__name__} {exc}")
+            self.broken[peer.name] = f"broke down in {case.name}"
+        try:
+            made.restart(peer)
+        except RuntimeError:
+            self.missing[peer.name] = f"broke down in {case.name} and did not start again"
+        return None
 
     def _seconds_of(self, case: Case, peer: Peer) -> float:
         stream_s = case.pace_us * case.chunks / 1e6
@@ -160,11 +167,12 @@ class Run:
         own: dict[Peer, list[Window]] = defaultdict(list)
         lowest: dict[Peer, list[Window]] = defaultdict(list)
         cases = {peer: half_load(references[peer.name]) for peer in peers}
+        seconds = max(self.options.seconds * 2, HALF_LOAD_S)
         for number in range(self.options.rounds):
             for peer, case in cases.items():
                 self.progress.update(task, description=f"round {number + 1}: half load, {peer.name}")
-                own[peer].append(made.measure(case, peer, self.options.seconds * 2))
-                lowest[peer].append(made.measure(case, floor, self.options.seconds * 2))
+                own[peer].append(made.measure(case, peer, seconds))
+                lowest[peer].append(made.measure(case, floor, seconds))
                 self.progress.advance(task)
         return [added(peer.name, cases[peer], own[peer], lowest[peer]) for peer in peers]
 

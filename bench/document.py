@@ -110,7 +110,11 @@ def _peers(figures: Figures) -> Iterator[str]:
     rows = [(name, about.does, about.records) for name, about in figures.peers.items()]
     yield table(("peer", "does, besides forwarding", "records"), rows, figures_from=3)
     if figures.missing:
-        yield "Not there: " + "; ".join(f"{name} ({why})" for name, why in figures.missing.items()) + "."
+        yield (
+            "Not there, or not everywhere: "
+            + "; ".join(f"{name} ({why})" for name, why in figures.missing.items())
+            + "."
+        )
 
 
 def _costs(figures: Figures) -> Iterator[str]:

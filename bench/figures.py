@@ -30,7 +30,7 @@ class Figures:
     minutes: float
     peers: Mapping[str, About]
     missing: Mapping[str, str]
-    """Why a peer is not there."""
+    """Why a peer is not there, or not everywhere."""
     lines: tuple[Line, ...]
     added: tuple[Added, ...]
     memory: Memory | None

@@ -1,67 +1,80 @@
-"""The gateway as it is served, with everything on: key look-up, prices, durable records.
+"""The gateway as it is served, with everything on: a configuration file, a database with keys, then `arouter serve`.
 
-Run as `python -m bench.gateway --upstream URL --tls-upstream URL --folder DIR`; prints its URL and its keys as a line
-of JSON. `--keys` makes so many live keys besides the first.
+Run as `python -m bench.gateway --upstream URL --folder DIR`. Prints two lines of JSON: the keys that it made, and what
+`arouter serve --json` says when it is ready. From the second on this process is `arouter serve` and nothing else.
 """
 
 import argparse
 import asyncio
 import json
+import os
+import sys
 from pathlib import Path
 
 from arouter.domain.keys import KeyKind
 from arouter.engine.clock import SystemClock
-from arouter.settings import Dollars, Log, Price, Provider, Secret, Server, Settings, Storage
-from arouter.wiring.gateway import Gateway
-from arouter.wiring.server import serve
+from arouter.settings import Settings, load
 from arouter.wiring.storage import find_home, make_key, open_store
 
+_CONFIGURATION = """
+[server]
+port = 0
+workers = {workers}
 
-def settings_for(options: argparse.Namespace) -> Settings:
-    """A fresh database, and the real vendors, prices included, at the benchmark's upstream."""
-    key = Secret("bench")
-    return Settings(
-        server=Server(port=0, workers=options.workers),
-        storage=Storage(durability=options.durability),
-        log=Log(level="error"),
-        providers={
-            "openai": Provider(api_key=key, base_url=f"{options.upstream}/v1"),
-            "anthropic": Provider(api_key=key, base_url=options.upstream),
-            "google": Provider(api_key=key, base_url=options.upstream),
-            # Another one in OpenAI's dialect.
-            "azure": Provider(api_key=key, base_url=f"{options.tls_upstream}/v1"),
-            "sandbox": Provider(enabled=False),
-        },
-        prices={"azure/gpt-4o-mini": Price(input=Dollars("0.15"), output=Dollars("0.6"))},
-        directory=options.folder,
-    )
+[storage]
+durability = "{durability}"
+
+[log]
+level = "error"
+
+[providers.openai]
+api_key = "bench"
+base_url = "{upstream}/v1"
+
+[providers.anthropic]
+api_key = "bench"
+base_url = "{upstream}"
+
+[providers.google]
+api_key = "bench"
+base_url = "{upstream}"
+
+# Another one in OpenAI's dialect.
+[providers.azure]
+api_key = "bench"
+base_url = "{tls_upstream}/v1"
+
+[prices."azure/gpt-4o-mini"]
+input = "0.15"
+output = "0.6"
+
+[providers.sandbox]
+enabled = false
+"""
 
 
-async def make_keys(settings: Settings, number: int) -> list[str]:
-    """So many live keys more, in a database that is there."""
+async def make_keys(settings: Settings, number: int) -> dict[str, object]:
+    """So many live keys and a management key, in a fresh database."""
     clock = SystemClock()
     store = open_store(settings, clock=clock)
     await store.start()
     home = await find_home(store, clock)
     plaintexts = []
-    for at in range(number):
-        key, plaintext = make_key(home, KeyKind.LIVE, f"bench {at}", now_us=clock.now_us())
+    for kind in (*(KeyKind.LIVE for _ in range(number)), KeyKind.MANAGEMENT):
+        key, plaintext = make_key(home, kind, "bench", now_us=clock.now_us())
         await store.directory.add_key(key, secret=key.hash)
         plaintexts.append(plaintext)
-    management, management_plaintext = make_key(home, KeyKind.MANAGEMENT, "bench", now_us=clock.now_us())
-    await store.directory.add_key(management, secret=management.hash)
     await store.close()
-    return [*plaintexts, management_plaintext]
+    return {"live": plaintexts[:-1], "management": plaintexts[-1]}
 
 
 def main(options: argparse.Namespace) -> None:
-    settings = settings_for(options)
-    *live, management = asyncio.run(make_keys(settings, options.keys))
-
-    def tell(_: Gateway, url: str) -> None:
-        print(json.dumps({"url": url, "live": live, "management": management}), flush=True)
-
-    serve(settings, on_ready=tell)
+    """Does not return."""
+    file = options.folder / "arouter.toml"
+    file.write_text(_CONFIGURATION.format(**vars(options)), encoding="utf-8")
+    keys = asyncio.run(make_keys(load(file, environment={}), options.keys))
+    print(json.dumps(keys), flush=True)
+    os.execv(sys.executable, [sys.executable, "-m", "arouter", "serve", "--json", "--config", str(file)])
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def bars(title: str, note: str, unit: str, rows: Sequence[tuple[str, float, bool
 
 def curve(title: str, note: str, unit: str, points: Sequence[tuple[float, float]]) -> str:
     """A line through points, both axes from zero."""
-    right, top = max(x for x, _ in points), max(y for _, y in points) * 1.15
+    right, top = max(x for x, _ in points), _round_up(max(y for _, y in points) / 4) * 4
     left, bottom = 60, _CURVE_HEIGHT - 34
     parts = []
     for part in (0, 0.25, 0.5, 0.75, 1):
@@ -66,6 +66,12 @@ def curve(title: str, note: str, unit: str, points: Sequence[tuple[float, float]
     )
     parts.append(f'<polyline class="curve" points="{path}"/>')
     return _picture(title, note, _CURVE_HEIGHT, parts)
+
+
+def _round_up(value: float) -> float:
+    """To the next 1, 2 or 5 with noughts."""
+    unit = 10 ** math.floor(math.log10(value))
+    return float(next(step * unit for step in (1, 2, 5, 10) if step * unit >= value))
 
 
 def _number(value: float) -> str:

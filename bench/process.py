@@ -45,7 +45,7 @@ def started(
 ) -> Iterator[subprocess.Popen[str]]:
     """A process on `cores` from its first moment; it and its children are gone at the end.
 
-    What it writes goes to `log`; the output of one that `tells` is for `first_line`. `environment` is laid over
+    What it writes goes to `log`; the output of one that `tells` is for `next_line`. `environment` is laid over
     our own.
     """
     own = os.sched_getaffinity(0)
@@ -94,8 +94,8 @@ def _signal(pid: int, number: signal.Signals) -> None:
             os.kill(member, number)
 
 
-def first_line(process: subprocess.Popen[str], log: Path) -> str:
-    """What it says once it is ready. RuntimeError if it ends before."""
+def next_line(process: subprocess.Popen[str], log: Path) -> str:
+    """The next line that it says, once it is so far. RuntimeError if it ends before."""
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:

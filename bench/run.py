@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,22 +17,13 @@ from bench.cases import Case
 from bench.certificate import make_certificate
 from bench.load import Load, Window
 from bench.peers.base import Peer, Running, Upstreams
-from bench.process import Cores, first_line, pause, resume, started
+from bench.process import Cores, next_line, pause, resume, started
 from bench.report import Count, Lag
 from bench.requests import Requests
 
 WARM_UP_S = 0.5
-CHECK_S = 0.2
 
 Measured = tuple[Case, Peer]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How long and how often."""
-
-    seconds: float
-    rounds: int
 
 
 class Bench:
@@ -47,9 +37,31 @@ class Bench:
         self.windows: dict[Measured, list[Window]] = defaultdict(list)
         self.lags: dict[Measured, list[Lag]] = defaultdict(list)
         self._upstream_pid = upstream_pid
+        self._stacks: dict[Peer, ExitStack] = {}
         self._answered: dict[Peer, int] = defaultdict(int)
         self._errors: dict[Peer, int] = defaultdict(int)
         self._failed: dict[Peer, int] = defaultdict(int)
+
+    def start(self, peer: Peer) -> None:
+        """In a folder of its own, held still from then on. RuntimeError if it does not start."""
+        folder = self.folder / f"{peer.name}-{len(list(self.folder.iterdir()))}"
+        folder.mkdir()
+        with ExitStack() as stack:
+            cores = self.cores.all if peer.two_workers else self.cores.measured
+            self.running[peer] = stack.enter_context(peer.start(self.upstreams, folder, cores))
+            self._stacks[peer] = stack.pop_all()
+        pause(self.running[peer].pid)
+
+    def restart(self, peer: Peer) -> None:
+        """After it broke down. RuntimeError if it does not start."""
+        self._stacks.pop(peer).close()
+        del self.running[peer]
+        self.start(peer)
+
+    def close(self) -> None:
+        """Stop all peers."""
+        while self._stacks:
+            self._stacks.popitem()[1].close()
 
     def counts(self) -> dict[str, Count]:
         """What was asked of each peer, and what it recorded."""
@@ -98,16 +110,6 @@ class Bench:
         self._failed[peer] += load.failed
         return window
 
-    def check(self, peer: Peer, cases: Sequence[Case]) -> list[str]:
-        """Ask each case shortly. What does not work, in words."""
-        wrong = []
-        for case in cases:
-            failed = self._failed[peer]
-            window = self.measure(case, peer, CHECK_S)
-            if self._failed[peer] > failed or window.tally.answered == 0:
-                wrong.append(f"{peer.name} does not answer {case.name} as it should")
-        return wrong
-
 
 @contextmanager
 def awake(running: Running) -> Iterator[None]:
@@ -141,24 +143,20 @@ def bench(peers: Sequence[Peer], folder: Path) -> Iterator[tuple[Bench, Mapping[
         command += ["--certificate", str(certificate)] if certificate is not None else []
         log = folder / "upstream.log"
         process = stack.enter_context(started(command, cores=cores.beside, log=log, tells=True))
-        told = json.loads(first_line(process, log))
+        told = json.loads(next_line(process, log))
         upstreams = Upstreams(
             url=f"http://127.0.0.1:{told['port']}",
             tls_url=f"https://127.0.0.1:{told['tls_port']}" if certificate is not None else "",
             certificate=certificate if certificate is not None else Path(),
         )
         made = Bench(cores, upstreams, process.pid, folder)
+        stack.callback(made.close)
         missing = {}
         for peer in peers:
-            own = folder / peer.name
-            own.mkdir()
             try:
-                running = peer.start(upstreams, own, cores.all if peer.two_workers else cores.measured)
-                made.running[peer] = stack.enter_context(running)
+                made.start(peer)
             except RuntimeError as exc:
                 missing[peer.name] = str(exc)
-                continue
-            pause(made.running[peer].pid)
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, cores.beside)
         stack.callback(os.sched_setaffinity, 0, before)

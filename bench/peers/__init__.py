@@ -2,11 +2,11 @@
 
 from bench.peers.arouter import AROUTER, RELAXED, TWO_WORKERS
 from bench.peers.envoy import ENVOY
-from bench.peers.ferrogw import FERROGW
+from bench.peers.ferrogw import FERROGW, FERROGW_SQLITE
 from bench.peers.litellm import LITELLM
 from bench.peers.nginx import NGINX
 from bench.peers.portkey import PORTKEY
 from bench.peers.rolter import ROLTER
 from bench.peers.tensorzero import TENSORZERO
 
-PEERS = (AROUTER, RELAXED, TWO_WORKERS, NGINX, ENVOY, ROLTER, FERROGW, TENSORZERO, PORTKEY, LITELLM)
+PEERS = (AROUTER, RELAXED, TWO_WORKERS, NGINX, ENVOY, ROLTER, FERROGW, FERROGW_SQLITE, TENSORZERO, PORTKEY, LITELLM)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.cases import Upstream
 from bench.peers.base import Ledger, Peer, Running, Start, Target, Upstreams
-from bench.process import first_line, started
+from bench.process import next_line, started
 
 KEYS = 10_000
 WRONG_KEY = "lr_live_" + "0" * 48
@@ -40,8 +40,8 @@ def gateway(command: list[str], upstreams: Upstreams, folder: Path, cores: froze
         environment["SSL_CERT_FILE"] = str(upstreams.certificate)
     log = folder / "log"
     with started(command, cores=cores, log=log, tells=True, environment=environment) as process:
-        told = json.loads(first_line(process, log))
-        url = told["url"]
+        told = json.loads(next_line(process, log))
+        url = json.loads(next_line(process, log))["url"]
         _wait_until_ready(url)
         targets: dict[Upstream, Target] = {
             "openai": Target(url=url, model="openai/gpt-4o-mini"),

@@ -28,7 +28,7 @@ def ferrogw(plugins: Sequence[object], upstreams: Upstreams, folder: Path, cores
         "targets": [{"virtual_key": "openai"}],
         "plugins": plugins,
     }
-    file.write_text(json.dumps(configuration).replace("FOLDER", str(folder)))
+    file.write_text(json.dumps(configuration))
     environment = {
         "OPENAI_BASE_URL": f"{upstreams.url}/v1",
         "OPENAI_API_KEY": "bench",
@@ -37,6 +37,9 @@ def ferrogw(plugins: Sequence[object], upstreams: Upstreams, folder: Path, cores
         "PORT": str(port),
         "RATE_LIMIT_RPS": "0",
         "LOG_LEVEL": "error",
+        # Used by the request log, where that is on.
+        "REQUEST_LOG_STORE_BACKEND": "sqlite",
+        "REQUEST_LOG_STORE_DSN": str(folder / "requests.db"),
         # Otherwise it starts a thread for each core it sees, whatever cores it has.
         "GOMAXPROCS": str(len(cores)),
     }
@@ -46,6 +49,12 @@ def ferrogw(plugins: Sequence[object], upstreams: Upstreams, folder: Path, cores
         yield Running(pid=process.pid, keys=(_KEY,), targets={"openai": target})
 
 
+def _logger(stage: str) -> object:
+    """Its request log in a database of its own."""
+    kept = {"level": "debug", "persist": True}
+    return {"name": "request-logger", "type": "logging", "stage": stage, "enabled": True, "config": kept}
+
+
 FERROGW = Peer(
     name="ferrogw",
     does="routing, the answer read and written again (Go); its rate limit is off",
@@ -53,4 +62,13 @@ FERROGW = Peer(
     start=_start(()),
     find=_BINARY.is_file,
     install=MAKE_PEERS,
+)
+FERROGW_SQLITE = Peer(
+    name="ferrogw-sqlite",
+    does="as ferrogw",
+    records="user and cost, two rows a request, in SQLite before it answers (its request-logger)",
+    start=_start([_logger("before_request"), _logger("after_request")]),
+    find=_BINARY.is_file,
+    install=MAKE_PEERS,
+    cases=frozenset({"json", "json-200kB", "stream-100x100", "stream-fast-100x100"}),
 )

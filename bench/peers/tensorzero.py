@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.peers.base import INSTALLED, MAKE_PEERS, Peer, Running, Target, Upstreams
-from bench.process import first_line, started
+from bench.process import next_line, started
 
 _PYTHON = INSTALLED / "compiled" / "bin" / "python"
 
@@ -31,12 +31,13 @@ api_key_location = "env::BENCH_KEY"
 """
 
 _RUN = """
-import signal, sys
+import os, signal, sys
 from tensorzero.tensorzero import _start_http_gateway
 gateway = _start_http_gateway(
     config_file=sys.argv[1], clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False
 )
 print(gateway.base_url, flush=True)
+os.dup2(2, 1)  # it writes its log there, and nobody reads on
 signal.pause()
 """
 
@@ -52,7 +53,7 @@ def start(upstreams: Upstreams, folder: Path, cores: frozenset[int]) -> Iterator
     command = [str(_PYTHON), "-c", _RUN, str(file)]
     environment = {"BENCH_KEY": "bench", "RUST_LOG": "error"}
     with started(command, cores=cores, log=log, tells=True, environment=environment) as process:
-        url = first_line(process, log).removesuffix("/").removesuffix("/openai/v1")
+        url = next_line(process, log).removesuffix("/").removesuffix("/openai/v1")
         yield Running(
             pid=process.pid,
             path="/openai/v1/chat/completions",
