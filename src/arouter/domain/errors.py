@@ -158,3 +158,14 @@ class InternalError(ARouterError):
     """A defect of ours. The client learns that much, the log learns what."""
 
     default_code = "internal_error"
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error and its causes passed on their way.
+
+    A frame that keeps its own error in a variable is kept alive by it, and with it all else that it knows, such as
+    the body of a request, until the collector of cycles comes by: under a provider that fails, that is many bodies.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ if error.__cause__ is not None else error.__context__

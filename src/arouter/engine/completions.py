@@ -24,6 +24,7 @@ from arouter.domain.errors import (
     ShuttingDown,
     StorageUnavailable,
     UpstreamFailed,
+    forget_frames,
 )
 from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
@@ -139,6 +140,7 @@ class Completions:
             if bill is NOTHING_USED:
                 bill = self._bill(call, account)
             record = self._settle(account, bill, reply)
+            forget_frames(account.error)
         await self._finish(call, account, record, last, reply)
 
     async def reject(self, opening: Opening, error: ARouterError, reply: Reply) -> None:
@@ -151,6 +153,7 @@ class Completions:
             await self._recorder.close(record)
         except StorageUnavailable as failure:
             error = failure
+            forget_frames(error)
         await reply.fail(error)
 
     # ---------------------------------------------------------------- asking
@@ -169,6 +172,7 @@ class Completions:
             except UpstreamFailed as failure:
                 if not failure.retryable or departure.gone:
                     raise
+                forget_frames(failure)
         return await self._ask(call, routes[-1], account, reply)
 
     async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
@@ -289,6 +293,7 @@ class Completions:
             await self._recorder.close(record)
         except StorageUnavailable as failure:
             error = failure
+            forget_frames(error)
         if account.gone:
             return
         exchange = account.exchange

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from arouter.domain import ids
-from arouter.domain.errors import ARouterError, ShuttingDown
+from arouter.domain.errors import ARouterError, ShuttingDown, forget_frames
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.engine.call import Call
@@ -53,6 +53,7 @@ class ChatCompletions:
             reader.read(body, header_user(headers))
         except ARouterError as error:
             refusal = error
+            forget_frames(refusal)
         except asyncio.CancelledError:
             refusal = ShuttingDown("The gateway is stopping, and the request was not whole yet. Ask again.")
         opening = _opening(record_id, request_id, now_us, key, reader, headers, tags)
