@@ -1,24 +1,32 @@
 """SQLite against the reference: the same operations in any order, the same answers to the last digit.
 
-Operations are what happens to a ledger: requests opened and closed, closed twice, closed before they are opened,
-many at once, adjusted, processes that die, recoveries, a clock that jumps.
+Operations are what happens to a ledger: requests opened and closed, closed twice, closed before they are opened or
+after they were recovered, many at once, with some among them that cannot be stored, adjusted, corrected while others
+adjust, processes that die, recoveries, a clock that jumps, and a disk that refuses for a while: what was closed
+meanwhile is written when it is back, in its order, as if it had come then.
 """
 
+import asyncio
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
-from arouter.domain.adjustment import Adjustment, AdjustmentKind
+from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind
+from arouter.domain.attempt import Attempt
+from arouter.domain.errors import StorageUnavailable
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
-from arouter.domain.usage import Usage
+from arouter.domain.usage import Usage, UsageSource
+from arouter.store.sqlite import SqliteStore
 from tests.conformance.backends import Backend, memory, sqlite
+from tests.faults.faulty_disk import FULL, SHORT_WRITE, SYNC_ERROR, WRITE_ERROR, FaultyFileSystem
 
 START_US = 1_792_876_500_000_000  # 2026-10-24T21:15Z: the clocks of Europe go back in the night after
 HOUR_US = 3_600_000_000
@@ -48,6 +56,19 @@ OPENINGS = st.builds(
     streamed=st.booleans(),
     session_id=st.sampled_from([None, "s", ""]),
     tags=TAGS,
+    asked_bytes=st.sampled_from([None, 0, 1, 4_001]),
+    routed_model=MODELS,
+)
+ATTEMPTS = st.builds(
+    Attempt,
+    provider=st.sampled_from(["openai", "ü\x00"]),
+    model=st.just("m"),
+    http_status=st.sampled_from([None, 500]),
+    error_code=st.sampled_from([None, "", "upstream_error"]),
+    latency_us=st.just(0),
+    usage=st.none() | st.builds(Usage, input_tokens=COUNTS),
+    usage_source=st.sampled_from(UsageSource),
+    cost=COSTS.map(lambda cost: None if cost is None else Picodollars(cost)),
 )
 RECORDS = st.builds(
     Record,
@@ -63,7 +84,25 @@ RECORDS = st.builds(
     raw_usage=st.sampled_from([None, b"", b"{}"]),
     cost=COSTS.map(lambda cost: None if cost is None else Picodollars(cost)),
     latency_us=COUNTS,
+    attempts=st.integers(0, 2),
+    tried=st.just(()) | st.lists(ATTEMPTS, max_size=3).map(tuple),
 )
+SPOILED = st.sampled_from(
+    [
+        {"cost": Picodollars(2**63)},
+        {"usage": Usage(input_tokens=-1)},
+        {"latency_us": 10**12 + 1},
+        {"model": "\ud800"},
+        {"completed_at_us": -1},
+    ]
+)
+POISONS = (
+    st.builds(lambda record, changes: replace(record, **changes), RECORDS, SPOILED)
+    | st.builds(lambda record: replace(record, opening=replace(record.opening, user="\ud800")), RECORDS)
+    | st.builds(lambda record: replace(record, opening=replace(record.opening, tags=("x", "\ud800"))), RECORDS)
+)
+"""Records that cannot be stored, of the same ids as the others."""
+MIXED = st.lists(st.one_of(RECORDS, RECORDS, POISONS), min_size=1, max_size=12)
 
 
 ADJUSTMENTS = st.builds(
@@ -101,9 +140,37 @@ SCOPES = st.builds(Scope, organization_id=ORGANIZATIONS, workspace_id=st.none() 
 CURSORS = st.none() | st.builds(Cursor, TIMES, IDS)
 
 
+def takes(machine: "BothLedgers") -> bool:
+    return not machine.faults
+
+
+def refuses(machine: "BothLedgers") -> bool:
+    return bool(machine.faults)
+
+
+async def written(backend: Backend) -> int:
+    """The number of records, when everything that was asked for before is on disk."""
+    # What is opened is there soon, not at once: a command behind it waits for it.
+    await backend.directory.delete_key("none", "none", now_us=0)
+    report = await backend.ledger.check()
+    return report.records
+
+
+async def settled(backend: Backend, records: list[Record]) -> list[str]:
+    """How each of the records ends that are closed at once: in the ledger, refused for good, or not taken now."""
+    closing = [backend.ledger.close(record) for record in records]
+    ends = {type(None): "written", StorageUnavailable: "unavailable"}
+    return [ends.get(type(end), "refused") for end in await asyncio.gather(*closing, return_exceptions=True)]
+
+
 class BothLedgers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
+        self.faults: frozenset[str] = frozenset()
+        self.disk = FaultyFileSystem(lambda: self.faults)
+        self.kept: list[Record] = []
+        """What the disk refused, in its order."""
+        self.made = 0
         self.folder = tempfile.TemporaryDirectory()
         self.both = (memory(Path(self.folder.name)), sqlite(Path(self.folder.name)))
         self.set_clock(0)
@@ -121,20 +188,24 @@ class BothLedgers(RuleBasedStateMachine):
     def time_goes(self, now_us: int) -> None:
         self.set_clock(now_us)
 
+    @precondition(takes)
     @rule(opening=OPENINGS)
     def open(self, opening: Opening) -> None:
         for backend in self.both:
             backend.ledger.open(opening)
 
-    @rule(records=st.lists(RECORDS, min_size=1, max_size=12))
+    @precondition(takes)
+    @rule(records=MIXED)
     def close(self, records: list[Record]) -> None:
-        async def all_at_once(backend: Backend) -> None:
-            for done in [backend.ledger.close(record) for record in records]:
-                await done
+        self.same(lambda backend: backend.run(settled(backend, records)))
 
+    @precondition(takes)
+    @rule(poison=POISONS)
+    def open_what_cannot_be_stored(self, poison: Record) -> None:
         for backend in self.both:
-            backend.run(all_at_once(backend))
+            backend.ledger.open(poison.opening)
 
+    @precondition(takes)
     @rule(record=RECORDS, late=st.booleans())
     def open_and_close(self, record: Record, late: bool) -> None:
         async def in_order(backend: Backend) -> None:
@@ -148,6 +219,7 @@ class BothLedgers(RuleBasedStateMachine):
         for backend in self.both:
             backend.run(in_order(backend))
 
+    @precondition(takes)
     @rule(adjustments=st.lists(ADJUSTMENTS, min_size=1, max_size=12))
     def adjust(self, adjustments: list[Adjustment]) -> None:
         async def run(backend: Backend) -> int:
@@ -155,6 +227,7 @@ class BothLedgers(RuleBasedStateMachine):
 
         self.same(lambda backend: backend.run(run(backend)))
 
+    @precondition(takes)
     @rule(records=st.lists(RECORDS, min_size=1, max_size=4), again=st.integers(0, 2), data=st.data())
     def close_and_adjust_at_once(self, records: list[Record], again: int, data: st.DataObject) -> None:
         """Adjustments of records that are just being written, some of them repeated."""
@@ -172,17 +245,80 @@ class BothLedgers(RuleBasedStateMachine):
 
         self.same(lambda backend: backend.run(run(backend)))
 
+    @precondition(takes)
+    @rule(adjustments=st.lists(ADJUSTMENTS, min_size=1, max_size=4), data=st.data())
+    def adjust_what_was_seen(self, adjustments: list[Adjustment], data: st.DataObject) -> None:
+        """Mostly what holds, sometimes what does not."""
+        reference = self.both[0]
+        seen = {}
+        for adjustment in adjustments:
+            row = reference.run(reference.ledger.get("org_a", adjustment.record_id))
+            holding = row.adjustment.id if row is not None and row.adjustment is not None else None
+            seen[adjustment.record_id] = data.draw(st.sampled_from([holding, holding, holding, "adj-00", None]))
+
+        async def run(backend: Backend) -> int | None:
+            try:
+                return await backend.ledger.adjust(adjustments, seen=seen)
+            except AdjustedMeanwhile:
+                return None
+
+        self.same(lambda backend: backend.run(run(backend)))
+
+    @precondition(takes)
+    @rule(fault=st.sampled_from([FULL, WRITE_ERROR, SYNC_ERROR, SHORT_WRITE]), records=MIXED, new=RECORDS)
+    def the_disk_refuses(self, fault: str, records: list[Record], new: Record) -> None:
+        self.faults = frozenset({fault})
+        # One that is certainly not there yet: where nothing is to be written, nothing can be refused.
+        self.made += 1
+        self.close_meanwhile([replace(new, opening=replace(new.opening, id=f"new-{self.made}")), *records])
+
+    @precondition(refuses)
+    @rule(records=MIXED)
+    def close_meanwhile(self, records: list[Record]) -> None:
+        """Some can never be stored. The others wait, of several with one id the first."""
+        sqlite = self.both[1]
+        ends = sqlite.run(settled(sqlite, records))
+        assert {*ends} <= {"unavailable", "refused"}
+        self.kept += [record for record, end in zip(records, ends, strict=True) if end == "unavailable"]
+
+    @precondition(refuses)
+    @rule(opening=OPENINGS, adjustment=ADJUSTMENTS)
+    def nothing_else_is_taken_meanwhile(self, opening: Opening, adjustment: Adjustment) -> None:
+        sqlite = self.both[1]
+
+        async def adjust() -> None:
+            await sqlite.ledger.adjust([adjustment])
+
+        with pytest.raises(StorageUnavailable):
+            sqlite.ledger.open(opening)
+        with pytest.raises(StorageUnavailable):
+            sqlite.run(adjust())
+
+    @precondition(refuses)
+    @rule()
+    def the_disk_is_back(self) -> None:
+        reference, sqlite = self.both
+        self.faults = frozenset()
+        sqlite.run(written(sqlite))
+        store = sqlite.store
+        assert isinstance(store, SqliteStore)
+        assert (store.healthy, store.unwritten) == (True, 0)
+        assert set(reference.run(settled(reference, self.kept))) <= {"written"}
+        self.kept = []
+
     @rule(organization_id=ORGANIZATIONS, record_id=IDS)
     def history(self, organization_id: str, record_id: str) -> None:
         adjustments = self.same(lambda backend: backend.run(backend.ledger.adjustments_of(organization_id, record_id)))
         row = self.same(lambda backend: backend.run(backend.ledger.get(organization_id, record_id)))
         assert (row.adjustment if row else None) == (adjustments[-1] if adjustments else None)
 
+    @precondition(takes)
     @rule()
     def the_process_dies(self) -> None:
         for backend in self.both:
             backend.restart()
 
+    @precondition(takes)
     @rule(now_us=TIMES)
     def recover(self, now_us: int) -> None:
         self.same(lambda backend: backend.run(backend.ledger.recover(now_us=now_us)))
@@ -213,19 +349,17 @@ class BothLedgers(RuleBasedStateMachine):
 
     @invariant()
     def sums_are_those_of_the_records(self) -> None:
-        async def written(backend: Backend) -> int:
-            # What is opened is on disk soon, not at once: a command behind it waits for it.
-            await backend.directory.delete_key("none", "none", now_us=0)
-            report = await backend.ledger.check()
-            return report.records
-
-        self.same(lambda backend: backend.run(written(backend)))
+        if takes(self):
+            self.same(lambda backend: backend.run(written(backend)))
 
     def teardown(self) -> None:
+        if refuses(self):
+            self.the_disk_is_back()
         report = self.both[1].run(self.both[1].ledger.check())
         assert [problem for problem in report.problems if "left open" not in problem] == []
         for backend in self.both:
             backend.stop()
+        self.disk.unregister()
         self.folder.cleanup()
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import fields
 
+import msgspec
+
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.money import LARGEST, Picodollars
 from arouter.domain.record import Record
@@ -10,6 +12,12 @@ from arouter.domain.record import Record
 MOST = 10**12
 """Of the tokens of one meter, or the microseconds of one latency: below it, sums over millions of records are exact."""
 LATEST_US = 2**62
+
+
+def check_record(record: Record) -> None:
+    """ValueError if a number is out of all proportion, or a text is not Unicode."""
+    check_numbers(record)
+    msgspec.json.encode(record)
 
 
 def check_numbers(record: Record) -> None:

@@ -6,6 +6,7 @@ with it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Self
@@ -35,7 +36,7 @@ from arouter.domain.record import Opening, Record
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
-from arouter.store.limits import check_adjustment, check_numbers
+from arouter.store.limits import check_adjustment, check_record
 
 
 @dataclass(slots=True)
@@ -141,7 +142,10 @@ class MemoryLedger:
         """What this incarnation opened: what is open besides, the one before it left."""
 
     def open(self, opening: Opening) -> None:
-        if opening.id not in self._data.records and opening.id not in self._data.open:
+        if opening.id in self._data.records or opening.id in self._data.open:
+            return
+        with suppress(UnicodeEncodeError):  # it cannot be kept, and its record neither
+            msgspec.json.encode(opening)
             self._data.open[opening.id] = opening
             self._mine.add(opening.id)
 
@@ -227,10 +231,9 @@ class MemoryLedger:
         return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
 
     def _append(self, record: Record) -> None:
-        check_numbers(record)
-        msgspec.json.encode(record)  # ValueError for a text that is not Unicode
-        self._data.open.pop(record.opening.id, None)
         if record.opening.id not in self._data.records:
+            check_record(record)
+            self._data.open.pop(record.opening.id, None)
             kept = replace(record, opening=without_intent(record.opening))
             self._data.records[record.opening.id] = kept, self._written_now()
 

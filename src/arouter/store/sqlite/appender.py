@@ -66,9 +66,8 @@ class Appender:
     def open(self, connection: apsw.Connection, openings: Sequence[Opening], owner_no: int) -> None:
         """Remember intents, but for those whose record is there."""
         closed = already_there(connection, [opening.id for opening in openings])
-        rows = [
-            (opening.id, owner_no, msgspec.json.encode(opening)) for opening in openings if opening.id not in closed
-        ]
+        encoded = [(opening.id, _encoded(opening)) for opening in openings if opening.id not in closed]
+        rows = [(record_id, owner_no, note) for record_id, note in encoded if note is not None]
         insert_rows(connection, "add_open", _OPEN_COLUMNS, rows)
 
     def append(
@@ -136,6 +135,14 @@ class Appender:
         before = pending.rollups.get(key)
         pending.rollups[key] = adding if before is None else added(before, adding)
         return canonical
+
+
+def _encoded(opening: Opening) -> bytes | None:
+    """An intent as it is kept; None for one that cannot be: its record could not be either, and is refused."""
+    try:
+        return msgspec.json.encode(opening)
+    except UnicodeEncodeError:
+        return None
 
 
 def already_there(connection: apsw.Connection, ids: Sequence[str]) -> set[str]:

@@ -23,6 +23,7 @@ import apsw
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
+from arouter.store.limits import check_record
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
 from arouter.store.sqlite.intents import Intents
@@ -334,23 +335,30 @@ class Writer:
             if type(item) is Opening:
                 if len(self._kept.openings) < MOST_KEPT:
                     self._kept.openings.setdefault(item.id, item)
-            elif isinstance(item, Append | Command):
+            elif type(item) is Append:
+                outcomes.append((item.done, self._keep(item.record) or unavailable(exc)))
+            elif type(item) is Command:
                 outcomes.append((item.done, unavailable(exc)))
-                if type(item) is Append:
-                    self._keep(item.record)
         for record_id in self._kept.records:
             self._kept.openings.pop(record_id, None)
         if not isinstance(exc, apsw.FullError | apsw.BusyError):
             self._disconnect(in_peace=False)
         self._tell(outcomes, 0, 0.0)
 
-    def _keep(self, record: Record) -> None:
+    def _keep(self, record: Record) -> ValueError | None:
+        """To be tried again; what is wrong with it if that would be in vain."""
+        try:
+            check_record(record)
+        except ValueError as problem:
+            self._lost += 1
+            return problem
         kept = self._kept.records
         if not record.attempts and len(kept) >= MOST_KEPT:
             self._lost += 1
         elif record.opening.id not in kept:
             kept[record.opening.id] = record
             self._delayed += 1
+        return None
 
     def _tell(self, outcomes: list[tuple["asyncio.Future[Any]", object]], records: int, seconds: float) -> None:
         assert self._loop is not None
