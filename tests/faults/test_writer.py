@@ -124,9 +124,10 @@ def test_the_log_is_moved_on_after_a_failed_sync(disk: Disk, backend: Backend) -
     async def fail_for_a_while() -> None:
         disk.faults = frozenset({SYNC_ERROR})
         await asyncio.sleep(1.5)
+        assert store.checkpoint_error is not None
         disk.faults = frozenset()
         async with asyncio.timeout(10):
-            while (await store.status()).size < 100_000:  # noqa: ASYNC110
+            while (await store.status()).size < 100_000 or store.checkpoint_error is not None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     backend.run(fail_for_a_while())

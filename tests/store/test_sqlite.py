@@ -139,7 +139,8 @@ def test_a_page_is_read_in_the_order_of_an_index(
     ((sql, values),) = page_statements(selection, query)
     plan = plan_of(connection, sql, values)
     assert f"SEARCH records USING INDEX {index} (" in plan
-    assert "TEMP B-TREE" not in plan
+    # Only what the index leaves open is sorted: the records of one microsecond, by id.
+    assert "TEMP B-TREE" not in plan.replace("USE TEMP B-TREE FOR LAST TERM OF ORDER BY", "")
     assert "SCAN records" not in plan
     assert "SEARCH adjusted USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN" in plan
     if after is not None:

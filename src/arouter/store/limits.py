@@ -60,9 +60,9 @@ def check_adjustment(adjustment: Adjustment) -> None:
 
 
 def _check_counts(counts: Iterable[int | None]) -> None:
-    for count in counts:
-        if count is not None and not 0 <= count <= MOST:
-            raise ValueError(f"a count of {count} cannot be stored")
+    known = [count for count in counts if count is not None]
+    if known and (min(known) < 0 or max(known) > MOST):
+        raise ValueError(f"counts of {known} cannot be stored")
 
 
 def _check_time(time_us: int) -> None:

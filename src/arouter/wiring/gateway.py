@@ -72,7 +72,12 @@ class Gateway:
         self._log = structlog.get_logger("arouter")
         deployments(settings, None)  # what cannot be said fails here, and not when the server starts
         self._prices = LatePrices(settings.prices)
-        self.store = open_store(settings, clock=self._clock, on_commit=self.metrics.on_commit)
+        self.store = open_store(
+            settings,
+            clock=self._clock,
+            on_commit=self.metrics.on_commit,
+            on_checkpoint_failure=self._checkpoint_failed,
+        )
         self._tasks = Tasks(self._task_failed)
         self._upstream = _upstream(settings)
         self._drains = Drains(_drain_limits(settings))
@@ -244,6 +249,12 @@ class Gateway:
             ("draining", "Answers read on after their client left.", lambda: {"": self._drains.running}),
             ("records_unwritten", "Records that wait for the storage to recover.", lambda: {"": self.store.unwritten}),
             ("storage_up", "1 if the last write succeeded, else 0.", lambda: {"": int(self.store.healthy)}),
+            ("storage_log_bytes", "Size of the database's write-ahead log.", lambda: {"": self.store.log_bytes}),
+            (
+                "storage_checkpoints_up",
+                "1 if the last try to move the log into the database succeeded, else 0.",
+                lambda: {"": int(self.store.checkpoint_error is None)},
+            ),
             ("upstream_open", "Connections to providers.", lambda: {at: one.open for at, one in counts().items()}),
             (
                 "upstream_waiting",
@@ -260,6 +271,10 @@ class Gateway:
             self.metrics.watch_total(f"arouter_records_{name}", text, total)
 
     # ---------------------------------------------------------------- telling
+
+    def _checkpoint_failed(self, failure: StorageUnavailable) -> None:
+        """Called on the checkpointer's thread. Nothing is lost and requests go on, but the log grows."""
+        self._log.error("the log cannot be moved into the database", reason=failure.detail)
 
     def _recorded(self, record: Record, error: ARouterError | None) -> None:
         self.metrics.on_record(record)

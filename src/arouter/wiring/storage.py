@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from arouter.domain import ids, keys
+from arouter.domain.errors import StorageUnavailable
 from arouter.domain.keys import Key, KeyKind
 from arouter.engine.clock import Clock
 from arouter.settings import Settings, SettingsError
@@ -28,11 +29,19 @@ def database_path(settings: Settings) -> Path:
 
 
 def open_store(
-    settings: Settings, *, clock: Clock, on_commit: Callable[[int, float], None] = lambda records, seconds: None
+    settings: Settings,
+    *,
+    clock: Clock,
+    on_commit: Callable[[int, float], None] = lambda records, seconds: None,
+    on_checkpoint_failure: Callable[[StorageUnavailable], None] = lambda failure: None,
 ) -> SqliteStore:
     """The database, made or migrated where needed. StorageUnavailable with a text for the operator."""
     return SqliteStore.open(
-        str(database_path(settings)), clock=clock.now_us, durability=settings.storage.durability, on_commit=on_commit
+        str(database_path(settings)),
+        clock=clock.now_us,
+        durability=settings.storage.durability,
+        on_commit=on_commit,
+        on_checkpoint_failure=on_checkpoint_failure,
     )
 
 

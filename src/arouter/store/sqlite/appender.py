@@ -8,19 +8,19 @@ behind the ledger's back shows.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import apsw
 import msgspec
 
 from arouter.domain.record import Opening, Record
 from arouter.store.limits import check_numbers
-from arouter.store.sqlite.names import Numbers, to_json
-from arouter.store.sqlite.rollups import HOUR_US, RollupKey, StoredSums, raise_rollups, stored
-from arouter.store.sqlite.rows import COLUMNS, canonical_bytes, named_texts, plain_values
+from arouter.store.sqlite.names import Numbers, UserKey, to_json
+from arouter.store.sqlite.rollups import raise_rollups
+from arouter.store.sqlite.rows import COLUMNS, NAMED, canonical_end, canonical_head, named_texts, plain_values
 from arouter.store.sqlite.statements import insert_rows, queries
-from arouter.store.tally import added, measures
 
 NO_HASH = b""
 """Before the first batch."""
@@ -39,13 +39,11 @@ class Batch:
     hash: bytes
 
 
-@dataclass(slots=True)
-class _Pending:
-    """What a transaction is going to write."""
+_NO_BATCH = Batch(no=0, last_seq=0, written_at_us=0, hash=NO_HASH)
 
-    rows: list[tuple[object, ...]] = field(default_factory=list)
-    tags: list[tuple[object, ...]] = field(default_factory=list)
-    rollups: dict[RollupKey, StoredSums] = field(default_factory=dict)
+# What is known of a record before its row has a number: the end of its canonical bytes, its plain values, the numbers
+# of its names and of its tags, its user.
+_Prepared = tuple[bytes, tuple[Any, ...], tuple[Any, ...], list[int], UserKey | None]
 
 
 class Appender:
@@ -53,6 +51,8 @@ class Appender:
 
     def __init__(self) -> None:
         self._numbers = Numbers()
+        self._last: Batch | None = None
+        self._version = -1
 
     @property
     def numbers(self) -> Numbers:
@@ -62,6 +62,15 @@ class Appender:
     def forget(self) -> None:
         """The transaction was rolled back."""
         self._numbers.forget()
+        self._last = None
+
+    def forget_last(self) -> None:
+        """Something else may have added to the chain in this transaction."""
+        self._last = None
+
+    def committed(self, connection: apsw.Connection) -> None:
+        """The transaction was committed: the end of the chain is known until somebody else commits."""
+        self._version = connection.data_version()
 
     def open(self, connection: apsw.Connection, openings: Sequence[Opening], owner_no: int) -> None:
         """Remember intents, but for those whose record is there."""
@@ -71,70 +80,92 @@ class Appender:
         insert_rows(connection, "add_open", _OPEN_COLUMNS, rows)
 
     def append(
-        self, connection: apsw.Connection, records: Sequence[Record], now_us: int
+        self, connection: apsw.Connection, records: Sequence[Record], now_us: int, *, new: bool = False
     ) -> Sequence[ValueError | None]:
         """Append what is not there yet; what was wrong with each record, None if nothing.
 
-        A record that cannot be stored does not keep the others from being written.
+        A record that cannot be stored does not keep the others from being written. If the caller says that all are
+        `new`, that is not looked up: apsw.ConstraintError if one is not, and the caller rolls back.
         """
-        last = last_batch(connection)
-        written_at_us = max(now_us, last.written_at_us)
-        known = already_there(connection, [record.opening.id for record in records])
-        pending = _Pending()
-        chain = hashlib.sha256(last.hash)
-        seq = last.last_seq
+        known = set() if new else already_there(connection, [record.opening.id for record in records])
+        prepared: list[_Prepared] = []
         problems: list[ValueError | None] = []
         for record in records:
             problem = None
-            if record.opening.id not in known:
+            record_id = record.opening.id
+            if record_id not in known:
                 try:
-                    chain.update(self._add(connection, pending, record, seq + 1, written_at_us))
+                    prepared.append(self._prepare(connection, record))
                 except ValueError as exc:
-                    problem = exc
+                    # Of one that is there nothing is wrong: it changes nothing.
+                    if not new or record_id not in already_there(connection, [record_id]):
+                        problem = exc
                 else:
-                    seq += 1
-                    known.add(record.opening.id)
+                    known.add(record_id)
             problems.append(problem)
-        if pending.rows:
-            _write(connection, pending)
-            earliest_us = min(row[_CREATED_AT] for row in pending.rows)  # type: ignore[type-var]
-            batch = (last.no + 1, last.last_seq + 1, seq, written_at_us, earliest_us, chain.digest())
-            connection.execute(queries()["add_batch"], batch)
-        connection.execute(queries()["forget_open"], (_ids(records, problems),))
+        if prepared:
+            self._write(connection, prepared, now_us)
         return problems
 
-    def _add(
-        self, connection: apsw.Connection, pending: _Pending, record: Record, seq: int, written_at_us: int
-    ) -> bytes:
-        """Prepare the rows of one record; its canonical bytes."""
+    def close(self, connection: apsw.Connection, record_ids: Sequence[str]) -> None:
+        """Forget the intents of records that were appended."""
+        connection.execute(queries()["forget_open"], (to_json(record_ids),))
+
+    def _prepare(self, connection: apsw.Connection, record: Record) -> _Prepared:
+        """ValueError if it cannot be stored."""
         check_numbers(record)
         opening = record.opening
-        tags = opening.tags
         plain = plain_values(record)
         texts = named_texts(record)
+        canonical = canonical_end(opening.tags, plain, texts)
         named = self._numbers.names(connection, texts)
-        organization_no, workspace_no, key_no, endpoint_no, status_no, _, _, model_no, provider_no, *_ = named
-        user_no = None if opening.user is None else self._numbers.user(connection, organization_no, opening.user)
-        tag_nos = [self._numbers.name(connection, tag) for tag in tags]
-        canonical = canonical_bytes((seq, written_at_us, user_no), tags, plain, texts)
-        # Nothing above has touched `pending`: a ValueError leaves no half of the record behind.
-        pending.rows.append((seq, written_at_us, user_no, len(tags), *plain, *named))
-        pending.tags += [(seq, position, tag_no) for position, tag_no in enumerate(tag_nos)]
-        key = (
-            opening.created_at_us // HOUR_US,
-            organization_no,
-            workspace_no,
-            key_no,
-            _or_none(user_no),
-            _or_none(model_no),
-            _or_none(provider_no),
-            endpoint_no,
-            status_no,
-        )
-        adding = stored(measures(record))
-        before = pending.rollups.get(key)
-        pending.rollups[key] = adding if before is None else added(before, adding)
-        return canonical
+        user = None
+        if opening.user is not None:
+            user = (named[_ORGANIZATION], opening.user)
+            self._numbers.want_user(user)
+        tags = [self._numbers.name(connection, tag) for tag in opening.tags]
+        return canonical, plain, named, tags, user
+
+    def _write(self, connection: apsw.Connection, prepared: Sequence[_Prepared], now_us: int) -> None:
+        last = self._last_batch(connection)
+        users = self._numbers.users(connection)
+        written_at_us = max(now_us, last.written_at_us)
+        seq = last.last_seq
+        rows: list[tuple[Any, ...]] = []
+        tag_rows: list[tuple[object, ...]] = []
+        hashed = [last.hash]
+        for canonical, plain, named, tags, user in prepared:
+            seq += 1
+            user_no = None if user is None else users[user]
+            hashed += (canonical_head(seq, written_at_us, user_no), canonical)
+            rows.append((seq, written_at_us, user_no, len(tags), *plain, *named))
+            if tags:
+                tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(tags)]
+        insert_rows(connection, "add_records", COLUMNS, rows)
+        insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
+        raise_rollups(connection, self._numbers, last.last_seq + 1, seq)
+        self._add_batch(connection, last, seq, written_at_us, min([row[_CREATED_AT] for row in rows]), hashed)
+
+    def _add_batch(
+        self,
+        connection: apsw.Connection,
+        last: Batch,
+        seq: int,
+        written_at_us: int,
+        earliest_us: Any,
+        hashed: Sequence[bytes],
+    ) -> None:
+        # One call for all: it gives the interpreter's lock away.
+        digest = hashlib.sha256(b"".join(hashed)).digest()
+        batch = (last.no + 1, last.last_seq + 1, seq, written_at_us, earliest_us, digest)
+        connection.execute(queries()["add_batch"], batch)
+        self._last = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=digest)
+
+    def _last_batch(self, connection: apsw.Connection) -> Batch:
+        """The end of the chain; asked of the database only if somebody else may have added to it."""
+        if self._last is None or connection.data_version() != self._version:
+            self._last = last_batch(connection)
+        return self._last
 
 
 def _encoded(opening: Opening) -> bytes | None:
@@ -158,24 +189,10 @@ def last_batch(connection: apsw.Connection) -> Batch:
     """The end of the chain."""
     row = connection.execute(queries()["last_batch"]).fetchone()
     if row is None:
-        return Batch(no=0, last_seq=0, written_at_us=0, hash=NO_HASH)
+        return _NO_BATCH
     no, last_seq, written_at_us, digest = row
     return Batch(no=no, last_seq=last_seq, written_at_us=written_at_us, hash=digest)
 
 
 _CREATED_AT = COLUMNS.index("created_at_us")
-
-
-def _write(connection: apsw.Connection, pending: _Pending) -> None:
-    insert_rows(connection, "add_records", COLUMNS, pending.rows)
-    insert_rows(connection, "add_tags", _TAG_COLUMNS, pending.tags)
-    raise_rollups(connection, pending.rollups)
-
-
-def _ids(records: Iterable[Record], problems: Iterable[ValueError | None]) -> str:
-    return to_json([record.opening.id for record, problem in zip(records, problems, strict=True) if problem is None])
-
-
-def _or_none(number: int | None) -> int:
-    """0 stands for none where a column is a part of the primary key."""
-    return 0 if number is None else number
+_ORGANIZATION = NAMED.index("organization_no")

@@ -1,12 +1,17 @@
 """Moves the write-ahead log into the database beside the writer, so that no commit waits for it.
 
 A passive checkpoint blocks nobody, but lets the log grow for as long as there is no pause. Over `MOST_BYTES` the
-log is started afresh, which the writer waits for: the passive checkpoint just before keeps that short. The file
-keeps its size then, since to grow it again costs every commit (a p99 of 70 ms instead of 7 ms at 2,000 records a
-second, measured); it is cut down when nothing was written for a while.
+log is started afresh in a turn that the writer waits for (see `bound`): passive checkpoints before it leave it little
+to do. A writer that is quicker than they are waits longer, at the hard bound of the log. Only a reader that stays on
+an old state, as a backup does, lets the log grow beyond.
+
+The file keeps its size after a fresh start, since to grow it again costs every commit (a p99 of 70 ms instead of
+7 ms at 2,000 records a second, measured); it is cut down when nothing was written for a while.
 """
 
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,21 +19,38 @@ from typing import Final
 import apsw
 
 from arouter.domain.errors import StorageUnavailable
+from arouter.store.sqlite.bound import PAGE_BYTES, LogBound
 from arouter.store.sqlite.connections import Durability, connect_writer, unavailable
 
 INTERVAL_S: Final = 1.0
 MOST_BYTES: Final = 64 * 1024 * 1024
-_PAGE_BYTES: Final = 4096
-_PATIENCE_MS: Final = 200
-"""How long the fresh start may hold the writer up for readers of the old log; it is tried again a second later."""
+_STEP: Final = 16 * 1024 * 1024 // PAGE_BYTES
+"""Pages: a checkpoint begins at the latest when the log has grown by so many."""
+_FEW: Final = 1_000
+"""Pages: what a turn may still have to move, a few milliseconds of work."""
+_PATIENCE_MS: Final = 20
+"""How long a turn may wait for readers of the old log, and for other processes."""
+_PAUSE_S: Final = 5.0
+"""Before the next try, if they did not leave in time."""
 
 
 class Checkpointer:
-    def __init__(self, path: str, durability: Durability) -> None:
+    def __init__(
+        self,
+        path: str,
+        durability: Durability,
+        bound: LogBound,
+        on_failure: Callable[[StorageUnavailable], None] = lambda failure: None,
+    ) -> None:
+        """`on_failure` is told, on the checkpointer's thread, the first of failures in a row."""
         self._path = path
         self._durability = durability
-        self._end = threading.Event()
+        self._bound = bound
+        self._on_failure = on_failure
         self._logged = 0
+        self._moved = 0
+        self._next_at = _STEP
+        self._again_at_s = 0.0
         self.last_error: StorageUnavailable | None = None
         """Why the last round failed; the next one tries again. The records are safe in the log meanwhile."""
         self._thread = threading.Thread(target=self._run, name="ledger-checkpointer", daemon=True)
@@ -37,36 +59,76 @@ class Checkpointer:
         self._thread.start()
 
     def stop(self) -> None:
-        self._end.set()
+        self._bound.stop()
         if self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:
         connection: apsw.Connection | None = None
-        while not self._end.wait(INTERVAL_S):
-            try:
-                if connection is None:
-                    connection = connect_writer(self._path, self._durability)
-                    connection.set_busy_timeout(_PATIENCE_MS)
-                self._checkpoint(connection)
-            except (apsw.BusyError, apsw.FullError) as exc:
-                self.last_error = unavailable(exc)
-            except apsw.Error as exc:
+        try:
+            while self._bound.wait(INTERVAL_S, self._next_at):
+                connection = self._round(connection)
+        finally:
+            self._bound.end()
+            _close(connection)
+
+    def _round(self, connection: apsw.Connection | None) -> apsw.Connection | None:
+        """The connection for the next round, None if it needs a new one."""
+        try:
+            if connection is None:
+                connection = connect_writer(self._path, self._durability)
+                connection.set_busy_timeout(_PATIENCE_MS)
+            self._checkpoint(connection)
+        except apsw.Error as exc:
+            self._failed(unavailable(exc))
+            if not isinstance(exc, apsw.FullError | apsw.BusyError):
                 # As the writer does: what failed to sync is not asked again through the same descriptors.
-                self.last_error = unavailable(exc)
                 _close(connection)
                 connection = None
-            else:
-                self.last_error = None
-        _close(connection)
+        else:
+            self.last_error = None
+        return connection
+
+    def _failed(self, failure: StorageUnavailable) -> None:
+        first = self.last_error is None
+        self.last_error = failure
+        self._put_off()
+        if first:
+            self._on_failure(failure)
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
-        logged, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if logged * _PAGE_BYTES > MOST_BYTES:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        before = self._moved
+        logged, self._moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._next_at = self._bound.pages + _STEP
+        if logged * PAGE_BYTES > MOST_BYTES:
+            self._start_afresh(connection, moves=self._moved > before)
         elif logged == self._logged and wal_bytes(self._path) > MOST_BYTES:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._logged = logged
+
+    def _start_afresh(self, connection: apsw.Connection, *, moves: bool) -> None:
+        """In a turn, if little is left to move, or the writer waits for it; else after one more passive checkpoint."""
+        if not self._bound.is_awaited:
+            if time.monotonic() < self._again_at_s:
+                return
+            if self._bound.pages - self._moved > _FEW:
+                if moves:
+                    self._next_at = 0
+                return
+        try:
+            with self._bound.taken():
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                self._bound.started_afresh()
+        except apsw.BusyError:
+            # Somebody reads what was there long ago. That is no failure, and it ends.
+            self._put_off()
+        else:
+            self._moved = 0
+            self._next_at = _STEP
+
+    def _put_off(self) -> None:
+        self._again_at_s = time.monotonic() + _PAUSE_S
+        self._bound.allow(self._bound.pages + _STEP)
 
 
 def _close(connection: apsw.Connection | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 
 from arouter.domain.errors import StorageUnavailable
+from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.checkpointer import Checkpointer, wal_bytes
 from arouter.store.sqlite.connections import (
     Durability,
@@ -26,6 +27,8 @@ from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import OnCommit, Writer
 
 _BACKUP_PAGES = 1_000
+
+OnFailure = Callable[[StorageUnavailable], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +65,22 @@ class CommitStats:
 class SqliteStore:
     """Both protocols over one file. `open` it, then `start` it on the event loop that will use it."""
 
-    def __init__(self, path: str, *, durability: Durability, clock: Callable[[], int], on_commit: OnCommit) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        durability: Durability,
+        clock: Callable[[], int],
+        on_commit: OnCommit,
+        on_checkpoint_failure: OnFailure,
+    ) -> None:
         self._path = path
         self._on_commit = on_commit
         self.stats = CommitStats()
-        self._writer = Writer(path, durability=durability, clock=clock, on_commit=self._committed)
+        bound = LogBound()
+        self._writer = Writer(path, durability=durability, clock=clock, bound=bound, on_commit=self._committed)
         self._readers = Readers(path)
-        self._checkpointer = Checkpointer(path, durability)
+        self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.ledger = SqliteLedger(path, self._writer, self._readers, clock)
 
@@ -80,10 +92,13 @@ class SqliteStore:
         clock: Callable[[], int],
         durability: str = Durability.STRICT,
         on_commit: OnCommit = lambda records, seconds: None,
+        on_checkpoint_failure: OnFailure = lambda failure: None,
     ) -> "SqliteStore":
         """The store in the file `path`, made or brought to the present schema where needed.
 
-        `clock` tells microseconds since the epoch. StorageUnavailable, with a text for the operator, if it cannot be.
+        `clock` tells microseconds since the epoch. `on_checkpoint_failure` is told, on another thread, when the log
+        can no longer be moved into the database: nothing is lost, but the log grows. StorageUnavailable, with a text
+        for the operator, if the database cannot be opened.
         """
         require_sound_library(apsw.sqlite_lib_version())
         prepare_file(path)
@@ -93,7 +108,13 @@ class SqliteStore:
                 migrate(connection)
             finally:
                 connection.close()
-        return cls(path, durability=Durability(durability), clock=clock, on_commit=on_commit)
+        return cls(
+            path,
+            durability=Durability(durability),
+            clock=clock,
+            on_commit=on_commit,
+            on_checkpoint_failure=on_checkpoint_failure,
+        )
 
     @property
     def path(self) -> str:
@@ -108,6 +129,16 @@ class SqliteStore:
     def last_error(self) -> StorageUnavailable | None:
         """What went wrong with the last write."""
         return self._writer.last_error
+
+    @property
+    def checkpoint_error(self) -> StorageUnavailable | None:
+        """Why the log could not be moved into the database when that was tried last."""
+        return self._checkpointer.last_error
+
+    @property
+    def log_bytes(self) -> int:
+        """The size of the write-ahead log."""
+        return wal_bytes(self._path)
 
     @property
     def unwritten(self) -> int:

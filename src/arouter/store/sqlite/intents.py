@@ -18,39 +18,56 @@ TICK_S: Final = 0.025
 class Intents:
     """Belongs to the event loop's thread. One timer, only while something waits."""
 
-    def __init__(self, hand_over: Callable[[Opening], None]) -> None:
+    def __init__(self, hand_over: Callable[[list[Opening]], None]) -> None:
         self._hand_over = hand_over
         self._young: dict[str, Opening] = {}
         self._old: dict[str, Opening] = {}
+        self._handed: set[str] = set()
         self._ticking: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def add(self, opening: Opening) -> None:
-        if opening.id not in self._old:
-            self._young.setdefault(opening.id, opening)
-        if self._ticking is None:
-            self._tick_later()
+    @property
+    def count(self) -> int:
+        """Of the requests that run. May be asked by any thread."""
+        return len(self._young) + len(self._old) + len(self._handed)
 
-    def drop(self, record_id: str) -> None:
-        """The record came first, or there was no such intent."""
-        if self._young.pop(record_id, None) is None:
-            self._old.pop(record_id, None)
+    def add(self, opening: Opening) -> None:
+        record_id = opening.id
+        if record_id not in self._young and record_id not in self._old:
+            self._young[record_id] = opening
+            if self._ticking is None:
+                self._tick_later()
+
+    def drop(self, record_id: str) -> bool:
+        """The record comes. Whether it came before its intent was handed over: then there is none to forget."""
+        if record_id in self._young:
+            del self._young[record_id]
+        elif record_id in self._old:
+            del self._old[record_id]
+        else:
+            self._handed.discard(record_id)
+            return False
+        # It may have been opened, handed over and opened again.
+        return not self._handed or record_id not in self._handed
 
     def flush(self) -> None:
         """Hand everything over now."""
-        waiting = (*self._old.values(), *self._young.values())
+        self._hand(self._old)
+        self._hand(self._young)
         self._old = {}
         self._young = {}
-        for opening in waiting:
-            self._hand_over(opening)
+
+    def _hand(self, openings: dict[str, Opening]) -> None:
+        if openings:
+            self._handed.update(openings)
+            self._hand_over([*openings.values()])
 
     def _tick(self) -> None:
         due, self._old, self._young = self._old, self._young, {}
-        for opening in due.values():
-            self._hand_over(opening)
+        self._hand(due)
         self._ticking = None
         if self._old:
             self._tick_later()

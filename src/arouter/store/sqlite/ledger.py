@@ -62,9 +62,11 @@ class SqliteLedger:
             left = fetch(connection, queries()["open_of_others"], to_json(sorted(alive)))
             records = [interrupted(msgspec.json.decode(opening, type=Opening), now_us=now_us) for _, opening in left]
             problems = self._writer.appender.append(connection, records, self._clock())
+            stored = [record.opening.id for record, problem in zip(records, problems, strict=True) if problem is None]
+            self._writer.appender.close(connection, stored)
             for owner in dead:
                 connection.execute(queries()["forget_owner"], (owner,))
-            return sum(problem is None for problem in problems), dead
+            return len(stored), dead
 
         if not await self._readers.read(self._is_something_left):
             return 0

@@ -1,14 +1,49 @@
 """Numbers for texts that repeat, and texts for numbers."""
 
-from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import cache
+from typing import Any, Generic, TypeVar, cast
 
 import apsw
 import msgspec
 
-from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.statements import chunks, insert_rows, queries
 
-MOST_REMEMBERED = 100_000
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+MOST_REMEMBERED = 10_000
+"""In one generation. To throw more away at once would keep everybody waiting for the interpreter's lock."""
+
+UserKey = tuple[int, str]
+"""The number of an organization, and the user's name there."""
+_USER_COLUMNS = ("organization_no", "name")
+
+
+class Remembered(Generic[Key, Value]):
+    """What was asked for last: at least `MOST_REMEMBERED` pairs, and less than twice as many."""
+
+    def __init__(self) -> None:
+        self._young: dict[Key, Value] = {}
+        self._old: dict[Key, Value] = {}
+
+    def get(self, key: Key) -> Value | None:
+        value = self._young.get(key)
+        if value is None:
+            value = self._old.get(key)
+            if value is not None:
+                self.put(key, value)
+        return value
+
+    def put(self, key: Key, value: Value) -> None:
+        if len(self._young) >= MOST_REMEMBERED:
+            self._old = self._young
+            self._young = {}
+        self._young[key] = value
+
+    def clear(self) -> None:
+        self._young.clear()
+        self._old.clear()
 
 
 class Numbers:
@@ -18,20 +53,22 @@ class Numbers:
     """
 
     def __init__(self) -> None:
-        self._names: dict[str, int] = {}
-        self._users: dict[tuple[int, str], int] = {}
-        self._rows: dict[tuple[str | None, ...], tuple[int | None, ...]] = {}
+        self._names: Remembered[str, int] = Remembered()
+        self._rows: Remembered[tuple[str | None, ...], tuple[int | None, ...]] = Remembered()
+        self._users: Remembered[UserKey, int] = Remembered()
+        self._wanted: dict[UserKey, int | None] = {}
 
     def forget(self) -> None:
         self._names.clear()
-        self._users.clear()
         self._rows.clear()
+        self._users.clear()
+        self._wanted = {}
 
     def name(self, connection: apsw.Connection, text: str) -> int:
         number = self._names.get(text)
         if number is None:
-            number = _find_or_add(connection, "name", (text,))
-            _remember(self._names, text, number)
+            number = _find_or_add_name(connection, text)
+            self._names.put(text, number)
         return number
 
     def names(self, connection: apsw.Connection, texts: tuple[str | None, ...]) -> tuple[Any, ...]:
@@ -39,15 +76,26 @@ class Numbers:
         numbers = self._rows.get(texts)
         if numbers is None:
             numbers = tuple(None if text is None else self.name(connection, text) for text in texts)
-            _remember(self._rows, texts, numbers)
+            self._rows.put(texts, numbers)
         return numbers
 
-    def user(self, connection: apsw.Connection, organization_no: int, name: str) -> int:
-        number = self._users.get((organization_no, name))
-        if number is None:
-            number = _find_or_add(connection, "user", (organization_no, name))
-            _remember(self._users, (organization_no, name), number)
-        return number
+    def want_user(self, user: UserKey) -> None:
+        """Have `users` tell this one's number too. ValueError for a name that is not Unicode."""
+        if user not in self._wanted:
+            number = self._users.get(user)
+            if number is None:
+                user[1].encode()
+            self._wanted[user] = number
+
+    def users(self, connection: apsw.Connection) -> Mapping[UserKey, int]:
+        """The numbers of those that were wanted since the last call, given out together."""
+        wanted, self._wanted = self._wanted, {}
+        unknown = [user for user, number in wanted.items() if number is None]
+        if unknown:
+            for user, number in _find_or_add_users(connection, unknown):
+                self._users.put(user, number)
+                wanted[user] = number
+        return cast(Mapping[UserKey, int], wanted)
 
 
 class Texts:
@@ -61,7 +109,7 @@ class Texts:
         texts = self._texts
         wanted = {number for number in numbers if number not in texts}
         if wanted:
-            if len(texts) > MOST_REMEMBERED:
+            if len(texts) > 2 * MOST_REMEMBERED:
                 texts = self._texts = {None: None}
                 wanted = {number for number in numbers if number is not None}
             texts.update(fetch(connection, queries()["texts_of_names"], to_json([*wanted])))
@@ -83,15 +131,32 @@ def to_json(values: object) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _find_or_add(connection: apsw.Connection, what: str, key: tuple[int | str, ...]) -> int:
-    number = connection.execute(queries()[f"find_{what}"], key).get
+def _find_or_add_name(connection: apsw.Connection, text: str) -> int:
+    number = connection.execute(queries()["find_name"], (text,)).get
     if number is None:
-        connection.execute(queries()[f"add_{what}"], key)
+        connection.execute(queries()["add_name"], (text,))
         number = connection.last_insert_rowid()
     return int(number)
 
 
-def _remember(known: dict, key: object, number: object) -> None:  # type: ignore[type-arg]
-    if len(known) >= MOST_REMEMBERED:
-        known.clear()
-    known[key] = number
+def _find_or_add_users(connection: apsw.Connection, users: Sequence[UserKey]) -> Iterator[tuple[UserKey, int]]:
+    """`users` are all different."""
+    new = []
+    for piece in chunks(users):
+        values = [value for user in piece for value in user]
+        numbers = connection.execute(_find_users(len(piece)), values).get
+        for user, number in zip(piece, msgspec.json.decode(numbers, type=list[int | None]), strict=True):
+            if number is None:
+                new.append(user)
+            else:
+                yield user, number
+    if new:
+        insert_rows(connection, "add_users", _USER_COLUMNS, new)
+        # Each row got the number after the greatest.
+        first = connection.last_insert_rowid() - len(new) + 1
+        yield from zip(new, range(first, first + len(new)), strict=True)
+
+
+@cache
+def _find_users(count: int) -> str:
+    return queries()["find_users"].format(rows=", ".join([queries()["find_user"]] * count))

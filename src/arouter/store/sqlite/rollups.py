@@ -4,10 +4,13 @@ They change in the transaction of what changes them, by what is added to them.
 """
 
 from collections.abc import Mapping
+from functools import cache
 
 import apsw
 
-from arouter.store.sqlite.statements import insert_rows
+from arouter.domain.record import Status
+from arouter.store.sqlite.names import Numbers
+from arouter.store.sqlite.statements import adding, insert_rows, measures, queries
 from arouter.store.tally import Measures, added
 
 HOUR_US = 3_600_000_000
@@ -50,11 +53,28 @@ StoredSums = tuple[int, ...]
 """Those of `ROLLUP_SUMS`."""
 
 
-def raise_rollups(connection: apsw.Connection, rollups: Mapping[RollupKey, StoredSums]) -> None:
-    """Add to both kinds of sums."""
+def raise_rollups(connection: apsw.Connection, numbers: Numbers, first_seq: int, last_seq: int) -> None:
+    """Add the records from one to another, both included, to both kinds of sums."""
+    success = numbers.name(connection, Status.SUCCESS._value_)
+    rejected = numbers.name(connection, Status.REJECTED._value_)
+    connection.execute(_raise_rollups(), (first_seq, last_seq, success, rejected))
+    connection.execute(queries()["raise_key_hours"], (first_seq, last_seq))
+
+
+def add_to_rollups(connection: apsw.Connection, rollups: Mapping[RollupKey, StoredSums]) -> None:
+    """Add what is given to both kinds of sums."""
     rows = [(*key, *sums) for key, sums in sorted(rollups.items())]
     insert_rows(connection, "add_rollups", ROLLUP_COLUMNS, rows, ROLLUP_SUMS)
     insert_rows(connection, "add_key_hours", _KEY_HOUR_COLUMNS, _key_hours(rollups))
+
+
+@cache
+def _raise_rollups() -> str:
+    return queries()["raise_rollups"].format(
+        columns=", ".join(ROLLUP_COLUMNS),
+        measures=", ".join(measures(success="?3", rejected="?4", cost="cost")),
+        sums=adding(ROLLUP_SUMS),
+    )
 
 
 def stored(sums: Measures) -> StoredSums:

@@ -76,19 +76,28 @@ def canonical_bytes(
     head: tuple[object, object, object], tags: Sequence[str], plain: Sequence[object], texts: Sequence[str | None]
 ) -> bytes:
     """What the chain of hashes covers: `seq, written_at_us, user_no`, the tags, the values of `PLAIN`, the texts of
-    `NAMED`.
+    `NAMED`, as one JSON array.
 
     The user is in it by number, so that a name can be forgotten without breaking the chain. The last value and the
     last text, which older records do not have, are in it only where there is one.
     """
+    return canonical_head(*head) + canonical_end(tags, plain, texts)
+
+
+def canonical_head(seq: object, written_at_us: object, user_no: object) -> bytes:
+    """The beginning of the canonical bytes: what is known only when the row is written."""
+    return f"[{seq},{written_at_us},{'null' if user_no is None else user_no},".encode()
+
+
+def canonical_end(tags: Sequence[str], plain: Sequence[object], texts: Sequence[str | None]) -> bytes:
+    """The rest. ValueError for a text that is not Unicode."""
     return _encode(
         (
-            *head,
             tags,
             plain if plain[-1] is not None else plain[:-1],
             texts if texts[-1] is not None else texts[:-1],
         )
-    )
+    )[1:]
 
 
 def plain_values(record: Record) -> tuple[object, ...]:
@@ -137,8 +146,8 @@ def named_texts(record: Record) -> tuple[str | None, ...]:
         opening.workspace_id,
         opening.key_hash,
         opening.endpoint,
-        record.status.value,
-        record.usage_source.value,
+        record.status._value_,
+        record.usage_source._value_,
         opening.requested_model,
         record.model,
         record.provider,

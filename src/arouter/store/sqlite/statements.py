@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import TypeVar
 
 import apsw
 
 from arouter.domain.usage import INPUT_METERS, METERS, OUTPUT_METERS
 from arouter.store.queries import parse_queries, read_sql
 
+Row = TypeVar("Row")
+
 ENGINE = "sqlite"
-CHUNKS = (128, 32, 8, 1)
+CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
 """How many rows one INSERT takes. A few fixed sizes, so that the prepared statements are reused."""
 
 
@@ -22,8 +25,12 @@ def queries() -> Mapping[str, str]:
 def insert(name: str, columns: tuple[str, ...], sums: tuple[str, ...], rows: int) -> str:
     """An INSERT of `rows` rows of `columns`; on a conflict the columns of `sums` are added."""
     row = f"({','.join('?' * len(columns))})"
-    adding = ", ".join(f"{column} = {column} + excluded.{column}" for column in sums)
-    return queries()[name].format(columns=", ".join(columns), rows=",".join([row] * rows), sums=adding)
+    return queries()[name].format(columns=", ".join(columns), rows=",".join([row] * rows), sums=adding(sums))
+
+
+def adding(columns: Sequence[str]) -> str:
+    """What an INSERT does on a conflict: it adds the new values of `columns`."""
+    return ", ".join(f"{column} = {column} + excluded.{column}" for column in columns)
 
 
 def insert_rows(
@@ -34,14 +41,14 @@ def insert_rows(
     sums: tuple[str, ...] = (),
 ) -> None:
     """Insert `rows` by the statement `name`, as `insert` fills it in."""
-    for piece in _chunks(rows):
+    for piece in chunks(rows):
         values: list[object] = []
         for row in piece:
             values += row
         connection.execute(insert(name, columns, sums, len(piece)), values)
 
 
-def _chunks(rows: Sequence[tuple[object, ...]]) -> Sequence[Sequence[tuple[object, ...]]]:
+def chunks(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
     """`rows` cut into pieces of the sizes of `CHUNKS`."""
     pieces = []
     start = 0
@@ -62,16 +69,26 @@ def used_tokens() -> str:
     return f"{_sum_of(INPUT_METERS)} + {_sum_of(OUTPUT_METERS)}"
 
 
-def sums(*, success: int, rejected: int) -> str:
-    """The columns of `tally.MEASURES`, the cost as two; the arguments are the numbers of the two statuses."""
-    return queries()["sums"].format(
+def measures(*, success: int | str, rejected: int | str, cost: str) -> Sequence[str]:
+    """What one record adds to each of `tally.MEASURES`, the cost as two expressions.
+
+    `success` and `rejected` are the numbers of the two statuses, or places for them.
+    """
+    text = queries()["measures"].format(
         success=success,
         rejected=rejected,
-        cost=effective_cost(),
+        cost=cost,
         prompt=_sum_of(INPUT_METERS),
         completion=_sum_of(OUTPUT_METERS),
         known=", ".join(meter for meter in METERS if meter in INPUT_METERS + OUTPUT_METERS),
     )
+    return [expression.strip() for expression in text.split(";")]
+
+
+def sums(*, success: int, rejected: int) -> str:
+    """The columns of `tally.MEASURES` over records that are joined with `adjusted`, the cost as two."""
+    expressions = measures(success=success, rejected=rejected, cost=effective_cost())
+    return ", ".join(f"coalesce(sum({expression}), 0)" for expression in expressions)
 
 
 def _sum_of(meters: tuple[str, ...]) -> str:

@@ -1,8 +1,7 @@
 """The one thread that writes, with group commit.
 
 What is asked for is put into a queue. The thread takes all that is there, writes it in one transaction, and tells
-the event loop once for all of it: under load, hundreds of records share one sync of the disk, and nobody waits for
-a timer.
+the event loop once for all of it: under load, hundreds of records share one sync of the disk.
 
 When a transaction fails (disk full, I/O error, locked for too long), everybody who waits is told at once that it
 is not durable. The records are kept and tried again every second, up to `MOST_KEPT` of them: what was spent is not
@@ -25,6 +24,7 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.store.limits import check_record
 from arouter.store.sqlite.appender import Appender
+from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
 from arouter.store.sqlite.intents import Intents
 from arouter.store.sqlite.owners import Owner
@@ -36,6 +36,9 @@ MOST_IN_ONE: Final = 2_000
 MOST_KEPT: Final = 100_000
 """Records of requests that cost nothing which are kept in memory while the disk refuses them."""
 RETRY_S: Final = 1.0
+MOST_REST_S: Final = 0.004
+"""After a transaction the thread rests as long as it took, at most this long, while other requests run: what comes
+meanwhile shares the next one. A request that is alone never waits."""
 _LAST_TRIES: Final = 3
 """Before the end, if the storage is away then."""
 
@@ -43,12 +46,8 @@ _LAST_TRIES: Final = 3
 _OUR_FAULT = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.SQLError, apsw.TooBigError)
 
 
-@dataclass(slots=True, frozen=True)
-class Append:
-    """A record to append, and who waits for it."""
-
-    record: Record
-    done: asyncio.Future[None]
+Append = tuple[Record, "asyncio.Future[None]", bool]
+"""A record to append, who waits for it, whether its intent may have been written. A bare tuple: there are many."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,7 +58,7 @@ class Command:
     done: asyncio.Future[Any]
 
 
-Item = Append | Opening | Command
+Item = Append | list[Opening] | Command
 OnCommit = Callable[[int, float], None]
 """Is told how many records were committed and the seconds that it took, on the event loop's thread."""
 
@@ -75,10 +74,13 @@ class _Kept:
 class Writer:
     """Owns the writing connection. `put` may be called from the event loop's thread only."""
 
-    def __init__(self, path: str, *, durability: Durability, clock: Callable[[], int], on_commit: OnCommit) -> None:
+    def __init__(
+        self, path: str, *, durability: Durability, clock: Callable[[], int], bound: LogBound, on_commit: OnCommit
+    ) -> None:
         self._path = path
         self._durability = durability
         self._clock = clock
+        self._bound = bound
         self._on_commit = on_commit
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._intents = Intents(self._queue.put)
@@ -93,6 +95,7 @@ class Writer:
         self._stopped = False
         self._delayed = 0
         self._lost = 0
+        self._rested_at_s = 0.0
 
     @property
     def last_error(self) -> StorageUnavailable | None:
@@ -142,22 +145,23 @@ class Writer:
         self._intents.flush()
 
     def append(self, record: Record) -> "asyncio.Future[None]":
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._intents.drop(record.opening.id)
-        self._put(Append(record, done))
+        assert self._loop is not None  # the store has started
+        done: asyncio.Future[None] = self._loop.create_future()
+        noted = not self._intents.drop(record.opening.id)
+        if self._stopped:
+            done.set_exception(_closed())
+        else:
+            self._queue.put((record, done, noted))
         return done
 
     def command(self, run: Callable[[apsw.Connection], Any]) -> "asyncio.Future[Any]":
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._intents.flush()
-        self._put(Command(run, done))
-        return done
-
-    def _put(self, item: Append | Command) -> None:
         if self._stopped:
-            item.done.set_exception(StorageUnavailable("The storage is closed."))
+            done.set_exception(_closed())
         else:
-            self._queue.put(item)
+            self._queue.put(Command(run, done))
+        return done
 
     # ------------------------------------------------------------ on the thread
 
@@ -183,27 +187,38 @@ class Writer:
     def _take(self) -> tuple[list[Item], bool]:
         """All that is queued, at least one item unless there is something to try again; False after the last."""
         items: list[Item] = []
+        queue = self._queue
         with suppress(Empty):
-            item = self._queue.get(timeout=RETRY_S if self._last_error else None)
+            item = queue.get(timeout=RETRY_S if self._last_error else None)
+            self._gather()
             while item is not None:
                 items.append(item)
                 if len(items) == MOST_IN_ONE:
                     return items, True
-                item = self._queue.get_nowait()
+                item = queue.get_nowait()
             return items, False
         return items, True
 
-    def _work(self, items: Sequence[Item]) -> None:
+    def _gather(self) -> None:
+        """Let others come, so that they share a transaction, if others there are and the last one has just ended."""
+        pause_s = self._rested_at_s - time.monotonic()
+        if pause_s > 0 and self._intents.count:
+            time.sleep(pause_s)
+
+    def _work(self, items: Sequence[Item], *, new: bool = True) -> None:
+        """Do it all. `new`: the records are taken for new until that proves wrong."""
         started_us = self._clock()
         try:
             if self._last_error is not None:
                 self._catch_up()
-            outcomes = self._transact(items)
+            outcomes, records = self._transact(items, new)
         except _OUR_FAULT as exc:
-            if len(items) > 1:
+            if new:
+                self._work(items, new=False)
+            elif len(items) > 1:
                 # One of them spoils it for all.
                 for item in items:
-                    self._work([item])
+                    self._work([item], new=False)
             else:
                 self._refuse(items, exc)
         except (apsw.Error, OSError) as exc:
@@ -211,33 +226,48 @@ class Writer:
         else:
             self._last_error = None
             self._count_refused(items, outcomes)
-            records = sum(type(item) is Append for item in items)
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
 
     def _count_refused(self, items: Sequence[Item], outcomes: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
         refused = {done for done, outcome in outcomes if isinstance(outcome, ValueError)}
         if refused:
-            self._lost += sum(type(item) is Append and item.done in refused for item in items)
+            self._lost += sum(type(item) is tuple and item[1] in refused for item in items)
 
-    def _transact(self, items: Sequence[Item]) -> list[tuple["asyncio.Future[Any]", object]]:
-        """Write everything; who is to be told what."""
+    def _transact(self, items: Sequence[Item], new: bool) -> tuple[list[tuple["asyncio.Future[Any]", object]], int]:
+        """Write everything; who is to be told what, and how many records there were."""
+        began_s = time.monotonic()
         with self._writing() as connection:
-            return self._apply(connection, items)
+            done = self._apply(connection, items, new)
+        now_s = time.monotonic()
+        self._rested_at_s = now_s + min(MOST_REST_S, now_s - began_s)
+        return done
 
     @contextmanager
     def _writing(self) -> Iterator[apsw.Connection]:
         """A transaction. What is known of the database is forgotten if it fails."""
         if self._connection is None:
-            self._connection = connect_writer(self._path, self._durability)
+            self._connection = self._connect()
         was_registered = self._owner.number is not None
         try:
-            with self._turns.taken(), transaction(self._connection):
-                yield self._connection
+            with self._bound.writing(), self._turns.taken():
+                with transaction(self._connection):
+                    yield self._connection
+                self._appender.committed(self._connection)
         except (apsw.Error, OSError):
             self._appender.forget()
             if not was_registered:
                 self._owner.forget()
             raise
+
+    def _connect(self) -> apsw.Connection:
+        connection = connect_writer(self._path, self._durability)
+
+        def committed(connection: apsw.Connection, database: str, pages: int) -> int:
+            self._bound.committed(pages)
+            return apsw.SQLITE_OK
+
+        connection.set_wal_hook(committed)
+        return connection
 
     def _catch_up(self) -> None:
         """Write what was kept, in pieces, so that a storage that is still away is found out with little work.
@@ -261,7 +291,8 @@ class Writer:
     def _write_kept(self, openings: Sequence[Opening], records: Sequence[Record]) -> None:
         try:
             with self._writing() as connection:
-                problems = self._append(connection, openings, records)
+                ids = [record.opening.id for record in records]
+                problems = self._append(connection, openings, records, ids, new=False)
             self._lost += sum(problem is not None for problem in problems)
         except _OUR_FAULT:
             # One of them spoils it for all. Alone it is given up: it would fail again for ever.
@@ -273,27 +304,34 @@ class Writer:
             else:
                 self._lost += len(records)
 
-    def _apply(self, connection: apsw.Connection, items: Sequence[Item]) -> list[tuple["asyncio.Future[Any]", object]]:
+    def _apply(
+        self, connection: apsw.Connection, items: Sequence[Item], new: bool
+    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int]:
         outcomes: list[tuple[asyncio.Future[Any], object]] = []
         openings: list[Opening] = []
         appends: list[Append] = []
+        count = 0
 
         def flush() -> None:
-            problems = self._append(connection, openings, [append.record for append in appends])
-            outcomes.extend((append.done, problem) for append, problem in zip(appends, problems, strict=True))
+            nonlocal count
+            records = [record for record, _, _ in appends]
+            noted = [record.opening.id for record, _, noted in appends if noted]
+            problems = self._append(connection, openings, records, noted, new=new)
+            outcomes.extend([(done, problem) for (_, done, _), problem in zip(appends, problems, strict=True)])
+            count += len(records)
             openings.clear()
             appends.clear()
 
         for item in items:
-            if type(item) is Append:
+            if type(item) is tuple:
                 appends.append(item)
+            elif type(item) is list:
+                openings += item
             elif type(item) is Command:
                 flush()
                 outcomes.append((item.done, self._run_command(connection, item.run)))
-            elif type(item) is Opening:
-                openings.append(item)
         flush()
-        return outcomes
+        return outcomes, count
 
     def _run_command(self, connection: apsw.Connection, run: Callable[[apsw.Connection], Any]) -> object:
         """What the command returns, or its own fault; the transaction goes on without it."""
@@ -305,22 +343,38 @@ class Writer:
             self._appender.forget()
             result = exc if isinstance(exc, ValueError) else ValueError(str(exc))
         connection.execute("RELEASE command")
+        self._appender.forget_last()
         return result
 
     def _append(
-        self, connection: apsw.Connection, openings: Sequence[Opening], records: Sequence[Record]
+        self,
+        connection: apsw.Connection,
+        openings: Sequence[Opening],
+        records: Sequence[Record],
+        noted: Sequence[str],
+        *,
+        new: bool,
     ) -> Sequence[ValueError | None]:
-        problems = self._appender.append(connection, records, self._clock()) if records else ()
-        # An intent whose record came with it is never written.
-        closed = {record.opening.id for record in records}
-        openings = [opening for opening in openings if opening.id not in closed]
+        """Append records, forget the intents of those in `noted`, remember others; what was wrong with each record."""
+        problems: Sequence[ValueError | None] = ()
+        if records:
+            problems = self._appender.append(connection, records, self._clock(), new=new)
+        if noted:
+            refused = {
+                record.opening.id for record, problem in zip(records, problems, strict=True) if problem is not None
+            }
+            self._appender.close(connection, [record_id for record_id in noted if record_id not in refused])
+        if openings:
+            # An intent whose record came with it is never written.
+            closed = {record.opening.id for record in records}
+            openings = [opening for opening in openings if opening.id not in closed]
         if openings:
             self._appender.open(connection, openings, self._owner.register(connection))
         return problems
 
     def _refuse(self, items: Sequence[Item], exc: apsw.Error) -> None:
-        self._lost += sum(type(item) is Append for item in items)
-        self._tell([(item.done, unavailable(exc)) for item in items if not isinstance(item, Opening)], 0, 0.0)
+        self._lost += sum(type(item) is tuple for item in items)
+        self._tell([(done, unavailable(exc)) for item in items if (done := _who_waits(item)) is not None], 0, 0.0)
 
     def _fail(self, items: Sequence[Item], exc: apsw.Error | OSError) -> None:
         """Tell everybody, keep the records, and start afresh with a new connection unless there is only no room.
@@ -332,11 +386,10 @@ class Writer:
         self._last_error = error
         outcomes: list[tuple[asyncio.Future[Any], object]] = []
         for item in items:
-            if type(item) is Opening:
-                if len(self._kept.openings) < MOST_KEPT:
-                    self._kept.openings.setdefault(item.id, item)
-            elif type(item) is Append:
-                outcomes.append((item.done, self._keep(item.record) or unavailable(exc)))
+            if type(item) is list:
+                self._keep_openings(item)
+            elif type(item) is tuple:
+                outcomes.append((item[1], self._keep(item[0]) or unavailable(exc)))
             elif type(item) is Command:
                 outcomes.append((item.done, unavailable(exc)))
         for record_id in self._kept.records:
@@ -344,6 +397,11 @@ class Writer:
         if not isinstance(exc, apsw.FullError | apsw.BusyError):
             self._disconnect(in_peace=False)
         self._tell(outcomes, 0, 0.0)
+
+    def _keep_openings(self, openings: Sequence[Opening]) -> None:
+        for opening in openings:
+            if len(self._kept.openings) < MOST_KEPT:
+                self._kept.openings.setdefault(opening.id, opening)
 
     def _keep(self, record: Record) -> ValueError | None:
         """To be tried again; what is wrong with it if that would be in vain."""
@@ -390,3 +448,13 @@ class Writer:
             connection.close()
         if in_peace:
             self._owner.forget()
+
+
+def _who_waits(item: Item) -> "asyncio.Future[Any] | None":
+    if type(item) is tuple:
+        return item[1]
+    return item.done if type(item) is Command else None
+
+
+def _closed() -> StorageUnavailable:
+    return StorageUnavailable("The storage is closed.")

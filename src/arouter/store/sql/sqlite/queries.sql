@@ -50,11 +50,14 @@ SELECT no FROM names WHERE text = ?;
 -- name: add_name
 INSERT INTO names (text) VALUES (?);
 
--- name: find_user
-SELECT no FROM end_users WHERE organization_no = ? AND name = ?;
+-- name: find_users
+SELECT json_array({rows});
 
--- name: add_user
-INSERT INTO end_users (organization_no, name) VALUES (?, ?);
+-- name: find_user
+(SELECT no FROM end_users WHERE organization_no = ? AND name = ?)
+
+-- name: add_users
+INSERT INTO end_users ({columns}) VALUES {rows};
 
 -- name: texts_of_names
 SELECT json_group_array(json_array(no, text)) FROM names WHERE no IN (SELECT value FROM json_each(?));
@@ -130,6 +133,22 @@ WHERE {where};
 -- name: batches_with_adjustments
 SELECT json_group_array(batch_no) FROM (SELECT DISTINCT batch_no FROM adjustments);
 
+-- name: raise_rollups
+INSERT INTO rollups ({columns})
+SELECT created_at_us / 3600000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
+    coalesce(model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {measures}
+FROM records WHERE seq BETWEEN ?1 AND ?2
+ON CONFLICT DO UPDATE SET {sums};
+
+-- name: raise_key_hours
+INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest)
+SELECT key_no, created_at_us / 3600000000, 1, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0)
+FROM records WHERE seq BETWEEN ?1 AND ?2
+ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests,
+    cost_units = cost_units + excluded.cost_units,
+    cost_rest = cost_rest + excluded.cost_rest;
+
 -- name: add_rollups
 INSERT INTO rollups ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
 
@@ -177,20 +196,20 @@ WHERE seq IN (SELECT value FROM json_each(?));
 -- name: earliest_written_since
 SELECT min(earliest_us) FROM batches WHERE written_at_us >= ?;
 
--- name: sums
-count(*),
-coalesce(sum(status_no IS NOT {success}), 0),
-coalesce(sum({prompt}), 0),
-coalesce(sum({completion}), 0),
-coalesce(sum(coalesce(cache_read_tokens, 0) + coalesce(cache_read_audio_tokens, 0)), 0),
-coalesce(sum(reasoning_tokens), 0),
-coalesce(sum({prompt} + {completion}), 0),
-coalesce(sum({cost} / 1000000), 0),
-coalesce(sum({cost} % 1000000), 0),
-coalesce(sum(coalesce({known}) IS NULL AND status_no IS NOT {rejected}), 0),
-coalesce(sum({cost} IS NULL AND {prompt} + {completion} > 0), 0),
-coalesce(sum(latency_us), 0),
-count(latency_us)
+-- name: measures
+1;
+status_no IS NOT {success};
+{prompt};
+{completion};
+coalesce(cache_read_tokens, 0) + coalesce(cache_read_audio_tokens, 0);
+coalesce(reasoning_tokens, 0);
+{prompt} + {completion};
+coalesce({cost} / 1000000, 0);
+coalesce({cost} % 1000000, 0);
+coalesce({known}) IS NULL AND status_no IS NOT {rejected};
+{cost} IS NULL AND {prompt} + {completion} > 0;
+coalesce(latency_us, 0);
+latency_us IS NOT NULL
 
 -- name: effective_cost
 iif(adjusted_seq IS NULL, cost, adjusted_cost)
