@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import pytest
 from tests.acceptance.client import Client
 from tests.faults.client import Heard, ask
 from tests.faults.ledgers import contents
-from tests.faults.processes import Gateway, place, sandbox_at, sandbox_process, wait_until
+from tests.faults.processes import Gateway, place, sandbox_at, sandbox_process
+from tests.faults.processes import wait_until as wait
 from tests.faults.workers import sockets, worker_pids
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
@@ -32,10 +33,16 @@ SLOW = "openai/sandbox?tokens=60&token_ms=50"
 ENDLESS = "openai/sandbox?tokens=10000&token_ms=50"
 STREAMS = 20
 CLIENTS = 48
+START_TIMEOUT_S = 40.0
 PAUSE_S = 0.005
 """Between two requests of one client, so that a worker that starts gets some of the processor."""
 SEEN_S = 1.0
 """A request whose answer began so long before the kill must have left a trace: its intent was on disk by then."""
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """A worker that starts needs a second of a processor that may be busy."""
+    wait(holds, timeout_s=START_TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,7 @@ def logged(gateway: Gateway, event: str) -> list[dict[str, Any]]:
 
 def wait_for_event(gateway: Gateway, event: str, times: int) -> None:
     """Until the log has told it so often."""
-    wait_until(lambda: len(logged(gateway, event)) >= times, timeout_s=30)
+    wait_until(lambda: len(logged(gateway, event)) >= times)
 
 
 def restart(gateway: Gateway) -> None:
