@@ -63,9 +63,13 @@ async def ask(
     user: str | None = None,
     leave_after: int | None = None,
     content: str = "Hello there, how are you?",
+    into: Heard | None = None,
 ) -> Heard:
-    """One chat completion. `leave_after` so many events of a stream the client hangs up. Never raises an OSError."""
-    heard = Heard(stream=stream)
+    """One chat completion. `leave_after` so many events of a stream the client hangs up. Never raises an OSError.
+
+    `into` is filled in while the answer comes, for whoever wants to look on.
+    """
+    heard = Heard(stream=stream) if into is None else into
     address = urlsplit(url)
     try:
         reader, writer = await asyncio.open_connection(address.hostname, address.port)

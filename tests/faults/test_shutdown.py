@@ -25,18 +25,20 @@ def sandbox() -> Iterator[str]:
 
 async def all_at_once(gateway: Gateway, model: str, *, signals: int, stream: bool = True) -> list[Heard]:
     """Twenty answers that run while the signals come, and one request more after the first signal."""
+    heard = [Heard(stream=stream) for _ in range(STREAMS)]
     async with asyncio.TaskGroup() as group:
-        asking = [
-            group.create_task(ask(gateway.url, gateway.live, model, stream=stream, user=str(n))) for n in range(STREAMS)
-        ]
+        for number, into in enumerate(heard):
+            group.create_task(ask(gateway.url, gateway.live, model, stream=stream, user=str(number), into=into))
         await asyncio.to_thread(wait_until, lambda: gateway.metric("arouter_upstream_open") == STREAMS)
+        if stream:
+            await asyncio.to_thread(wait_until, lambda: all(answer.body for answer in heard))
         await asyncio.sleep(0.5)
         for _ in range(signals):
             gateway.terminate()
             await asyncio.sleep(0.3)
         late = await ask(gateway.url, gateway.live, model, stream=stream, user="late")
     assert late.refused
-    return [task.result() for task in asking]
+    return heard
 
 
 def errors_logged(gateway: Gateway) -> list[str]:
