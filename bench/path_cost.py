@@ -77,7 +77,7 @@ class Sample:
     def admit(self) -> Route:
         """Where it goes, and whether it may."""
         route = self.routing.resolve(self.call.models[0])
-        _finish(self.admission.admit(self.call, route, self.call.models[0]))
+        self.admission.check(self.call, route, self.call.models[0])
         return route
 
     def exchange(self) -> Exchange:
@@ -121,15 +121,6 @@ class Sample:
 def _settings() -> Settings:
     provider = Provider(api_key=Secret("k"))
     return Settings(providers={"openai": provider, "anthropic": provider, "google": provider})
-
-
-def _finish(work: object) -> None:
-    """Run a coroutine that has nothing to wait for."""
-    try:
-        work.send(None)  # type: ignore[attr-defined]
-    except StopIteration:
-        return
-    raise RuntimeError("it waits for something")
 
 
 # ---------------------------------------------------------------- the parts

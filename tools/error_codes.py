@@ -25,6 +25,7 @@ MEANINGS = {
     "`resets_at`.",
     "expired_api_key": "The key's `expires_at` has passed.",
     "insufficient_credits": "A budget or the credits are spent. Nothing answers with it yet.",
+    "header_fields_too_large": "The request line and header fields are over 64 kB. The connection is closed.",
     "internal_error": "A defect of the gateway. The log has the details under the request's id.",
     "invalid_api_key": "No such key, or a disabled one.",
     "invalid_json": "The body is not a JSON object in UTF-8.",

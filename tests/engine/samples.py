@@ -63,7 +63,7 @@ def deployment(name: str = "openai", *, vendor: Vendor | None = None, **changes:
 
 def route(name: str = "openai/gpt-5.4", **changes: Any) -> Route:
     provider, _, model = name.partition("/")
-    return Route(deployment=deployment(provider, **changes), model=model)
+    return Route(deployment=deployment(provider, **changes), model=model, name=f"{provider}/{model}")
 
 
 def routing(*names: str, **changes: Any) -> Routing:

@@ -51,6 +51,7 @@ class _Player:
                 return
             if isinstance(step, bytes):
                 self._taken.clear()
+                self.answer.heard_s = asyncio.get_running_loop().time()
                 self.answer.pieces.append(step)
                 self.answer.wake()
                 await self._taken.wait()

@@ -67,24 +67,30 @@ class ScriptedReply:
         assert not self.started
         self.dropped = names
 
-    async def send(self, data: bytes) -> None:
+    @property
+    def paused(self) -> bool:
+        return not self.ends and len(self.pieces) == self._blocks_at
+
+    async def drained(self) -> None:
+        self.blocked.set()
+        await asyncio.Event().wait()
+
+    def send(self, data: bytes) -> None:
         assert not self.ends, "a piece after the end"
+        assert not self.paused, "a piece for a client that takes none"
         self.started = True
-        if len(self.pieces) == self._blocks_at:
-            self.blocked.set()
-            await asyncio.Event().wait()
         self.pieces.append(data)
         if len(self.pieces) == self._leaves_after:
             self.leave()
 
-    async def end(self, data: bytes) -> None:
+    def end(self, data: bytes) -> None:
         self._finish("end", data)
 
-    async def whole(self, body: bytes) -> None:
+    def whole(self, body: bytes) -> None:
         assert not self.started
         self._finish("whole", body)
 
-    async def fail(self, error: ARouterError) -> None:
+    def fail(self, error: ARouterError) -> None:
         assert not self.started, "an error status after the first byte"
         self.error = error
         self._finish("fail", b"")

@@ -1,6 +1,7 @@
 """The rules of a key: each refusal, and who passes."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import msgspec
@@ -129,15 +130,9 @@ def test_a_limit_of_nothing_is_spent() -> None:
     ],
 )
 def test_a_key_may_demand_or_forbid_a_user(policy: UserPolicy, user: str | None, code: str | None) -> None:
-    async def admit() -> None:
-        admission = Admission(ScriptedLedger(), now_us=lambda: NOON_US)
-        await admission.admit(call(user=user, key=key(user_policy=policy)), route(), "openai/gpt-5.4")
-
-    if code is None:
-        asyncio.run(admit())
-    else:
-        with refused(code):
-            asyncio.run(admit())
+    admission = Admission(ScriptedLedger(), now_us=lambda: NOON_US)
+    with contextlib.nullcontext() if code is None else refused(code):
+        admission.check(call(user=user, key=key(user_policy=policy)), route(), "openai/gpt-5.4")
 
 
 def test_what_a_key_has_spent_is_what_the_ledger_says() -> None:
@@ -148,8 +143,8 @@ def test_what_a_key_has_spent_is_what_the_ledger_says() -> None:
         )
         await ledger.close(spent)
         admission = Admission(ledger, now_us=lambda: NOON_US)
-        await admission.admit(call(key=key(limit=DOLLAR + 1)), route(), "openai/gpt-5.4")
+        await admission.check_spending(key(limit=DOLLAR + 1))
         with refused("credit_limit_exceeded", PaymentRequired):
-            await admission.admit(call(key=key(limit=DOLLAR)), route(), "openai/gpt-5.4")
+            await admission.check_spending(key(limit=DOLLAR))
 
     asyncio.run(admit())

@@ -9,7 +9,7 @@ import pytest
 from arouter.domain.errors import NotAuthenticated
 from arouter.domain.keys import Key, KeyKind, digest, new_plaintext
 from arouter.store.memory import MemoryDirectory, MemoryStore
-from arouter.web.auth import Authenticator, find_plaintext
+from arouter.web.auth import Authenticator, find_credentials
 from tests.engine.samples import key
 
 PLAINTEXT = new_plaintext(KeyKind.LIVE, bytes(24))
@@ -30,7 +30,7 @@ KEY = key(hash=digest(PLAINTEXT))
     ],
 )
 def test_a_key_is_found_wherever_a_client_puts_it(headers: dict[bytes, bytes], query: bytes) -> None:
-    assert find_plaintext(headers, query) == "k"
+    assert find_credentials(headers, query).plaintext == "k"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_key_is_found_wherever_a_client_puts_it(headers: dict[bytes, bytes], q
 )
 def test_no_key_says_how_to_send_one(headers: dict[bytes, bytes], query: bytes) -> None:
     with pytest.raises(NotAuthenticated, match="Authorization: Bearer lr_live_") as refused:
-        find_plaintext(headers, query)
+        find_credentials(headers, query)
     assert refused.value.code == "missing_api_key"
 
 

@@ -8,11 +8,12 @@ oddly spaced JSON must arrive as it left. None means that the client did not say
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal
 
 from arouter.domain.usage import Usage
+from arouter.domain.value import value
 
 Json = dict[str, object]
 """A decoded JSON object."""
@@ -20,14 +21,14 @@ Json = dict[str, object]
 # ---------------------------------------------------------------- parts of a message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Text:
     text: str
     cache_control: Json | None = None
     """A cache mark as the client sent it (`{"type": "ephemeral", "ttl": "1h"}`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Image:
     """An image by URL or by value; exactly one of `url` and `data` is set."""
 
@@ -39,7 +40,7 @@ class Image:
     cache_control: Json | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Audio:
     data: str
     """Base64."""
@@ -47,7 +48,7 @@ class Audio:
     """`wav`, `mp3`, …"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class File:
     """A document by URL, by value or by the provider's own id."""
 
@@ -60,7 +61,7 @@ class File:
     cache_control: Json | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Reasoning:
     """What the model thought earlier, sent back so that it can go on.
 
@@ -77,12 +78,12 @@ class Reasoning:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Refusal:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     id: str
     name: str
@@ -97,7 +98,7 @@ Part = Text | Image | Audio | File | Reasoning | Refusal
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Message:
     role: Role
     parts: tuple[Part, ...] = ()
@@ -113,7 +114,7 @@ class Message:
 # ---------------------------------------------------------------- the request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Tool:
     name: str
     description: str | None = None
@@ -123,7 +124,7 @@ class Tool:
     cache_control: Json | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ToolChoice:
     mode: Literal["auto", "none", "required", "named"]
     name: str | None = None
@@ -132,7 +133,7 @@ class ToolChoice:
     """The tools to choose from, where the client narrowed them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ResponseFormat:
     kind: Literal["text", "json_object", "json_schema"]
     name: str | None = None
@@ -140,7 +141,7 @@ class ResponseFormat:
     strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ReasoningRequest:
     effort: str | None = None
     """`none`, `minimal`, `low`, `medium`, `high`, `xhigh`."""
@@ -149,7 +150,7 @@ class ReasoningRequest:
     """Think, but do not show it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
     """A chat completion, whatever dialect it came in."""
 
@@ -193,7 +194,7 @@ class FinishReason(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Started:
     """The provider began to answer."""
 
@@ -203,13 +204,13 @@ class Started:
     """The model that answers, by the provider's own name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class TextDelta:
     text: str
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ReasoningDelta:
     """A piece of visible thought, or a proof that closes it."""
 
@@ -223,13 +224,13 @@ class ReasoningDelta:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RefusalDelta:
     text: str
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ToolCallStarted:
     """A call begins. `index` counts the calls of the choice from 0."""
 
@@ -240,7 +241,7 @@ class ToolCallStarted:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ToolCallArguments:
     """The next piece of the JSON text of a call's arguments."""
 
@@ -249,7 +250,7 @@ class ToolCallArguments:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Annotated:
     """A citation in OpenAI's `annotations` form."""
 
@@ -257,7 +258,7 @@ class Annotated:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ImageMade:
     """An image in the answer: a `data:` URL."""
 
@@ -265,7 +266,7 @@ class ImageMade:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LogprobsTold:
     """OpenAI's `logprobs.content` entries."""
 
@@ -273,7 +274,7 @@ class LogprobsTold:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Finished:
     reason: FinishReason
     native_reason: str | None = None
@@ -281,7 +282,7 @@ class Finished:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class UsageReported:
     """Usage as far as the provider has told it. It may come more than once; the last one counts."""
 
@@ -290,7 +291,7 @@ class UsageReported:
     """The provider's usage object as JSON; several objects of one answer merged into one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The provider reports an error in the middle of a stream."""
 

@@ -3,6 +3,7 @@
     ARouterError
     ├── InvalidRequest          the request cannot be understood or is not allowed to look like this
     │   └── RequestTooLarge
+    ├── HeadTooLarge            the header fields are longer than anything that makes sense
     ├── NotAuthenticated        no key, an unknown key, an expired key
     ├── PaymentRequired         a budget or the credits are spent
     ├── NotPermitted            the key is known, but may not do this
@@ -57,6 +58,12 @@ class RequestTooLarge(InvalidRequest):
     """The body is over the limit."""
 
     default_code = "request_too_large"
+
+
+class HeadTooLarge(ARouterError):
+    """The request line and header fields are longer than anything an SDK sends."""
+
+    default_code = "header_fields_too_large"
 
 
 class NotAuthenticated(ARouterError):

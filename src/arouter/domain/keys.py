@@ -7,10 +7,10 @@ key's first plaintext and survives a rotation, so that history, budgets and acti
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from arouter.domain.money import Picodollars
+from arouter.domain.value import value
 
 ENTROPY_BYTES = 24
 
@@ -55,7 +55,7 @@ class UserPolicy(StrEnum):
     """Every request is attributed to the key's own `fixed_user`, whatever it says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Key:
     """A key as the directory knows it. Times are microseconds since the epoch."""
 

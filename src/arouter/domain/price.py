@@ -15,12 +15,13 @@ Rules:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, Inexact, InvalidOperation, localcontext
+from itertools import compress
 from operator import attrgetter
 
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import INPUT_METERS, METERS, OUTPUT_METERS, Usage
+from arouter.domain.value import value
 
 REQUESTS = "requests"
 REASONING = "reasoning_tokens"
@@ -57,9 +58,13 @@ GENERALISATIONS: Mapping[str, tuple[str, ...]] = {
 
 _DECIMALS = 30
 _QUECTODOLLARS_PER_PICODOLLAR = 10**18
+_HALF_A_PICODOLLAR = _QUECTODOLLARS_PER_PICODOLLAR // 2
+
+_INPUT = frozenset(INPUT_METERS)
+_OUTPUT = frozenset((*OUTPUT_METERS, REASONING))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Rate:
     """The price of one token or event, in quectodollars."""
 
@@ -77,7 +82,7 @@ class Rate:
         return price
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RateCard:
     """The rates of one model at one time."""
 
@@ -99,7 +104,7 @@ class RateCard:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Priced:
     """The cost of one record."""
 
@@ -113,14 +118,14 @@ class Priced:
     @property
     def prompt_cost(self) -> Picodollars | None:
         """The input's share, rounded by itself; None where the cost is."""
-        return self._share(INPUT_METERS)
+        return self._share(_INPUT)
 
     @property
     def completion_cost(self) -> Picodollars | None:
         """The output's share, rounded by itself; None where the cost is."""
-        return self._share((*OUTPUT_METERS, REASONING))
+        return self._share(_OUTPUT)
 
-    def _share(self, meters: tuple[str, ...]) -> Picodollars | None:
+    def _share(self, meters: frozenset[str]) -> Picodollars | None:
         if self.cost is None:
             return None
         return round_to_picodollars(sum([part for meter, part in self.parts.items() if meter in meters]))
@@ -135,11 +140,11 @@ def price(card: RateCard, usage: Usage) -> Priced:
     unpriced = []
     total = 0
     for meter, count in _counts(card, usage):
-        rate = card.rate(meter)
+        rate = card.rates[meter] if meter in card.rates else card.rate(meter)
         if rate is None or (rate.tiers and input_tokens is None):
             unpriced.append(meter)
         else:
-            parts[meter] = part = count * rate.at(input_tokens or 0)
+            parts[meter] = part = count * (rate.at(input_tokens or 0) if rate.tiers else rate.base)
             total += part
     cost = None if unpriced else round_to_picodollars(total)
     return Priced(cost=cost, unpriced_meters=tuple(unpriced), parts=parts)
@@ -150,7 +155,8 @@ _meter_counts = attrgetter(*METERS)
 
 def _counts(card: RateCard, usage: Usage) -> list[tuple[str, int]]:
     """What is to be priced: the meters above zero, and reasoning and the request where the card rates them."""
-    counts = [(meter, count) for meter, count in zip(METERS, _meter_counts(usage), strict=True) if count]
+    told = _meter_counts(usage)
+    counts = list(compress(zip(METERS, told, strict=True), told))
     if REASONING in card.rates:
         counts = _with_reasoning_apart(counts, usage.reasoning_tokens)
     if REQUESTS in card.rates:
@@ -198,5 +204,6 @@ def rate_to_decimal(rate: int, per: int = 1) -> Decimal:
 def round_to_picodollars(quectodollars: int) -> Picodollars:
     """Half to even."""
     whole, rest = divmod(quectodollars, _QUECTODOLLARS_PER_PICODOLLAR)
-    half = _QUECTODOLLARS_PER_PICODOLLAR // 2
-    return Picodollars(whole + (rest > half or (rest == half and whole % 2 == 1)))
+    if rest > _HALF_A_PICODOLLAR or (rest == _HALF_A_PICODOLLAR and whole & 1):
+        whole += 1
+    return whole  # type: ignore[return-value]  # a call of the NewType for nothing

@@ -1,12 +1,12 @@
 """The record: what the ledger remembers of one request. One for every authenticated request, whatever its end."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from arouter.domain.attempt import Attempt
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import NOTHING_REPORTED, Usage
 from arouter.domain.usage import UsageSource as UsageSource
+from arouter.domain.value import value
 
 
 class Status(StrEnum):
@@ -21,7 +21,7 @@ class Status(StrEnum):
     """The gateway died while it ran."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Opening:
     """What is known when a request is admitted. Times are microseconds since the epoch."""
 
@@ -49,7 +49,7 @@ class Opening:
     """`provider/model` as it is asked first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Record:
     """A request and its end."""
 

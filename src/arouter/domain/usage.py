@@ -7,9 +7,10 @@ of products. `reasoning_tokens` is the one exception: it is a part of `output_to
 A meter that the provider did not report is None; a reported zero is 0. Every reader of usage keeps the two apart.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
+
+from arouter.domain.value import value
 
 INPUT_METERS = (
     "input_tokens",
@@ -41,7 +42,7 @@ class UsageSource(StrEnum):
     """Nothing was used, or nothing is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Disjoint counts; None means that the provider did not say."""
 
@@ -101,11 +102,8 @@ NOTHING_REPORTED = Usage()
 
 
 def _sum(counts: tuple[int | None, ...]) -> int | None:
-    total: int | None = None
-    for count in counts:
-        if count is not None:
-            total = count if total is None else total + count
-    return total
+    total = sum(filter(None, counts))
+    return total if total or counts.count(None) < len(counts) else None
 
 
 def _add(left: int | None, right: int | None) -> int | None:

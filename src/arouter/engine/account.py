@@ -1,10 +1,14 @@
 """What the gateway knows of a request while it runs, and the record it becomes."""
 
-from arouter.domain.errors import ARouterError
+from arouter.domain.attempt import Attempt
+from arouter.domain.errors import ARouterError, UpstreamFailed
 from arouter.domain.record import Opening, Record, Status
 from arouter.engine.billing import NOTHING_USED, Bill
 from arouter.engine.exchange import Exchange
 from arouter.engine.routing import Route
+from arouter.providers.told import Told
+
+_NOTHING_TOLD = Told()
 
 
 class Account:
@@ -12,6 +16,7 @@ class Account:
 
     __slots__ = (
         "answered",
+        "asked_us",
         "attempts",
         "error",
         "exchange",
@@ -22,6 +27,8 @@ class Account:
         "opening",
         "route",
         "started_us",
+        "tried",
+        "upstream_status",
     )
 
     def __init__(self, opening: Opening, *, started_us: int) -> None:
@@ -33,6 +40,12 @@ class Account:
         self.route: Route | None = None
         self.exchange: Exchange | None = None
         self.attempts = 0
+        self.asked_us = 0
+        """When the provider was asked last, by the monotonic clock."""
+        self.upstream_status: int | None = None
+        """What it answered, as an HTTP status."""
+        self.tried: tuple[Attempt, ...] = ()
+        """The attempts that failed and were followed by another one."""
         self.answered = False
         """A provider began to answer this request: from then on it may charge for it."""
         self.error: ARouterError | None = None
@@ -41,6 +54,11 @@ class Account:
         self.interrupted = False
         """The gateway itself stopped."""
         self.http_status: int | None = None
+
+    @property
+    def provider_metadata(self) -> dict[str, object]:
+        """What an error tells of the provider that was asked last."""
+        return {"provider": self.route.deployment.provider} if self.route is not None else {}
 
     @property
     def status(self) -> Status:
@@ -52,24 +70,47 @@ class Account:
             return Status.SUCCESS
         return Status.REJECTED if self.attempts == 0 else Status.UPSTREAM_ERROR
 
+    def asks(self, route: Route, exchange: Exchange, monotonic_us: int) -> None:
+        """A provider is about to be asked."""
+        self.route = route
+        self.exchange = exchange
+        self.attempts += 1
+        self.asked_us = monotonic_us
+        self.upstream_status = None
+
+    def fails_over(self, failure: UpstreamFailed, monotonic_us: int) -> None:
+        """That attempt failed, and there will be another one. It had no answer that could have cost anything."""
+        self.tried += (self._attempt(failure.code, monotonic_us),)
+
+    def _attempt(self, error_code: str | None, monotonic_us: int) -> Attempt:
+        assert self.route is not None
+        return Attempt(
+            provider=self.route.deployment.provider,
+            model=self.route.model,
+            http_status=self.upstream_status,
+            error_code=error_code,
+            latency_us=monotonic_us - self.asked_us,
+        )
+
     def record(self, bill: Bill = NOTHING_USED, *, now_us: int, monotonic_us: int) -> Record:
         """The record, as things stand now."""
-        told = self.exchange.told if self.exchange is not None else None
+        told = self.exchange.told if self.exchange is not None else _NOTHING_TOLD
         route = self.route
+        error_code = None if self.error is None else self.error.code
         return Record(
             opening=self.opening,
             completed_at_us=now_us,
             status=self.status,
             http_status=self.http_status,
-            model=route.name if route is not None else None,
-            provider=route.deployment.provider if route is not None else None,
-            upstream_model=told.upstream_model if told is not None else None,
-            upstream_id=told.upstream_id if told is not None else None,
-            finish_reason=told.finish_reason if told is not None else None,
-            error_code=self.error.code if self.error is not None else None,
-            service_tier=told.service_tier if told is not None else None,
+            model=None if route is None else route.name,
+            provider=None if route is None else route.deployment.provider,
+            upstream_model=told.upstream_model,
+            upstream_id=told.upstream_id,
+            finish_reason=told.finish_reason,
+            error_code=error_code,
+            service_tier=told.service_tier,
             usage=bill.usage,
-            raw_usage=told.raw_usage if told is not None else None,
+            raw_usage=told.raw_usage,
             usage_source=bill.usage_source,
             cost=bill.cost,
             rated_cost=bill.rated_cost,
@@ -79,4 +120,5 @@ class Account:
             latency_us=monotonic_us - self.started_us,
             time_to_first_token_us=None if self.first_us is None else self.first_us - self.started_us,
             attempts=self.attempts,
+            tried=self.tried and (*self.tried, self._attempt(error_code, monotonic_us)),
         )

@@ -52,22 +52,27 @@ class Admission:
         self._ledger = ledger
         self._now_us = now_us
 
-    async def admit(self, call: Call, route: Route, requested: str) -> None:
-        """NotPermitted or PaymentRequired if a rule of the key refuses this call on this route.
+    def check(self, call: Call, route: Route, requested: str) -> None:
+        """NotPermitted if a rule of the key refuses this call on this route.
 
         `requested` is the name that the client gave this very route, which may be a fall-back.
         """
         key = call.key
-        check_kind(key, route)
-        check_user_policy(key, call.opening.user)
-        check_allowed(key, route, requested)
-        if key.limit is not None:
-            now_us = self._now_us()
-            windows = windows_at(now_us)
-            spending = await self._ledger.spending(
-                key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
-            )
-            check_limit(key, spending, now_us=now_us)
+        if key.kind is not KeyKind.LIVE:
+            check_kind(key, route)
+        if key.user_policy is not UserPolicy.OPTIONAL:
+            check_user_policy(key, call.opening.user)
+        if key.allowed_models is not None or key.allowed_providers is not None:
+            check_allowed(key, route, requested)
+
+    async def check_spending(self, key: Key) -> None:
+        """PaymentRequired if the key has spent its limit."""
+        now_us = self._now_us()
+        windows = windows_at(now_us)
+        spending = await self._ledger.spending(
+            key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
+        )
+        check_limit(key, spending, now_us=now_us)
 
 
 def check_kind(key: Key, route: Route) -> None:

@@ -9,6 +9,7 @@ pieces that came before it), closed by its reader, or let go of by `release`.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -39,7 +40,19 @@ class Answer:
     loses nothing and may be called again; a `read` that is cancelled hangs up.
     """
 
-    __slots__ = ("_failure", "_headers", "host", "pieces", "raw", "source", "status", "waiter", "wake_at_bytes")
+    __slots__ = (
+        "_failure",
+        "_headers",
+        "heard_s",
+        "host",
+        "listener",
+        "pieces",
+        "raw",
+        "source",
+        "status",
+        "waiter",
+        "wake_at_bytes",
+    )
 
     def __init__(self, host: str, source: Source, pieces: list[bytes]) -> None:
         self.host = host
@@ -52,6 +65,10 @@ class Answer:
         """The connection's own list until then."""
         self.waiter: asyncio.Future[None] | None = None
         self.wake_at_bytes = 0
+        self.heard_s = 0.0
+        """When the peer said something last, by the loop's clock."""
+        self.listener: Callable[[], None] | None = None
+        """Called, instead of waking anybody, when there is more, or the end."""
         self._failure: UpstreamFailed | None = None
         self._headers: Headers | None = None
 
@@ -80,7 +97,7 @@ class Answer:
         """
         while True:
             if self.pieces:
-                return self._take()
+                return self.take()
             if self.source is None:
                 self.raise_failure()
                 return None
@@ -138,8 +155,15 @@ class Answer:
         finally:
             self.waiter = None
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """From now on be called for every piece, and at the end."""
+        self.wake_at_bytes = 1
+        self.listener = listener
+
     def wake(self) -> None:
-        if self.waiter is not None and not self.waiter.done():
+        if self.listener is not None:
+            self.listener()
+        elif self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
     def end(self, failure: UpstreamFailed | None) -> None:
@@ -153,7 +177,8 @@ class Answer:
         if self._failure is not None:
             raise self._failure
 
-    def _take(self) -> bytes:
+    def take(self) -> bytes:
+        """What is there; there is something."""
         pieces = self.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._emptied()

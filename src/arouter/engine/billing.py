@@ -4,7 +4,7 @@ Precedence: the operator's price > what the provider reports that it charges > t
 beside the provider's figure, so that the two can be compared.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from arouter.domain.money import Picodollars
 from arouter.domain.price import Priced, RateCard, price
 from arouter.domain.record import Record, UsageSource
 from arouter.domain.usage import NOTHING_REPORTED, Usage
+from arouter.domain.value import value
 from arouter.engine.routing import Route
 from arouter.providers.told import Told
 from arouter.providers.usage import advice_in, circumstances, reported_cost
@@ -20,6 +21,8 @@ from arouter.providers.vendors import Vendor
 
 OPERATOR = "operator"
 PROVIDER = "provider"
+
+MOST_FOUND = 4096
 
 
 class CardFinder(Protocol):
@@ -37,7 +40,7 @@ class CardFinder(Protocol):
         """The card of a vendor's model at an instant, as it was served; None where no price is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Bill:
     """Usage and cost of one request."""
 
@@ -54,9 +57,10 @@ class Bill:
 
 
 NOTHING_USED = Bill()
+_NOT_RATED = Priced(cost=None, parts={})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class _Served:
     """What the price of an answer depends on besides its usage."""
 
@@ -68,7 +72,8 @@ class _Served:
     speed: str | None
     advice: tuple[tuple[str, Usage], ...]
     raw_usage: bytes | None
-    at: datetime
+    at_s: int
+    """When the request was made, in seconds since the epoch: prices change with time."""
 
 
 class Billing:
@@ -76,9 +81,8 @@ class Billing:
 
     def __init__(self, card: CardFinder) -> None:
         self._card = card
-        self._second: datetime | None = None
-        self._found: dict[tuple[str, str, str | None, str | None, str | None], RateCard | None] = {}
-        """The cards that were found for requests of that second: under load the same few over and over."""
+        self._found: dict[tuple[object, ...], RateCard | None] = {}
+        """The cards that were found lately: under load the same few over and over."""
 
     def bill(self, route: Route, told: Told, *, asked_bytes: int, at_us: int) -> Bill:
         """The bill for an answer that began, whole or not.
@@ -91,8 +95,9 @@ class Billing:
             source = UsageSource.ESTIMATED
         else:
             usage = told.usage
-            source = UsageSource.PROVIDER if told.complete else UsageSource.PARTIAL
-            if source is UsageSource.PARTIAL:
+            source = UsageSource.PROVIDER
+            if not told.complete:
+                source = UsageSource.PARTIAL
                 usage = _with_counted_output(usage, told.output_bytes)
         served = _Served(
             vendor=route.deployment.vendor,
@@ -102,7 +107,7 @@ class Billing:
             speed=told.speed,
             advice=told.advice,
             raw_usage=told.raw_usage,
-            at=_instant(at_us),
+            at_s=at_us // 1_000_000,
         )
         return self._rate(usage, source, served)
 
@@ -123,7 +128,7 @@ class Billing:
             speed=speed,
             advice=advice,
             raw_usage=record.raw_usage,
-            at=_instant(record.opening.created_at_us),
+            at_s=record.opening.created_at_us // 1_000_000,
         )
         return self._rate(record.usage, record.usage_source, served)
 
@@ -135,13 +140,15 @@ class Billing:
         return _bill(usage, source, card, rated, _reported(served))
 
     def _find_card(self, served: _Served) -> RateCard | None:
-        if served.at != self._second:
-            self._second = served.at
-            self._found.clear()
-        circumstances = (served.vendor.name, served.asked, served.answered, served.service_tier, served.speed)
+        circumstances = (
+            *(served.at_s, served.vendor.name, served.asked, served.answered),
+            *(served.service_tier, served.speed),
+        )
         try:
             return self._found[circumstances]
         except KeyError:
+            if len(self._found) >= MOST_FOUND:
+                self._found.clear()
             card = self._found[circumstances] = self._look_up(served)
             return card
 
@@ -152,7 +159,7 @@ class Billing:
         comes before a published one for the name that answered. Where quite another model answered (a router's
         choice) and has no price, the price of the one that was asked for would be an invented one.
         """
-        vendor, at = served.vendor.name, served.at
+        vendor, at = served.vendor.name, _instant(served)
         tier, speed = served.service_tier, served.speed
         asked = self._card(vendor, served.asked, at, service_tier=tier, speed=speed)
         if not served.answered or served.answered == served.asked:
@@ -169,7 +176,7 @@ class Billing:
         the whole unknown."""
         cost: int | None = rated.cost
         for model, usage in served.advice:
-            card = self._card(served.vendor.name, model, served.at)
+            card = self._card(served.vendor.name, model, _instant(served))
             advice = price(card, usage).cost if card is not None else None
             cost = None if cost is None or advice is None else cost + advice
         return replace(rated, cost=None if cost is None else Picodollars(cost))
@@ -205,25 +212,36 @@ def _circumstances(record: Record, vendor: Vendor) -> tuple[str | None, str | No
     return *circumstances(raw), advice_in(raw)
 
 
-def _instant(at_us: int) -> datetime:
-    return datetime.fromtimestamp(at_us // 1_000_000, UTC)
+def _instant(served: _Served) -> datetime:
+    return datetime.fromtimestamp(served.at_s, UTC)
 
 
 def _bill(
     usage: Usage, source: UsageSource, card: RateCard | None, rated: Priced | None, reported: Picodollars | None
 ) -> Bill:
-    rated_cost = rated.cost if rated is not None else None
-    takes_reported = reported is not None and not _is_operators(card)
-    cost = reported if takes_reported else rated_cost
+    if rated is None:
+        rated = _NOT_RATED
+    if reported is not None and not _is_operators(card):
+        return Bill(
+            usage=usage,
+            usage_source=source,
+            cost=reported,
+            rated_cost=rated.cost,
+            reported_cost=reported,
+            price_source=PROVIDER,
+            unpriced_meters=rated.unpriced_meters,
+        )
+    cost = rated.cost
+    priced_by = card if cost is not None else None
     return Bill(
         usage=usage,
         usage_source=source,
         cost=cost,
-        prompt_cost=rated.prompt_cost if rated is not None and not takes_reported else None,
-        completion_cost=rated.completion_cost if rated is not None and not takes_reported else None,
-        rated_cost=rated_cost,
+        prompt_cost=rated.prompt_cost,
+        completion_cost=rated.completion_cost,
+        rated_cost=cost,
         reported_cost=reported,
-        price_source=PROVIDER if takes_reported else card.source if card is not None and cost is not None else None,
-        price_version=card.version if card is not None and not takes_reported and cost is not None else None,
-        unpriced_meters=rated.unpriced_meters if rated is not None else (),
+        price_source=None if priced_by is None else priced_by.source,
+        price_version=None if priced_by is None else priced_by.version,
+        unpriced_meters=rated.unpriced_meters,
     )

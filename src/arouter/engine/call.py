@@ -1,16 +1,16 @@
 """A request on its way through the gateway, and the client's end of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from arouter.domain.errors import ARouterError
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
+from arouter.domain.value import value
 from arouter.providers.openai import Fields
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Call:
     """What an ingress dialect has read of an authenticated request."""
 
@@ -42,14 +42,21 @@ class Reply(Protocol):
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         """Say in the headers which parameters the provider has no counterpart for. Before the first byte."""
 
-    async def send(self, data: bytes) -> None:
-        """A piece of a stream; waits while the client reads slower than we write."""
+    @property
+    def paused(self) -> bool:
+        """Whether what was said waits for the client: it reads slower than we write."""
 
-    async def end(self, data: bytes) -> None:
+    async def drained(self) -> None:
+        """Returns when more may be said, or the client has left."""
+
+    def send(self, data: bytes) -> None:
+        """A piece of a stream."""
+
+    def end(self, data: bytes) -> None:
         """The last piece of a stream."""
 
-    async def whole(self, body: bytes) -> None:
+    def whole(self, body: bytes) -> None:
         """A whole answer."""
 
-    async def fail(self, error: ARouterError) -> None:
+    def fail(self, error: ARouterError) -> None:
         """An error instead of an answer, in the client's dialect."""

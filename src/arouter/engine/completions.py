@@ -12,8 +12,6 @@ given up at once (`cancel`). Both end in a record that says so.
 """
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +24,7 @@ from arouter.domain.errors import (
     UpstreamFailed,
     forget_frames,
 )
+from arouter.domain.pseudonym import Pseudonyms
 from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
 from arouter.engine.admission import Admission
@@ -35,7 +34,7 @@ from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange, messages_bytes
-from arouter.engine.keepalive import KeepAlive
+from arouter.engine.forwarding import Forwarding
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
@@ -90,7 +89,7 @@ class Completions:
         self._recorder = recorder
         self._clock = clock
         self._tasks = tasks
-        self._secret = secret
+        self._pseudonyms = Pseudonyms(secret)
         self._limits = limits
         self._status_of = status_of
         self._type_of = type_of
@@ -113,7 +112,9 @@ class Completions:
         try:
             answer = await self._begin(call, account, reply, departure)
             if call.stream:
-                await self._forward(answer, account, reply, departure)
+                assert account.exchange is not None
+                forwarding = Forwarding(answer, account.exchange, account, reply, departure, self._clock)
+                await forwarding.run(self._tasks, self._limits.keep_alive_s)
             else:
                 await self._read(answer, account)
             if not departure.gone:
@@ -121,7 +122,7 @@ class Completions:
                 last = _last(call, account, bill)
         except ARouterError as error:
             if isinstance(error, UpstreamFailed):
-                error.metadata = {**_provider_of(account), **error.metadata}
+                error.metadata = {**account.provider_metadata, **error.metadata}
             account.error = error
         except asyncio.CancelledError:
             if not departure.took_back():
@@ -154,7 +155,14 @@ class Completions:
         except StorageUnavailable as failure:
             error = failure
             forget_frames(error)
-        await reply.fail(error)
+        reply.fail(error)
+        if reply.paused:
+            await reply.drained()
+
+    def routed_name(self, requested: str | None) -> str | None:
+        """`provider/model` for a model's name; None for one that has no route."""
+        route = None if requested is None else self._routing.find(requested)
+        return None if route is None else route.name
 
     # ---------------------------------------------------------------- asking
 
@@ -162,8 +170,10 @@ class Completions:
         """The first answer with a good status."""
         routes = [self._routing.resolve(model) for model in call.models]
         account.route = routes[0]
-        for route, model in zip(routes, call.models, strict=True):
-            await self._admission.admit(call, route, model)
+        for i, route in enumerate(routes):
+            self._admission.check(call, route, call.models[i])
+        if call.key.limit is not None:
+            await self._admission.check_spending(call.key)
         self._recorder.open(call.opening)
         reply.watch(departure.begin)
         for route in routes[:-1]:
@@ -173,18 +183,19 @@ class Completions:
                 if not failure.retryable or departure.gone:
                     raise
                 forget_frames(failure)
+                account.fails_over(failure, self._clock.monotonic_us())
         return await self._ask(call, routes[-1], account, reply)
 
     async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
-        account.route = route
-        account.exchange = exchange = self._exchange(call, route)
+        exchange = self._exchange(call, route)
         prepared = exchange.prepared
         path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
         head = self._head(route.deployment, path, prepared.headers)
-        account.attempts += 1
+        account.asks(route, exchange, self._clock.monotonic_us())
         answer = await self._upstream.send(
             route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
         )
+        account.upstream_status = answer.status
         if 200 <= answer.status < 300:
             account.answered = True
             if prepared.dropped:
@@ -208,8 +219,7 @@ class Completions:
             return None
         if deployment.identity == "raw":
             return user
-        subject = f"{call.opening.organization_id}\0{user}".encode()
-        return hmac.digest(self._secret, subject, hashlib.sha256).hex()
+        return self._pseudonyms.of(call.opening.organization_id, user)
 
     def _head(self, deployment: Deployment, path: str, headers: tuple[tuple[str, str], ...]) -> bytes:
         key = (deployment.provider, path, headers)
@@ -228,42 +238,6 @@ class Completions:
         body = await answer.read(self._limits.answer_most_bytes)
         account.exchange.read_answer(body)
 
-    async def _forward(self, answer: Answer, account: Account, reply: Reply, departure: Departure) -> None:
-        assert account.exchange is not None
-        exchange = account.exchange
-        told = exchange.told
-        whole = False
-        keep_alive = KeepAlive(reply, self._tasks, self._limits.keep_alive_s)
-        try:
-            while (data := await answer.next()) is not None:
-                keep_alive.heard()
-                pieces = exchange.feed(data)
-                if departure.gone:
-                    if departure.drained(len(data)):
-                        return
-                elif pieces:
-                    if account.first_us is None:
-                        account.first_us = self._clock.monotonic_us()
-                    await reply.send(pieces)
-                if told.failure is not None:
-                    raise _reported_failure(told.failure, told.failure_code, account)
-                if exchange.over:
-                    break
-            exchange.end()
-            if not told.complete:
-                raise UpstreamFailed(
-                    "The provider closed the stream before its end.",
-                    metadata=_provider_of(account),
-                    retryable=False,
-                )
-            whole = True
-        finally:
-            keep_alive.stop()
-            if not whole:
-                answer.close()
-            elif answer.source is not None:
-                self._tasks.start("release", answer.release())
-
     # ---------------------------------------------------------------- settling
 
     def _bill(self, call: Call, account: Account) -> Bill:
@@ -272,7 +246,7 @@ class Completions:
         return self._billing.bill(
             account.route,
             account.exchange.told,
-            asked_bytes=messages_bytes(call.fields),
+            asked_bytes=_asked_bytes(call),
             at_us=call.opening.created_at_us,
         )
 
@@ -299,14 +273,20 @@ class Completions:
         exchange = account.exchange
         if error is not None:
             if reply.started and exchange is not None:
-                await reply.end(exchange.failure(error, self._type_of(error)))
+                reply.end(exchange.failure(error, self._type_of(error)))
             else:
-                await reply.fail(error)
-            return
-        if call.stream:
-            await reply.end(last)
+                reply.fail(error)
+        elif call.stream:
+            reply.end(last)
         else:
-            await reply.whole(last)
+            reply.whole(last)
+        if reply.paused:
+            await reply.drained()
+
+
+def _asked_bytes(call: Call) -> int:
+    noted = call.opening.asked_bytes
+    return messages_bytes(call.fields) if noted is None else noted
 
 
 def _last(call: Call, account: Account, bill: Bill) -> bytes:
@@ -315,14 +295,6 @@ def _last(call: Call, account: Account, bill: Bill) -> bytes:
     if not call.stream:
         return account.exchange.answer(bill)
     return account.exchange.last(bill if call.include_usage else None)
-
-
-def _provider_of(account: Account) -> dict[str, object]:
-    return {"provider": account.route.deployment.provider} if account.route is not None else {}
-
-
-def _reported_failure(message: str, code: str | None, account: Account) -> UpstreamFailed:
-    return UpstreamFailed(message, retryable=False, metadata={**_provider_of(account), "upstream_code": code})
 
 
 def in_contract(failure: UpstreamFailed, status: int) -> UpstreamFailed:

@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
             return
         in_head = answer.status == 0
         if not in_head:
-            self._quiet_since_s = self._loop.time()
+            self._quiet_since_s = answer.heard_s = self._loop.time()
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:
@@ -194,9 +194,14 @@ class Connection(asyncio.Protocol):
             return
         if not answer.status:
             return
-        self._account(answer, len(data))
-        if in_head or (self._pieces and self._unread_bytes >= answer.wake_at_bytes):
-            answer.wake()
+        if self._pieces:
+            self._account(len(data))
+            if in_head or self._unread_bytes >= answer.wake_at_bytes:
+                answer.wake()
+        else:
+            self._account_framing(len(data))
+            if in_head:
+                answer.wake()
 
     def eof_received(self) -> None:
         self._stream_ended(None)
@@ -258,11 +263,8 @@ class Connection(asyncio.Protocol):
             self._quiet_since_s = self._loop.time()
         return True
 
-    def _account(self, answer: Answer, size_bytes: int) -> None:
+    def _account(self, size_bytes: int) -> None:
         """Counts what waits for the reader. Framing alone does not count, or it could block the body behind it."""
-        if not self._pieces:
-            self._account_framing(size_bytes)
-            return
         self._unread_bytes += size_bytes
         if self._unread_bytes > PAUSE_AT_BYTES and not self._paused and self._transport is not None:
             self._paused = True

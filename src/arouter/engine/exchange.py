@@ -6,8 +6,6 @@ in canonical form stand in between. The pipeline does not know which one it driv
 
 from typing import Protocol
 
-import msgspec
-
 from arouter.domain.chat import (
     Event,
     Failed,
@@ -42,11 +40,7 @@ class Exchange(Protocol):
 
     @property
     def told(self) -> Told:
-        """What the provider has told so far."""
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing of interest can follow in the stream."""
+        """What the provider has told so far. Complete before the stream's end: nothing of interest can follow."""
 
     def read_error(self, status: int, body: bytes) -> UpstreamFailed:
         """The provider's error answer as ours."""
@@ -83,7 +77,7 @@ def _usage(told: Told, bill: Bill) -> bytes:
 class RelayExchange:
     """OpenAI's dialect on both sides."""
 
-    __slots__ = ("_call", "_relay", "_route", "prepared")
+    __slots__ = ("_call", "_relay", "_route", "feed", "prepared", "read_answer", "told")
 
     def __init__(self, call: Call, route: Route, identity: str | None) -> None:
         vendor = route.deployment.vendor
@@ -92,27 +86,16 @@ class RelayExchange:
         )
         self._call = call
         self._route = route
-        self._relay = openai.Relay(vendor)
-
-    @property
-    def told(self) -> Told:
-        return self._relay.told
-
-    @property
-    def over(self) -> bool:
-        return self._relay.told.complete
+        self._relay = relay = openai.Relay(vendor)
+        self.told = relay.told
+        self.feed = relay.feed
+        self.read_answer = relay.read_answer
 
     def read_error(self, status: int, body: bytes) -> UpstreamFailed:
         return openai.read_error(self._route.deployment.provider, status, body)
 
-    def read_answer(self, body: bytes) -> None:
-        self._relay.read_answer(body)
-
     def answer(self, bill: Bill) -> bytes:
         return self._relay.answer(_usage(self.told, bill))
-
-    def feed(self, data: bytes) -> bytes:
-        return self._relay.feed(data)
 
     def end(self) -> None:
         self._relay.end()
@@ -140,11 +123,6 @@ class TranslatedExchange:
         self._call = call
         self._model = route.model
 
-    @property
-    def over(self) -> bool:
-        """Never before the provider closes the stream: Gemini may go on telling usage after it finished."""
-        return False
-
     def read_error(self, status: int, body: bytes) -> UpstreamFailed:
         return self._adapter.read_error(status, body)
 
@@ -170,6 +148,7 @@ class TranslatedExchange:
         return self._encoder.encode(events)
 
     def end(self) -> None:
+        # Not before: Gemini may go on telling usage after it finished.
         self.told.complete = self._reader.complete
 
     def last(self, bill: Bill | None) -> bytes:
@@ -221,4 +200,5 @@ def _broken_off(encoder: ChunkEncoder, error: ARouterError, type_: str) -> bytes
 
 def messages_bytes(fields: openai.Fields) -> int:
     """The size of what a request asks the model to read: its messages and tools."""
-    return sum(len(memoryview(fields.get(name, msgspec.Raw()))) for name in ("messages", "tools"))
+    size = len(memoryview(fields["messages"])) if "messages" in fields else 0
+    return size + len(memoryview(fields["tools"])) if "tools" in fields else size

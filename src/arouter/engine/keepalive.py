@@ -2,8 +2,8 @@
 
 import asyncio
 
+from arouter.engine.answer import Answer
 from arouter.engine.call import Reply
-from arouter.engine.tasks import Tasks
 from arouter.wire import sse
 
 COMMENT = sse.comment(b"keep-alive")
@@ -12,22 +12,18 @@ COMMENT = sse.comment(b"keep-alive")
 class KeepAlive:
     """Watches one stream. One timer, re-armed when it fires and not for every chunk."""
 
-    __slots__ = ("_handle", "_heard_s", "_loop", "_period_s", "_reply", "_tasks")
+    __slots__ = ("_answer", "_handle", "_loop", "_period_s", "_reply", "_since_s")
 
-    def __init__(self, reply: Reply, tasks: Tasks, period_s: float) -> None:
+    def __init__(self, answer: Answer, reply: Reply, period_s: float) -> None:
         """`period_s` is the silence, in seconds, after which a comment is sent; 0 sends none."""
+        self._answer = answer
         self._reply = reply
-        self._tasks = tasks
         self._period_s = period_s
         self._loop = asyncio.get_running_loop()
-        self._heard_s = self._loop.time()
+        self._since_s = self._loop.time()
         self._handle: asyncio.TimerHandle | None = None
         if period_s > 0:
             self._handle = self._loop.call_later(period_s, self._check)
-
-    def heard(self) -> None:
-        """The provider said something."""
-        self._heard_s = self._loop.time()
 
     def stop(self) -> None:
         if self._handle is not None:
@@ -35,16 +31,11 @@ class KeepAlive:
             self._handle = None
 
     def _check(self) -> None:
-        due_s = self._heard_s + self._period_s
+        due_s = max(self._since_s, self._answer.heard_s) + self._period_s
         now_s = self._loop.time()
         if now_s >= due_s:
-            if not self._reply.gone:
-                self._tasks.start("keep-alive", self._speak())
-            self._heard_s = now_s
+            if not (self._reply.gone or self._reply.paused):
+                self._reply.send(COMMENT)
+            self._since_s = now_s
             due_s = now_s + self._period_s
         self._handle = self._loop.call_at(due_s, self._check)
-
-    async def _speak(self) -> None:
-        """In the loop's next turn, by which the stream may be over."""
-        if self._handle is not None:
-            await self._reply.send(COMMENT)

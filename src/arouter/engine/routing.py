@@ -5,20 +5,23 @@ aliases in use elsewhere (`x-ai`, `mistralai`); the rest is the provider's own n
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Literal
 
-from arouter.domain.errors import InvalidRequest, NoProvider, NotFound
+from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
+from arouter.domain.value import value
 from arouter.engine.upstream import Origin, Timeouts
 from arouter.providers.vendors import ALIASES, Vendor
 
 DEFAULT_PROVIDER = "openai"
 MOST_MODEL_BYTES = 256
+MOST_RESOLVED = 10_000
+"""Names of models whose route is remembered."""
 
 Identity = Literal["pseudonym", "none", "raw"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A provider that can be asked: a vendor's row, and what the operator configured for it."""
 
@@ -33,18 +36,15 @@ class Deployment:
     """None: the gateway's own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Route:
     """Where one request goes."""
 
     deployment: Deployment
     model: str
     """The provider's own name."""
-
-    @property
-    def name(self) -> str:
-        """`provider/model`, as records and filters have it."""
-        return f"{self.deployment.provider}/{self.model}"
+    name: str
+    """`provider/model`, as records and filters have it."""
 
 
 class Routing:
@@ -54,6 +54,7 @@ class Routing:
         """`off` names the providers that are known and cannot be asked, each with what would turn it on."""
         self._deployments = {deployment.provider: deployment for deployment in deployments}
         self._off = dict(off)
+        self._resolved: dict[str, Route] = {}
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -65,6 +66,23 @@ class Routing:
         NotFound for a provider that nobody knows, NoProvider for one that is not configured, InvalidRequest for a
         name that cannot be one.
         """
+        route = self._resolved.get(requested)
+        if route is None:
+            route = self._resolve(requested)
+            if len(self._resolved) >= MOST_RESOLVED:
+                self._resolved.clear()
+            self._resolved[requested] = route
+        return route
+
+    def find(self, requested: str) -> Route | None:
+        """The route for a model name; None where `resolve` raises."""
+        route = self._resolved.get(requested)
+        if route is None:
+            with suppress(ARouterError):
+                return self.resolve(requested)
+        return route
+
+    def _resolve(self, requested: str) -> Route:
         prefix, slash, rest = requested.partition("/")
         if not slash:
             prefix, rest = DEFAULT_PROVIDER, requested
@@ -72,7 +90,7 @@ class Routing:
         name = prefix if prefix in self._deployments else ALIASES.get(prefix, prefix)
         deployment = self._deployments.get(name)
         if deployment is not None:
-            return Route(deployment=deployment, model=rest)
+            return Route(deployment=deployment, model=rest, name=f"{deployment.provider}/{rest}")
         if (remedy := self._off.get(name)) is not None:
             raise NoProvider(
                 f"The provider '{name}' is not configured. {remedy}",

@@ -1,13 +1,13 @@
 """What an upstream dialect must do, without I/O: write a request, read an answer, read an error."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from arouter.domain.chat import ChatRequest, Event
 from arouter.domain.errors import UpstreamFailed
+from arouter.domain.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A request in the provider's dialect, still without host and credentials."""
 

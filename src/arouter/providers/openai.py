@@ -26,6 +26,9 @@ FALL_BACK_FIELDS = ("models", "route")
 ROUTING_FIELDS = ("provider", "session_id", "usage", "transforms", "plugins", "trace")
 """Instructions to a gateway: taken by us, and by no vendor that is not a gateway itself."""
 
+_TAKEN = frozenset({"user", "safety_identifier", *FALL_BACK_FIELDS})
+_TAKEN_FROM_VENDORS = _TAKEN.union(ROUTING_FIELDS)
+
 CHAT_PATH = "/chat/completions"
 """Appended to the base URL."""
 
@@ -70,6 +73,21 @@ class _Answer(msgspec.Struct):
     error: msgspec.Raw = _NULL
 
 
+class _WholeChoice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Whole(msgspec.Struct):
+    """A whole completion, as far as the ledger needs it where the provider tells the usage."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[_WholeChoice] | None = None
+    usage: msgspec.Raw = _NULL
+    service_tier: str | None = None
+    error: msgspec.Raw = _NULL
+
+
 class _ErrorObject(msgspec.Struct):
     """A provider's error, as far as it is told."""
 
@@ -80,6 +98,7 @@ class _ErrorObject(msgspec.Struct):
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_whole = msgspec.json.Decoder(_Whole).decode
 _decode_fields: msgspec.json.Decoder[Fields] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.encode
 
@@ -90,16 +109,14 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
     `identity` is the end user's pseudonym; what the client sent as `user` or `safety_identifier` never leaves.
     """
     sent = dict(fields)
+    for name in (_TAKEN if vendor.takes_routing_fields else _TAKEN_FROM_VENDORS) & sent.keys():
+        del sent[name]
     sent["model"] = msgspec.Raw(_encode(model))
-    sent.pop("user", None)
-    sent.pop("safety_identifier", None)
-    for name in FALL_BACK_FIELDS if vendor.takes_routing_fields else (*FALL_BACK_FIELDS, *ROUTING_FIELDS):
-        sent.pop(name, None)
     if identity is not None and vendor.identity_field is not None:
         sent[vendor.identity_field] = msgspec.Raw(_encode(identity))
-    if not vendor.takes_stream_options:
-        sent.pop("stream_options", None)
-    elif stream:
+    if "stream_options" in sent and not vendor.takes_stream_options:
+        del sent["stream_options"]
+    elif stream and vendor.takes_stream_options:
         sent["stream_options"] = _with_usage(fields.get("stream_options"))
     return Prepared(path=CHAT_PATH, body=_encode(sent))
 
@@ -118,11 +135,13 @@ def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
 class Relay:
     """One answer on its way through: reads what the ledger needs, gives back what the client gets."""
 
-    __slots__ = ("_envelope", "_splitter", "_vendor", "told")
+    __slots__ = ("_body", "_envelope", "_splitter", "_usage", "_vendor", "told")
 
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor.name
         self._splitter = sse.Splitter()
+        self._body = b""
+        self._usage = b""
         self._envelope: Fields | None = None
         self.told = Told()
 
@@ -131,27 +150,61 @@ class Relay:
     def read_answer(self, body: bytes) -> None:
         """Read a completion. UpstreamFailed if it is not one."""
         try:
-            answer = _decode_answer(body)
-            self._envelope = _decode_fields.decode(body)
+            answer = _decode_whole(body)
         except _MALFORMED as exc:
             raise _not_this_dialect(self._vendor, body) from exc
         if answer.error != _NULL:
             raise read_error(self._vendor, 200, body)
         if answer.choices is None:
             raise _not_this_dialect(self._vendor, body)
-        self._read(answer)
-        self.told.complete = True
+        self._body = body
+        told = self.told
+        self._read_head(answer)
+        for choice in answer.choices:
+            if choice.finish_reason:
+                told.finish_reason = choice.finish_reason
+        if answer.usage != _NULL:
+            self._usage = bytes(answer.usage)
+            self._read_usage(self._usage)
+        if told.usage is None:
+            self._count_output(body)
+        told.complete = True
+
+    def _count_output(self, body: bytes) -> None:
+        """What the answer says, for an estimate."""
+        try:
+            answer = _decode_answer(body)
+        except _MALFORMED as exc:
+            raise _not_this_dialect(self._vendor, body) from exc
+        for choice in answer.choices or ():
+            if choice.message is not None:
+                self.told.output_bytes += _text_bytes(choice.message)
 
     def answer(self, usage: bytes) -> bytes:
-        """The completion that was read, with `usage` as its usage object; every other field as it came."""
-        assert self._envelope is not None
-        self._envelope["usage"] = msgspec.Raw(usage)
-        return _encode(self._envelope)
+        """The completion that was read, with `usage` as its usage object; every other byte as it came."""
+        body, own = self._body, self._usage
+        if own and body.count(own) == 1:
+            return body.replace(own, usage)
+        fields = _decode_fields.decode(body)
+        fields["usage"] = msgspec.Raw(usage)
+        return _encode(fields)
 
     # ---------------------------------------------------------------- a stream
 
     def feed(self, data: bytes) -> bytes:
         """What to forward of `data`; empty while an event is incomplete or kept back."""
+        said = self._splitter.only_event(data)
+        if said is None:
+            return self._feed(data)
+        told = self.told
+        if told.complete or told.failure is not None:
+            return b""  # Nothing counts after the end, however the network cut it.
+        if said == sse.DONE:
+            told.complete = True
+            return b""
+        return self._forward(data, said)
+
+    def _feed(self, data: bytes) -> bytes:
         forwarded = []
         try:
             events = self._splitter.feed(data)
@@ -161,13 +214,13 @@ class Relay:
             ) from exc
         for event in events:
             if self.told.complete or self.told.failure is not None:
-                break  # Nothing counts after the end, however the network cut it.
+                break
             if not event.data:
                 forwarded.append(event.raw)
             elif event.data == sse.DONE:
                 self.told.complete = True
             else:
-                forwarded.append(self._forward(event))
+                forwarded.append(self._forward(event.raw, event.data))
         return b"".join(forwarded)
 
     def end(self) -> None:
@@ -183,25 +236,29 @@ class Relay:
         self._envelope["usage"] = msgspec.Raw(usage)
         return _event(self._envelope) + done
 
-    def _forward(self, event: sse.ServerEvent) -> bytes:
+    def _forward(self, event: bytes, said: bytes) -> bytes:
+        """What to forward of an event, whose data are `said`."""
         try:
-            chunk = _decode_answer(event.data)
-            kept = self._envelope is not None and chunk.usage == _NULL
-            fields = {} if kept else _decode_fields.decode(event.data)
+            chunk = _decode_answer(said)
+            is_plain = self._envelope is not None and (chunk.usage is _NULL or chunk.usage == _NULL)
+            fields = {} if is_plain else _decode_fields.decode(said)
         except msgspec.ValidationError:
             # JSON of another shape than the one we know: the client may know it.
-            return event.raw
+            return event
         except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, event.data) from exc
-        if chunk.error != _NULL:
+            raise _not_this_dialect(self._vendor, said) from exc
+        if chunk.error is not _NULL and chunk.error != _NULL:
             self._fail(chunk.error)
             return b""
-        self._read(chunk)
-        if chunk.usage == _NULL:
-            if self._envelope is None:
-                self._envelope = _envelope(fields)
-            return event.raw
+        self._read_head(chunk)
+        if chunk.choices:
+            self._read_choices(chunk.choices)
+        if is_plain:
+            return event
         self._envelope = _envelope(fields)
+        if chunk.usage == _NULL:
+            return event
+        self._read_usage(bytes(chunk.usage))
         fields.pop("usage")
         return _event(fields) if chunk.choices else b""
 
@@ -212,7 +269,15 @@ class Relay:
 
     # ---------------------------------------------------------------- both
 
-    def _read(self, answer: _Answer) -> None:
+    def _read_choices(self, choices: list[_Choice]) -> None:
+        told = self.told
+        for choice in choices:
+            if choice.finish_reason:
+                told.finish_reason = choice.finish_reason
+            if (said := choice.delta if choice.delta is not None else choice.message) is not None:
+                told.output_bytes += _text_bytes(said)
+
+    def _read_head(self, answer: _Answer | _Whole) -> None:
         told = self.told
         if told.upstream_id is None and answer.id:
             told.upstream_id = answer.id
@@ -220,20 +285,13 @@ class Relay:
             told.upstream_model = answer.model
         if answer.service_tier is not None:
             told.service_tier = answer.service_tier
-        for choice in answer.choices or ():
-            if choice.finish_reason:
-                told.finish_reason = choice.finish_reason
-            if (said := choice.delta if choice.delta is not None else choice.message) is not None:
-                told.output_bytes += _text_bytes(said)
-        if answer.usage != _NULL:
-            self._read_usage(bytes(answer.usage))
 
     def _read_usage(self, raw: bytes) -> None:
         try:
             usage = openai_usage_from_json(raw, self._vendor)
         except _MALFORMED:
             return
-        if usage != NOTHING_REPORTED:
+        if usage.prompt_tokens is not None or usage.completion_tokens is not None or usage != NOTHING_REPORTED:
             self.told.usage = usage
             self.told.raw_usage = raw
 
@@ -248,15 +306,26 @@ def _envelope(chunk: Fields) -> Fields:
 
 
 def _text_bytes(said: _Delta) -> int:
+    """The bytes of everything generated that it holds, as it is written in JSON."""
     total = 0
-    for raw in (said.content, said.reasoning, said.reasoning_content, said.refusal):
-        size = len(memoryview(raw))
-        if size > 2 and raw != _NULL:
-            total += size - 2
+    if said.content is not _NOTHING:
+        total = _string_bytes(said.content)
+    if said.reasoning is not _NOTHING:
+        total += _string_bytes(said.reasoning)
+    if said.reasoning_content is not _NOTHING:
+        total += _string_bytes(said.reasoning_content)
+    if said.refusal is not _NOTHING:
+        total += _string_bytes(said.refusal)
     for call in said.tool_calls or ():
         if call.function is not None:
             total += max(0, len(memoryview(call.function.arguments)) - 2)
     return total
+
+
+def _string_bytes(raw: msgspec.Raw) -> int:
+    """Without the quotes; nothing for null."""
+    size = len(memoryview(raw))
+    return size - 2 if size > 2 and raw != _NULL else 0
 
 
 # ---------------------------------------------------------------- errors

@@ -2,9 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from arouter.domain.errors import ARouterError
 from arouter.web.asgi import Application, Receive, Scope, Send
+from arouter.web.http.heads import Heads
+from arouter.web.http.protocol import Asked, Endpoint
+from arouter.web.inference.head import read_head
 from arouter.wire.errors import error_body
 
 _OWN_ROOTS = (
@@ -19,11 +23,18 @@ def aliases(path: str) -> tuple[str, ...]:
     return path, bare, f"/api{path}", f"/api{bare}"
 
 
+class InferenceEndpoint(Endpoint, Protocol):
+    """An endpoint that the gateway's own protocol serves, and the general server too."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI application."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
     """What answers requests."""
 
-    inference: Mapping[str, Application]
+    inference: Mapping[str, InferenceEndpoint]
     """By path, such as `/v1/chat/completions`: handlers of POST."""
     api: Application
     """Everything else."""
@@ -32,9 +43,19 @@ class Handlers:
 class App:
     """The application that the server runs."""
 
-    def __init__(self, *, start: Callable[[], Awaitable[Handlers]], stop: Callable[[], Awaitable[None]]) -> None:
-        """`start` makes the handlers when the server starts, `stop` ends what they use."""
-        self._inference: dict[str, Application] = {}
+    def __init__(
+        self,
+        *,
+        start: Callable[[], Awaitable[Handlers]],
+        stop: Callable[[], Awaitable[None]],
+        idle_timeout_s: float = 75.0,
+    ) -> None:
+        """`start` makes the handlers when the server starts, `stop` ends what they use. A connection on which nothing
+        happens for `idle_timeout_s` is closed."""
+        self.idle_timeout_s = idle_timeout_s
+        self.heads: Heads[Asked] = Heads(self._asked)
+        """For `arouter.web.http.protocol.GatewayProtocol`."""
+        self._inference: dict[str, InferenceEndpoint] = {}
         self._api: Application = _nothing_yet
         self._start = start
         self._stop = stop
@@ -51,6 +72,10 @@ class App:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         # A websocket is refused by the server when its application returns without a word.
+
+    def _asked(self, path: str, query: bytes, fields: Mapping[bytes, bytes]) -> Asked | None:
+        endpoint = self._inference.get(path)
+        return None if endpoint is None else (endpoint, read_head(fields, query))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from arouter.domain.errors import NotAuthenticated
 from arouter.domain.keys import Key, has_key_shape
+from arouter.domain.value import value
 from arouter.store.base import Directory
 
 MOST_REMEMBERED = 100_000
@@ -17,22 +18,41 @@ MOST_REMEMBERED = 100_000
 _HOW = "Send it as `Authorization: Bearer lr_live_…`."
 
 
-def find_plaintext(headers: Mapping[bytes, bytes], query: bytes) -> str:
+@value(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A key as a request carries it."""
+
+    plaintext: str
+    digest: bytes
+    """Its SHA-256."""
+
+
+def find_credentials(headers: Mapping[bytes, bytes], query: bytes) -> Credentials:
     """The key that a request carries. NotAuthenticated if there is none.
 
     `headers` by lower-case name; `query` is the raw query string.
     """
+    plaintext = _find_plaintext(headers, query)
+    return Credentials(plaintext=plaintext, digest=hashlib.sha256(plaintext.encode()).digest())
+
+
+def _find_plaintext(headers: Mapping[bytes, bytes], query: bytes) -> str:
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, credentials = authorization.partition(b" ")
         if scheme.lower() == b"bearer" and credentials:
             return credentials.strip().decode("latin-1")
     for name in (b"x-api-key", b"x-goog-api-key"):
-        if value := headers.get(name):
-            return value.strip().decode("latin-1")
+        if told := headers.get(name):
+            return told.strip().decode("latin-1")
     if b"key=" in query and (values := parse_qs(query.decode("latin-1")).get("key")):
         return values[0]
-    raise NotAuthenticated(f"missing or invalid Authorization header. {_HOW}", code="missing_api_key")
+    raise no_credentials()
+
+
+def no_credentials() -> NotAuthenticated:
+    """What a request without a key is told."""
+    return NotAuthenticated(f"missing or invalid Authorization header. {_HOW}", code="missing_api_key")
 
 
 class Authenticator:
@@ -46,12 +66,21 @@ class Authenticator:
 
     async def authenticate(self, headers: Mapping[bytes, bytes], query: bytes) -> Key:
         """The key of a request. NotAuthenticated if it has none that is valid now."""
-        plaintext = find_plaintext(headers, query)
-        digest = hashlib.sha256(plaintext.encode()).digest()
+        return await self.check(find_credentials(headers, query))
+
+    def recall(self, credentials: Credentials, now_us: int) -> Key | None:
+        """The key, if it is remembered and valid at this time: then there is no need to `check`."""
+        key = self._remembered.get(credentials.digest)
+        if key is None or key.disabled or (key.expires_at_us is not None and key.expires_at_us <= now_us):
+            return None
+        return key
+
+    async def check(self, credentials: Credentials) -> Key:
+        """The key. NotAuthenticated if it is none that is valid now."""
         try:
-            key = self._remembered[digest]
+            key = self._remembered[credentials.digest]
         except KeyError:
-            key = await self._look_up(plaintext, digest)
+            key = await self._look_up(credentials)
         if key is None:
             raise NotAuthenticated(f"invalid api key. {_HOW}")
         if key.disabled:
@@ -60,15 +89,15 @@ class Authenticator:
             raise NotAuthenticated("this api key has expired. Make a new one.", code="expired_api_key")
         return key
 
-    async def _look_up(self, plaintext: str, digest: bytes) -> Key | None:
-        if not has_key_shape(plaintext):
+    async def _look_up(self, credentials: Credentials) -> Key | None:
+        if not has_key_shape(credentials.plaintext):
             return None
         revision = self._revision
-        key = await self._directory.find_key(digest.hex())
+        key = await self._directory.find_key(credentials.digest.hex())
         if revision == self._revision:
             if len(self._remembered) >= MOST_REMEMBERED:
                 self._remembered.clear()
-            self._remembered[digest] = key
+            self._remembered[credentials.digest] = key
         return key
 
     async def refresh(self) -> None:

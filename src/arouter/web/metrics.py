@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from arouter.domain.money import to_decimal
-from arouter.domain.record import Record
+from arouter.domain.record import Record, Status
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -44,14 +44,53 @@ class Histogram:
         family.add_metric(labels, buckets, self._sum)
 
 
+class _End:
+    """What is counted of the requests to one provider that ended in one way."""
+
+    __slots__ = (
+        "completion_tokens",
+        "cost",
+        "first_token",
+        "latency",
+        "priced",
+        "prompt_tokens",
+        "requests",
+        "unpriced",
+    )
+
+    def __init__(self, latency: Histogram, first_token: Histogram) -> None:
+        self.requests = 0
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self.cost = 0
+        self.priced = 0
+        self.unpriced = 0
+        self.latency = latency
+        self.first_token = first_token
+
+    def add(self, record: Record) -> None:
+        self.requests += 1
+        prompt = record.usage.prompt_tokens
+        if prompt is not None:
+            self.prompt_tokens += prompt
+        if (completion := record.usage.completion_tokens) is not None:
+            self.completion_tokens += completion
+        if record.cost is not None:
+            self.cost += record.cost
+            self.priced += 1
+        elif prompt is not None:
+            self.unpriced += 1
+        if record.latency_us is not None:
+            self.latency.add(record.latency_us / 1e6)
+        if record.time_to_first_token_us is not None:
+            self.first_token.add(record.time_to_first_token_us / 1e6)
+
+
 class Metrics(Collector):
     """The meters of the process."""
 
     def __init__(self) -> None:
-        self._requests: Counter[tuple[str, str]] = Counter()
-        self._tokens: Counter[tuple[str, str]] = Counter()
-        self._cost: Counter[str] = Counter()
-        self._unpriced: Counter[str] = Counter()
+        self._ends: dict[tuple[str | None, Status], _End] = {}
         self._latency: dict[str, Histogram] = {}
         self._first_token: dict[str, Histogram] = {}
         self._commit = Histogram(COMMIT_SECONDS)
@@ -64,21 +103,12 @@ class Metrics(Collector):
     # ---------------------------------------------------------------- counting
 
     def on_record(self, record: Record) -> None:
-        provider = record.provider if record.provider is not None else ""
-        self._requests[provider, record.status] += 1
-        usage = record.usage
-        if (prompt := usage.prompt_tokens) is not None:
-            self._tokens[provider, "prompt"] += prompt
-        if (completion := usage.completion_tokens) is not None:
-            self._tokens[provider, "completion"] += completion
-        if record.cost is not None:
-            self._cost[provider] += record.cost
-        elif prompt is not None:
-            self._unpriced[provider] += 1
-        if record.latency_us is not None:
-            _of(self._latency, provider).add(record.latency_us / 1e6)
-        if record.time_to_first_token_us is not None:
-            _of(self._first_token, provider).add(record.time_to_first_token_us / 1e6)
+        end = self._ends.get((record.provider, record.status))
+        if end is None:
+            provider = record.provider if record.provider is not None else ""
+            end = _End(_of(self._latency, provider), _of(self._first_token, provider))
+            self._ends[record.provider, record.status] = end
+        end.add(record)
 
     def on_commit(self, records: int, seconds: float) -> None:
         """Called by the store's own thread: the two additions may race with a reader, which then sees the older one."""
@@ -111,12 +141,24 @@ class Metrics(Collector):
         return end
 
     def collect(self) -> Iterable[Metric]:
-        yield _counter("arouter_requests", "Requests by their end.", ["provider", "status"], self._requests.items())
-        yield _counter("arouter_tokens", "Tokens used.", ["provider", "kind"], self._tokens.items())
-        dollars = (((provider,), float(to_decimal(cost))) for provider, cost in list(self._cost.items()))
+        requests: Counter[tuple[str, ...]] = Counter()
+        tokens: Counter[tuple[str, ...]] = Counter()
+        cost: Counter[tuple[str, ...]] = Counter()
+        unpriced: Counter[tuple[str, ...]] = Counter()
+        for (provider, status), end in list(self._ends.items()):
+            name = provider if provider is not None else ""
+            requests[name, status] += end.requests
+            tokens[name, "prompt"] += end.prompt_tokens
+            tokens[name, "completion"] += end.completion_tokens
+            if end.priced:
+                cost[name,] += end.cost
+            if end.unpriced:
+                unpriced[name,] += end.unpriced
+        dollars = ((labels, float(to_decimal(amount))) for labels, amount in cost.items())
+        yield _counter("arouter_requests", "Requests by their end.", ["provider", "status"], requests.items())
+        yield _counter("arouter_tokens", "Tokens used.", ["provider", "kind"], tokens.items())
         yield _counter("arouter_cost_dollars", "Cost, rounded for display; the ledger is exact.", ["provider"], dollars)
-        unpriced = (((provider,), count) for provider, count in list(self._unpriced.items()))
-        yield _counter("arouter_unpriced_requests", "Requests whose price is unknown.", ["provider"], unpriced)
+        yield _counter("arouter_unpriced_requests", "Requests whose price is unknown.", ["provider"], unpriced.items())
         yield _histogram("arouter_request_seconds", "From the request to its end.", self._latency)
         yield _histogram("arouter_first_token_seconds", "From the request to the first token.", self._first_token)
         yield from self._collect_ledger()

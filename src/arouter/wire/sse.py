@@ -11,7 +11,8 @@ The rules, from the WHATWG specification (https://html.spec.whatwg.org/multipage
 """
 
 import re
-from dataclasses import dataclass
+
+from arouter.domain.value import value
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """An image in one event fits; a peer that never ends its event does not get all our memory."""
@@ -28,7 +29,7 @@ class EventTooLarge(ValueError):
     """An event is longer than `MAX_EVENT_BYTES`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True, kw_only=False)
 class ServerEvent:
     """One event as it came."""
 
@@ -54,6 +55,23 @@ class Splitter:
     def pending(self) -> bytes:
         """What arrived and does not yet make an event."""
         return self._buffer
+
+    def only_event(self, data: bytes) -> bytes | None:
+        """The data of the event, if `data` is exactly one, in one `data:` line, as providers mostly send them.
+
+        None if it is anything else: then it is for `feed`, and nothing has changed.
+        """
+        if (
+            self._buffer
+            or self._skip_line_feed
+            or not data.startswith(b"data: ")
+            or not data.endswith(b"\n\n")
+            or data.find(b"\n") != len(data) - 2
+            or b"\r" in data
+        ):
+            return None
+        self._fresh = False
+        return data[6:-2]
 
     def feed(self, data: bytes) -> list[ServerEvent]:
         """The events that `data` completes, in order. EventTooLarge if one never ends."""

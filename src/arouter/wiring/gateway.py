@@ -91,7 +91,7 @@ class Gateway:
         self._recovery = Recovery(self.store.ledger, now_us=self._clock.now_us, on_found=self._recovered)
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
-        self.app = App(start=self.start, stop=self.stop)
+        self.app = App(start=self.start, stop=self.stop, idle_timeout_s=settings.server.idle_timeout_s)
 
     @property
     def providers(self) -> tuple[str, ...]:

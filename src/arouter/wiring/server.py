@@ -11,6 +11,7 @@ from typing import Final
 import uvicorn
 
 from arouter.settings import Settings
+from arouter.web.http.protocol import GatewayProtocol
 from arouter.wiring.gateway import Gateway
 from arouter.wiring.listening import open_listener, url_of
 from arouter.wiring.logs import configure_logs
@@ -29,7 +30,7 @@ def server_config(gateway: Gateway) -> uvicorn.Config:
     return uvicorn.Config(
         gateway.app,
         loop="uvloop",
-        http="httptools",
+        http=GatewayProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arouter.domain.errors import InvalidRequest
-from arouter.web.inference.headers import app_of, header_user, request_id_of, session_of, tags_of, user_header
+from arouter.web.inference.headers import app_of, request_id_of, session_of, tags_of, user_header, user_of
 
 
 @pytest.mark.parametrize("given_id", [b"req-1", b"a.B_c:d/e+f=", b"x" * 128])
@@ -26,15 +26,15 @@ def test_a_user_makes_the_round_trip(user: str) -> None:
     name, value = user_header(user)
     assert name == b"x-arouter-user"
     assert value.isascii()
-    assert header_user({name: value}) == user == unquote(value.decode())
+    assert user_of({name: value}) == user == unquote(value.decode())
 
 
 def test_a_user_header_that_is_no_text_is_refused() -> None:
-    assert header_user({}) is None
-    assert header_user({b"x-arouter-user": b""}) == ""
+    assert user_of({}) is None
+    assert user_of({b"x-arouter-user": b""}) == ""
     for value in (b"%ff", b"\xff"):
         with pytest.raises(InvalidRequest):
-            header_user({b"x-arouter-user": value})
+            user_of({b"x-arouter-user": value})
 
 
 def test_tags_are_a_list_without_repetition() -> None:

@@ -1,7 +1,7 @@
-"""`POST /v1/chat/completions`: OpenAI's dialect in, a call for the pipeline out. Raw ASGI: this is the hot path."""
+"""`POST /v1/chat/completions`: OpenAI's dialect in, a call for the pipeline out. This is the hot path."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from arouter.domain import ids
@@ -11,12 +11,15 @@ from arouter.domain.record import Opening
 from arouter.engine.call import Call
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
+from arouter.engine.exchange import messages_bytes
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Receive, Scope, Send
-from arouter.web.auth import Authenticator
-from arouter.web.inference.body import read_body
+from arouter.web.auth import Authenticator, no_credentials
+from arouter.web.inference.asgi_reply import AsgiReply
+from arouter.web.inference.body import AsgiBody, Body
 from arouter.web.inference.chat_request import ChatReader
-from arouter.web.inference.headers import app_of, header_user, request_id_of, session_of, tags_of, user_header
+from arouter.web.inference.head import Head, read_head
+from arouter.web.inference.headers import user_header
 from arouter.web.inference.reply import HttpReply
 
 ENDPOINT = "/v1/chat/completions"
@@ -34,68 +37,72 @@ class ChatCompletions:
     body_most_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI application."""
+        headers = dict(scope["headers"])
+        reply = AsgiReply(receive, send, self.tasks)
+        await self.answer(read_head(headers, scope["query_string"]), AsgiBody(headers, receive), reply)
+
+    async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
+        """Answer one request. Everything that goes wrong is told in the reply."""
         now_us = self.clock.now_us()
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
         record_id = ids.generation_id(now_us, self.entropy(ids.RANDOM_BYTES))
-        request_id = request_id_of(headers, record_id)
-        reply = HttpReply(receive, send, record_id, request_id, self.tasks)
-        try:
-            key = await self.authenticator.authenticate(headers, scope["query_string"])
-        except ARouterError as error:
-            await reply.fail(error)
-            return
-        reader = ChatReader(key, session_of(headers))
+        request_id = head.request_id(record_id)
+        reply.identify(record_id, request_id)
+        credentials = head.credentials
+        key = None if credentials is None else self.authenticator.recall(credentials, now_us)
+        if key is None:
+            try:
+                if credentials is None:
+                    raise no_credentials()
+                key = await self.authenticator.check(credentials)
+            except ARouterError as error:
+                reply.fail(error)
+                await reply.drained()
+                return
+        reader = ChatReader(key, head.session_id)
         tags: tuple[str, ...] = ()
         refusal: ARouterError | None = None
         try:
-            body = await read_body(headers, receive, most_bytes=self.body_most_bytes)
-            tags = tags_of(headers)
-            reader.read(body, header_user(headers))
+            data = await body.read(self.body_most_bytes)
+            tags = head.tags()
+            reader.read(data, head.user())
         except ARouterError as error:
             refusal = error
             forget_frames(refusal)
         except asyncio.CancelledError:
             refusal = ShuttingDown("The gateway is stopping, and the request was not whole yet. Ask again.")
-        opening = _opening(record_id, request_id, now_us, key, reader, headers, tags)
+        opening = Opening(
+            id=record_id,
+            request_id=request_id,
+            created_at_us=now_us,
+            organization_id=key.organization_id,
+            workspace_id=key.workspace_id,
+            key_hash=key.hash,
+            user=reader.user,
+            endpoint=ENDPOINT,
+            requested_model=reader.requested_model,
+            streamed=reader.stream,
+            session_id=reader.session_id,
+            tags=tags,
+            app_url=head.app_url,
+            app_title=head.app_title,
+            asked_bytes=messages_bytes(reader.fields),
+            routed_model=self.completions.routed_name(reader.requested_model),
+        )
         if reader.overruled:
             reply.add_header(user_header(reader.user))
         if refusal is not None:
             await self.completions.reject(opening, refusal, reply)
             return
-        call = Call(
-            opening=opening,
-            key=key,
-            models=reader.models,
-            fields=reader.fields,
-            stream=reader.stream,
-            include_usage=reader.include_usage,
-        )
-        await self.completions.run(call, reply)
+        await self.completions.run(_call(opening, key, reader), reply)
 
 
-def _opening(
-    record_id: str,
-    request_id: str,
-    now_us: int,
-    key: Key,
-    reader: ChatReader,
-    headers: Mapping[bytes, bytes],
-    tags: tuple[str, ...],
-) -> Opening:
-    app_url, app_title = app_of(headers)
-    return Opening(
-        id=record_id,
-        request_id=request_id,
-        created_at_us=now_us,
-        organization_id=key.organization_id,
-        workspace_id=key.workspace_id,
-        key_hash=key.hash,
-        user=reader.user,
-        endpoint=ENDPOINT,
-        requested_model=reader.requested_model,
-        streamed=reader.stream,
-        session_id=reader.session_id,
-        tags=tags,
-        app_url=app_url,
-        app_title=app_title,
+def _call(opening: Opening, key: Key, reader: ChatReader) -> Call:
+    return Call(
+        opening=opening,
+        key=key,
+        models=reader.models,
+        fields=reader.fields,
+        stream=reader.stream,
+        include_usage=reader.include_usage,
     )

@@ -19,6 +19,7 @@ _text_decoder: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | Non
 _flag_decoder: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
 _decode_names = msgspec.json.Decoder(list[str] | None).decode
 _decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_BRACKET = ord("[")
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding may raise: of JSON that is none, of text that is none, of arrays in arrays without end."""
 
@@ -51,23 +52,26 @@ class ChatReader:
         self.user = resolve_user(self._key, said)
         self.overruled = self.user != said
         self.models = self._read_models()
-        self.stream = _read_flag(self.fields, "stream") is True
-        self.include_usage = self._read_include_usage()
-        session_id = _read_text(self.fields, "session_id")
+        self.stream = "stream" in self.fields and _read_flag(self.fields, "stream") is True
+        if "stream_options" in self.fields:
+            self.include_usage = self._read_include_usage()
+        session_id = _read_text(self.fields, "session_id") if "session_id" in self.fields else None
         if session_id is not None:
             self.session_id = session_id.encode(errors="replace")[:MOST_SESSION_BYTES].decode(errors="ignore")
         self._check_messages()
 
     def _read_user(self, header_user: str | None) -> str | None:
         """Who the request says that it is for: body `user`, else `safety_identifier`, else the header."""
-        user = _read_text(self.fields, "user")
-        if user is None:
+        user = _read_text(self.fields, "user") if "user" in self.fields else None
+        if user is None and "safety_identifier" in self.fields:
             user = _read_text(self.fields, "safety_identifier")
         return header_user if user is None else user
 
     def _read_models(self) -> tuple[str, ...]:
         model = _read_text(self.fields, "model")
-        fallbacks = self._read_fallbacks()
+        fallbacks = self._read_fallbacks() if "models" in self.fields else ()
+        if model is not None and not fallbacks:
+            return (model,)
         if model is None and not fallbacks:
             raise InvalidRequest(
                 "you must provide a model parameter, such as openai/gpt-5.4.",
@@ -105,8 +109,7 @@ class ChatReader:
             raise InvalidRequest(
                 "Missing required parameter: 'messages'.", code="missing_required_parameter", param="messages"
             )
-        start = bytes(memoryview(raw)[:1])
-        if start != b"[":
+        if memoryview(raw)[0] != _BRACKET:
             raise _wrong_type("messages", "an array")
 
 

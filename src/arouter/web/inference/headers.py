@@ -25,7 +25,7 @@ def request_id_of(headers: Headers, otherwise: str) -> str:
     return otherwise
 
 
-def header_user(headers: Headers) -> str | None:
+def user_of(headers: Headers) -> str | None:
     """`X-ARouter-User`, percent-encoded UTF-8. InvalidRequest if it is not."""
     value = headers.get(b"x-arouter-user")
     if value is None:

@@ -1,120 +1,117 @@
-"""The client's end of an inference request, on ASGI."""
+"""The client's end of an inference request on HTTP, in OpenAI's dialect: headers, statuses, bodies.
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, cast
+How the bytes reach the client is for the two kinds: over ASGI (`arouter.web.inference.asgi_reply`), and directly on a
+connection (`arouter.web.http.reply`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from arouter.domain.errors import ARouterError
-from arouter.engine.tasks import Tasks
-from arouter.web.asgi import Receive, Send
 from arouter.web.errors import retry_after_s, status_and_type
 from arouter.wire.errors import error_body
 
+Header = tuple[bytes, bytes]
+
 JSON = (b"content-type", b"application/json")
-_EVENT_STREAM = (
+EVENT_STREAM = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
-_WATCH_AFTER_S = 1.0
-"""A short answer needs no watcher: whether the client has left is asked once, at its end."""
 
 
-class HttpReply:
-    """Implements `arouter.engine.call.Reply` in OpenAI's dialect."""
+class HttpReply(ABC):
+    """Implements `arouter.engine.call.Reply`."""
 
-    __slots__ = ("_gone", "_headers", "_on_gone", "_receive", "_send", "_tasks", "_timer", "ended", "started")
+    __slots__ = ("_headers", "_left", "_on_gone", "_record_id", "_request_id", "ended", "started")
 
-    def __init__(self, receive: Receive, send: Send, record_id: str, request_id: str, tasks: Tasks) -> None:
-        """The two ids go into the headers of the answer, whatever it is."""
-        self._receive = receive
-        self._send = send
-        self._headers = [(b"x-generation-id", record_id.encode()), (b"x-request-id", request_id.encode())]
-        self._tasks = tasks
-        self._gone = False
+    def __init__(self) -> None:
+        self._headers: list[Header] = []
+        self._record_id = ""
+        self._request_id = ""
+        self._left = False
         self._on_gone: Callable[[], None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self.started = False
         self.ended = False
 
     # ---------------------------------------------------------------- whether the client is there
 
     @property
+    @abstractmethod
     def gone(self) -> bool:
-        if not self._gone and not self.ended and self._poll():
-            self._leave()
-        return self._gone
+        """Whether the client has left."""
 
     def watch(self, on_gone: Callable[[], None]) -> None:
         self._on_gone = on_gone
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._watch)
+        if self._left:
+            self._tell_gone()
 
-    def _watch(self) -> None:
-        self._timer = None
-        if not self.ended and not self._gone:
-            self._tasks.start("watch client", self._wait_until_gone())
-
-    async def _wait_until_gone(self) -> None:
-        """A server says `http.disconnect` when the client has left, and also when the answer is complete."""
-        while not self.ended and (await self._receive())["type"] != "http.disconnect":
-            pass
+    def leave(self) -> None:
+        """The client has left. After the end of the answer that says nothing."""
         if not self.ended:
-            self._leave()
+            self._left = True
+            self._tell_gone()
 
-    def _poll(self) -> bool:
-        """Ask the server without waiting: a `receive` that would have to wait is dropped at its first step."""
-        asking = cast("Coroutine[Any, Any, Any]", self._receive())
-        try:
-            asking.send(None)
-        except StopIteration as told:
-            return bool(told.value["type"] == "http.disconnect")
-        finally:
-            asking.close()
-        return False
-
-    def _leave(self) -> None:
-        self._gone = True
+    def _tell_gone(self) -> None:
         if self._on_gone is not None:
             on_gone, self._on_gone = self._on_gone, None
             on_gone()
 
-    # ---------------------------------------------------------------- the answer
+    # ---------------------------------------------------------------- what goes with the answer
+
+    def identify(self, record_id: str, request_id: str) -> None:
+        """The two ids go into the headers of the answer, whatever it is."""
+        self._record_id = record_id
+        self._request_id = request_id
 
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         self.add_header((b"x-arouter-dropped", ", ".join(names).encode("ascii", "replace")))
 
-    def add_header(self, header: tuple[bytes, bytes]) -> None:
+    def add_header(self, header: Header) -> None:
         """To be sent with the answer; before its first byte."""
         self._headers.append(header)
 
-    async def send(self, data: bytes) -> None:
+    # ---------------------------------------------------------------- the answer
+
+    @property
+    @abstractmethod
+    def paused(self) -> bool:
+        """As `Reply.paused`."""
+
+    @abstractmethod
+    async def drained(self) -> None:
+        """As `Reply.drained`."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """As `Reply.send`."""
+
+    def end(self, data: bytes) -> None:
         if not self.started:
-            await self._start(200, *_EVENT_STREAM)
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            self._start_stream()
+        self.ended = True
+        self._write_last(data)
 
-    async def end(self, data: bytes) -> None:
-        if not self.started:
-            await self._start(200, *_EVENT_STREAM)
-        await self._close(data)
+    def whole(self, body: bytes) -> None:
+        self._whole(200, body, ())
 
-    async def whole(self, body: bytes) -> None:
-        await self._start(200, JSON, (b"content-length", b"%d" % len(body)))
-        await self._close(body)
-
-    async def fail(self, error: ARouterError) -> None:
+    def fail(self, error: ARouterError) -> None:
         status, type_ = status_and_type(error)
-        body = error_body(error, type_)
         wait_s = retry_after_s(error)
         extra = () if wait_s is None else ((b"retry-after", b"%d" % wait_s),)
-        await self._start(status, JSON, (b"content-length", b"%d" % len(body)), *extra)
-        await self._close(body)
+        self._whole(status, error_body(error, type_), extra)
 
-    async def _start(self, status: int, *headers: tuple[bytes, bytes]) -> None:
-        self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
+    # ---------------------------------------------------------------- how the bytes go
 
-    async def _close(self, data: bytes) -> None:
-        self.ended = True
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+    @abstractmethod
+    def _start_stream(self) -> None:
+        """Write the head of a stream, `EVENT_STREAM` in it."""
+
+    @abstractmethod
+    def _write_last(self, data: bytes) -> None:
+        """Write the last piece of a stream, and its end."""
+
+    @abstractmethod
+    def _whole(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
+        """Write a whole answer: `JSON`, the body's length, `headers`, and the ids."""

@@ -10,8 +10,6 @@ from arouter.domain.money import Picodollars, to_text
 from arouter.domain.usage import Usage
 
 _NULL = msgspec.Raw(b"null")
-_NOT_PLAIN = (b'"cost', b"\\", b" ", b"\n", b"\r", b"\t")
-"""A `cost` or `cost_details` of its own, a key that may be one in escapes, white space."""
 
 
 def usage_json(
@@ -57,7 +55,7 @@ def extend_usage(
     A cost that the upstream tells itself moves to `cost_details.upstream_inference_cost`; its other `cost_details`
     stay beside ours. ValueError if `raw_usage` is not a JSON object.
     """
-    if raw_usage[-1:] == b"}" and b":" in raw_usage and not any(mark in raw_usage for mark in _NOT_PLAIN):
+    if raw_usage.endswith(b"}") and b":" in raw_usage and _is_plain(raw_usage):
         # Nearly every stream: nothing to move and nothing to tidy, so the object only grows at its end.
         return raw_usage[:-1] + _ending(cost, prompt_cost, completion_cost)
     told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
@@ -71,6 +69,11 @@ def extend_usage(
     told["cost"] = _dollars(cost)
     told["cost_details"] = msgspec.Raw(msgspec.json.encode(details))
     return msgspec.json.encode(told)
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether there is no cost of its own in it, no key that may be one in escapes, and no white space."""
+    return not (b'"cost' in raw or b"\\" in raw or b" " in raw or b"\n" in raw or b"\r" in raw or b"\t" in raw)
 
 
 def _ending(cost: Picodollars | None, prompt_cost: Picodollars | None, completion_cost: Picodollars | None) -> bytes:

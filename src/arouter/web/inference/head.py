@@ -1,0 +1,61 @@
+"""What the header fields of an inference request say, read once for all requests that bring the same ones.
+
+A client sends the same fields with every request, but for a few that nobody here reads and the length of its body:
+the gateway's own protocol remembers what it read of them.
+"""
+
+from collections.abc import Mapping
+
+from arouter.domain.errors import NotAuthenticated
+from arouter.domain.value import value
+from arouter.web.auth import Credentials, find_credentials
+from arouter.web.inference.headers import Headers, app_of, request_id_of, session_of, tags_of, user_of
+
+READ = frozenset(
+    {
+        *(b"x-request-id", b"x-arouter-user", b"x-arouter-tags", b"x-session-id"),
+        *(b"http-referer", b"referer", b"x-title"),
+    }
+)
+"""The fields that are read here, besides those of `arouter.web.auth`."""
+
+
+@value(frozen=True, slots=True, kw_only=True)
+class Head:
+    """One request's fields."""
+
+    credentials: Credentials | None
+    """None if there are none."""
+    headers: Headers
+    """The fields in `READ` that are there: mostly none."""
+    session_id: str | None = None
+    app_url: str | None = None
+    app_title: str | None = None
+
+    def request_id(self, otherwise: str) -> str:
+        return request_id_of(self.headers, otherwise) if self.headers else otherwise
+
+    def user(self) -> str | None:
+        """Whom the fields name. InvalidRequest if that is no text."""
+        return user_of(self.headers) if self.headers else None
+
+    def tags(self) -> tuple[str, ...]:
+        """InvalidRequest for too many or too long ones."""
+        return tags_of(self.headers) if self.headers else ()
+
+
+def read_head(headers: Mapping[bytes, bytes], query: bytes) -> Head:
+    """`headers` by lower-case name; `query` is the raw query string."""
+    try:
+        credentials = find_credentials(headers, query)
+    except NotAuthenticated:
+        credentials = None
+    said = {name: headers[name] for name in READ & headers.keys()}
+    app_url, app_title = app_of(said)
+    return Head(
+        credentials=credentials,
+        headers=said,
+        session_id=session_of(said),
+        app_url=app_url,
+        app_title=app_title,
+    )
