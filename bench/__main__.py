@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bench import figures as kept
-from bench.cases import CASES, SHORT, Case
+from bench.cases import BY_NAME, CASES, SHORT, Case
 from bench.document import write_document
 from bench.figures import About, Figures
 from bench.latency import REFERENCE, Added, added, half_load
@@ -26,7 +26,7 @@ from bench.load import Window
 from bench.memory import Memory, measure_memory
 from bench.peers import PEERS
 from bench.peers.base import Peer
-from bench.report import FLOOR, Line, line, machine
+from bench.report import FLOOR, Line, line, machine, units_of
 from bench.run import WARM_UP_S, Bench, bench
 from bench.show import show
 
@@ -36,7 +36,7 @@ OVERHEAD_S = 0.4
 RAMP_S = 2.0
 HALF_LOAD_S = 5.0
 """Long enough for streams to begin, however few they are."""
-GUESSED_REQUESTS_A_SECOND = 3_000
+GUESSED_CHUNK_S = 20e-6
 
 
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -92,7 +92,8 @@ class Run:
             rounds=self.options.rounds,
             minutes=round((time.monotonic() - began) / 60, 1),
             peers={peer.name: About(does=peer.does, records=peer.records) for peer in made.running},
-            missing={**self.broken, **self.missing},
+            missing=self.missing,
+            broken=self.broken,
             lines=tuple(lines),
             added=tuple(latency),
             memory=memory,
@@ -125,35 +126,45 @@ class Run:
         self._tell(
             f"{len(steps)} measurements in each of {self.options.rounds} rounds, about {seconds / 60:.0f} minutes."
         )
+        for peer in made.running:
+            self.progress.update(task, description=f"warming up {peer.name}")
+            self._try(made, BY_NAME["json"], peer)
         self.progress.update(task, total=len(steps) * self.options.rounds, completed=0)
         for number in range(self.options.rounds):
             for case, peer in steps:
                 self.progress.update(task, description=f"round {number + 1}: {case.name}, {peer.name}")
                 if peer.name not in self.missing and (window := self._try(made, case, peer)) is not None:
                     made.windows[case, peer].append(window)
+                    if not self.console.is_terminal:
+                        self._tell(f"{case.name}, {peer.name}: {line(case, peer, [window]).cpu_us:.1f} µs")
                 self.progress.advance(task)
         done = [(case, peer) for case, peer in steps if made.windows[case, peer]]
         return [line(case, peer, made.windows[case, peer], made.lags[case, peer]) for case, peer in done]
 
     def _try(self, made: Bench, case: Case, peer: Peer) -> Window | None:
-        """One measurement. Another peer may break down, and starts again; we may not."""
+        """One measurement. None if the peer broke down, which is started again."""
         try:
-            return made.measure(case, peer, self.options.seconds)
+            window = made.measure(case, peer, self.options.seconds * peer.times_longer)
         except (OSError, RuntimeError) as exc:
-            if peer.ours:
-                raise
             self._tell(f"{peer.name} broke down in {case.name} and is started again: {type(exc).__name__} {exc}")
             self.broken[peer.name] = f"broke down in {case.name}"
+        else:
+            if units_of(case, window):
+                return window
+            self._tell(f"{peer.name} answers nothing of {case.name} in that time")
+            return None
         try:
             made.restart(peer)
         except RuntimeError:
-            self.missing[peer.name] = f"broke down in {case.name} and did not start again"
+            self.missing[peer.name] = "did not start again"
         return None
 
     def _seconds_of(self, case: Case, peer: Peer) -> float:
         stream_s = case.pace_us * case.chunks / 1e6
-        ending_s = stream_s if peer.ours else 0.0
-        return float(self.options.seconds + WARM_UP_S + OVERHEAD_S + min(stream_s, RAMP_S) + ending_s)
+        ending_s = max(stream_s, case.chunks * case.at_once * GUESSED_CHUNK_S) if peer.ours else 0.0
+        return float(
+            self.options.seconds * peer.times_longer + WARM_UP_S + OVERHEAD_S + min(stream_s, RAMP_S) + ending_s
+        )
 
     def _latency(self, made: Bench, lines: Sequence[Line], task: TaskID) -> list[Added]:
         """Each peer that was measured with paced streams, at half of its load, and the floor with as many."""

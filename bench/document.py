@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench import plot
 from bench.cases import CASES
-from bench.figures import Figures
-from bench.goals import JSON, OURS, STREAM, goals
+from bench.figures import OURS, Figures
+from bench.goals import JSON, STREAM, goals
 from bench.report import FLOOR, Line
 from bench.show import cells, sentence
 
@@ -109,12 +109,9 @@ def _peers(figures: Figures) -> Iterator[str]:
     yield "### Who was measured, and what each did"
     rows = [(name, about.does, about.records) for name, about in figures.peers.items()]
     yield table(("peer", "does, besides forwarding", "records"), rows, figures_from=3)
-    if figures.missing:
-        yield (
-            "Not there, or not everywhere: "
-            + "; ".join(f"{name} ({why})" for name, why in figures.missing.items())
-            + "."
-        )
+    for words, found in (("Not there", figures.missing), ("Broke down once", figures.broken)):
+        if found:
+            yield f"{words}: " + "; ".join(f"{name} ({why})" for name, why in found.items()) + "."
 
 
 def _costs(figures: Figures) -> Iterator[str]:

@@ -11,6 +11,9 @@ from bench.latency import Added
 from bench.memory import Memory
 from bench.report import Count, Line
 
+OURS = "arouter"
+"""What the names of our own rows begin with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
@@ -30,7 +33,9 @@ class Figures:
     minutes: float
     peers: Mapping[str, About]
     missing: Mapping[str, str]
-    """Why a peer is not there, or not everywhere."""
+    """Why a peer is not there."""
+    broken: Mapping[str, str]
+    """Where a peer broke down, and was started again."""
     lines: tuple[Line, ...]
     added: tuple[Added, ...]
     memory: Memory | None
@@ -38,9 +43,11 @@ class Figures:
 
     @property
     def good(self) -> bool:
-        """Whether every request was answered as it should be, and every answer of ours has its record."""
-        counts = [*self.counts.values(), *([self.memory.count] if self.memory is not None else [])]
-        return all(count.failed == 0 and count.exact is not False for count in counts)
+        """Whether we answered every request as it should be, and every answer has its record."""
+        ours = [count for count in self.counts.values() if count.recorded is not None]
+        ours += [self.memory.count] if self.memory is not None else []
+        broken = any(name.startswith(OURS) for name in self.broken)
+        return not broken and all(count.failed == 0 and count.exact is True for count in ours)
 
     def line(self, case: str, peer: str) -> Line | None:
         return next((line for line in self.lines if (line.case, line.peer) == (case, peer)), None)

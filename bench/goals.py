@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.figures import Figures
+from bench.figures import OURS, Figures
 
-OURS = "arouter"
 JSON = "json"
 STREAM = "stream-100x100"
 MANY_STREAMS = "stream-100x1000"

@@ -18,7 +18,7 @@ from bench.cpu import Used
 from bench.requests import Requests
 
 CONNECT_WITHIN_S = 10.0
-FINISH_WITHIN_S = 60.0
+SILENT_MOST_S = 30.0
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _STAMPS = re.compile(rb"@(\d{%d})" % STAMP_DIGITS)
@@ -90,7 +90,7 @@ class Load:
         """`used` is asked of the peer before and after, `used_beside` of the load. Without `finish` the streams that
         run at the end are cut off, and not counted.
 
-        RuntimeError if answers are still missing long after the end, OSError if nobody takes a connection.
+        RuntimeError if answers are missing at the end and nothing more comes, OSError if nobody takes a connection.
         """
         case = self._case
         parts = urlsplit(self._url)
@@ -134,9 +134,12 @@ class Load:
         )
 
     async def _finish(self) -> None:
-        end = time.monotonic() + FINISH_WITHIN_S
+        heard = (0, 0)
+        silent_since = time.monotonic()
         while self.busy:
-            if time.monotonic() > end:
+            if heard != (heard := (self.busy, self.tally.events)):
+                silent_since = time.monotonic()
+            if time.monotonic() > silent_since + SILENT_MOST_S:
                 raise RuntimeError(f"{self.busy} answers of {self._url} did not come")
             await asyncio.sleep(0.01)
 

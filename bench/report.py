@@ -95,8 +95,8 @@ class Count:
 
 
 def line(case: Case, peer: Peer, windows: Sequence[Window], lags: Sequence[Lag] = ()) -> Line:
-    """The medians of the windows."""
-    cpu = [window.cpu_s / max(_units(case, window), 1) * 1e6 for window in windows]
+    """The medians of the windows, in each of which something was answered."""
+    cpu = [window.cpu_s / units_of(case, window) * 1e6 for window in windows]
     waits = [window.tally.first_s if case.chunks else window.tally.latencies_s for window in windows]
     gaps = [window.tally.gaps_s for window in windows] if case.pace_us else []
     return Line(
@@ -111,7 +111,7 @@ def line(case: Case, peer: Peer, windows: Sequence[Window], lags: Sequence[Lag] 
         system_share=statistics.median(window.system_s / max(window.cpu_s, 1e-9) for window in windows),
         busy=statistics.median(window.cpu_s / window.seconds for window in windows),
         load_busy=statistics.median(window.load_cpu_s / window.seconds for window in windows),
-        per_second=statistics.median(_units(case, window) / window.seconds for window in windows),
+        per_second=statistics.median(units_of(case, window) / window.seconds for window in windows),
         p50_ms=quantile_ms(waits, 0.5),
         p99_ms=quantile_ms(waits, 0.99),
         gap_p99_ms=quantile_ms(gaps, 0.99),
@@ -121,7 +121,8 @@ def line(case: Case, peer: Peer, windows: Sequence[Window], lags: Sequence[Lag] 
     )
 
 
-def _units(case: Case, window: Window) -> int:
+def units_of(case: Case, window: Window) -> int:
+    """Requests answered, or events arrived."""
     return window.tally.events if case.unit == "chunk" else window.tally.answered
 
 

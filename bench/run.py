@@ -56,6 +56,8 @@ class Bench:
         """After it broke down. RuntimeError if it does not start."""
         self._stacks.pop(peer).close()
         del self.running[peer]
+        # What it recorded is gone with it.
+        self._answered[peer] = self._errors[peer] = 0
         self.start(peer)
 
     def close(self) -> None:

@@ -85,6 +85,8 @@ class Peer:
     """It goes on asking an upstream that answers errors."""
     at_once_most: int = 1_000
     """More streams at once than these would keep it busy for minutes."""
+    times_longer: int = 1
+    """It is measured so many times longer, since it answers so few."""
     cases: frozenset[str] | None = None
     """Only these, for a variant of another row."""
     ours: bool = False

@@ -56,5 +56,11 @@ LITELLM = Peer(
     install=MAKE_PEERS,
     upstreams=frozenset({"openai", "anthropic"}),
     checks_keys=True,
-    at_once_most=100,
+    times_longer=4,
+    cases=frozenset(
+        {
+            *("json", "json-200kB", "json-anthropic", "json-500", "json-401"),
+            *("stream-100x1", "stream-fast-100x1", "stream-100x100", "stream-fast-100x100", "stream-anthropic"),
+        }
+    ),
 )

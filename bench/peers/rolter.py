@@ -19,6 +19,13 @@ port = {port}
 [queue]
 enabled = false
 
+# Without one it takes every key.
+[[virtual_keys]]
+key = "{key}"
+name = "bench"
+models = []
+disabled = false
+
 [[providers]]
 name = "openai"
 kind = "openai_compatible"
@@ -65,7 +72,7 @@ model = "gemini-2.5-flash"
 def start(upstreams: Upstreams, folder: Path, cores: frozenset[int]) -> Iterator[Running]:
     port = free_port()
     file, log = folder / "rolter.toml", folder / "log"
-    file.write_text(_CONFIGURATION.format(port=port, upstream=upstreams.url))
+    file.write_text(_CONFIGURATION.format(port=port, key=_KEY, upstream=upstreams.url))
     command = [str(_BINARY), "gateway", "--config", str(file), "--host", "127.0.0.1", "--port", str(port)]
     environment = {"BENCH_KEY": "bench", "RUST_LOG": "error"}
     with started(command, cores=cores, log=log, environment=environment) as process:
