@@ -18,6 +18,7 @@ from bench.cpu import Used
 from bench.requests import Requests
 
 CONNECT_WITHIN_S = 10.0
+BEGIN_WITHIN_S = 20.0
 SILENT_MOST_S = 30.0
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -75,6 +76,8 @@ class Load:
         self.answered = 0
         """In all, warm-up and end included."""
         self.failed = 0
+        self.begun = 0
+        """Connections that have got something."""
         self.over = False
         self.busy = 0
 
@@ -101,6 +104,7 @@ class Load:
             asker.ask()
             if ramp_s:
                 await asyncio.sleep(ramp_s / case.at_once)
+        await self._wait_for_all(case.at_once)
         await asyncio.sleep(warm_up_s)
         window = await self._watch(seconds, used, used_beside)
         self.over = True
@@ -110,6 +114,12 @@ class Load:
             asker.close()
         await asyncio.sleep(0)
         return window
+
+    async def _wait_for_all(self, connections: int) -> None:
+        """Until each connection has got something, or for some seconds: a thousand streams do not begin at once."""
+        end = time.monotonic() + BEGIN_WITHIN_S
+        while self.begun < connections and time.monotonic() < end:  # noqa: ASYNC110 – nobody to wake it but itself
+            await asyncio.sleep(0.01)
 
     async def _connect(self, host: str, port: int) -> "_Asker":
         loop = asyncio.get_running_loop()
@@ -152,6 +162,7 @@ class _Asker(asyncio.Protocol):
         self._case = case
         self._loop = asyncio.get_running_loop()
         self._waiting = False
+        self._begun = False
         self._asked = self._heard = 0.0
         self._head = b""
         self._in_body = False
@@ -185,6 +196,9 @@ class _Asker(asyncio.Protocol):
             self._end(good=False)
 
     def data_received(self, data: bytes) -> None:
+        if not self._begun:
+            self._begun = True
+            self._load.begun += 1
         if not self._in_body:
             data = self._head + data
             end = data.find(_HEAD_END)
