@@ -21,6 +21,7 @@ import apsw
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.sqlite.bound import PAGE_BYTES, LogBound
 from arouter.store.sqlite.connections import Durability, connect_writer, unavailable
+from arouter.store.sqlite.turns import Turns
 
 INTERVAL_S: Final = 1.0
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -30,8 +31,12 @@ _FEW: Final = 1_000
 """Pages: what a turn may still have to move, a few milliseconds of work."""
 _PATIENCE_MS: Final = 20
 """How long a turn may wait for readers of the old log, and for other processes."""
+_MOST_TURNS: Final = 3
 _PAUSE_S: Final = 5.0
-"""Before the next try, if they did not leave in time."""
+"""Before the next try, if they did not leave in so many turns."""
+_LOOK_AGAIN_S: Final = 0.01
+_MOST_LOOKS: Final = 200
+"""While another process moves the log. A checkpoint takes less than two seconds."""
 
 
 class Checkpointer:
@@ -47,9 +52,11 @@ class Checkpointer:
         self._durability = durability
         self._bound = bound
         self._on_failure = on_failure
+        self._turns = Turns(path)
         self._logged = 0
         self._moved = 0
         self._next_at = _STEP
+        self._tries = 0
         self._again_at_s = 0.0
         self.last_error: StorageUnavailable | None = None
         """Why the last round failed; the next one tries again. The records are safe in the log meanwhile."""
@@ -70,6 +77,7 @@ class Checkpointer:
                 connection = self._round(connection)
         finally:
             self._bound.end()
+            self._turns.close()
             _close(connection)
 
     def _round(self, connection: apsw.Connection | None) -> apsw.Connection | None:
@@ -79,9 +87,13 @@ class Checkpointer:
                 connection = connect_writer(self._path, self._durability)
                 connection.set_busy_timeout(_PATIENCE_MS)
             self._checkpoint(connection)
-        except apsw.Error as exc:
+        except apsw.BusyError:
+            # Another process is at it.
+            time.sleep(_LOOK_AGAIN_S)
+            self._in_vain(_MOST_LOOKS)
+        except (apsw.Error, OSError) as exc:
             self._failed(unavailable(exc))
-            if not isinstance(exc, apsw.FullError | apsw.BusyError):
+            if not isinstance(exc, apsw.FullError):
                 # As the writer does: what failed to sync is not asked again through the same descriptors.
                 _close(connection)
                 connection = None
@@ -116,19 +128,29 @@ class Checkpointer:
                     self._next_at = 0
                 return
         try:
-            with self._bound.taken():
+            with self._bound.taken(), self._turns.taken():
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
                 self._bound.started_afresh()
         except apsw.BusyError:
             # Somebody reads what was there long ago. That is no failure, and it ends.
-            self._put_off()
+            self._in_vain(_MOST_TURNS)
         else:
             self._moved = 0
             self._next_at = _STEP
+            self._tries = 0
+
+    def _in_vain(self, most_tries: int) -> None:
+        """Until it was tried so often, the writer that waits, or soon will again, is not let go."""
+        self._tries += 1
+        self._next_at = self._bound.pages + _STEP
+        if self._tries >= most_tries:
+            self._put_off()
 
     def _put_off(self) -> None:
         self._again_at_s = time.monotonic() + _PAUSE_S
-        self._bound.allow(self._bound.pages + _STEP)
+        self._tries = 0
+        self._next_at = self._bound.pages + _STEP
+        self._bound.allow(self._next_at)
 
 
 def _close(connection: apsw.Connection | None) -> None:
