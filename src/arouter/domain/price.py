@@ -114,21 +114,19 @@ class Priced:
     """Meters that were used and have no rate, in the order of `METERS`."""
     parts: Mapping[str, int]
     """Quectodollars by meter, for those that were used and have a rate; unrounded, so that they add up."""
+    prompt_part: int = 0
+    completion_part: int = 0
+    """What of the parts is input's, and output's."""
 
     @property
     def prompt_cost(self) -> Picodollars | None:
         """The input's share, rounded by itself; None where the cost is."""
-        return self._share(_INPUT)
+        return None if self.cost is None else round_to_picodollars(self.prompt_part)
 
     @property
     def completion_cost(self) -> Picodollars | None:
         """The output's share, rounded by itself; None where the cost is."""
-        return self._share(_OUTPUT)
-
-    def _share(self, meters: frozenset[str]) -> Picodollars | None:
-        if self.cost is None:
-            return None
-        return round_to_picodollars(sum([part for meter, part in self.parts.items() if meter in meters]))
+        return None if self.cost is None else round_to_picodollars(self.completion_part)
 
 
 def price(card: RateCard, usage: Usage) -> Priced:
@@ -138,16 +136,23 @@ def price(card: RateCard, usage: Usage) -> Priced:
         return Priced(cost=None, parts={})
     parts: dict[str, int] = {}
     unpriced = []
-    total = 0
+    prompt = completion = others = 0
     for meter, count in _counts(card, usage):
         rate = card.rates[meter] if meter in card.rates else card.rate(meter)
         if rate is None or (rate.tiers and input_tokens is None):
             unpriced.append(meter)
         else:
             parts[meter] = part = count * (rate.at(input_tokens or 0) if rate.tiers else rate.base)
-            total += part
-    cost = None if unpriced else round_to_picodollars(total)
-    return Priced(cost=cost, unpriced_meters=tuple(unpriced), parts=parts)
+            if meter in _INPUT:
+                prompt += part
+            elif meter in _OUTPUT:
+                completion += part
+            else:
+                others += part
+    cost = None if unpriced else round_to_picodollars(prompt + completion + others)
+    return Priced(
+        cost=cost, unpriced_meters=tuple(unpriced), parts=parts, prompt_part=prompt, completion_part=completion
+    )
 
 
 _meter_counts = attrgetter(*METERS)

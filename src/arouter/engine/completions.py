@@ -39,7 +39,7 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import Client, request_head
-from arouter.providers.base import Adapter
+from arouter.providers.base import Adapter, Prepared
 from arouter.providers.vendors import Dialect
 
 UNAUTHORIZED = 401
@@ -94,7 +94,7 @@ class Completions:
         self._status_of = status_of
         self._type_of = type_of
         self._on_record = on_record
-        self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], bytes] = {}
+        self._heads: dict[tuple[object, ...], bytes] = {}
         self._drains = drains
 
     # ---------------------------------------------------------------- the way in
@@ -189,8 +189,7 @@ class Completions:
     async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
         exchange = self._exchange(call, route)
         prepared = exchange.prepared
-        path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
-        head = self._head(route.deployment, path, prepared.headers)
+        head = self._head(route.deployment, prepared)
         account.asks(route, exchange, self._clock.monotonic_us())
         answer = await self._upstream.send(
             route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
@@ -221,13 +220,14 @@ class Completions:
             return user
         return self._pseudonyms.of(call.opening.organization_id, user)
 
-    def _head(self, deployment: Deployment, path: str, headers: tuple[tuple[str, str], ...]) -> bytes:
-        key = (deployment.provider, path, headers)
+    def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:
+        key = (deployment.provider, prepared.path, prepared.query, prepared.headers)
         head = self._heads.get(key)
         if head is None:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
-            head = request_head(deployment.origin, "POST", path, (*deployment.headers, *headers))
+            path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
+            head = request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
             self._heads[key] = head
         return head
 

@@ -38,6 +38,7 @@ from arouter.web.dashboard.page import WithDashboard
 from arouter.web.inference import chat_completions
 from arouter.web.inference.chat_completions import ChatCompletions
 from arouter.web.metrics import Metrics
+from arouter.wiring.entropy import Entropy
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.providers import deployments, wants_sandbox
 from arouter.wiring.started import FirstKeys, Started
@@ -148,7 +149,7 @@ class Gateway:
             authenticator=self._authenticator,
             completions=self._completions(home),
             clock=self._clock,
-            entropy=secrets.token_bytes,
+            entropy=Entropy(secrets.token_bytes),
             tasks=self._tasks,
             body_most_bytes=self.settings.server.body_most_bytes,
         )
