@@ -21,7 +21,7 @@ from operator import attrgetter
 
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import INPUT_METERS, METERS, OUTPUT_METERS, Usage
-from arouter.domain.value import value
+from arouter.domain.value import constructor, value
 
 REQUESTS = "requests"
 REASONING = "reasoning_tokens"
@@ -129,6 +129,9 @@ class Priced:
         return None if self.cost is None else round_to_picodollars(self.completion_part)
 
 
+_new_priced = constructor(Priced)
+
+
 def price(card: RateCard, usage: Usage) -> Priced:
     """What `usage`, the usage of one request, costs by `card`."""
     input_tokens = usage.prompt_tokens
@@ -150,7 +153,7 @@ def price(card: RateCard, usage: Usage) -> Priced:
             else:
                 others += part
     cost = None if unpriced else round_to_picodollars(prompt + completion + others)
-    return Priced(
+    return _new_priced(
         cost=cost, unpriced_meters=tuple(unpriced), parts=parts, prompt_part=prompt, completion_part=completion
     )
 

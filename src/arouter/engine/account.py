@@ -3,12 +3,14 @@
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError, UpstreamFailed
 from arouter.domain.record import Opening, Record, Status
+from arouter.domain.value import constructor
 from arouter.engine.billing import NOTHING_USED, Bill
 from arouter.engine.exchange import Exchange
 from arouter.engine.routing import Route
 from arouter.providers.told import Told
 
 _NOTHING_TOLD = Told()
+_new_record = constructor(Record)
 
 
 class Account:
@@ -97,7 +99,7 @@ class Account:
         told = self.exchange.told if self.exchange is not None else _NOTHING_TOLD
         route = self.route
         error_code = None if self.error is None else self.error.code
-        return Record(
+        return _new_record(
             opening=self.opening,
             completed_at_us=now_us,
             status=self.status,

@@ -13,7 +13,7 @@ from arouter.domain.money import Picodollars
 from arouter.domain.price import Priced, RateCard, price
 from arouter.domain.record import Record, UsageSource
 from arouter.domain.usage import NOTHING_REPORTED, Usage
-from arouter.domain.value import value
+from arouter.domain.value import constructor, value
 from arouter.engine.routing import Route
 from arouter.providers.told import Told
 from arouter.providers.usage import advice_in, circumstances, reported_cost
@@ -57,6 +57,7 @@ class Bill:
 
 
 NOTHING_USED = Bill()
+_new_bill = constructor(Bill)
 _NOT_RATED = Priced(cost=None, parts={})
 
 
@@ -74,6 +75,9 @@ class _Served:
     raw_usage: bytes | None
     at_s: int
     """When the request was made, in seconds since the epoch: prices change with time."""
+
+
+_new_served = constructor(_Served)
 
 
 class Billing:
@@ -99,7 +103,7 @@ class Billing:
             if not told.complete:
                 source = UsageSource.PARTIAL
                 usage = _with_counted_output(usage, told.output_bytes)
-        served = _Served(
+        served = _new_served(
             vendor=route.deployment.vendor,
             asked=route.model,
             answered=told.upstream_model,
@@ -120,7 +124,7 @@ class Billing:
         if record.usage_source is UsageSource.NONE or record.provider is None or record.model is None:
             return NOTHING_USED
         tier, speed, advice = _circumstances(record, vendor)
-        served = _Served(
+        served = _new_served(
             vendor=vendor,
             asked=record.model.removeprefix(f"{record.provider}/"),
             answered=record.upstream_model,
@@ -222,7 +226,7 @@ def _bill(
     if rated is None:
         rated = _NOT_RATED
     if reported is not None and not _is_operators(card):
-        return Bill(
+        return _new_bill(
             usage=usage,
             usage_source=source,
             cost=reported,
@@ -233,7 +237,7 @@ def _bill(
         )
     cost = rated.cost
     priced_by = card if cost is not None else None
-    return Bill(
+    return _new_bill(
         usage=usage,
         usage_source=source,
         cost=cost,

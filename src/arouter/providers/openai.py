@@ -12,6 +12,7 @@ import msgspec
 
 from arouter.domain.errors import InvalidRequest, UpstreamFailed
 from arouter.domain.usage import NOTHING_REPORTED
+from arouter.domain.value import constructor
 from arouter.providers.base import Prepared
 from arouter.providers.told import Told
 from arouter.providers.usage import openai_usage_from_json
@@ -32,6 +33,7 @@ _TAKEN_FROM_VENDORS = _TAKEN.union(ROUTING_FIELDS)
 CHAT_PATH = "/chat/completions"
 """Appended to the base URL."""
 
+_new_prepared = constructor(Prepared)
 _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
 _CLIENT_FAULTS = frozenset({400, 404, 409, 413, 415, 422})
@@ -118,7 +120,7 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
         del sent["stream_options"]
     elif stream and vendor.takes_stream_options:
         sent["stream_options"] = _with_usage(fields.get("stream_options"))
-    return Prepared(path=CHAT_PATH, body=_encode(sent))
+    return _new_prepared(path=CHAT_PATH, body=_encode(sent))
 
 
 def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
@@ -183,8 +185,11 @@ class Relay:
     def answer(self, usage: bytes) -> bytes:
         """The completion that was read, with `usage` as its usage object; every other byte as it came."""
         body, own = self._body, self._usage
-        if own and body.count(own) == 1:
-            return body.replace(own, usage)
+        name = body.rfind(b'"usage":')
+        at = name + len(b'"usage":')
+        if own and name >= 0 and body.startswith(own, at) and body.find(b'"usage"', 0, name) < 0:
+            # The only member of this name, wherever it may be, is the one that was read.
+            return b"".join((body[:at], usage, body[at + len(own) :]))
         fields = _decode_fields.decode(body)
         fields["usage"] = msgspec.Raw(usage)
         return _encode(fields)
@@ -291,7 +296,7 @@ class Relay:
             usage = openai_usage_from_json(raw, self._vendor)
         except _MALFORMED:
             return
-        if usage.prompt_tokens is not None or usage.completion_tokens is not None or usage != NOTHING_REPORTED:
+        if usage.input_tokens is not None or usage.output_tokens is not None or usage != NOTHING_REPORTED:
             self.told.usage = usage
             self.told.raw_usage = raw
 

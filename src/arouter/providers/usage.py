@@ -24,6 +24,7 @@ import msgspec
 
 from arouter.domain.money import LARGEST, PICODOLLARS_PER_DOLLAR, Picodollars, from_decimal, to_decimal
 from arouter.domain.usage import NOTHING_REPORTED, Usage
+from arouter.domain.value import constructor
 
 LARGEST_COUNT = 10**9
 """No request has a billion tokens; with this bound no cost at a real price exceeds what a record can hold."""
@@ -31,6 +32,7 @@ LARGEST_COUNT = 10**9
 Meters = dict[str, int | None]
 """Keyword arguments of `Usage`."""
 
+_new_usage = constructor(Usage)
 _NO_DETAILS: Mapping[str, object] = {}
 _XAI_TICK = PICODOLLARS_PER_DOLLAR // 10**10
 _DECIMAL = msgspec.json.Decoder(Decimal)
@@ -110,7 +112,7 @@ def _plain_usage(told: _PlainUsage) -> Usage | None:
     text = told.completion_tokens - (made.audio_tokens or 0)
     if uncached < 0 or text < (made.reasoning_tokens or 0):
         return None
-    return Usage(
+    return _new_usage(
         input_tokens=uncached,
         input_audio_tokens=read.audio_tokens,
         cache_read_tokens=read.cached_tokens,

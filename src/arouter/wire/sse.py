@@ -67,7 +67,7 @@ class Splitter:
             or not data.startswith(b"data: ")
             or not data.endswith(b"\n\n")
             or data.find(b"\n") != len(data) - 2
-            or b"\r" in data
+            or data.find(b"\r") >= 0
         ):
             return None
         self._fresh = False
@@ -88,7 +88,7 @@ class Splitter:
             self._skip_line_feed = False
             data = data.removeprefix(b"\n")
         buffer = self._buffer + data if self._buffer else data
-        blocks = self._cut_plain(buffer) if b"\r" not in buffer else self._cut(buffer)
+        blocks = self._cut_plain(buffer) if buffer.find(b"\r") < 0 else self._cut(buffer)
         if len(self._buffer) > MAX_EVENT_BYTES:
             raise EventTooLarge(f"an event of more than {MAX_EVENT_BYTES} bytes")
         return [_parse(block) for block in blocks]
@@ -110,7 +110,7 @@ class Splitter:
 
 
 def _parse(block: bytes) -> ServerEvent:
-    if b"\r" not in block:
+    if block.find(b"\r") < 0:
         # The two forms that providers send nearly always, without a search for lines.
         end = block.find(b"\n", 0, -2)
         if end < 0 and block.startswith(b"data: "):

@@ -8,6 +8,7 @@ from arouter.domain import ids
 from arouter.domain.errors import ARouterError, ShuttingDown, forget_frames
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
+from arouter.domain.value import constructor
 from arouter.engine.call import Call
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
@@ -23,6 +24,9 @@ from arouter.web.inference.headers import user_header
 from arouter.web.inference.reply import HttpReply
 
 ENDPOINT = "/v1/chat/completions"
+
+_new_opening = constructor(Opening)
+_new_call = constructor(Call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,7 @@ class ChatCompletions:
             forget_frames(refusal)
         except asyncio.CancelledError:
             refusal = ShuttingDown("The gateway is stopping, and the request was not whole yet. Ask again.")
-        opening = Opening(
+        opening = _new_opening(
             id=record_id,
             request_id=request_id,
             created_at_us=now_us,
@@ -98,7 +102,7 @@ class ChatCompletions:
 
 
 def _call(opening: Opening, key: Key, reader: ChatReader) -> Call:
-    return Call(
+    return _new_call(
         opening=opening,
         key=key,
         models=reader.models,

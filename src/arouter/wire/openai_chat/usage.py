@@ -55,7 +55,7 @@ def extend_usage(
     A cost that the upstream tells itself moves to `cost_details.upstream_inference_cost`; its other `cost_details`
     stay beside ours. ValueError if `raw_usage` is not a JSON object.
     """
-    if raw_usage.endswith(b"}") and b":" in raw_usage and _is_plain(raw_usage):
+    if raw_usage.endswith(b"}") and raw_usage.find(b":") > 0 and _is_plain(raw_usage):
         # Nearly every stream: nothing to move and nothing to tidy, so the object only grows at its end.
         return raw_usage[:-1] + _ending(cost, prompt_cost, completion_cost)
     told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
@@ -73,7 +73,15 @@ def extend_usage(
 
 def _is_plain(raw: bytes) -> bool:
     """Whether there is no cost of its own in it, no key that may be one in escapes, and no white space."""
-    return not (b'"cost' in raw or b"\\" in raw or b" " in raw or b"\n" in raw or b"\r" in raw or b"\t" in raw)
+    find = raw.find  # `in` tries the text as a number first, which costs more than the search
+    return (
+        find(b'"cost') < 0
+        and find(b"\\") < 0
+        and find(b" ") < 0
+        and find(b"\n") < 0
+        and find(b"\r") < 0
+        and find(b"\t") < 0
+    )
 
 
 def _ending(cost: Picodollars | None, prompt_cost: Picodollars | None, completion_cost: Picodollars | None) -> bytes:
