@@ -185,7 +185,8 @@ class Run:
                 own[peer].append(made.measure(case, peer, seconds))
                 lowest[peer].append(made.measure(case, floor, seconds))
                 self.progress.advance(task)
-        return [added(peer.name, cases[peer], own[peer], lowest[peer]) for peer in peers]
+        found = [added(peer.name, cases[peer], own[peer], lowest[peer]) for peer in peers]
+        return [times for times in found if times is not None]
 
     def _memory(self, folder: Path) -> Memory:
         own = folder / "memory"

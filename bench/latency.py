@@ -43,8 +43,11 @@ def half_load(line: Line) -> Case:
     return replace(case, name="half-load", timed=True, at_once=streams)
 
 
-def added(peer: str, case: Case, windows: Sequence[Window], floor: Sequence[Window]) -> Added:
-    """Of the rounds of one peer, and of those of the floor with the same case."""
+def added(peer: str, case: Case, windows: Sequence[Window], floor: Sequence[Window]) -> Added | None:
+    """Of the rounds of one peer, and of those of the floor with the same case. None if in one of them no stream began
+    or went on."""
+    if not all(window.tally.first_s and window.tally.gaps_s for window in (*windows, *floor)):
+        return None
 
     def difference(name: str, part: float) -> float:
         own = quantile_ms([getattr(window.tally, name) for window in windows], part)
