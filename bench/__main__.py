@@ -6,6 +6,7 @@ At the end the records are counted: there must be exactly one for each answer.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -197,6 +198,8 @@ class Run:
 
 
 def main() -> int:
+    # A run that is told to stop stops what it started, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = read_options(sys.argv[1:])
     console = Console(width=200 if not sys.stdout.isatty() else None, soft_wrap=False)
     if options.kept is not None:
