@@ -20,6 +20,7 @@ from arouter.domain.money import to_decimal
 from arouter.domain.record import Record, Status
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -94,6 +95,7 @@ class Metrics(Collector):
         self._latency: dict[str, Histogram] = {}
         self._first_token: dict[str, Histogram] = {}
         self._commit = Histogram(COMMIT_SECONDS)
+        self._lag = Histogram(LAG_SECONDS)
         self._committed = 0
         self._gauges: list[tuple[str, str, Callable[[], Mapping[str, float]]]] = []
         self._totals: list[tuple[str, str, Callable[[], int]]] = []
@@ -109,6 +111,10 @@ class Metrics(Collector):
             end = _End(_of(self._latency, provider), _of(self._first_token, provider))
             self._ends[record.provider, record.status] = end
         end.add(record)
+
+    def on_lag(self, seconds: float) -> None:
+        """How late the event loop was."""
+        self._lag.add(seconds)
 
     def on_commit(self, records: int, seconds: float) -> None:
         """Called by the store's own thread: the two additions may race with a reader, which then sees the older one."""
@@ -161,6 +167,11 @@ class Metrics(Collector):
         yield _counter("arouter_unpriced_requests", "Requests whose price is unknown.", ["provider"], unpriced.items())
         yield _histogram("arouter_request_seconds", "From the request to its end.", self._latency)
         yield _histogram("arouter_first_token_seconds", "From the request to the first token.", self._first_token)
+        lag = HistogramMetricFamily(
+            "arouter_event_loop_lag_seconds", "How late the event loop was, at each look."
+        )
+        self._lag.into(lag, [])
+        yield lag
         yield from self._collect_ledger()
         for name, text, read in self._gauges:
             gauge = GaugeMetricFamily(name, text, labels=["of"])

@@ -17,6 +17,7 @@ from arouter.engine.billing import Billing
 from arouter.engine.clock import Clock, SystemClock
 from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
+from arouter.engine.loop_lag import LoopLag
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
@@ -81,6 +82,7 @@ class Gateway:
         )
         self._tasks = Tasks(self._task_failed)
         self._upstream = _upstream(settings)
+        self._lag = LoopLag(self.metrics.on_lag)
         self._drains = Drains(_drain_limits(settings))
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._sandbox: Sandbox | None = None
@@ -120,12 +122,14 @@ class Gateway:
         if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
+        self._lag.start()
         return Handlers(
             inference={chat_completions.ENDPOINT: self._chat_completions(home)}, api=WithDashboard(self._api(home))
         )
 
     async def stop(self) -> None:
         """What is queued is written first."""
+        self._lag.stop()
         await self._tasks.stop()
         await self._upstream.aclose()
         if self._end_metrics is not None:
