@@ -42,6 +42,7 @@ class LineBody:
             self._waiter.set_result(None)
 
     async def read(self, most_bytes: int) -> bytes:
+        """To be called once."""
         if self.length > most_bytes:
             self._wanted = False
             self._pieces.clear()
@@ -51,4 +52,5 @@ class LineBody:
             await self._waiter
         if self.missing:
             raise client_left()
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        pieces, self._pieces = self._pieces, []  # An answer may take long, and a connection longer.
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -16,8 +16,10 @@ from typing import Generic, TypeVar
 
 MOST_HEAD_BYTES = 64 * 1024
 """A longer head is refused."""
-_MOST_REMEMBERED_BYTES = 4 * 1024 * 1024
-"""Of heads; what was read of them takes about four times that."""
+MOST_REMEMBERED_BYTES = 4 * 1024 * 1024
+"""Of heads and what was read of them, by a count that is about half of what they take."""
+_BYTES_OF_ONE = 256
+"""What one takes however short it is."""
 _MOST_ONE_BYTES = 4096
 _MOST_LENGTH_DIGITS = 15
 
@@ -37,10 +39,14 @@ class Heads(Generic[T]):
     """Reads heads. `T` is what somebody makes of a path, a query and fields."""
 
     def __init__(self, make: Callable[[str, bytes, Mapping[bytes, bytes]], T | None]) -> None:
-        """`make` gets the path, the raw query and the fields by lower-case name; None leaves the request to others."""
+        """`make` gets the path, the raw query and the fields by lower-case name; None leaves the request to others.
+
+        The length of the body is not among the fields, as what was made is used for other lengths too.
+        """
         self._make = make
         self._known: dict[bytes, tuple[T, bool]] = {}
-        self._known_bytes = 0
+        self.remembered_bytes = 0
+        """By the count that is bounded."""
 
     def read(self, head: bytes) -> tuple[T, bool, int] | None:
         """What was made of a head, whether the connection stays open after the answer, and the body's length in bytes.
@@ -62,7 +68,7 @@ class Heads(Generic[T]):
         fields = _read_fields(lines)
         if path is None or fields is None:
             return None
-        length = fields.get(b"content-length", b"")
+        length = fields.pop(b"content-length", b"")
         stays = _stays_open(fields.get(b"connection"))
         if not length.isdigit() or len(length) > _MOST_LENGTH_DIGITS or stays is None or b"host" not in fields:
             return None
@@ -80,11 +86,12 @@ class Heads(Generic[T]):
         return made, stays, int(length)
 
     def _remember(self, key: bytes, made: T, *, stays: bool) -> None:
-        if self._known_bytes + len(key) > _MOST_REMEMBERED_BYTES:
+        size_bytes = len(key) + _BYTES_OF_ONE
+        if self.remembered_bytes + size_bytes > MOST_REMEMBERED_BYTES:
             self._known = {}
-            self._known_bytes = 0
+            self.remembered_bytes = 0
         self._known[key] = made, stays
-        self._known_bytes += len(key)
+        self.remembered_bytes += size_bytes
 
 
 def _read_request_line(line: bytes) -> tuple[str | None, bytes]:

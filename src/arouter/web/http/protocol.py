@@ -5,8 +5,7 @@ A connection is in one of these states:
     between      nothing is under way: the next bytes decide whose request it is
     ours         a request in the plainest form (`arouter.web.http.heads`) for an inference path is answered here
     theirs       any other request is answered by uvicorn's protocol, over ASGI; it sees all bytes from its first one
-    lingering    an answer went out before its request was whole: the rest is read and forgotten for a moment, so that
-                 the client can read the answer, and then the connection is closed
+    deaf         the last answer is out, or on its way: the rest is read and forgotten until the connection is closed
 
 From `ours` and from `theirs` it goes back to `between` when the request is read and the answer is written. What comes
 of the next request before that is kept, and the client is not read from when it is too much.
@@ -15,32 +14,30 @@ What is under way is answered by one task for each connection, which lives as lo
 """
 
 import asyncio
+import re
 from typing import Any, Protocol, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from arouter.domain.errors import HeadTooLarge, InternalError
-from arouter.web.errors import type_of
+from arouter.domain.errors import InternalError
 from arouter.web.http.body import LineBody
+from arouter.web.http.general import GeneralProtocol, head_too_large
 from arouter.web.http.heads import MOST_HEAD_BYTES, Heads
 from arouter.web.http.reply import LineReply
 from arouter.web.inference.body import Body
 from arouter.web.inference.head import Head
 from arouter.web.inference.reply import HttpReply
-from arouter.wire.errors import error_body
 
-LINGER_S = 2.0
 MOST_EARLY_BYTES = 256 * 1024
 """From this much of the next request on, the client is not read from until the answer is out."""
 
 _METHOD = b"POST "
 _END_OF_HEAD = b"\r\n\r\n"
-_HEAD_REFUSED = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n%b"
-)
+_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n").search
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_CLOSING = (b"connection", b"close")
+"""What the server adds to every answer when it stops."""
 
 
 class Endpoint(Protocol):
@@ -60,7 +57,7 @@ class Service(Protocol):
     idle_timeout_s: float
 
 
-class GatewayProtocol(HttpToolsProtocol):
+class GatewayProtocol(GeneralProtocol):
     """One connection of a client. Also the `Line` of its answers."""
 
     def __init__(
@@ -77,18 +74,16 @@ class GatewayProtocol(HttpToolsProtocol):
         self._buffer = b""
         """What came and belongs to nobody yet."""
         self._theirs = False
-        self._their_head_bytes: int | None = None
-        """Of the head that uvicorn's parser is at; None when it is not in one."""
-        self._their_request_is_whole = False
         self._reply: LineReply | None = None
-        self._body = LineBody(0)
+        self._body = self._no_body = LineBody(0)
         self._asked: Asked | None = None
         self._worker: asyncio.Task[None] | None = None
         self._next: asyncio.Future[None] | None = None
         self._closing = False
-        self._lingering = False
         self._timer: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
+        self._stuck_bytes: int | None = None
+        """Of what was written and not taken when the client was last looked after."""
         self._reading_paused = False
         self._drain: asyncio.Future[None] | None = None
         self._stays = True
@@ -102,13 +97,17 @@ class GatewayProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(self._idle_timeout_s, self._check_idle)
 
     def data_received(self, data: bytes) -> None:
-        self._heard_s = self.loop.time()
         if self._reply is not None:
+            self._heard_s = self.loop.time()
             self._take(data)
         elif self._theirs:
             self._pass_on(data)
-        elif not self._lingering:
-            self._begin(self._buffer + data if self._buffer else data)
+        elif self._buffer:
+            # Not heard: a head is whole within the time that a client may be silent, or that is the end.
+            self._begin(self._buffer + data)
+        elif not self.deaf:
+            self._heard_s = self.loop.time()
+            self._begin(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -143,19 +142,17 @@ class GatewayProtocol(HttpToolsProtocol):
     # ---------------------------------------------------------------- whose request it is
 
     def _begin(self, data: bytes) -> None:
-        end = data.find(_END_OF_HEAD)
-        if end < 0:
-            if len(data) > MOST_HEAD_BYTES:
-                self._refuse_head()
-            elif data.startswith(_METHOD) or _METHOD.startswith(data):
-                self._buffer = data
-            else:
-                self._hand_over(data)
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if end < len(_END_OF_HEAD):
+            self._begin_head(data)
             return
-        end += len(_END_OF_HEAD)
-        read = self._heads.read(data[:end]) if end <= MOST_HEAD_BYTES else None
+        if end > MOST_HEAD_BYTES:
+            self._refuse_head()
+            return
+        read = self._heads.read(data[:end])
         if read is None:
-            self._hand_over(data)
+            # The parser beneath would take the body for another request.
+            self._hand_over(_UPGRADE.sub(b"", data[:end]) + data[end:])
             return
         self._buffer = b""
         asked, stays, length = read
@@ -172,6 +169,19 @@ class GatewayProtocol(HttpToolsProtocol):
         self.tasks.add(self._worker)
         self._wake_worker()
 
+    def _begin_head(self, data: bytes) -> None:
+        """A head that is not whole yet is kept, as long as it may be one for us."""
+        if len(data) > MOST_HEAD_BYTES:
+            self._refuse_head()
+        elif (data.startswith(_METHOD) and not _BARE_LINE_FEED(data)) or _METHOD.startswith(data):
+            self._buffer = data
+        else:
+            self._hand_over(data)
+
+    def _refuse_head(self) -> None:
+        self._buffer = b""
+        self.refuse(head_too_large())
+
     def _take(self, data: bytes) -> None:
         """More of the request that is under way, or the next one."""
         if self._body.missing:
@@ -185,6 +195,15 @@ class GatewayProtocol(HttpToolsProtocol):
                 self._reading_paused = True
                 self.transport.pause_reading()
 
+    def _go_on(self) -> None:
+        """Both the request and its answer are through: the next one."""
+        if self._reading_paused:
+            self._reading_paused = False
+            self.transport.resume_reading()
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            self._begin(data)
+
     # ---------------------------------------------------------------- theirs
 
     def _hand_over(self, data: bytes) -> None:
@@ -193,32 +212,28 @@ class GatewayProtocol(HttpToolsProtocol):
         self._pass_on(data)
 
     def _pass_on(self, data: bytes) -> None:
-        """Give bytes to uvicorn, unless it is between two requests: then they are looked at afresh."""
-        cycle = self.cycle
-        if self._their_request_is_whole and cycle.response_complete and not self.pipeline:
-            self._theirs = False
-            self._their_request_is_whole = False
-            self._unset_keepalive_if_required()
-            self._begin(data)
+        """Give bytes to uvicorn, but none of the next request before it has answered this one."""
+        if self.deaf:
             return
-        super().data_received(data)
-        if self._their_head_bytes is not None:
-            self._their_head_bytes += len(data)
-            if self._their_head_bytes > MOST_HEAD_BYTES:
-                self._refuse_head()
+        if self.head_bytes is None:
+            self._heard_s = self.loop.time()
+        if self.request_is_whole and self.answering:
+            self._hold(data)
+            return
+        self.feed(data)
+        self._end_theirs()
 
-    def on_message_begin(self) -> None:
-        self._their_head_bytes = 0
-        self._their_request_is_whole = False
-        super().on_message_begin()
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._end_theirs()
 
-    def on_headers_complete(self) -> None:
-        self._their_head_bytes = None
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._their_request_is_whole = True
-        super().on_message_complete()
+    def _end_theirs(self) -> None:
+        if not self.request_is_whole or self.answering or self.deaf or self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        self._theirs = False
+        self._heard_s = self.loop.time()
+        self._go_on()
 
     # ---------------------------------------------------------------- ours
 
@@ -253,58 +268,45 @@ class GatewayProtocol(HttpToolsProtocol):
             self.tasks.discard(self._worker)
         self.server_state.total_requests += 1
         self._heard_s = self.loop.time()
-        stays = self.stays
         self._reply = None
+        body, self._body = self._body, self._no_body
         if self._closing:
             return
         if not reply.ended:
             self.transport.close()
-        elif self._body.missing:
-            self._linger()
-        elif not stays:
+        elif body.missing:
+            self._buffer = b""
+            self.linger()
+        elif reply.closes or not self.stays:
             self.transport.close()
         else:
-            if self._reading_paused:
-                self._reading_paused = False
-                self.transport.resume_reading()
-            if self._buffer:
-                data, self._buffer = self._buffer, b""
-                self._begin(data)
+            self._go_on()
 
-    def _linger(self) -> None:
-        self._lingering = True
-        self._buffer = b""
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(LINGER_S, self.transport.close)
+    # ---------------------------------------------------------------- clients that do nothing
 
     def _check_idle(self) -> None:
-        """Hang up on a client that has said nothing for long and is owed nothing."""
+        """Hang up on a client that has said nothing for long and is owed nothing, or does not take what it is owed."""
         if self._closing:
             return
-        answering = self._reply is not None and not self._body.missing
-        theirs = self._theirs and self._their_head_bytes is None
         due_s = self._heard_s + self._idle_timeout_s
         now_s = self.loop.time()
-        if answering or theirs:
+        ours = self._reply is not None and not self._body.missing
+        stuck_bytes = self.transport.get_write_buffer_size() if self.write_paused else None
+        if ours or (self._theirs and self.request_is_whole and self.answering):
             due_s = now_s + self._idle_timeout_s
-        elif now_s >= due_s:
+            if stuck_bytes is not None and stuck_bytes == self._stuck_bytes:
+                due_s = now_s
+        self._stuck_bytes = stuck_bytes
+        if now_s >= due_s:
             self.transport.abort()
-            return
-        self._timer = self.loop.call_at(due_s, self._check_idle)
-
-    def _refuse_head(self) -> None:
-        error = HeadTooLarge(f"The request line and header fields are over {MOST_HEAD_BYTES} bytes.")
-        body = error_body(error, type_of(error))
-        self.transport.write(_HEAD_REFUSED % (len(body), body))
-        self.transport.close()
+        else:
+            self._timer = self.loop.call_at(due_s, self._check_idle)
 
     # ---------------------------------------------------------------- the line of an answer
 
     @property
     def stays(self) -> bool:
-        # The server says `connection: close` with every answer when its end is near.
-        return self._stays and not self._body.missing and not self.server_state.default_headers
+        return self._stays and not self._body.missing and _CLOSING not in self.server_state.default_headers
 
     def write(self, data: bytes) -> None:
         if not self._closing:

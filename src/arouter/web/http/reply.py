@@ -1,7 +1,7 @@
 """An answer on a connection of the gateway's own protocol: bytes, written at once."""
 
 import asyncio
-import re
+from http import HTTPStatus
 from typing import Protocol
 
 from arouter.web.inference.reply import Header, HttpReply
@@ -10,33 +10,24 @@ JOIN_UP_TO_BYTES = 64 * 1024
 """A body up to this length is joined to its head, so that one packet carries both."""
 
 _REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    402: b"Payment Required",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    409: b"Conflict",
+    **{status.value: status.phrase.encode("ascii") for status in HTTPStatus},
     413: b"Content Too Large",
-    415: b"Unsupported Media Type",
     422: b"Unprocessable Content",
-    429: b"Too Many Requests",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
 }
-_NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""With the words of RFC 9110, which the standard library has only since Python 3.13."""
 _STREAM = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\n%btransfer-encoding: chunked\r\n%b\r\n"
 )
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n"
 _OTHER = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n"
+_IDS = b"x-generation-id: %b\r\nx-request-id: %b\r\n"
 CLOSE = b"connection: close\r\n"
+
+
+def reason_of(status: int) -> bytes:
+    """What is written behind a status; nothing for one that nobody knows."""
+    return _REASONS.get(status, b"")
 
 
 class Line(Protocol):
@@ -60,11 +51,13 @@ class Line(Protocol):
 class LineReply(HttpReply):
     """One answer."""
 
-    __slots__ = ("_line",)
+    __slots__ = ("_line", "closes")
 
     def __init__(self, line: Line) -> None:
         super().__init__()
         self._line = line
+        self.closes = False
+        """Whether the client was told that this is the last answer on its connection."""
 
     @property
     def gone(self) -> bool:
@@ -81,11 +74,12 @@ class LineReply(HttpReply):
     def send(self, data: bytes) -> None:
         if not self.started:
             self._start_stream()
-        self._line.write(b"%x\r\n%b\r\n" % (len(data), data))
+        if data:  # An empty chunk would be the end.
+            self._line.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _start_stream(self) -> None:
         self.started = True
-        self._line.write(_STREAM % (self._fields(()), b"" if self._line.stays else CLOSE))
+        self._line.write(_STREAM % (self._fields(()), self._close()))
 
     def _write_last(self, data: bytes) -> None:
         self._line.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
@@ -93,20 +87,25 @@ class LineReply(HttpReply):
     def _whole(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
         self.started = self.ended = True
         line = self._line
-        close = b"" if line.stays else CLOSE
+        close = self._close()
         if status == 200:
             head = _OK % (len(body), self._fields(headers), close)
         else:
-            head = _OTHER % (status, _REASONS.get(status, b"Status"), len(body), self._fields(headers), close)
+            head = _OTHER % (status, reason_of(status), len(body), self._fields(headers), close)
         if len(body) <= JOIN_UP_TO_BYTES:
             line.write(head + body)
         else:
             line.write(head)
             line.write(body)
 
+    def _close(self) -> bytes:
+        if self._line.stays:
+            return b""
+        self.closes = True
+        return CLOSE
+
     def _fields(self, headers: tuple[Header, ...]) -> bytes:
-        ids = b"x-generation-id: %b\r\nx-request-id: %b\r\n" % (self._record_id.encode(), self._request_id.encode())
+        ids = _IDS % (self._record_id.encode(), self._request_id.encode()) if self._record_id else b""
         if not (headers or self._headers):
             return ids
-        told = [b"%b: %b\r\n" % (name, _NOT_IN_A_VALUE.sub(b"", text)) for name, text in (*headers, *self._headers)]
-        return b"".join((ids, *told))
+        return b"".join((ids, *(b"%b: %b\r\n" % header for header in (*headers, *self._headers))))

@@ -4,6 +4,7 @@ How the bytes reach the client is for the two kinds: over ASGI (`arouter.web.inf
 connection (`arouter.web.http.reply`).
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -19,6 +20,8 @@ EVENT_STREAM = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+
+_NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class HttpReply(ABC):
@@ -69,8 +72,9 @@ class HttpReply(ABC):
         self.add_header((b"x-arouter-dropped", ", ".join(names).encode("ascii", "replace")))
 
     def add_header(self, header: Header) -> None:
-        """To be sent with the answer; before its first byte."""
-        self._headers.append(header)
+        """To be sent with the answer; before its first byte. What may not be in a value is left out of it."""
+        name, text = header
+        self._headers.append((name, _NOT_IN_A_VALUE.sub(b"", text)))
 
     # ---------------------------------------------------------------- the answer
 

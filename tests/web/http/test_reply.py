@@ -1,0 +1,223 @@
+"""An answer's bytes, read by an independent client at every boundary."""
+
+import asyncio
+from http import HTTPStatus
+
+import h11
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arouter.domain.errors import ARouterError, InternalError, RateLimited
+from arouter.web.errors import status_of
+from arouter.web.http.reply import JOIN_UP_TO_BYTES, LineReply, reason_of
+from arouter.web.inference.headers import user_header
+
+IDS = {b"x-generation-id": b"gen-1", b"x-request-id": b"mine"}
+
+
+class Paper:
+    """A line that keeps what is written on it."""
+
+    def __init__(self, *, stays: bool = True) -> None:
+        self.written: list[bytes] = []
+        self.stays = stays
+        self.write_paused = False
+        self.drain: asyncio.Future[None] | None = None
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def until_drained(self) -> asyncio.Future[None]:
+        self.drain = asyncio.get_running_loop().create_future()
+        return self.drain
+
+
+class Client:
+    """Reads one answer."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._parser = h11.Connection(h11.CLIENT)
+        self._parser.send(h11.Request(method="GET", target="/", headers=[("host", "x")]))
+        self._parser.send(h11.EndOfMessage())
+        self.status = 0
+        self.reason = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.whole = False
+        for piece in pieces:
+            self.hear(piece)
+
+    def hear(self, data: bytes) -> None:
+        self._parser.receive_data(data)
+        while (event := self._parser.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
+            if isinstance(event, h11.Response):
+                self.status, self.reason, self.fields = event.status_code, bytes(event.reason), list(event.headers)
+            elif isinstance(event, h11.Data):
+                self.body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                self.whole = True
+                assert self._parser.trailing_data[0] == b""
+                return
+
+
+def reply_on(paper: Paper) -> LineReply:
+    reply = LineReply(paper)
+    reply.identify("gen-1", "mine")
+    return reply
+
+
+# ---------------------------------------------------------------- streams
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5), st.binary(max_size=40), st.booleans())
+def test_a_stream_is_read_at_every_boundary(pieces: list[bytes], last: bytes, stays: bool) -> None:
+    paper = Paper(stays=stays)
+    reply = reply_on(paper)
+    client = Client()
+    heard = 0
+    said = b""
+    for piece in pieces:
+        reply.send(piece)
+        said += piece
+        for data in paper.written[heard:]:
+            client.hear(data)
+        heard = len(paper.written)
+        assert (client.body, client.whole) == (said, False)
+    reply.end(last)
+    for data in paper.written[heard:]:
+        client.hear(data)
+    assert (client.body, client.whole, client.status) == (said + last, True, 200)
+    expected = {
+        b"content-type": b"text/event-stream; charset=utf-8",
+        b"cache-control": b"no-cache",
+        b"x-accel-buffering": b"no",
+        b"transfer-encoding": b"chunked",
+        **IDS,
+        **({} if stays else {b"connection": b"close"}),
+    }
+    assert (dict(client.fields), len(client.fields)) == (expected, len(expected))
+    whole = b"".join(paper.written)
+    assert Client(*(whole[at : at + 1] for at in range(len(whole)))).body == said + last
+    assert reply.closes == (not stays)
+
+
+# ---------------------------------------------------------------- whole answers
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, JOIN_UP_TO_BYTES, JOIN_UP_TO_BYTES + 1])
+def test_a_whole_answer(size_bytes: int) -> None:
+    paper = Paper()
+    reply_on(paper).whole(b"x" * size_bytes)
+    client = Client(*paper.written)
+    assert (client.status, client.reason, client.body, client.whole) == (200, b"OK", b"x" * size_bytes, True)
+    assert dict(client.fields) == {
+        b"content-type": b"application/json",
+        b"content-length": b"%d" % size_bytes,
+        **IDS,
+    }
+    assert len(paper.written) == (1 if size_bytes <= JOIN_UP_TO_BYTES else 2)
+
+
+def errors(kind: type[ARouterError] = ARouterError) -> list[type[ARouterError]]:
+    return [kind, *(found for each in kind.__subclasses__() for found in errors(each))]
+
+
+@pytest.mark.parametrize("kind", errors())
+def test_every_error_has_a_status_with_a_reason(kind: type[ARouterError]) -> None:
+    paper = Paper(stays=False)
+    reply_on(paper).fail(kind("No."))
+    client = Client(*paper.written)
+    assert (client.status, client.whole) == (status_of(kind("No.")), True)
+    assert client.reason == reason_of(client.status) != b""
+    assert dict(client.fields)[b"connection"] == b"close"
+
+
+def test_every_status_that_a_provider_may_give_has_its_reason() -> None:
+    assert all(reason_of(status.value) for status in HTTPStatus)
+    assert reason_of(413) == b"Content Too Large"
+    assert reason_of(422) == b"Unprocessable Content"
+    assert reason_of(499) == b""
+
+
+def test_a_wait_is_told() -> None:
+    paper = Paper()
+    error = RateLimited("Later.")
+    error.retry_after_s = 6.5
+    reply_on(paper).fail(error)
+    assert (b"retry-after", b"7") in Client(*paper.written).fields
+
+
+def test_an_answer_before_anybody_knows_its_ids_has_none() -> None:
+    paper = Paper()
+    LineReply(paper).fail(InternalError("A defect."))
+    assert not IDS.keys() & dict(Client(*paper.written).fields).keys()
+
+
+# ---------------------------------------------------------------- header values
+
+TEXT = st.text(st.sampled_from("a:, é漢\r\n\t\0\x7f") | st.characters())
+
+
+@given(st.lists(TEXT, min_size=1, max_size=3), TEXT, st.booleans())
+def test_no_value_splits_a_header(names: list[str], user: str, streams: bool) -> None:
+    paper = Paper()
+    reply = reply_on(paper)
+    reply.tell_dropped(tuple(names))
+    reply.add_header(user_header(user.encode("utf-8", "replace").decode()))
+    if streams:
+        reply.end(b"body")
+    else:
+        reply.whole(b"body")
+    client = Client(*paper.written)
+    assert (client.body, client.whole) == (b"body", True)
+    framing = [b"cache-control", b"x-accel-buffering", b"transfer-encoding"] if streams else [b"content-length"]
+    told = [b"content-type", *framing, *IDS, b"x-arouter-dropped", b"x-arouter-user"]
+    assert sorted(name for name, _ in client.fields) == sorted(told)
+
+
+@given(st.binary())
+def test_nor_does_any_other(value: bytes) -> None:
+    paper = Paper()
+    reply = reply_on(paper)
+    reply.add_header((b"x-any", value))
+    reply.whole(b"")
+    head = b"".join(paper.written)
+    assert head.count(b"\r") == head.count(b"\n") == head.count(b"\r\n") == 7
+    assert b"\0" not in head
+
+
+# ---------------------------------------------------------------- the client's pace, and its leaving
+
+
+def test_who_writes_waits_for_a_slow_client_only() -> None:
+    async def play() -> None:
+        paper = Paper()
+        reply = reply_on(paper)
+        await reply.drained()
+        paper.write_paused = True
+        assert reply.paused
+        waiting = asyncio.ensure_future(reply.drained())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        assert paper.drain is not None
+        paper.drain.set_result(None)
+        await waiting
+
+    asyncio.run(play())
+
+
+def test_a_client_that_leaves_is_told_of_once() -> None:
+    told: list[bool] = []
+    reply = reply_on(Paper())
+    reply.watch(lambda: told.append(True))
+    reply.leave()
+    reply.leave()
+    assert (told, reply.gone) == ([True], True)
+
+
+def test_a_client_that_leaves_after_the_end_has_not_left() -> None:
+    reply = reply_on(Paper())
+    reply.end(b"")
+    reply.leave()
+    assert not reply.gone
