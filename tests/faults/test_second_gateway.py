@@ -64,8 +64,8 @@ def test_only_what_a_dead_process_left_is_recovered(sandbox: str, tmp_path: Path
             assert gateway.exit_code() == 0
     found = contents(tmp_path / "arouter.db")
     ends = {user: (record.status, record.error_code, record.usage_source) for user, record in found.by_user().items()}
-    # The living one's streams were settled by itself, with what it knew of them.
-    assert ends == {f"dying {n}": ("interrupted", None, "none") for n in range(STREAMS)} | {
+    # Of the dead one's streams the size of the request is known; the living one settled its own, with what it knew.
+    assert ends == {f"dying {n}": ("interrupted", None, "estimated") for n in range(STREAMS)} | {
         f"living {n}": ("interrupted", "shutting_down", "estimated") for n in range(STREAMS)
     }
     assert (found.report.problems, found.report.open_records) == ((), 0)
