@@ -25,6 +25,7 @@ from arouter.wiring.server import GatewayServer
 
 PATH = "/v1/chat/completions"
 MOST_BODY_BYTES = 1000
+LAST = b"Connection: close"
 IDLE_S = 0.3
 
 Play = Callable[["Endpoint", bytes, HttpReply], Awaitable[None]]
@@ -300,3 +301,23 @@ def chunked(*pieces: bytes, fields: tuple[bytes, ...] = (), trailers: bytes = b"
 
 def get(path: str = "/healthz", *fields: bytes) -> bytes:
     return b"\r\n".join([b"GET %b HTTP/1.1" % path.encode(), b"Host: x", *fields]) + b"\r\n\r\n"
+
+
+# ---------------------------------------------------------------- plays
+
+
+def session(name: str) -> bytes:
+    return b"X-Session-Id: " + name.encode()
+
+
+async def stream(endpoint: Endpoint, body: bytes, reply: HttpReply) -> None:
+    """A piece, a wait, and the end."""
+    reply.send(b"first ")
+    await endpoint.go.wait()
+    if not reply.gone:
+        reply.end(b"last")
+
+
+async def wait(endpoint: Endpoint, body: bytes, reply: HttpReply) -> None:
+    await endpoint.go.wait()
+    reply.whole(body)
