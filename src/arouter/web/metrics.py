@@ -167,9 +167,7 @@ class Metrics(Collector):
         yield _counter("arouter_unpriced_requests", "Requests whose price is unknown.", ["provider"], unpriced.items())
         yield _histogram("arouter_request_seconds", "From the request to its end.", self._latency)
         yield _histogram("arouter_first_token_seconds", "From the request to the first token.", self._first_token)
-        lag = HistogramMetricFamily(
-            "arouter_event_loop_lag_seconds", "How late the event loop was, at each look."
-        )
+        lag = HistogramMetricFamily("arouter_event_loop_lag_seconds", "How late the event loop was, at each look.")
         self._lag.into(lag, [])
         yield lag
         yield from self._collect_ledger()
