@@ -27,8 +27,10 @@ INTERVAL_S: Final = 1.0
 MOST_BYTES: Final = 64 * 1024 * 1024
 _STEP: Final = 16 * 1024 * 1024 // PAGE_BYTES
 """Pages: a checkpoint begins at the latest when the log has grown by so many."""
-_FEW: Final = 1_000
-"""Pages: what a turn may still have to move, a few milliseconds of work."""
+_FEW: Final = 150
+"""Pages: what a turn should have left to move, since it must sync them: a thousand take 50 ms, measured."""
+_MOST_PASSES: Final = 8
+"""Passive checkpoints, one after the other, to come down to so few."""
 _PATIENCE_MS: Final = 20
 """How long a turn may wait for readers of the old log, and for other processes."""
 _MOST_TURNS: Final = 3
@@ -57,6 +59,7 @@ class Checkpointer:
         self._moved = 0
         self._next_at = _STEP
         self._tries = 0
+        self._passes = 0
         self._again_at_s = 0.0
         self.last_error: StorageUnavailable | None = None
         """Why the last round failed; the next one tries again. The records are safe in the log meanwhile."""
@@ -119,14 +122,15 @@ class Checkpointer:
         self._logged = logged
 
     def _start_afresh(self, connection: apsw.Connection, *, moves: bool) -> None:
-        """In a turn, if little is left to move, or the writer waits for it; else after one more passive checkpoint."""
+        """In a turn, if the writer waits for it, or little is left to move; else after one more passive checkpoint."""
         if not self._bound.is_awaited:
             if time.monotonic() < self._again_at_s:
                 return
-            if self._bound.pages - self._moved > _FEW:
-                if moves:
-                    self._next_at = 0
+            self._passes += 1
+            if moves and self._bound.pages - self._moved > _FEW and self._passes < _MOST_PASSES:
+                self._next_at = 0
                 return
+        self._passes = 0
         try:
             with self._bound.taken(), self._turns.taken():
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)

@@ -36,9 +36,10 @@ MOST_IN_ONE: Final = 2_000
 MOST_KEPT: Final = 100_000
 """Records of requests that cost nothing which are kept in memory while the disk refuses them."""
 RETRY_S: Final = 1.0
-MOST_REST_S: Final = 0.004
-"""After a transaction the thread rests as long as it took, at most this long, while other requests run: what comes
-meanwhile shares the next one. A request that is alone never waits."""
+REST_S: Final = 0.003
+"""Between two transactions while there are others: what comes meanwhile shares the next one. A transaction costs about
+as much as twenty records in it. A request that is alone never waits."""
+_LOOK_AGAIN_S: Final = 0.001
 _LAST_TRIES: Final = 3
 """Before the end, if the storage is away then."""
 
@@ -96,6 +97,7 @@ class Writer:
         self._delayed = 0
         self._lost = 0
         self._rested_at_s = 0.0
+        self._last_size = 0
 
     @property
     def last_error(self) -> StorageUnavailable | None:
@@ -200,10 +202,12 @@ class Writer:
         return items, True
 
     def _gather(self) -> None:
-        """Let others come, so that they share a transaction, if others there are and the last one has just ended."""
-        pause_s = self._rested_at_s - time.monotonic()
-        if pause_s > 0 and self._intents.count:
-            time.sleep(pause_s)
+        """Let others come, so that they share a transaction, if the last one has just ended and others there are:
+        requests that still run, or as many as shared the last one."""
+        while (pause_s := self._rested_at_s - time.monotonic()) > 0:
+            if not self._intents.count and self._queue.qsize() + 1 >= self._last_size:
+                break
+            time.sleep(min(pause_s, _LOOK_AGAIN_S))
 
     def _work(self, items: Sequence[Item], *, new: bool = True) -> None:
         """Do it all. `new`: the records are taken for new until that proves wrong."""
@@ -235,11 +239,10 @@ class Writer:
 
     def _transact(self, items: Sequence[Item], new: bool) -> tuple[list[tuple["asyncio.Future[Any]", object]], int]:
         """Write everything; who is to be told what, and how many records there were."""
-        began_s = time.monotonic()
         with self._writing() as connection:
             done = self._apply(connection, items, new)
-        now_s = time.monotonic()
-        self._rested_at_s = now_s + min(MOST_REST_S, now_s - began_s)
+        self._rested_at_s = time.monotonic() + REST_S
+        self._last_size = len(items)
         return done
 
     @contextmanager
