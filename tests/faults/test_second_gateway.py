@@ -49,7 +49,8 @@ def test_only_what_a_dead_process_left_is_recovered(sandbox: str, tmp_path: Path
                 await asyncio.sleep(0.5)
                 victim.kill()
                 third = await asyncio.to_thread(home.start)
-                assert third.interrupted == STREAMS
+                # Whoever comes first, once: the third at its start, or the living one, which looks every few seconds.
+                assert third.interrupted in {0, STREAMS}
                 fourth = await asyncio.to_thread(home.start)
                 assert fourth.interrupted == 0
                 assert {record["user"] for record in third.records()} == {f"dying {n}" for n in range(STREAMS)}
