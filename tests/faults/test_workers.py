@@ -220,7 +220,8 @@ def test_a_worker_that_is_killed_is_replaced_and_what_it_left_is_recovered_while
     # Those that the clients had long heard of when their worker was killed; what was younger may have left no trace.
     for answer in broken:
         if answer.head_at_s is not None and not any(0 <= at - answer.head_at_s < SEEN_S for at in killed_at_s):
-            assert records[answer.id or ""].status == "interrupted"
+            # A success was on disk when the kill came, before its last bytes left: never the other way round.
+            assert records[answer.id or ""].status in {"interrupted", "success"}
     statuses = Counter(str(record.status) for record in found.records)
     assert statuses.keys() == {"success", "interrupted"}
     assert statuses["interrupted"] == len(interrupted) <= len(broken)
