@@ -355,3 +355,10 @@ def test_a_novel_is_cut() -> None:
 @given(st.binary(max_size=100))
 def test_no_error_body_raises(body: bytes) -> None:
     assert read_error("openai", 500, body).message
+
+
+def test_a_whole_answer_whose_names_are_not_unicode_is_not_a_completion() -> None:
+    relay = Relay(BY_NAME["openai"])
+    relay.read_answer(b'{"choices":[],"\xff":1}')
+    with pytest.raises(UpstreamFailed, match="not a chat completion"):
+        relay.answer(b"{}")

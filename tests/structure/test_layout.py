@@ -25,10 +25,7 @@ TESTED_BY = {
     "tests/acceptance/test_startup.py": ("web/app.py", "wiring/gateway.py", "wiring/server.py", "wiring/storage.py"),
     "tests/acceptance/test_users.py": (
         "domain/ids.py",
-        "web/http/body.py",
-        "web/http/heads.py",
-        "web/http/protocol.py",
-        "web/http/reply.py",
+        "web/http/general.py",
         "web/inference/asgi_reply.py",
         "web/inference/body.py",
         "web/inference/chat_completions.py",

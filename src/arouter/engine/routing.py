@@ -5,7 +5,6 @@ aliases in use elsewhere (`x-ai`, `mistralai`); the rest is the provider's own n
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Literal
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
@@ -76,11 +75,10 @@ class Routing:
 
     def find(self, requested: str) -> Route | None:
         """The route for a model name; None where `resolve` raises."""
-        route = self._resolved.get(requested)
-        if route is None:
-            with suppress(ARouterError):
-                return self.resolve(requested)
-        return route
+        try:
+            return self.resolve(requested)
+        except ARouterError:
+            return None
 
     def _resolve(self, requested: str) -> Route:
         prefix, slash, rest = requested.partition("/")

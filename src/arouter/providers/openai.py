@@ -64,30 +64,30 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Answer(msgspec.Struct):
-    """A chunk or a whole completion, as far as the ledger needs it."""
+class _Head(msgspec.Struct):
+    """What a chunk and a whole completion say beside their choices, as far as the ledger needs it."""
 
     id: str | None = None
     model: str | None = None
-    choices: list[_Choice] | None = None
     usage: msgspec.Raw = _NULL
     service_tier: str | None = None
     error: msgspec.Raw = _NULL
+
+
+class _Answer(_Head):
+    """A chunk or a whole completion, with what was generated."""
+
+    choices: list[_Choice] | None = None
 
 
 class _WholeChoice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Whole(msgspec.Struct):
-    """A whole completion, as far as the ledger needs it where the provider tells the usage."""
+class _Whole(_Head):
+    """A whole completion where the provider tells the usage: what was generated is not looked into."""
 
-    id: str | None = None
-    model: str | None = None
     choices: list[_WholeChoice] | None = None
-    usage: msgspec.Raw = _NULL
-    service_tier: str | None = None
-    error: msgspec.Raw = _NULL
 
 
 class _ErrorObject(msgspec.Struct):
@@ -183,14 +183,20 @@ class Relay:
                 self.told.output_bytes += _text_bytes(choice.message)
 
     def answer(self, usage: bytes) -> bytes:
-        """The completion that was read, with `usage` as its usage object; every other byte as it came."""
+        """The completion that was read, with `usage` as its usage object; every other byte as it came.
+
+        UpstreamFailed if it is not Unicode where that had not to be read before.
+        """
         body, own = self._body, self._usage
         name = body.rfind(b'"usage":')
         at = name + len(b'"usage":')
         if own and name >= 0 and body.startswith(own, at) and body.find(b'"usage"', 0, name) < 0:
             # The only member of this name, wherever it may be, is the one that was read.
             return b"".join((body[:at], usage, body[at + len(own) :]))
-        fields = _decode_fields.decode(body)
+        try:
+            fields = _decode_fields.decode(body)
+        except _MALFORMED as exc:
+            raise _not_this_dialect(self._vendor, body) from exc
         fields["usage"] = msgspec.Raw(usage)
         return _encode(fields)
 
@@ -282,7 +288,7 @@ class Relay:
             if (said := choice.delta if choice.delta is not None else choice.message) is not None:
                 told.output_bytes += _text_bytes(said)
 
-    def _read_head(self, answer: _Answer | _Whole) -> None:
+    def _read_head(self, answer: _Head) -> None:
         told = self.told
         if told.upstream_id is None and answer.id:
             told.upstream_id = answer.id
