@@ -81,6 +81,7 @@ TESTED_BY = {
         "sandbox/plan.py",
         "sandbox/provider.py",
     ),
+    "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py"),
     "tests/web/api/test_activity.py": (
         "domain/activity.py",
         "domain/visibility.py",

@@ -2,9 +2,11 @@
 
 from typing import Protocol
 
+from arouter.domain.charge import Charge
 from arouter.domain.chat import ChatRequest, Event
 from arouter.domain.errors import UpstreamFailed
 from arouter.domain.value import value
+from arouter.providers.told import Told
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -46,3 +48,25 @@ class Adapter(Protocol):
 
     def read_error(self, status: int, body: bytes) -> UpstreamFailed:
         """The provider's error answer as ours: its message and code, and whether the client is to blame."""
+
+
+class Relay(Protocol):
+    """One answer on its way to a client that speaks the provider's dialect: bytes pass, the ledger reads along."""
+
+    told: Told
+
+    def read_answer(self, body: bytes) -> None:
+        """Read a whole answer. UpstreamFailed if it is none."""
+
+    def answer(self, charge: Charge) -> bytes:
+        """The whole answer for the client."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What to forward of a piece of the stream; empty while an event is incomplete or kept back."""
+
+    def end(self) -> None:
+        """The provider closed the stream."""
+
+    def last(self, charge: Charge | None) -> bytes:
+        """The last bytes of the stream: what tells the client that it is at its end, and was kept back until the
+        record is durable. None: the client wants no usage."""
