@@ -5,9 +5,9 @@ The counts depend on the minor version of Python, so there is a budget for each 
 """
 
 import argparse
-import functools
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ from arouter.engine.account import Account
 from arouter.engine.admission import Admission
 from arouter.engine.billing import Bill, Billing
 from arouter.engine.call import Call
+from arouter.engine.dialects.chat import Chat
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.routing import Route, Routing
 from arouter.providers.anthropic import AnthropicAdapter
@@ -84,7 +85,9 @@ class Sample:
         """The request to the provider, and the reader of its answer."""
         match self.route.deployment.vendor.dialect:
             case "openai":
-                return RelayExchange(self.call, self.route, _IDENTITY)
+                relayed = self.call.ingress.relay(self.call, self.route, _IDENTITY)
+                assert relayed is not None
+                return RelayExchange(self.call, self.route, *relayed)
             case "anthropic":
                 return TranslatedExchange(self.call, self.route, AnthropicAdapter(), _IDENTITY)
             case "gemini":
@@ -109,6 +112,7 @@ class Sample:
             streamed=reader.stream,
         )
         return Call(
+            ingress=Chat(),
             opening=opening,
             key=self.key,
             models=reader.models,
@@ -141,7 +145,7 @@ def parts() -> Mapping[str, Work]:
         "price its usage": lambda: _bill(json, answered),
         "write the answer": lambda: answered.answer(bill),
         "make the record": lambda: json.account(answered).record(bill, now_us=NOW_US, monotonic_us=1),
-        "split a chunk": functools.partial(Splitter().feed, events_of("openai", 1)[1]),
+        "split a chunk": partial(Splitter().feed, events_of("openai", 1)[1]),
         **_streamed("relay", stream, "openai"),
         "end a relayed stream": lambda: _whole_stream(stream, "openai"),
         **_streamed(
@@ -157,8 +161,8 @@ def _streamed(name: str, sample: Sample, dialect: Dialect) -> Mapping[str, Work]
     begin, chunk, _ = events_of(dialect, 1)
     exchange.feed(begin)
     return {
-        f"{name}: a chunk": functools.partial(exchange.feed, chunk),
-        f"{name}: {_TOGETHER} chunks together": functools.partial(exchange.feed, chunk * _TOGETHER),
+        f"{name}: a chunk": partial(exchange.feed, chunk),
+        f"{name}: {_TOGETHER} chunks together": partial(exchange.feed, chunk * _TOGETHER),
     }
 
 

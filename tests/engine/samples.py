@@ -11,6 +11,7 @@ from arouter.domain.keys import Key, KeyKind
 from arouter.domain.price import Rate, RateCard
 from arouter.domain.record import Opening
 from arouter.engine.call import Call
+from arouter.engine.dialects.chat import Chat
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.upstream import Origin
 from arouter.providers.vendors import BY_NAME, Vendor
@@ -77,6 +78,7 @@ def call(*models: str, stream: bool = False, include_usage: bool = True, **chang
     opened = {name: changes.pop(name) for name in list(changes) if name in Opening.__dataclass_fields__}
     fields = {"model": asked[0], "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **changes}
     return Call(
+        ingress=Chat(),
         opening=opening(**{"requested_model": asked[0], "streamed": stream, **opened}),
         key=owner,
         models=asked,

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from arouter.domain.charge import Charge
 from arouter.domain.estimate import tokens_of
 from arouter.domain.money import Picodollars
 from arouter.domain.price import Priced, RateCard, price
 from arouter.domain.record import Record, UsageSource
-from arouter.domain.usage import NOTHING_REPORTED, Usage
+from arouter.domain.usage import Usage
 from arouter.domain.value import constructor, value
 from arouter.engine.routing import Route
 from arouter.providers.told import Told
@@ -41,14 +42,10 @@ class CardFinder(Protocol):
 
 
 @value(frozen=True, slots=True, kw_only=True)
-class Bill:
-    """Usage and cost of one request."""
+class Bill(Charge):
+    """Usage and cost of one request, and where both come from."""
 
-    usage: Usage = NOTHING_REPORTED
     usage_source: UsageSource = UsageSource.NONE
-    cost: Picodollars | None = None
-    prompt_cost: Picodollars | None = None
-    completion_cost: Picodollars | None = None
     rated_cost: Picodollars | None = None
     reported_cost: Picodollars | None = None
     price_source: str | None = None

@@ -1,19 +1,39 @@
-"""A request on its way through the gateway, and the client's end of it."""
+"""A request on its way through the gateway, the dialect that it came in, and the client's end of it."""
 
 from collections.abc import Callable
 from typing import Protocol
 
+from arouter.domain.chat import ChatRequest
 from arouter.domain.errors import ARouterError
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.domain.value import value
+from arouter.engine.routing import Route
+from arouter.providers.base import Prepared, Relay
 from arouter.providers.openai import Fields
+from arouter.wire.answer import AnswerWriter
+
+
+class Ingress(Protocol):
+    """A client's dialect, without I/O. It holds no state: one instance serves every request."""
+
+    def relay(self, call: "Call", route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
+        """The provider's request and the reader of its answer, if the provider speaks this dialect too; else None.
+
+        `identity` is the end user's pseudonym. InvalidRequest, naming the field, for a request that cannot be."""
+
+    def read(self, call: "Call", model: str, identity: str | None) -> ChatRequest:
+        """The request in canonical form, to be translated. `model` is the provider's own name. InvalidRequest."""
+
+    def writer(self, call: "Call", model: str) -> AnswerWriter:
+        """The writer of a translated answer, and of what ends a stream that broke off."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
 class Call:
     """What an ingress dialect has read of an authenticated request."""
 
+    ingress: Ingress
     opening: Opening
     key: Key
     models: tuple[str, ...]

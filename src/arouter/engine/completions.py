@@ -39,6 +39,7 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import Client, request_head
+from arouter.providers import openai
 from arouter.providers.base import Adapter, Prepared
 from arouter.providers.vendors import Dialect
 
@@ -200,16 +201,22 @@ class Completions:
             if prepared.dropped:
                 reply.tell_dropped(prepared.dropped)
             return answer
-        failure = exchange.read_error(answer.status, await answer.read(_MOST_ERROR_BYTES))
+        failure = self._read_error(route.deployment, answer.status, await answer.read(_MOST_ERROR_BYTES))
         failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
         raise in_contract(failure, answer.status)
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
-        dialect = route.deployment.vendor.dialect
+        relayed = call.ingress.relay(call, route, identity)
+        if relayed is not None:
+            return RelayExchange(call, route, *relayed)
+        return TranslatedExchange(call, route, self._adapters[route.deployment.vendor.dialect], identity)
+
+    def _read_error(self, deployment: Deployment, status: int, body: bytes) -> UpstreamFailed:
+        dialect = deployment.vendor.dialect
         if dialect == "openai":
-            return RelayExchange(call, route, identity)
-        return TranslatedExchange(call, route, self._adapters[dialect], identity)
+            return openai.read_error(deployment.provider, status, body)
+        return self._adapters[dialect].read_error(status, body)
 
     def _identity(self, call: Call, deployment: Deployment) -> str | None:
         """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from arouter.domain.charge import Charge
 from arouter.domain.errors import InvalidRequest, UpstreamFailed
 from arouter.domain.usage import NOTHING_REPORTED
 from arouter.domain.value import constructor
@@ -18,6 +19,7 @@ from arouter.providers.told import Told
 from arouter.providers.usage import openai_usage_from_json
 from arouter.providers.vendors import Vendor
 from arouter.wire import sse
+from arouter.wire.openai_chat.usage import extend_usage, usage_json
 
 Fields = dict[str, msgspec.Raw]
 """The top level of a JSON object; each value as its bytes."""
@@ -182,12 +184,12 @@ class Relay:
             if choice.message is not None:
                 self.told.output_bytes += _text_bytes(choice.message)
 
-    def answer(self, usage: bytes) -> bytes:
-        """The completion that was read, with `usage` as its usage object; every other byte as it came.
+    def answer(self, charge: Charge) -> bytes:
+        """The completion that was read, with the cost in its usage object; every other byte as it came.
 
         UpstreamFailed if it is not Unicode where that had not to be read before.
         """
-        body, own = self._body, self._usage
+        body, own, usage = self._body, self._usage, self._usage_with(charge)
         name = body.rfind(b'"usage":')
         at = name + len(b'"usage":')
         if own and name >= 0 and body.startswith(own, at) and body.find(b'"usage"', 0, name) < 0:
@@ -238,13 +240,13 @@ class Relay:
         """The stream is closed. One that told why it finished is whole, with or without `[DONE]`."""
         self.told.complete = self.told.complete or self.told.finish_reason is not None
 
-    def last_chunk(self, usage: bytes | None) -> bytes:
-        """The last bytes of the stream: one usage chunk, if there is a usage object for it, and `[DONE]`."""
+    def last(self, charge: Charge | None) -> bytes:
+        """The last bytes of the stream: one usage chunk, unless the client wants none, and `[DONE]`."""
         done = sse.encode(sse.DONE)
-        if usage is None or self._envelope is None:
+        if charge is None or self._envelope is None:
             return done
         self._envelope["choices"] = msgspec.Raw(b"[]")
-        self._envelope["usage"] = msgspec.Raw(usage)
+        self._envelope["usage"] = msgspec.Raw(self._usage_with(charge))
         return _event(self._envelope) + done
 
     def _forward(self, event: bytes, said: bytes) -> bytes:
@@ -279,6 +281,14 @@ class Relay:
         self.told.failure_code = str(told.code) if told.code is not None else told.type
 
     # ---------------------------------------------------------------- both
+
+    def _usage_with(self, charge: Charge) -> bytes:
+        """The provider's usage object with our cost; one of our own where it told none."""
+        raw = self.told.raw_usage
+        cost, prompt_cost, completion_cost = charge.cost, charge.prompt_cost, charge.completion_cost
+        if raw is None:
+            return usage_json(charge.usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+        return extend_usage(raw, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
 
     def _read_choices(self, choices: list[_Choice]) -> None:
         told = self.told

@@ -21,7 +21,7 @@ from tests.engine.scripted_client import Says
 PLAINTEXT = new_plaintext(KeyKind.LIVE, bytes(24))
 BEARER = {"authorization": f"Bearer {PLAINTEXT}"}
 BODY: dict[str, Any] = {"model": "openai/gpt-5.4", "messages": [], "user": "user_12345"}
-GENERATION = f"gen-{1_795_348_800_001:012x}{'ab' * 10}"
+GENERATION = f"gen-{1_795_348_800_001_000:015x}{('ab' * 9)[1:]}"
 
 
 class Exchange:

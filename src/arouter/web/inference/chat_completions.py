@@ -12,6 +12,7 @@ from arouter.domain.value import constructor
 from arouter.engine.call import Call
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
+from arouter.engine.dialects.chat import Chat
 from arouter.engine.exchange import messages_bytes
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Receive, Scope, Send
@@ -25,6 +26,7 @@ from arouter.web.inference.reply import HttpReply
 
 ENDPOINT = "/v1/chat/completions"
 
+_CHAT = Chat()
 _new_opening = constructor(Opening)
 _new_call = constructor(Call)
 
@@ -103,6 +105,7 @@ class ChatCompletions:
 
 def _call(opening: Opening, key: Key, reader: ChatReader) -> Call:
     return _new_call(
+        ingress=_CHAT,
         opening=opening,
         key=key,
         models=reader.models,
