@@ -30,6 +30,7 @@ from arouter.settings import Provider, Secret, Settings
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
 from arouter.web.inference.chat_request import ChatReader
+from arouter.web.inference.head import read_head
 from arouter.wire.sse import Splitter
 from arouter.wiring.providers import deployments
 from arouter.wiring.storage import make_key
@@ -47,6 +48,7 @@ ALLOWED_LESS = 0.15
 _HOW = "keep the new count with `python -m bench.path_cost --write`"
 
 NOW_US = 1_790_000_000_000_000
+_HEAD = read_head({}, b"")
 _IDENTITY = "0" * 64
 _TOGETHER = 10
 
@@ -71,8 +73,8 @@ class Sample:
 
     def read(self) -> ChatReader:
         """The body, as a request to us."""
-        reader = ChatReader(self.key, None)
-        reader.read(self.body, None)
+        reader = ChatReader(self.key, _HEAD)
+        reader.read(self.body)
         return reader
 
     def admit(self) -> Route:

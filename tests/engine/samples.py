@@ -79,13 +79,19 @@ def call(*models: str, stream: bool = False, include_usage: bool = True, **chang
     fields = {"model": asked[0], "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **changes}
     return Call(
         ingress=Chat(),
-        opening=opening(**{"requested_model": asked[0], "streamed": stream, **opened}),
+        opening=opening(
+            **{"requested_model": asked[0], "streamed": stream, "asked_bytes": _asked_bytes(fields), **opened}
+        ),
         key=owner,
         models=asked,
         fields={name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()},
         stream=stream,
         include_usage=include_usage,
     )
+
+
+def _asked_bytes(fields: dict[str, Any]) -> int:
+    return sum(len(msgspec.json.encode(fields[name])) for name in ("messages", "tools") if name in fields)
 
 
 def card(*, input: int = 2, output: int = 10, source: str = "genai-prices", **rates: int) -> RateCard:  # noqa: A002

@@ -85,14 +85,15 @@ class Billing:
         self._found: dict[tuple[object, ...], RateCard | None] = {}
         """The cards that were found lately: under load the same few over and over."""
 
-    def bill(self, route: Route, told: Told, *, asked_bytes: int, at_us: int) -> Bill:
+    def bill(self, route: Route, told: Told, *, asked_bytes: int | None, at_us: int) -> Bill:
         """The bill for an answer that began, whole or not.
 
-        `asked_bytes` is the size of the request's messages, from which the input is estimated if no usage came;
+        `asked_bytes` is the size of what the model was to read, from which the input is estimated if no usage came;
         `at_us` is when the request was made, in microseconds: prices change with time.
         """
         if told.usage is None:
-            usage = Usage(input_tokens=tokens_of(asked_bytes), output_tokens=tokens_of(told.output_bytes))
+            asked = None if asked_bytes is None else tokens_of(asked_bytes)
+            usage = Usage(input_tokens=asked, output_tokens=tokens_of(told.output_bytes))
             source = UsageSource.ESTIMATED
         else:
             usage = told.usage

@@ -33,7 +33,7 @@ from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
 from arouter.engine.departure import Departure, Drains
-from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange, messages_bytes
+from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
@@ -253,7 +253,7 @@ class Completions:
         return self._billing.bill(
             account.route,
             account.exchange.told,
-            asked_bytes=_asked_bytes(call),
+            asked_bytes=call.opening.asked_bytes,
             at_us=call.opening.created_at_us,
         )
 
@@ -289,11 +289,6 @@ class Completions:
             reply.whole(last)
         if reply.paused:
             await reply.drained()
-
-
-def _asked_bytes(call: Call) -> int:
-    noted = call.opening.asked_bytes
-    return messages_bytes(call.fields) if noted is None else noted
 
 
 def _last(call: Call, account: Account, bill: Bill) -> bytes:

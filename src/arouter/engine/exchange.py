@@ -21,7 +21,6 @@ from arouter.domain.errors import ARouterError
 from arouter.engine.billing import Bill
 from arouter.engine.call import Call
 from arouter.engine.routing import Route
-from arouter.providers import openai
 from arouter.providers.base import Adapter, Prepared, Relay
 from arouter.providers.told import Told
 from arouter.providers.usage import advice_in, circumstances
@@ -153,9 +152,3 @@ class TranslatedExchange:
 
 def _broken_off(writer: AnswerWriter, error: ARouterError, type_: str) -> bytes:
     return writer.error(error.message, error.code, error.metadata, type_=type_)
-
-
-def messages_bytes(fields: openai.Fields) -> int:
-    """The size of what a request asks the model to read: its messages and tools."""
-    size = len(memoryview(fields["messages"])) if "messages" in fields else 0
-    return size + len(memoryview(fields["tools"])) if "tools" in fields else size

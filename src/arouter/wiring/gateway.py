@@ -36,8 +36,8 @@ from arouter.web.app import App, Handlers
 from arouter.web.asgi import Application
 from arouter.web.auth import Authenticator
 from arouter.web.dashboard.page import WithDashboard
-from arouter.web.inference import chat_completions
-from arouter.web.inference.chat_completions import ChatCompletions
+from arouter.web.inference.dialects import DIALECTS
+from arouter.web.inference.endpoint import Dialect, Inference
 from arouter.web.metrics import Metrics
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.late_prices import LatePrices
@@ -123,8 +123,10 @@ class Gateway:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
         self._lag.start()
+        completions = self._completions(home)
         return Handlers(
-            inference={chat_completions.ENDPOINT: self._chat_completions(home)}, api=WithDashboard(self._api(home))
+            inference={dialect.path: self._inference(dialect, completions) for dialect in DIALECTS},
+            api=WithDashboard(self._api(home)),
         )
 
     async def stop(self) -> None:
@@ -148,10 +150,11 @@ class Gateway:
 
     # ---------------------------------------------------------------- the parts
 
-    def _chat_completions(self, home: Home) -> ChatCompletions:
-        return ChatCompletions(
+    def _inference(self, dialect: Dialect, completions: Completions) -> Inference:
+        return Inference(
+            dialect=dialect,
             authenticator=self._authenticator,
-            completions=self._completions(home),
+            completions=completions,
             clock=self._clock,
             entropy=Entropy(secrets.token_bytes),
             tasks=self._tasks,

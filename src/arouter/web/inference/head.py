@@ -28,6 +28,10 @@ class Head:
     """None if there are none."""
     headers: Headers
     """The fields in `READ` that are there: mostly none."""
+    path: str = ""
+    """As it was asked for."""
+    query: bytes = b""
+    """Still encoded."""
     session_id: str | None = None
     app_url: str | None = None
     app_title: str | None = None
@@ -44,7 +48,7 @@ class Head:
         return tags_of(self.headers) if self.headers else ()
 
 
-def read_head(headers: Mapping[bytes, bytes], query: bytes) -> Head:
+def read_head(headers: Mapping[bytes, bytes], query: bytes, path: str = "") -> Head:
     """`headers` by lower-case name; `query` is the raw query string."""
     try:
         credentials = find_credentials(headers, query)
@@ -55,6 +59,8 @@ def read_head(headers: Mapping[bytes, bytes], query: bytes) -> Head:
     return Head(
         credentials=credentials,
         headers=said,
+        path=path,
+        query=query,
         session_id=session_of(said),
         app_url=app_url,
         app_title=app_title,
