@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from arouter.domain.chat import ChatRequest, Json, Message, ReasoningRequest, ResponseFormat, Text, Tool, ToolChoice
 from arouter.domain.errors import InvalidRequest
-from arouter.wire.openai_chat.request import CANONICAL_FIELDS, GATEWAY_FIELDS, read_chat
+from arouter.wire.gateway_fields import GATEWAY_FIELDS
+from arouter.wire.openai_chat.request import CANONICAL_FIELDS, read_chat
 from tests.recordings import Recording, need_recordings, recordings
 from tests.wire.chat_bodies import HELLO, read, read_bytes, read_with
 from tests.wire.strategies import JSON
