@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from arouter.domain.chat import ReasoningRequest
 from arouter.wire.fields import Fields, wrong_value
 
 _EFFORTS: Mapping[str, str | None] = MappingProxyType(
@@ -27,3 +28,17 @@ def read_effort(fields: Fields, name: str) -> str | None:
     if value not in _EFFORTS:
         raise wrong_value(fields.param(name), f"one of {', '.join(_EFFORTS)}")
     return _EFFORTS[value]
+
+
+def read_reasoning(wanted: Fields, effort: str | None) -> ReasoningRequest | None:
+    """What a `reasoning` object asks for beside its effort, by OpenRouter's names; None if it asks for nothing."""
+    max_tokens = wanted.integer("max_tokens")
+    enabled = wanted.flag("enabled")
+    exclude = wanted.flag("exclude") is True
+    if enabled is False:
+        effort, max_tokens = "none", None
+    elif enabled and effort is None and max_tokens is None:
+        effort = "medium"
+    if effort is None and max_tokens is None and not exclude:
+        return None
+    return ReasoningRequest(effort=effort, max_tokens=max_tokens, exclude=exclude)

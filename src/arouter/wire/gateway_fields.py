@@ -6,7 +6,9 @@ ROUTING_FIELDS = frozenset({"model", "models", "route", "provider", "stream", "s
 IDENTITY_FIELDS = frozenset({"user", "safety_identifier", "session_id", "metadata", "trace"})
 """They say for whom the request is: recorded here, and never sent raw to a provider."""
 
-HOUSE_FIELDS = frozenset({"prompt_cache_key", "store", "transforms", "plugins"})
+HOUSE_FIELDS = frozenset(
+    {"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "store", "transforms", "plugins"}
+)
 """They address a service of the API that is asked (OpenAI's cache and storage, OpenRouter's rewriting). Without them
 the answer is the same, so that a provider of another dialect that lacks them has not dropped anything."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from arouter.domain.chat import ChatRequest, ReasoningRequest, ResponseFormat
-from arouter.wire.efforts import read_effort
+from arouter.wire.efforts import read_effort, read_reasoning
 from arouter.wire.fields import Fields, decoded, wrong_type, wrong_value
 from arouter.wire.gateway_fields import GATEWAY_FIELDS
 from arouter.wire.openai_chat.messages import read_messages
@@ -126,14 +126,4 @@ def _reasoning(request: Fields) -> ReasoningRequest | None:
     if wanted is None:
         return None if effort is None else ReasoningRequest(effort=effort)
     own_effort = read_effort(wanted, "effort")
-    effort = effort if own_effort is None else own_effort
-    max_tokens = wanted.integer("max_tokens")
-    enabled = wanted.flag("enabled")
-    exclude = wanted.flag("exclude") is True
-    if enabled is False:
-        effort, max_tokens = "none", None
-    elif enabled and effort is None and max_tokens is None:
-        effort = "medium"
-    if effort is None and max_tokens is None and not exclude:
-        return None
-    return ReasoningRequest(effort=effort, max_tokens=max_tokens, exclude=exclude)
+    return read_reasoning(wanted, effort if own_effort is None else own_effort)
