@@ -65,22 +65,23 @@ class Output:
 
     def add(self, events: Sequence[Event]) -> Iterator[Json]:
         """The stream's events that tell `events`."""
-        at = 0
-        while at < len(events):
-            event = events[at]
-            at += 1
-            if isinstance(event, TextDelta) and at < len(events):
-                companion = events[at]
-                if isinstance(companion, LogprobsTold) and companion.choice == event.choice:
-                    at += 1
-                    yield from self._text(event, companion.content)
+        waiting: TextDelta | None = None
+        for event in events:
+            if waiting is not None:
+                text, waiting = waiting.text, None
+                if isinstance(event, LogprobsTold) and event.choice == 0:
+                    yield from self._say(text, is_refusal=False, logprobs=event.content)
                     continue
-            yield from self._one(event)
+                yield from self._say(text, is_refusal=False)
+            if isinstance(event, TextDelta) and event.choice == 0 and event.text:
+                waiting = event  # Its log probabilities may follow, and share its event.
+            else:
+                yield from self._one(event)
+        if waiting is not None:
+            yield from self._say(waiting.text, is_refusal=False)
 
     def _one(self, event: Event) -> Iterator[Json]:
         match event:
-            case TextDelta():
-                return self._text(event, ())
             case ToolCallArguments(choice=0):
                 return self._arguments(event)
             case ReasoningDelta(choice=0):
@@ -136,12 +137,8 @@ class Output:
 
     # ------------------------------------------------------------ what is said
 
-    def _text(self, event: TextDelta, logprobs: Sequence[Json]) -> Iterator[Json]:
-        if event.choice == 0 and (event.text or logprobs):
-            yield from self._say(event.text, is_refusal=False, logprobs=logprobs)
-
     def _say(self, text: str, *, is_refusal: bool, logprobs: Sequence[Json] = ()) -> Iterator[Json]:
-        if not text and not logprobs:
+        if not text:
             return
         yield from self._open(is_refusal=is_refusal)
         if isinstance(self._current, MessageItem):
