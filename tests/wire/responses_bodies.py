@@ -52,6 +52,11 @@ def events_of(stream: bytes) -> list[Object]:
     return told
 
 
+def kinds(events: Sequence[Object]) -> list[str]:
+    """The types of events, without what all of them begin with."""
+    return [event["type"].removeprefix("response.") for event in events]
+
+
 def whole(events: Sequence[Event], charge: Charge | None = None, **fields: object) -> Object:
     """The whole answer."""
     body = writer(**fields).whole(events, Charge() if charge is None else charge)

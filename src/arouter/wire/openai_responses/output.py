@@ -80,6 +80,18 @@ class Output:
         if waiting is not None:
             yield from self._say(waiting.text, is_refusal=False)
 
+    def extend(self, text: str) -> MessageItem | None:
+        """Adds to the text that is open, and gives its message; None, and nothing has changed, where none is.
+
+        It is what `add` does for a single piece of text, without its event: nearly all of a stream is that.
+        """
+        message = self._current
+        if not text or not isinstance(message, MessageItem) or message.parts[-1].is_refusal:
+            return None
+        message.parts[-1].texts.append(text)
+        self._length += len(text)
+        return message
+
     def _one(self, event: Event) -> Iterator[Json]:
         match event:
             case ToolCallArguments(choice=0):

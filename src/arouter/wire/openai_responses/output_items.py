@@ -60,6 +60,8 @@ class ContentPart:
     texts: list[str] = field(default_factory=list)
     annotations: list[Json] = field(default_factory=list)
     logprobs: list[Json] = field(default_factory=list)
+    head: bytes = b""
+    """What each of its pieces begins with in a stream; the writer's own."""
 
     def told(self) -> Json:
         text = "".join(self.texts)

@@ -12,17 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from arouter.domain.charge import Charge
-from arouter.domain.chat import Event, Failed, FinishReason, Json, Started, UsageReported
+from arouter.domain.chat import Event, Failed, FinishReason, Json, Started, TextDelta, UsageReported
 from arouter.wire import sse
 from arouter.wire.errors import error_object
 from arouter.wire.openai_responses.echo import echoed
 from arouter.wire.openai_responses.output import Output
+from arouter.wire.openai_responses.output_items import MessageItem
 from arouter.wire.openai_responses.usage import usage_object
 
 _INCOMPLETE: Mapping[FinishReason | None, str] = {
     FinishReason.LENGTH: "max_output_tokens",
     FinishReason.CONTENT_FILTER: "content_filter",
 }
+_TEXT_DELTA = "response.output_text.delta"
 _RATE_LIMIT = "rate_limit_error"
 _BROKE_OFF = "The provider broke off its answer."
 
@@ -50,11 +52,28 @@ class ResponsesWriter:
     def encode(self, events: Sequence[Event]) -> bytes:
         """The events that tell `events`. `UsageReported` and `Failed` write nothing here: the one is told by `last`,
         the other by `error`."""
+        if len(events) == 1:
+            event = events[0]
+            if type(event) is TextDelta and event.choice == 0:
+                message = self._output.extend(event.text)
+                if message is not None:
+                    return self._piece(message, event.text)
         told = [event for event in events if not isinstance(event, UsageReported | Failed)]
         if not told:
             return b""
         self._name_model(told)
         return self._begin() + self._written(self._output.add(told))
+
+    def _piece(self, message: MessageItem, text: str) -> bytes:
+        """The event of a text without log probabilities: only the text itself is encoded."""
+        part = message.parts[-1]
+        if not part.head:
+            place: Json = {"item_id": message.id, "output_index": message.position, "content_index": part.index}
+            told = _json({"type": _TEXT_DELTA, **place})
+            part.head = b"event: " + _TEXT_DELTA.encode() + b"\ndata: " + told[:-1] + b',"delta":'
+        number = self._number
+        self._number += 1
+        return part.head + _json(text) + b',"logprobs":[],"sequence_number":%d}\n\n' % number
 
     def last(self, charge: Charge | None) -> bytes:
         """The event that ends the stream, with the usage, if there is one."""
