@@ -8,6 +8,7 @@ import msgspec
 from arouter.domain.charge import Charge
 from arouter.domain.chat import ChatRequest, Event, Json, Message
 from arouter.wire import sse
+from arouter.wire.answer import AnswerWriter
 from arouter.wire.openai_responses.request import read_responses
 from arouter.wire.openai_responses.writer import ResponsesWriter
 
@@ -65,7 +66,7 @@ def whole(events: Sequence[Event], charge: Charge | None = None, **fields: objec
 
 def streamed(events: Sequence[Event], charge: Charge | None = None, **fields: object) -> list[Object]:
     """The stream, up to its end."""
-    writing = writer(**fields)
+    writing: AnswerWriter = writer(**fields)
     return events_of(writing.encode(events) + writing.last(charge))
 
 
