@@ -84,6 +84,8 @@ TESTED_BY = {
         "sandbox/provider.py",
     ),
     "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),
+    "tests/wire/test_openai_chat_messages.py": ("wire/data_urls.py",),
+    "tests/wire/test_openai_chat_request.py": ("wire/efforts.py", "wire/fields.py"),
     "tests/web/api/test_activity.py": (
         "domain/activity.py",
         "domain/visibility.py",
