@@ -19,13 +19,13 @@ from arouter.domain.errors import InvalidRequest, UpstreamFailed
 from arouter.domain.usage import NOTHING_REPORTED
 from arouter.providers.anthropic.errors import MALFORMED, ErrorObject, from_error_object, not_this_dialect, shown
 from arouter.providers.anthropic.request import PATH, VERSION_HEADER
+from arouter.providers.anthropic.unsealing import without_seals
 from arouter.providers.base import Prepared
 from arouter.providers.told import Told
 from arouter.providers.usage import advice_in, anthropic_usage, circumstances, merge_anthropic
 from arouter.providers.vendors import Vendor
 from arouter.wire import sse
 from arouter.wire.anthropic_messages.stop_reasons import FINISH_REASONS
-from arouter.wire.anthropic_messages.thoughts import PREFIX, is_sealed
 
 Fields = Mapping[str, msgspec.Raw]
 """The top level of a JSON object; each value as its bytes."""
@@ -36,13 +36,13 @@ _TAKEN = frozenset({"user", "safety_identifier", "metadata", "models", "route", 
 """Obeyed or recorded here, and of no meaning at Anthropic, but for `metadata`, which says who the user is."""
 _TAKEN_FROM_VENDORS = _TAKEN.union(("provider", "session_id", "usage", "transforms", "plugins", "trace"))
 
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BETAS = re.compile(r"[A-Za-z0-9._-]+(?:[ \t]*,[ \t]*[A-Za-z0-9._-]+)*")
 
 _encode = msgspec.json.encode
 _NOTHING = msgspec.Raw(b"")
 _STOP = b'{"type":"message_stop"}'
-_SEALED = b'"' + PREFIX.encode()
+_QUOTE = ord('"')
 
 # ---------------------------------------------------------------- the request
 
@@ -98,82 +98,9 @@ def _relayed(fields: Fields, vendor: Vendor, model: str) -> dict[str, msgspec.Ra
     taken = _TAKEN if vendor.takes_routing_fields else _TAKEN_FROM_VENDORS
     sent = {name: raw for name, raw in fields.items() if name not in taken}
     sent["model"] = msgspec.Raw(_encode(model))
-    messages = sent.get("messages")
-    if messages is not None and bytes(messages).find(_SEALED) >= 0:
-        sent["messages"] = _without_seals(messages)
+    if "messages" in sent:
+        sent["messages"] = without_seals(sent["messages"])
     return sent
-
-
-# ---------------------------------------------------------------- what Anthropic would refuse
-
-
-class _Citation(msgspec.Struct):
-    encrypted_index: object = None
-
-
-class _Block(msgspec.Struct):
-    """So much of a block as says whether a seal is in it."""
-
-    type: str = ""
-    signature: object = None
-    data: object = None
-    citations: list[msgspec.Raw] | None = None
-
-
-_MESSAGES = msgspec.json.Decoder(list[msgspec.Raw])
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_BLOCKS = msgspec.json.Decoder(list[msgspec.Raw])
-_BLOCK = msgspec.json.Decoder(_Block)
-_CITATION = msgspec.json.Decoder(_Citation)
-
-
-def _without_seals(messages: msgspec.Raw) -> msgspec.Raw:
-    """The messages without what is sealed; every other block keeps its bytes. What is no message stays as it is."""
-    try:
-        kept = [unsealed for raw in _MESSAGES.decode(messages) if (unsealed := _unsealed_message(raw)) is not None]
-    except MALFORMED:
-        return messages
-    return msgspec.Raw(_encode(kept))
-
-
-def _unsealed_message(raw: msgspec.Raw) -> msgspec.Raw | None:
-    """None if all that the message held was sealed."""
-    if bytes(raw).find(_SEALED) < 0:
-        return raw
-    fields = _FIELDS.decode(raw)
-    content = fields.get("content", _NOTHING)
-    if bytes(content)[:1] != b"[":
-        return raw
-    kept = [unsealed for block in _BLOCKS.decode(content) if (unsealed := _unsealed_block(block)) is not None]
-    fields["content"] = msgspec.Raw(_encode(kept))
-    return msgspec.Raw(_encode(fields)) if kept else None
-
-
-def _unsealed_block(raw: msgspec.Raw) -> msgspec.Raw | None:
-    try:
-        block = _BLOCK.decode(raw)
-    except msgspec.ValidationError:
-        return raw
-    if (block.type == "thinking" and is_sealed(block.signature)) or (
-        block.type == "redacted_thinking" and is_sealed(block.data)
-    ):
-        return None
-    if block.type != "text" or not block.citations:
-        return raw
-    fields = _FIELDS.decode(raw)
-    cited = [citation for citation in block.citations if not _is_ours(citation)]
-    if cited:
-        fields["citations"] = msgspec.Raw(_encode(cited))
-    else:
-        del fields["citations"]
-    return msgspec.Raw(_encode(fields))
-
-
-def _is_ours(citation: msgspec.Raw) -> bool:
-    try:
-        return is_sealed(_CITATION.decode(citation).encrypted_index)
-    except msgspec.ValidationError:
-        return False
 
 
 # ---------------------------------------------------------------- the answer
@@ -202,12 +129,13 @@ class _Event(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     message: _Message | None = None
     usage: msgspec.Raw = _NOTHING
-    error: ErrorObject | None = None
+    error: msgspec.Raw = _NOTHING
 
 
 _WHOLE = msgspec.json.Decoder(_Message)
 _EVENT = msgspec.json.Decoder(_Event)
 _USAGE = msgspec.json.Decoder(dict[str, object] | None)
+_ERROR = msgspec.json.Decoder(ErrorObject)
 _GENERATED = msgspec.json.Decoder(_Delta)
 
 
@@ -299,11 +227,15 @@ class MessagesRelay:
                 self.told.complete = True
                 return False
             case "error":
-                self._fail(ErrorObject() if said.error is None else said.error)
+                self._fail(said.error)
                 return False
         return True
 
-    def _fail(self, error: ErrorObject) -> None:
+    def _fail(self, raw: msgspec.Raw) -> None:
+        try:
+            error = _ERROR.decode(raw)
+        except MALFORMED:
+            error = ErrorObject()
         self.told.failure = error.message or "The provider reported an error."
         self.told.failure_code = error.type
 
@@ -349,7 +281,7 @@ class MessagesRelay:
 def _string_bytes(raw: msgspec.Raw) -> int:
     """The bytes of a string as it is written in JSON, without its quotes; nothing for what is none."""
     written = memoryview(raw)
-    return len(written) - 2 if written[:1] == b'"' else 0
+    return len(written) - 2 if len(written) > 1 and written[0] == _QUOTE else 0
 
 
 # ---------------------------------------------------------------- counting beforehand

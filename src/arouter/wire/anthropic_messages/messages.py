@@ -5,7 +5,8 @@
    and what stands together between two results is one more: the order of the blocks is that of the messages.
 3. An assistant's message is one message: its thoughts and words in their order, and its calls in theirs.
 4. A proof that stands before a call, sealed (`arouter.wire.anthropic_messages.thoughts`), belongs to the call.
-5. The input of a call is the JSON text that the client wrote.
+5. A message of which nothing is left, because all that it held has no counterpart, is none.
+6. The input of a call is the JSON text that the client wrote.
 """
 
 from collections.abc import Sequence
@@ -84,7 +85,8 @@ def _message(message: Fields, at: int, inputs: _Inputs, lost: Lost) -> list[Mess
     blocks = content_blocks(message)
     match role:
         case "assistant":
-            return [_assistant(blocks, at, inputs, lost)]
+            told = _assistant(blocks, at, inputs, lost)
+            return [told] if told.parts or told.tool_calls else []
         case "system":
             return _spoken("system", _all_parts(blocks, lost))
         case _:

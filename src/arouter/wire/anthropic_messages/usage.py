@@ -42,7 +42,8 @@ def counts(usage: Usage) -> Json:
     if usage.reasoning_tokens is not None:
         told["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     if usage.web_searches is not None:
-        told["server_tool_use"] = {"web_search_requests": usage.web_searches}
+        # Fetching is a tool of Anthropic's own, so that no answer that was translated has used it.
+        told["server_tool_use"] = {"web_search_requests": usage.web_searches, "web_fetch_requests": 0}
     return told
 
 

@@ -60,6 +60,8 @@ class MessagesWriter:
         The first of them is `message_start`, with the model and the usage that `events` tell. `Failed` writes nothing
         here: it is told by `error`.
         """
+        if not events:
+            return b""
         if len(events) == 1:
             event = events[0]
             if type(event) is TextDelta and event.text and event.choice == 0:
