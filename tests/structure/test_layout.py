@@ -35,9 +35,9 @@ TESTED_BY = {
         "web/inference/reply.py",
     ),
     "tests/cli/test_activity.py": ("cli/export.py", "cli/filter_options.py", "cli/summary_table.py"),
-    "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_commands.py": ("cli/__init__.py", "cli/options.py", "cli/output.py"),
     "tests/cli/test_config.py": ("settings.py", "wiring/providers.py"),
+    "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_db.py": ("cli/database.py",),
     "tests/cli/test_demo.py": (
         "cli/demo_client.py",
@@ -83,9 +83,6 @@ TESTED_BY = {
         "sandbox/plan.py",
         "sandbox/provider.py",
     ),
-    "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),
-    "tests/wire/test_openai_chat_messages.py": ("wire/data_urls.py",),
-    "tests/wire/test_openai_chat_request.py": ("wire/efforts.py", "wire/fields.py"),
     "tests/web/api/test_activity.py": (
         "domain/activity.py",
         "domain/visibility.py",
@@ -99,6 +96,9 @@ TESTED_BY = {
     "tests/web/api/test_models.py": ("wire/models_json.py",),
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
+    "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),
+    "tests/wire/test_openai_chat_messages.py": ("wire/data_urls.py",),
+    "tests/wire/test_openai_chat_request.py": ("wire/efforts.py", "wire/fields.py"),
 }
 """Modules without a test file of their own name, and the one that holds them."""
 
