@@ -23,7 +23,7 @@ from arouter.providers.anthropic.relay import (
 from arouter.providers.anthropic.unsealing import without_seals
 from arouter.providers.base import Prepared, Relay
 from arouter.providers.vendors import BY_NAME
-from arouter.wire.anthropic_messages.thoughts import PREFIX, Seal, seal
+from arouter.wire.seals import PREFIX, Seal, seal
 from tests.providers.anthropic_streams import as_stream, fold, stream_of
 from tests.recordings import Recording, need_recordings, recordings
 

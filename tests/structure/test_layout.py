@@ -97,6 +97,7 @@ TESTED_BY = {
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
     "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),
+    "tests/wire/test_anthropic_messages_thoughts.py": ("wire/seals.py",),
     "tests/wire/test_openai_chat_messages.py": ("wire/data_urls.py",),
     "tests/wire/test_openai_chat_request.py": ("wire/efforts.py", "wire/fields.py"),
 }

@@ -24,8 +24,9 @@ from arouter.domain.chat import (
 )
 from arouter.domain.errors import InvalidRequest
 from arouter.wire.anthropic_messages.request import CANONICAL_FIELDS, read_messages_request
-from arouter.wire.anthropic_messages.thoughts import Seal, redacted
+from arouter.wire.anthropic_messages.thoughts import redacted
 from arouter.wire.gateway_fields import GATEWAY_FIELDS
+from arouter.wire.seals import Seal
 from tests.recordings import Recording, need_recordings, recordings
 from tests.wire.messages_bodies import HELLO, Object, read, read_bytes
 from tests.wire.strategies import JSON

@@ -9,16 +9,13 @@ from hypothesis import strategies as st
 from arouter.domain.chat import Json, Reasoning
 from arouter.wire.anthropic_messages.thoughts import (
     ANTHROPIC_FORMAT,
-    PREFIX,
-    Seal,
     read_redacted,
     read_thinking,
     redacted,
-    seal,
     thought_block,
-    unsealed,
 )
 from arouter.wire.fields import Fields
+from arouter.wire.seals import PREFIX, Seal, seal, unsealed
 from tests.wire.strategies import FORMATS, MAYBE, TEXT
 
 PROOFS = st.none() | TEXT | TEXT.map(f"{PREFIX}{{}}".format)

@@ -28,7 +28,7 @@ from arouter.domain.chat import (
 )
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import Usage
-from arouter.wire.anthropic_messages.thoughts import PREFIX, Seal, unsealed
+from arouter.wire.seals import PREFIX, Seal, unsealed
 from tests.wire.messages_bodies import Object, as_the_sdk_reads, read, streamed, told, whole, writer
 from tests.wire.strategies import answers
 

@@ -240,8 +240,8 @@ def test_a_client_that_sends_the_answer_back_returns_what_it_was(events: list[Ev
 @st.composite
 def openai_thoughts(draw: st.DrawFn) -> list[Event]:
     """Thoughts as OpenAI's own adapter tells them: with ids, some of them odd or twice the same."""
-    ids = st.sampled_from(["rs_1", "rs_2", "rs_é", "", "arouter.1.x"]) | MAYBE
-    data = MAYBE | TEXT.map("arouter.1.{}".format)
+    ids = st.sampled_from(["rs_1", "rs_2", "rs_é", "", "arouter.sealed.x"]) | MAYBE
+    data = MAYBE | TEXT.map("arouter.sealed.{}".format)
     events: list[Event] = []
     for index in range(draw(st.integers(1, 4))):
         name = draw(ids)

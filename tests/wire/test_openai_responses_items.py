@@ -4,7 +4,7 @@ import pytest
 
 from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoning, Refusal, Text, Tool, ToolCall
 from arouter.domain.errors import InvalidRequest
-from arouter.wire.openai_responses.sealed import Sealed, seal
+from arouter.wire.seals import Seal, seal
 from tests.wire.responses_bodies import read, read_items, read_with
 
 ASKED: Json = {"role": "user", "content": "Weather?"}
@@ -148,31 +148,31 @@ def test_an_image_that_the_model_made() -> None:
 # ---------------------------------------------------------------- proofs of other providers
 
 
-def sealed(proof: Sealed, text: str = "") -> Json:
+def sealed(proof: Seal, text: str = "") -> Json:
     summary = [{"type": "summary_text", "text": text}] if text else []
     return {"type": "reasoning", "id": "rs_gen-1_0", "summary": summary, "encrypted_content": seal(proof)}
 
 
 def test_a_sealed_thought_is_its_providers() -> None:
-    (message,) = read_items(sealed(Sealed(format="anthropic-claude-v1", signature="c2ln"), "Hm"))
+    (message,) = read_items(sealed(Seal(format="anthropic-claude-v1", signature="c2ln"), "Hm"))
     assert message.parts == (Reasoning(text="Hm", signature="c2ln", format="anthropic-claude-v1"),)
 
 
 def test_a_calls_proof_is_no_thought() -> None:
-    (message,) = read_items(sealed(Sealed(signature="c2ln", call_id="call_1")), CALL)
+    (message,) = read_items(sealed(Seal(signature="c2ln", call_id="call_1")), CALL)
     assert message.parts == ()
     assert message.tool_calls == (ToolCall(id="call_1", name="f", arguments='{"a": 1.0}', signature="c2ln"),)
 
 
 def test_a_proof_whose_call_is_lost_is_kept() -> None:
-    (message,) = read_items(sealed(Sealed(signature="c2ln", call_id="call_9")), CALL)
+    (message,) = read_items(sealed(Seal(signature="c2ln", call_id="call_9")), CALL)
     assert message.parts == (Reasoning(signature="c2ln", format="google-gemini-v1", id="call_9"),)
     assert message.tool_calls[0].signature is None
 
 
 @pytest.mark.parametrize("broken", ["!", "A", "bm90IGpzb24=", "eyJkYXRhIjoxfQ==", "/w=="])
 def test_a_proof_that_was_changed_on_the_way_is_refused(broken: str) -> None:
-    item = {"type": "reasoning", "summary": [], "encrypted_content": "arouter.1." + broken}
+    item = {"type": "reasoning", "summary": [], "encrypted_content": "arouter.sealed." + broken}
     with pytest.raises(InvalidRequest) as caught:
         read_items(item)
     assert (caught.value.param, caught.value.code) == ("input[0].encrypted_content", "invalid_value")

@@ -18,7 +18,7 @@ from arouter.domain.chat import (
     UsageReported,
 )
 from arouter.domain.usage import Usage
-from arouter.wire.openai_responses.sealed import Sealed, seal
+from arouter.wire.seals import Seal, seal
 from tests.wire.responses_bodies import Object, events_of, kinds, whole, writer
 
 STOP = Finished(reason=FinishReason.STOP, native_reason="end_turn")
@@ -269,7 +269,7 @@ def test_the_proof_of_a_call_is_an_item_before_it() -> None:
         "id": "rs_gen-1_0",
         "type": "reasoning",
         "summary": [],
-        "encrypted_content": seal(Sealed(signature="c2ln", call_id="call_1")),
+        "encrypted_content": seal(Seal(signature="c2ln", call_id="call_1")),
     }
     assert (call["id"], call["call_id"]) == ("fc_gen-1_1", "call_1")
 
@@ -309,7 +309,7 @@ def test_another_providers_proof_is_sealed() -> None:
         "id": "rs_gen-1_0",
         "type": "reasoning",
         "summary": [{"type": "summary_text", "text": "Hm"}],
-        "encrypted_content": seal(Sealed(format="anthropic-claude-v1", signature="c2ln")),
+        "encrypted_content": seal(Seal(format="anthropic-claude-v1", signature="c2ln")),
     }
 
 

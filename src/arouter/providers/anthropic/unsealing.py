@@ -8,7 +8,7 @@ and, where nothing else is said, with the message; every other block keeps the b
 import msgspec
 
 from arouter.providers.anthropic.errors import MALFORMED
-from arouter.wire.anthropic_messages.thoughts import PREFIX, is_sealed
+from arouter.wire.seals import PREFIX, is_sealed
 
 _NOTHING = msgspec.Raw(b"")
 _SEALED = b'"' + PREFIX.encode()

@@ -25,12 +25,11 @@ from arouter.domain.chat import (
     ToolCallStarted,
 )
 from arouter.wire.anthropic_messages.thoughts import (
-    PREFIX,
-    Seal,
     is_visible,
     redacted,
     signature_of,
 )
+from arouter.wire.seals import PREFIX, Seal
 
 BlockEvent = TextDelta | ReasoningDelta | ToolCallStarted | ToolCallArguments | Annotated | ImageMade
 """The events that make the content of an answer."""

@@ -2,8 +2,8 @@
 
 1. What the model gave between two things that it was told (thoughts, texts, calls, images) is one assistant's message,
    since that is what other dialects ask for. Its thoughts and texts keep their order, and so do its calls.
-2. A reasoning item is OpenAI's, or carries another provider's proof (`sealed`). One that carries a call's proof is no
-   thought of its own.
+2. A reasoning item is OpenAI's, or carries another provider's proof (`arouter.wire.seals`). One that carries a call's
+   proof is no thought of its own.
 3. A custom tool takes plain text; as a function it takes an object that holds the text.
 4. Tools that came up in the middle of a conversation are tools like the others.
 5. What OpenAI's own tools did has no counterpart: such items are gathered by their type.
@@ -21,7 +21,7 @@ from arouter.domain.errors import InvalidRequest
 from arouter.wire.fields import Fields, missing, wrong_type, wrong_value
 from arouter.wire.openai_responses.formats import GEMINI_FORMAT, OPENAI_FORMAT
 from arouter.wire.openai_responses.parts import read_content
-from arouter.wire.openai_responses.sealed import Sealed, is_sealed, unseal
+from arouter.wire.seals import Seal, is_sealed, unsealed
 
 _ROLES = ("user", "assistant", "system", "developer")
 
@@ -159,12 +159,12 @@ class _Reader:
             thought = Reasoning(text=text, data=encrypted, format=OPENAI_FORMAT, id=item.text("id"))
             self._of_model().parts.append(thought)
             return
-        sealed = unseal(encrypted)
+        sealed = unsealed(encrypted)
         if sealed is None:
             raise wrong_value(item.param("encrypted_content"), "exactly what the answer had")
         self._sealed(sealed, text)
 
-    def _sealed(self, sealed: Sealed, text: str) -> None:
+    def _sealed(self, sealed: Seal, text: str) -> None:
         if sealed.call_id is not None and sealed.signature is not None:
             self._of_model().proofs[sealed.call_id] = sealed.signature
             return

@@ -10,7 +10,7 @@ from typing import Literal
 
 from arouter.domain.chat import Json, ReasoningDelta
 from arouter.wire.openai_responses.formats import OPENAI_FORMAT, SUMMARY_FORMATS
-from arouter.wire.openai_responses.sealed import Sealed, is_sealed, seal
+from arouter.wire.seals import Seal, is_sealed, seal
 
 Status = Literal["in_progress", "completed", "incomplete"]
 
@@ -202,7 +202,7 @@ class ReasoningItem(Item):
         if own and self.signature is None and (self.data is None or not is_sealed(self.data)):
             return self.data
         return seal(
-            Sealed(
+            Seal(
                 format=self.format,
                 id=self.thought_id,
                 signature=self.signature,
