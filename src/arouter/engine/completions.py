@@ -32,9 +32,11 @@ from arouter.engine.answer import Answer
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
+from arouter.engine.credentials import credential_lines
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange, messages_bytes
 from arouter.engine.forwarding import Forwarding
+from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
@@ -188,9 +190,14 @@ class Completions:
 
     async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
         exchange = self._exchange(call, route)
+        if route.deployment.platform is not None:
+            exchange = PlacedExchange(exchange, route.deployment.platform, route)
         prepared = exchange.prepared
         head = self._head(route.deployment, prepared)
         account.asks(route, exchange, self._clock.monotonic_us())
+        if (credentials := route.deployment.credentials) is not None:
+            origin, now_us = route.deployment.origin, self._clock.now_us()
+            head += await credential_lines(credentials, origin, prepared, self._upstream, now_us)
         answer = await self._upstream.send(
             route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
         )
@@ -206,7 +213,7 @@ class Completions:
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
-        dialect = route.deployment.vendor.dialect
+        dialect = route.deployment.vendor.dialect_of(route.model)
         if dialect == "openai":
             return RelayExchange(call, route, identity)
         return TranslatedExchange(call, route, self._adapters[dialect], identity)
