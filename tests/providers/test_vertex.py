@@ -43,7 +43,6 @@ def test_models_of_other_makers_are_asked_in_the_dialect_of_openai() -> None:
     prepared = Prepared(path="/chat/completions", body=b'{"model":"meta/llama"}')
     placed = Vertex().place(prepared, "meta/llama", "openai")
     assert (placed.path, placed.body) == ("/endpoints/openapi/chat/completions", prepared.body)
-    assert Vertex().unwrapper("openai") is None
 
 
 def test_an_error_of_googles_is_read_whatever_the_dialect() -> None:
