@@ -292,5 +292,11 @@ def test_what_asks_for_nothing_is_not_named(parameters: Body) -> None:
     assert prepare(**parameters) == prepare()
 
 
+def test_what_of_a_message_has_no_counterpart_is_named_too() -> None:
+    detailed = Image(data="AAAA", media_type="image/png", detail="high")
+    assert prepare(user(detailed)).dropped == ("messages.image_url.detail",)
+    assert prepare(Message(role="user", name="Ann", parts=HELLO.parts)).dropped == ("messages.name",)
+
+
 def test_who_the_end_user_is_goes_nowhere() -> None:
     assert prepare(identity="0123abcd") == prepare()

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from arouter.domain.chat import ChatRequest, Json, Tool
+from arouter.domain.chat import ChatRequest, Image, Json, Message, Tool
 from arouter.providers.base import Prepared
 from arouter.providers.converse.contents import cache_point, write_conversation
 
@@ -138,6 +138,7 @@ def _dropped(request: ChatRequest) -> Iterator[str]:
         and _has_calls(request),
         "reasoning_effort": reasoning is not None and reasoning.effort is not None,
         "reasoning": reasoning is not None and reasoning.effort is None,
+        "messages.image_url.detail": any(_wants_detail(message) for message in request.messages),
         "messages.name": any(message.name is not None and message.role != "tool" for message in request.messages),
     }
     yield from (name for name, missing in without_counterpart.items() if missing)
@@ -145,3 +146,7 @@ def _dropped(request: ChatRequest) -> Iterator[str]:
         asks = value is not None and not (name in _ASKS_FOR_NOTHING and _ASKS_FOR_NOTHING[name] == value)
         if asks and name not in NATIVE:
             yield name
+
+
+def _wants_detail(message: Message) -> bool:
+    return any(isinstance(part, Image) and part.detail not in (None, "auto") for part in message.parts)
