@@ -82,6 +82,12 @@ def test_azure_is_asked_by_the_v1_api_or_by_a_dated_version(
     assert deployment.credentials is None
 
 
+def test_azures_own_variables_are_enough(tmp_path: Path) -> None:
+    deployment = only(tmp_path, "", AZURE_OPENAI_API_KEY="k", AZURE_OPENAI_ENDPOINT=f"{RESOURCE}/")
+    assert address(deployment) == f"{RESOURCE}/openai/v1/chat/completions"
+    assert remedy(tmp_path, "azure", "", AZURE_OPENAI_API_KEY="k") == "Set base_url in [providers.azure]."
+
+
 # ---------------------------------------------------------------- Vertex AI
 
 

@@ -86,6 +86,7 @@ VENDORS = (
         prices="azure",
         authentication="api-key",
         key_variables=("AZURE_OPENAI_API_KEY",),
+        setting_variables=(("base_url", ("AZURE_OPENAI_ENDPOINT",)),),
         platform="azure",
     ),
     Vendor(
