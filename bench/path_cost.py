@@ -24,6 +24,7 @@ from arouter.engine.dialects.chat import Chat
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.routing import Route, Routing
 from arouter.providers.anthropic import AnthropicAdapter
+from arouter.providers.converse import ConverseAdapter
 from arouter.providers.gemini import GeminiAdapter
 from arouter.providers.prices import PriceBook
 from arouter.settings import Provider, Secret, Settings
@@ -92,6 +93,8 @@ class Sample:
                 return RelayExchange(self.call, self.route, *relayed)
             case "anthropic":
                 return TranslatedExchange(self.call, self.route, AnthropicAdapter(), _IDENTITY)
+            case "converse":
+                return TranslatedExchange(self.call, self.route, ConverseAdapter(), _IDENTITY)
             case "gemini":
                 return TranslatedExchange(self.call, self.route, GeminiAdapter(), _IDENTITY)
 

@@ -19,6 +19,7 @@ from arouter.engine.recorder import Durability, Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.providers.anthropic import AnthropicAdapter
+from arouter.providers.converse import ConverseAdapter
 from arouter.providers.gemini import GeminiAdapter
 from arouter.web.errors import status_of, type_of
 from tests.engine.samples import SECRET, Cards, card, routing
@@ -61,7 +62,7 @@ class Pipeline:
             admission=Admission(self.ledger, now_us=self.clock.now_us),
             routing=routing("openai", "groq", "mistral", "anthropic", "google") if routes is None else routes,
             upstream=self.client,
-            adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
+            adapters={"anthropic": AnthropicAdapter(), "converse": ConverseAdapter(), "gemini": GeminiAdapter()},
             billing=Billing(Cards(CARDS) if cards is None else cards),
             recorder=Recorder(
                 self.ledger,

@@ -32,9 +32,11 @@ from arouter.engine.answer import Answer
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
+from arouter.engine.credentials import credential_lines
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
+from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
@@ -189,9 +191,14 @@ class Completions:
 
     async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
         exchange = self._exchange(call, route)
+        if route.deployment.platform is not None:
+            exchange = PlacedExchange(exchange, route.deployment.platform, route)
         prepared = exchange.prepared
         head = self._head(route.deployment, prepared)
         account.asks(route, exchange, self._clock.monotonic_us())
+        if (credentials := route.deployment.credentials) is not None:
+            origin, now_us = route.deployment.origin, self._clock.now_us()
+            head += await credential_lines(credentials, origin, prepared, self._upstream, now_us)
         answer = await self._upstream.send(
             route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
         )
@@ -201,7 +208,7 @@ class Completions:
             if prepared.dropped:
                 reply.tell_dropped(prepared.dropped)
             return answer
-        failure = self._read_error(route.deployment, answer.status, await answer.read(_MOST_ERROR_BYTES))
+        failure = self._read_error(route, answer.status, await answer.read(_MOST_ERROR_BYTES))
         failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
         raise in_contract(failure, answer.status)
 
@@ -210,10 +217,14 @@ class Completions:
         relayed = call.ingress.relay(call, route, identity)
         if relayed is not None:
             return RelayExchange(call, route, *relayed)
-        return TranslatedExchange(call, route, self._adapters[route.deployment.vendor.dialect], identity)
+        adapter = self._adapters[route.deployment.vendor.dialect_of(route.model)]
+        return TranslatedExchange(call, route, adapter, identity)
 
-    def _read_error(self, deployment: Deployment, status: int, body: bytes) -> UpstreamFailed:
-        dialect = deployment.vendor.dialect
+    def _read_error(self, route: Route, status: int, body: bytes) -> UpstreamFailed:
+        deployment = route.deployment
+        if deployment.platform is not None and (failure := deployment.platform.read_error(status, body)) is not None:
+            return failure
+        dialect = deployment.vendor.dialect_of(route.model)
         if dialect == "openai":
             return openai.read_error(deployment.provider, status, body)
         return self._adapters[dialect].read_error(status, body)

@@ -24,6 +24,7 @@ from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Timeouts, Upstream
 from arouter.jobs.recovery import Recovery
 from arouter.providers.anthropic import AnthropicAdapter
+from arouter.providers.converse import ConverseAdapter
 from arouter.providers.gemini import GeminiAdapter
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
@@ -167,7 +168,7 @@ class Gateway:
             admission=Admission(ledger, now_us=self._clock.now_us),
             routing=self._routing,
             upstream=self._upstream,
-            adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
+            adapters={"anthropic": AnthropicAdapter(), "converse": ConverseAdapter(), "gemini": GeminiAdapter()},
             billing=Billing(self._prices),
             recorder=Recorder(
                 ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost

@@ -14,7 +14,7 @@ class Chat:
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
-        if vendor.dialect != "openai":
+        if vendor.dialect_of(route.model) != "openai":
             return None
         prepared = openai.relay_request(
             call.fields, vendor=vendor, model=route.model, stream=call.stream, identity=identity
