@@ -39,6 +39,10 @@ class Abilities:
     seed: Literal["seed", "random_seed"] = "seed"
     developer: bool = False
     """It knows the role `developer`; to others such a message is the system's."""
+    short_ids: bool = False
+    """The id of a call must be nine letters and digits."""
+    strict_thinkers: bool = False
+    """Its models are OpenAI's, and those that think refuse some parameters."""
     names: bool = True
     """It takes `name` on a message."""
     thoughts: Thoughts = "reasoning_content"
@@ -71,6 +75,7 @@ class Abilities:
 _OPENAI = Abilities(
     limit="max_completion_tokens",
     developer=True,
+    strict_thinkers=True,
     thoughts="none",
     efforts=_EVERY_EFFORT,
     shows=False,
@@ -96,6 +101,7 @@ _BY_VENDOR: Mapping[str, Abilities] = MappingProxyType(
         ),
         "mistral": Abilities(
             seed="random_seed",
+            short_ids=True,
             names=False,
             thoughts="content_parts",
             efforts=("none", "high"),

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 
 from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoning, Refusal, Text, ToolCall
 from arouter.domain.errors import InvalidRequest
+from arouter.providers.call_ids import bounded_id, nine_characters
 from arouter.providers.openai_chat.abilities import Abilities
 from arouter.providers.openai_chat.content import content_parts, written_content
 from arouter.providers.openai_chat.thoughts import plain_text, thoughts_of
+
+_MOST_ID_CHARACTERS = 40
 
 
 @dataclass(slots=True)
@@ -59,7 +62,12 @@ def _tool_result(message: Message, able: Abilities, where: str) -> Json:
     if not message.tool_call_id:
         raise InvalidRequest("A tool message must name its call.", param=where.removesuffix("content") + "tool_call_id")
     texts = [part for part in message.parts if isinstance(part, Text | Refusal)]
-    return {"role": "tool", "tool_call_id": message.tool_call_id, "content": written_content(texts, able, where)}
+    call_id = _call_id(message.tool_call_id, able)
+    return {"role": "tool", "tool_call_id": call_id, "content": written_content(texts, able, where)}
+
+
+def _call_id(call_id: str, able: Abilities) -> str:
+    return nine_characters(call_id) if able.short_ids else bounded_id(call_id, _MOST_ID_CHARACTERS)
 
 
 def _media(parts: Sequence[Part]) -> list[Part]:
@@ -78,7 +86,7 @@ def _assistant(message: Message, able: Abilities, dropped: list[str]) -> Json:
         said["refusal"] = "".join(refusals)
     said |= thoughts_of(message, able)
     if message.tool_calls:
-        said["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
+        said["tool_calls"] = [_tool_call(call, able) for call in message.tool_calls]
     return said | _name(message, able, dropped)
 
 
@@ -91,8 +99,9 @@ def _said(message: Message, texts: Sequence[Text], able: Abilities) -> str | lis
     return written_content(texts, able, "")
 
 
-def _tool_call(call: ToolCall) -> Json:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+def _tool_call(call: ToolCall, able: Abilities) -> Json:
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": _call_id(call.id, able), "type": "function", "function": function}
 
 
 def _name(message: Message, able: Abilities, dropped: list[str]) -> Json:

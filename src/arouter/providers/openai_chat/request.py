@@ -16,13 +16,21 @@ from arouter.providers.base import Prepared
 from arouter.providers.effort import effort_of
 from arouter.providers.openai_chat.abilities import Abilities, abilities
 from arouter.providers.openai_chat.messages import write_messages
+from arouter.providers.openai_models import refused_in_thought
 from arouter.providers.vendors import Vendor
 
 PATH = "/chat/completions"
 """Appended to the base URL."""
 
 _ASKS_FOR_NOTHING: Mapping[str, object] = {"modalities": ["text"], "logit_bias": {}}
-_NEUTRAL: Mapping[str, object] = {"n": 1, "frequency_penalty": 0, "presence_penalty": 0, "logprobs": False}
+_NEUTRAL: Mapping[str, object] = {
+    "n": 1,
+    "temperature": 1,
+    "top_p": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logprobs": False,
+}
 _KNOWN = frozenset({"tools", "tool_choice"})
 """The fields of `rest` that are used here, beside those of `Abilities.fields`."""
 
@@ -65,12 +73,19 @@ def _settings(request: ChatRequest, able: Abilities, dropped: list[str]) -> Json
         "service_tier": request.service_tier,
     }
     settings = {name: told for name, told in asked.items() if told is not None}
-    refused = able.refuses if request.service_tier in able.tiers else able.refuses | {"service_tier"}
-    for name in refused & settings.keys():
+    for name in sorted(_refused(request, able) & settings.keys()):
         if not (name in _NEUTRAL and settings[name] == _NEUTRAL[name]):
             dropped.append(name)
         del settings[name]
     return settings
+
+
+def _refused(request: ChatRequest, able: Abilities) -> frozenset[str]:
+    """The parameters that the vendor, or this model of it, refuses."""
+    refused = able.refuses if request.service_tier in able.tiers else able.refuses | {"service_tier"}
+    if able.strict_thinkers:
+        refused |= refused_in_thought(request.model, effort_of(request.reasoning, request.max_tokens))
+    return refused
 
 
 def _response_format(wanted: ResponseFormat) -> Json:
