@@ -5,7 +5,7 @@
     …-chat…, gpt-4 and before         do not think
 
 All that think refuse stop sequences too, but for o1 and o3-mini. Sources:
-https://platform.openai.com/docs/guides/reasoning and the recorded refusals of the API. A name may have something
+https://platform.openai.com/docs/guides/reasoning, and a recorded o3-mini that takes them. A name may have something
 before it, as deployments of Azure have. A model that is not known here is taken for one that does not think unless it
 is asked to.
 """
