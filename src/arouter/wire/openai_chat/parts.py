@@ -1,8 +1,8 @@
 """The content of a message: a string, null or an array of parts.
 
 Beside OpenAI's own parts these are read: `cache_control` on a part (Anthropic's mark, which OpenRouter's clients
-send in this format too), an image as a bare string and `document_url` (Mistral), `video_url` (OpenRouter), and a web
-address as `file_data` (OpenRouter).
+send in this format too), an image as a bare string, `document_url` and `thinking` (Mistral), `video_url` (OpenRouter),
+and a web address as `file_data` (OpenRouter).
 """
 
 import base64
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
-from arouter.domain.chat import Audio, File, Image, Part, Refusal, Text
+from arouter.domain.chat import Audio, File, Image, Part, Reasoning, Refusal, Text
 from arouter.wire.openai_chat.fields import Fields, as_fields, missing, wrong_type, wrong_value
 
 _DATA = "data:"
@@ -43,6 +43,10 @@ def _text(part: Fields) -> Text:
 
 def _refusal(part: Fields) -> Refusal:
     return Refusal(text=part.required_text("refusal"))
+
+
+def _thinking(part: Fields) -> Reasoning:
+    return Reasoning(text="".join(thought.text("text") or "" for thought in part.children("thinking")))
 
 
 def _image(part: Fields) -> Image:
@@ -136,5 +140,6 @@ _READERS: Mapping[str, Callable[[Fields], Part]] = MappingProxyType(
         "refusal": _refusal,
         "document_url": _document,
         "video_url": _video,
+        "thinking": _thinking,
     }
 )
