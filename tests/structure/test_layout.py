@@ -74,6 +74,7 @@ TESTED_BY = {
         "wiring/workers.py",
     ),
     "tests/providers/test_anthropic_recorded.py": ("providers/base.py",),
+    "tests/providers/test_openai.py": ("providers/openai_error.py", "providers/routing_fields.py"),
     "tests/sandbox/test_openai.py": ("sandbox/embeddings.py",),
     "tests/sandbox/test_server.py": (
         "sandbox/dialect.py",
