@@ -63,6 +63,11 @@ class Server:
     shutdown_timeout_s: float = setting(30.0, "How long running requests may go on after the first signal to stop.")
     keep_alive_s: float = setting(15.0, "A silent stream gets a comment line after so many seconds; 0 for none.")
     idle_timeout_s: int = setting(75, "An idle client connection is closed after so many seconds.")
+    metadata_user_id: Literal["claude-code", "raw"] = setting(
+        "claude-code",
+        "How a request to /v1/messages names its user in metadata.user_id. claude-code: of the text that Claude Code "
+        "sends for each session the account or device is the user; anything else is the user as it is, as with raw.",
+    )
     metrics_port: int = setting(0, "Another port for /metrics, which is then not served on the first; 0: the same.")
 
 
@@ -117,7 +122,7 @@ class Provider:
     enabled: bool | None = setting(None, "Whether to use it. Unset: if it has a key or needs none and is configured.")
     api_key: Secret = setting(Secret(""), "The key for the provider; empty: the vendor's own variable.")
     base_url: str = setting("", "What the vendor's own SDK takes as its base; empty: the vendor's.")
-    dialect: Literal["openai", "anthropic", "gemini"] | None = setting(
+    dialect: Literal["openai", "responses", "anthropic", "gemini"] | None = setting(
         None, "What it speaks; for names that are not a known vendor's."
     )
     identity: Literal["pseudonym", "none", "raw"] = setting(

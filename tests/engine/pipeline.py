@@ -11,6 +11,7 @@ import pytest
 
 from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFailed
 from arouter.domain.record import Record
+from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.billing import Billing
 from arouter.engine.completions import Completions, Limits
@@ -18,9 +19,6 @@ from arouter.engine.departure import DrainLimits, Drains
 from arouter.engine.recorder import Durability, Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
-from arouter.providers.anthropic import AnthropicAdapter
-from arouter.providers.converse import ConverseAdapter
-from arouter.providers.gemini import GeminiAdapter
 from arouter.web.errors import status_of, type_of
 from tests.engine.samples import SECRET, Cards, card, routing
 from tests.engine.samples import call as sample_call
@@ -62,7 +60,7 @@ class Pipeline:
             admission=Admission(self.ledger, now_us=self.clock.now_us),
             routing=routing("openai", "groq", "mistral", "anthropic", "google") if routes is None else routes,
             upstream=self.client,
-            adapters={"anthropic": AnthropicAdapter(), "converse": ConverseAdapter(), "gemini": GeminiAdapter()},
+            adapters=Adapters(),
             billing=Billing(Cards(CARDS) if cards is None else cards),
             recorder=Recorder(
                 self.ledger,

@@ -210,7 +210,7 @@ def _circumstances(record: Record, vendor: Vendor) -> tuple[str | None, str | No
     """Service tier, speed and advice. In the dialect of OpenAI the usage object does not tell the tier."""
     raw = record.raw_usage
     asked = (record.model or "").removeprefix(f"{record.provider}/")
-    if raw is None or vendor.dialect_of(asked) == "openai":
+    if raw is None or vendor.dialect_of(asked) in ("openai", "responses"):
         return record.service_tier, None, ()
     return *circumstances(raw), advice_in(raw)
 

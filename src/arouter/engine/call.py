@@ -1,6 +1,6 @@
 """A request on its way through the gateway, the dialect that it came in, and the client's end of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from arouter.domain.chat import ChatRequest
@@ -43,6 +43,12 @@ class Call:
     stream: bool
     include_usage: bool
     """False only where the client said explicitly that it wants no usage in its stream."""
+    headers: Mapping[bytes, bytes] | None = None
+    """The header fields that matter to a dialect, by lower-case name."""
+
+    def header(self, name: bytes) -> str | None:
+        told = None if self.headers is None else self.headers.get(name)
+        return None if told is None else told.decode("latin-1")
 
 
 class Reply(Protocol):

@@ -27,6 +27,7 @@ from arouter.domain.errors import (
 from arouter.domain.pseudonym import Pseudonyms
 from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
+from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.answer import Answer
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
@@ -41,9 +42,7 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import Client, request_head
-from arouter.providers import openai
-from arouter.providers.base import Adapter, Prepared
-from arouter.providers.vendors import Dialect
+from arouter.providers.base import Prepared
 
 UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
@@ -70,7 +69,7 @@ class Completions:
         admission: Admission,
         routing: Routing,
         upstream: Client,
-        adapters: dict[Dialect, Adapter],
+        adapters: Adapters,
         billing: Billing,
         recorder: Recorder,
         clock: Clock,
@@ -217,17 +216,13 @@ class Completions:
         relayed = call.ingress.relay(call, route, identity)
         if relayed is not None:
             return RelayExchange(call, route, *relayed)
-        adapter = self._adapters[route.deployment.vendor.dialect_of(route.model)]
-        return TranslatedExchange(call, route, adapter, identity)
+        return TranslatedExchange(call, route, self._adapters.of(route), identity)
 
     def _read_error(self, route: Route, status: int, body: bytes) -> UpstreamFailed:
-        deployment = route.deployment
-        if deployment.platform is not None and (failure := deployment.platform.read_error(status, body)) is not None:
+        platform = route.deployment.platform
+        if platform is not None and (failure := platform.read_error(status, body)) is not None:
             return failure
-        dialect = deployment.vendor.dialect_of(route.model)
-        if dialect == "openai":
-            return openai.read_error(deployment.provider, status, body)
-        return self._adapters[dialect].read_error(status, body)
+        return self._adapters.of(route).read_error(status, body)
 
     def _identity(self, call: Call, deployment: Deployment) -> str | None:
         """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""

@@ -68,6 +68,9 @@ class Relay(Protocol):
     def end(self) -> None:
         """The provider closed the stream."""
 
+    def failed(self) -> bytes:
+        """The provider's own words for the failure that it told in its stream; empty where they are not kept."""
+
     def last(self, charge: Charge | None) -> bytes:
         """The last bytes of the stream: what tells the client that it is at its end, and was kept back until the
         record is durable. None: the client wants no usage."""

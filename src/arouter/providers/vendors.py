@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Dialect = Literal["openai", "anthropic", "gemini", "converse"]
+Dialect = Literal["openai", "responses", "anthropic", "gemini", "converse"]
+"""`openai` is chat completions, the dialect that most vendors speak; `responses` is OpenAI's other one."""
 Authentication = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "google-account", "aws", "none"]
 """How a request says who pays: a header with the key, an access token for a service account, or a signature."""
 Platform = Literal["azure", "vertex", "bedrock"]
@@ -33,6 +34,8 @@ class Vendor:
     """Where the end user's pseudonym goes; None: it is not sent."""
     reports_cost: bool = False
     """Its usage object says what it charges."""
+    has_responses: bool = False
+    """It answers `/responses` too, for the models that speak the dialect `openai`."""
     takes_stream_options: bool = True
     """It knows `stream_options`; one that does not refuses the request, and tells usage in a stream by itself."""
     takes_routing_fields: bool = False
@@ -52,6 +55,10 @@ class Vendor:
         return self.dialect
 
 
+_ONLY_IN_RESPONSES = ("-pro", "codex", "deep-research", "computer-use")
+"""OpenAI's models with one of these in their names are not served by `/chat/completions`
+(https://platform.openai.com/docs/models)."""
+
 VENDORS = (
     Vendor(
         name="openai",
@@ -60,6 +67,8 @@ VENDORS = (
         prices="openai",
         key_variables=("OPENAI_API_KEY",),
         identity_field="safety_identifier",
+        has_responses=True,
+        dialects=tuple((part, "responses") for part in _ONLY_IN_RESPONSES),
     ),
     Vendor(
         name="anthropic",
@@ -88,6 +97,7 @@ VENDORS = (
         key_variables=("AZURE_OPENAI_API_KEY",),
         setting_variables=(("base_url", ("AZURE_OPENAI_ENDPOINT",)),),
         platform="azure",
+        has_responses=True,
     ),
     Vendor(
         name="vertex",
@@ -152,6 +162,7 @@ VENDORS = (
         prices="x-ai",
         key_variables=("XAI_API_KEY",),
         aliases=("x-ai",),
+        has_responses=True,
     ),
     Vendor(
         name="together",
@@ -182,6 +193,7 @@ VENDORS = (
         key_variables=("OPENROUTER_API_KEY",),
         reports_cost=True,
         takes_routing_fields=True,
+        has_responses=True,
     ),
     Vendor(
         name="perplexity",

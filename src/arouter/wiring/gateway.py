@@ -12,6 +12,7 @@ from arouter.domain.errors import ARouterError, InternalError, NotFound, Storage
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
 from arouter.domain.record import Record
+from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.billing import Billing
 from arouter.engine.clock import Clock, SystemClock
@@ -23,9 +24,6 @@ from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Timeouts, Upstream
 from arouter.jobs.recovery import Recovery
-from arouter.providers.anthropic import AnthropicAdapter
-from arouter.providers.converse import ConverseAdapter
-from arouter.providers.gemini import GeminiAdapter
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
 from arouter.settings import Settings
@@ -37,7 +35,7 @@ from arouter.web.app import App, Handlers
 from arouter.web.asgi import Application
 from arouter.web.auth import Authenticator
 from arouter.web.dashboard.page import WithDashboard
-from arouter.web.inference.dialects import DIALECTS
+from arouter.web.inference.dialects import dialects
 from arouter.web.inference.endpoint import Dialect, Inference
 from arouter.web.metrics import Metrics
 from arouter.wiring.entropy import Entropy
@@ -126,7 +124,10 @@ class Gateway:
         self._lag.start()
         completions = self._completions(home)
         return Handlers(
-            inference={dialect.path: self._inference(dialect, completions) for dialect in DIALECTS},
+            inference={
+                dialect.path: self._inference(dialect, completions)
+                for dialect in dialects(metadata_user=self.settings.server.metadata_user_id)
+            },
             api=WithDashboard(self._api(home)),
         )
 
@@ -168,7 +169,7 @@ class Gateway:
             admission=Admission(ledger, now_us=self._clock.now_us),
             routing=self._routing,
             upstream=self._upstream,
-            adapters={"anthropic": AnthropicAdapter(), "converse": ConverseAdapter(), "gemini": GeminiAdapter()},
+            adapters=Adapters(),
             billing=Billing(self._prices),
             recorder=Recorder(
                 ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost

@@ -19,6 +19,7 @@ from arouter.wiring.platforms import (
 
 _AUTHENTICATION: Mapping[Dialect, Authentication] = {
     "openai": "bearer",
+    "responses": "bearer",
     "anthropic": "x-api-key",
     "gemini": "x-goog-api-key",
 }

@@ -142,13 +142,14 @@ _GENERATED = msgspec.json.Decoder(_Delta)
 class MessagesRelay:
     """One answer on its way through: reads what the ledger needs, gives back the bytes that came."""
 
-    __slots__ = ("_body", "_end", "_splitter", "_usage", "told")
+    __slots__ = ("_body", "_end", "_failed", "_splitter", "_usage", "told")
 
     def __init__(self) -> None:
         self._splitter = sse.Splitter()
         self._body = b""
         self._end = b""
         """The event that tells the client that the stream is at its end, as it came."""
+        self._failed = b""
         self._usage: dict[str, object] = {}
         self.told = Told()
 
@@ -200,6 +201,10 @@ class MessagesRelay:
         """The stream is closed. One that told why it stopped is whole, with or without `message_stop`."""
         self.told.complete = self.told.complete or self.told.finish_reason is not None
 
+    def failed(self) -> bytes:
+        """The event that told the failure, as it came."""
+        return self._failed
+
     def last(self, charge: Charge | None) -> bytes:
         """`message_stop`, as it came. The usage was told before, as this dialect has it."""
         return self._end or sse.encode(_STOP, b"message_stop")
@@ -227,6 +232,7 @@ class MessagesRelay:
                 self.told.complete = True
                 return False
             case "error":
+                self._failed = event.raw
                 self._fail(said.error)
                 return False
         return True

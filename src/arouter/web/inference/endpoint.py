@@ -33,7 +33,7 @@ class Dialect:
 
     path: str
     """Where it is served, as records tell it."""
-    reader: type[RequestReader]
+    reader: Callable[[Key, Head], RequestReader]
     ingress: Ingress
     write_error: ErrorWriter = error_body
 
@@ -122,4 +122,5 @@ def _call(ingress: Ingress, opening: Opening, key: Key, reader: RequestReader) -
         fields=reader.fields,
         stream=reader.stream,
         include_usage=reader.include_usage,
+        headers=reader.head.headers,
     )

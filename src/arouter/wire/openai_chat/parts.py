@@ -1,14 +1,14 @@
 """The content of a message: a string, null or an array of parts.
 
 Beside OpenAI's own parts these are read: `cache_control` on a part (Anthropic's mark, which OpenRouter's clients
-send in this format too), an image as a bare string and `document_url` (Mistral), `video_url` (OpenRouter), and a web
-address as `file_data` (OpenRouter).
+send in this format too), an image as a bare string, `document_url` and `thinking` (Mistral), `video_url` (OpenRouter),
+and a web address as `file_data` (OpenRouter).
 """
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from arouter.domain.chat import Audio, File, Image, Part, Refusal, Text
+from arouter.domain.chat import Audio, File, Image, Part, Reasoning, Refusal, Text
 from arouter.wire.data_urls import is_data_url, read_data_url
 from arouter.wire.fields import Fields, as_fields, missing, wrong_type, wrong_value
 
@@ -41,6 +41,10 @@ def _text(part: Fields) -> Text:
 
 def _refusal(part: Fields) -> Refusal:
     return Refusal(text=part.required_text("refusal"))
+
+
+def _thinking(part: Fields) -> Reasoning:
+    return Reasoning(text="".join(thought.text("text") or "" for thought in part.children("thinking")))
 
 
 def _image(part: Fields) -> Image:
@@ -117,5 +121,6 @@ _READERS: Mapping[str, Callable[[Fields], Part]] = MappingProxyType(
         "refusal": _refusal,
         "document_url": _document,
         "video_url": _video,
+        "thinking": _thinking,
     }
 )
