@@ -82,6 +82,7 @@ TESTED_BY = {
         "sandbox/provider.py",
     ),
     "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py"),
+    "tests/wire/test_openai_chat_request.py": ("wire/fields.py",),
     "tests/web/api/test_activity.py": (
         "domain/activity.py",
         "domain/visibility.py",

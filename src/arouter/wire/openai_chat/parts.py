@@ -11,7 +11,7 @@ from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
 from arouter.domain.chat import Audio, File, Image, Part, Refusal, Text
-from arouter.wire.openai_chat.fields import Fields, as_fields, missing, wrong_type, wrong_value
+from arouter.wire.fields import Fields, as_fields, missing, wrong_type, wrong_value
 
 _DATA = "data:"
 _WEB = ("https://", "http://")

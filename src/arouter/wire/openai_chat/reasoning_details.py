@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from arouter.domain.chat import Json, Reasoning, ReasoningDelta
-from arouter.wire.openai_chat.fields import Fields
+from arouter.wire.fields import Fields
 
 TEXT = "reasoning.text"
 SUMMARY = "reasoning.summary"

@@ -6,8 +6,7 @@ from types import MappingProxyType
 import msgspec
 
 from arouter.domain.chat import ChatRequest, ReasoningRequest, ResponseFormat
-from arouter.domain.errors import InvalidRequest
-from arouter.wire.openai_chat.fields import Fields, wrong_type, wrong_value
+from arouter.wire.fields import Fields, decoded, wrong_type, wrong_value
 from arouter.wire.openai_chat.messages import read_messages
 from arouter.wire.openai_chat.tools import read_tool_choice, read_tools
 
@@ -72,7 +71,7 @@ def read_chat(fields: Mapping[str, msgspec.Raw], *, model: str, identity: str | 
     `fields` is the top-level object with its values undecoded; `model` is the upstream's own name of the model and
     `identity` the pseudonym of the end user. InvalidRequest, naming the field, if something is missing or malformed.
     """
-    request = Fields({name: _decoded(name, raw) for name, raw in fields.items() if name not in GATEWAY_FIELDS})
+    request = Fields({name: decoded(name, raw) for name, raw in fields.items() if name not in GATEWAY_FIELDS})
     tools, other_tools = read_tools(request)
     tool_choice, other_choice = read_tool_choice(request)
     rest = {name: value for name, value in request.values.items() if name not in CANONICAL_FIELDS and value is not None}
@@ -105,16 +104,6 @@ def read_chat(fields: Mapping[str, msgspec.Raw], *, model: str, identity: str | 
         identity=identity,
         rest=rest,
     )
-
-
-def _decoded(name: str, raw: msgspec.Raw) -> object:
-    """A field's value. The outer object was decoded without looking into it, so it may still be wrong inside."""
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise InvalidRequest(f"`{name}` is not valid JSON.", code="invalid_json", param=name) from exc
-    except RecursionError as exc:
-        raise InvalidRequest(f"`{name}` is nested too deeply.", code="invalid_value", param=name) from exc
 
 
 def _stop(request: Fields) -> tuple[str, ...]:

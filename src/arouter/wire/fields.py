@@ -7,6 +7,8 @@ a message that says what was expected. Values never appear in a message: they ma
 
 from collections.abc import Mapping
 
+import msgspec
+
 from arouter.domain.chat import Json
 from arouter.domain.errors import InvalidRequest
 
@@ -40,6 +42,16 @@ def wrong_value(param: str, expected: str) -> InvalidRequest:
 
 def missing(param: str) -> InvalidRequest:
     return InvalidRequest(f"`{param}` is required.", code="missing_required_parameter", param=param)
+
+
+def decoded(name: str, raw: msgspec.Raw) -> object:
+    """A field's value. The outer object was decoded without looking into it, so it may still be wrong inside."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise InvalidRequest(f"`{name}` is not valid JSON.", code="invalid_json", param=name) from exc
+    except RecursionError as exc:
+        raise InvalidRequest(f"`{name}` is nested too deeply.", code="invalid_value", param=name) from exc
 
 
 class Fields:
