@@ -24,11 +24,12 @@ from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoni
 from arouter.domain.errors import InvalidRequest
 from arouter.providers.gemini.media import audio_part, file_part, image_part
 from arouter.providers.gemini.thinking import FIRST_WITH_LEVELS, Version
+from arouter.wire.openai_chat.reasoning_details import GEMINI_FORMAT
 
-REASONING_FORMAT = "google-gemini-v1"
+REASONING_FORMAT = GEMINI_FORMAT
 """The `format` of reasoning that Gemini made."""
 
-_PLACEHOLDER_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+PLACEHOLDER_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """`skip_thought_signature_validator` in base64."""
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -103,7 +104,7 @@ def _model_parts(message: Message, version: Version | None) -> list[Json]:
     _sign(parts, signatures)
     parts.extend(_call_part(call, call.signature or of_calls.get(call.id)) for call in message.tool_calls)
     if message.tool_calls and version is not None and version >= FIRST_WITH_LEVELS:
-        parts[-len(message.tool_calls)].setdefault("thoughtSignature", _PLACEHOLDER_SIGNATURE)
+        parts[-len(message.tool_calls)].setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
     return parts
 
 
