@@ -12,6 +12,7 @@ from arouter.wire.sse import MAX_EVENT_BYTES
 _OUTSIDE = re.compile(rb'["\[\]{}]')
 _INSIDE = re.compile(rb'["\\]')
 _SPACE = b" \t\r\n"
+_BETWEEN = b"[, \t\r\n"
 _OPENING = b"[{"
 
 
@@ -83,13 +84,20 @@ class ArraySplitter:
         elif mark in _OPENING:
             self._depth += 1
             if self._depth == 2:
+                self._check_between()
                 self._start = self._at - 1
         else:
             self._depth -= 1
             if self._depth == 0:
+                self._check_between()
                 self.complete = True
             return self._depth == 1
         return False
+
+    def _check_between(self) -> None:
+        """What stands before an element, or before the end, holds no value of another kind."""
+        if self._buffer[: self._at - 1].strip(_BETWEEN):
+            raise NotAnArray("an element is no object")
 
     def _cut(self) -> Element:
         raw = bytes(self._buffer[: self._at])

@@ -94,7 +94,7 @@ class GeminiStreamReader:
         return events
 
     def _read(self, event: ServerEvent, events: list[Event]) -> None:
-        data = event.data or _bare(event.raw)
+        data = event.data or bare(event.raw)
         if not data:
             return
         # An error in the middle of a stream may be the one element of an array.
@@ -114,7 +114,7 @@ class GeminiStreamReader:
         return Failed(message=failed.message)
 
 
-def _bare(raw: bytes) -> bytes:
+def bare(raw: bytes) -> bytes:
     """What stands in a stream without being an event: JSON or a page of HTML, but no comment and no lone field."""
     stripped = raw.strip()
     return stripped if stripped.startswith((b"{", b"[", b"<")) else b""

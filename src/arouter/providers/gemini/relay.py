@@ -19,6 +19,7 @@ from arouter.domain.charge import Charge
 from arouter.domain.chat import FinishReason
 from arouter.domain.errors import UpstreamFailed
 from arouter.providers.base import Prepared
+from arouter.providers.gemini.answer import bare
 from arouter.providers.gemini.contents import PLACEHOLDER_SIGNATURE, REASONING_FORMAT
 from arouter.providers.gemini.error import failure, message_of, read_error_object
 from arouter.providers.gemini.request import resource
@@ -105,11 +106,10 @@ class _Splitter(Protocol):
 class GenerateRelay:
     """One answer on its way through; `arouter.providers.base.Relay`."""
 
-    __slots__ = ("_body", "_called", "_ended", "_finished", "_held", "_splitter", "_vendor", "begun", "told")
+    __slots__ = ("_body", "_called", "_ended", "_finished", "_held", "_splitter", "begun", "told")
 
-    def __init__(self, vendor: Vendor, *, as_array: bool = False) -> None:
+    def __init__(self, *, as_array: bool = False) -> None:
         """`as_array`: the stream is one JSON array."""
-        self._vendor = vendor.name
         self._splitter: _Splitter = ArraySplitter() if as_array else sse.Splitter()
         self._body = b""
         self._held: list[bytes] = []
@@ -152,7 +152,7 @@ class GenerateRelay:
         for piece in pieces:
             if self.told.failure is not None:
                 break
-            forwarded.append(self._forward(piece.raw, piece.data))
+            forwarded.append(self._forward(piece.raw, piece.data or bare(piece.raw)))
         released = b"".join(forwarded)
         self.begun = self.begun or bool(released)
         return released

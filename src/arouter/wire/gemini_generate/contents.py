@@ -1,13 +1,14 @@
 """The conversation: Gemini's turns as messages.
 
-1. A turn of the user becomes the user's messages and the tools' results, in the order of its parts; a turn of the
-   model becomes one message.
+1. A turn of the user becomes the user's messages and the tools' results, in the order of its parts. Neighbouring turns
+   of the model become one message: Google's SDK remembers each piece of a stream as a turn of its own, so that text
+   and thought which go on from one turn to the next are one.
 2. Calls without an id, which Gemini's own clients make, get one from their place in the conversation. A result without
    an id, or with one that no call has, answers the first call of its name that has no result yet.
 3. Arguments and results keep every digit: they are taken as they are written and never read into numbers. A result
    `{"result": "text"}` is that text, and `{"error": …}` is a failure.
 4. The proofs in `thoughtSignature` become the thoughts that they were, see `proofs`; a proof of Gemini's own stands
-   behind the text or the picture that it came with. Pieces of thought without a proof are one thought.
+   behind the text or the picture that it came with.
 5. Code that the model ran on Google's machines is told in words. What else Google's own tools did (`toolCall`,
    `toolResponse`) means something to Google only, and is left out.
 """
@@ -60,7 +61,7 @@ def read_contents(name: str, raw: msgspec.Raw | None) -> tuple[Message, ...]:
     conversation = _Conversation()
     for at, turn in enumerate(turns):
         conversation.add(turn, at)
-    return tuple(conversation.messages)
+    return conversation.told()
 
 
 def _opened(name: str, raw: msgspec.Raw, shape: _Shape) -> object:
@@ -91,23 +92,36 @@ def _member(name: str, key: str, raw: msgspec.Raw, shape: Mapping[str, _Shape]) 
 class _Conversation:
     """The messages so far, and the calls that have no result yet."""
 
-    __slots__ = ("_open", "messages")
+    __slots__ = ("_messages", "_open", "_said")
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self._messages: list[Message] = []
         self._open: list[ToolCall] = []
+        self._said: _Said | None = None
+        """What the model said, until it is somebody else's turn."""
 
     def add(self, turn: ProtoFields, at: int) -> None:
         match turn.text("role"):
             case "model":
-                message = _model_message(turn, at)
-                self._open += message.tool_calls
-                if message.parts or message.tool_calls:
-                    self.messages.append(message)
+                self._said = _Said() if self._said is None else self._said
+                self._said.add_turn(turn, at)
             case "user" | "function" | "" | None:
+                self._end_of_model()
                 self._add_user(turn)
             case _:
                 raise wrong_value(turn.param("role"), "user or model")
+
+    def told(self) -> tuple[Message, ...]:
+        """All messages."""
+        self._end_of_model()
+        return tuple(self._messages)
+
+    def _end_of_model(self) -> None:
+        message = None if self._said is None else self._said.message()
+        self._said = None
+        if message is not None:
+            self._open += message.tool_calls
+            self._messages.append(message)
 
     def _add_user(self, turn: ProtoFields) -> None:
         said: list[Part] = []
@@ -118,12 +132,12 @@ class _Conversation:
                 continue
             self._say(said)
             said = []
-            self.messages.append(self._result(response))
+            self._messages.append(self._result(response))
         self._say(said)
 
     def _say(self, parts: list[Part]) -> None:
         if parts:
-            self.messages.append(Message(role="user", parts=tuple(parts)))
+            self._messages.append(Message(role="user", parts=tuple(parts)))
 
     def _result(self, response: ProtoFields) -> Message:
         name = response.required_text("name")
@@ -210,59 +224,93 @@ def _text(raw: msgspec.Raw) -> str | None:
 # ---------------------------------------------------------------- the model's parts
 
 
-def _model_message(turn: ProtoFields, at: int) -> Message:
-    said = _Said()
-    for number, part in enumerate(turn.objects("parts")):
-        said.add(part, call_id=f"call_{at}_{number}")
-    said.close_thought()
-    return Message(role="assistant", parts=tuple(said.parts), tool_calls=tuple(said.calls))
-
-
 class _Said:
     """What the model said, part by part."""
 
-    __slots__ = ("_thought", "calls", "parts")
+    __slots__ = ("_at_start", "_calls", "_parts", "_thoughts")
 
     def __init__(self) -> None:
-        self.parts: list[Part] = []
-        self.calls: list[ToolCall] = []
-        self._thought = ""
+        self._parts: list[Part] = []
+        self._calls: list[ToolCall] = []
+        self._thoughts: list[str] = []
+        """Pieces of thought without a proof, behind all parts."""
+        self._at_start = False
+        """Nothing of this turn was read yet, but something of the one before it."""
 
-    def add(self, part: ProtoFields, call_id: str) -> None:
+    def add_turn(self, turn: ProtoFields, at: int) -> None:
+        self._at_start = bool(self._parts or self._thoughts)
+        for number, part in enumerate(turn.objects("parts")):
+            self._add(part, call_id=f"call_{at}_{number}")
+            self._at_start = False
+
+    def message(self) -> Message | None:
+        """All of it; None if it was nothing."""
+        self._close_thoughts()
+        if not self._parts and not self._calls:
+            return None
+        return Message(role="assistant", parts=tuple(self._parts), tool_calls=tuple(self._calls))
+
+    def _add(self, part: ProtoFields, call_id: str) -> None:
         call = part.child("functionCall")
         signature = part.text("thoughtSignature") or None
         if call is not None:
-            self.close_thought()
-            self.calls.append(_call(call, signature, call_id))
+            self._close_thoughts()
+            self._calls.append(_call(call, signature, call_id))
         elif part.flag("thought"):
-            self._thought += part.text("text") or ""
+            self._think(part.text("text") or "")
             if signature is not None:
                 self._prove(signature)
         else:
-            self.close_thought()
-            spoken = [one for one in _spoken(part) if one != Text(text="")]
-            self.parts += spoken
+            self._close_thoughts()
+            spoken = self._speak(part)
             # The proof of what Google's own tools did is Google's too.
             if signature is not None and (spoken or part.get("text") is not None) and not _is_googles(part):
                 self._prove(signature)
 
-    def close_thought(self) -> None:
-        if self._thought:
-            self.parts.append(Reasoning(text=self._thought))
-            self._thought = ""
+    def _speak(self, part: ProtoFields) -> bool:
+        """Whether the part says anything."""
+        spoken = [one for one in _spoken(part) if one != Text(text="")]
+        before = self._parts[-1] if self._parts else None
+        if self._at_start and isinstance(before, Text) and spoken and part.text("text") is not None:
+            self._parts[-1] = Text(text=before.text + (part.text("text") or ""))
+        else:
+            self._parts += spoken
+        return bool(spoken)
+
+    def _think(self, text: str) -> None:
+        if self._at_start and self._thoughts:
+            self._thoughts[-1] += text
+        elif text:
+            self._thoughts.append(text)
+
+    def _close_thoughts(self) -> None:
+        self._parts += [Reasoning(text=text) for text in self._thoughts]
+        self._thoughts = []
 
     def _prove(self, signature: str) -> None:
-        """Makes one thought of the open text and its proof."""
+        """Makes one thought of a proof and the text that it proves."""
         opened = unseal(signature)
         if opened is None:
-            self.parts.append(Reasoning(text=self._thought, signature=signature, format=GEMINI_FORMAT))
-        else:
-            proof, length = opened
-            start = max(0, len(self._thought) - length)
-            if self._thought[:start]:
-                self.parts.append(Reasoning(text=self._thought[:start]))
-            self.parts.append(_with_text(proof, self._thought[start:]))
-        self._thought = ""
+            text = self._thoughts.pop() if self._thoughts else ""
+            self._close_thoughts()
+            self._parts.append(Reasoning(text=text, signature=signature, format=GEMINI_FORMAT))
+            return
+        proof, length = opened
+        text = self._take(length)
+        self._close_thoughts()
+        self._parts.append(_with_text(proof, text))
+
+    def _take(self, length: int) -> str:
+        """The last so many characters of thought."""
+        taken: list[str] = []
+        while length > 0 and self._thoughts:
+            piece = self._thoughts.pop()
+            start = max(0, len(piece) - length)
+            taken.append(piece[start:])
+            length -= len(piece) - start
+            if start:
+                self._thoughts.append(piece[:start])
+        return "".join(reversed(taken))
 
 
 def _with_text(proof: Reasoning, text: str) -> Reasoning:
