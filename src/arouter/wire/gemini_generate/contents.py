@@ -52,16 +52,17 @@ def read_system(instruction: ProtoFields | None) -> tuple[Message, ...]:
 
 
 def read_contents(name: str, raw: msgspec.Raw | None) -> tuple[Message, ...]:
-    """`contents`, which must hold at least one turn; `name` is the field's own, for the messages of errors."""
+    """`contents`, in which somebody must say something; `name` is the field's own, for the messages of errors."""
     if raw is None or raw == msgspec.Raw(b"null"):
         raise missing(name)
     turns = ProtoFields({"contents": _opened(name, raw, _AS_WRITTEN)}).objects("contents")
-    if not turns:
-        raise wrong_value(name, "an array of at least one turn")
     conversation = _Conversation()
     for at, turn in enumerate(turns):
         conversation.add(turn, at)
-    return conversation.told()
+    told = conversation.told()
+    if not told:
+        raise wrong_value(name, "an array of at least one turn that says something")
+    return told
 
 
 def _opened(name: str, raw: msgspec.Raw, shape: _Shape) -> object:
