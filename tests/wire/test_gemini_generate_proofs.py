@@ -41,7 +41,7 @@ def test_a_seal_needs_no_padding() -> None:
     assert unseal(seal(thought, 1).rstrip("=")) == unseal(seal(thought, 1))
 
 
-@given(st.binary(max_size=40))
+@given(st.binary(max_size=40).filter(lambda signature: not signature.startswith(b"arouter:1")))
 def test_gemini_s_own_signature_stays_as_it_is(signature: bytes) -> None:
     text = base64.b64encode(signature).decode()
     assert native(Reasoning(signature=text, format="google-gemini-v1")) == text
