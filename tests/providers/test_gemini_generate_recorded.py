@@ -188,7 +188,7 @@ def test_google_s_own_types_read_what_is_written(recording: Recording) -> None:
     told = events(recording)
     written = writer().whole(told, charge(told))
     answer = types.GenerateContentResponse._from_response(response=json.loads(written), kwargs={})
-    original = types.GenerateContentResponse._from_response(response=recording.body, kwargs={})
+    original = types.GenerateContentResponse._from_response(response=json.loads(recording.response_text), kwargs={})
     assert answer.text == (original.text or "" if kept(recording) == [] else original.text)
     assert [(call.name, call.args) for call in answer.function_calls or ()] == [
         (call.name, call.args) for call in original.function_calls or ()

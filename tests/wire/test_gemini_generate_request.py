@@ -129,7 +129,7 @@ def test_the_user_is_in_no_label_that_goes_on() -> None:
 
 
 def test_functions() -> None:
-    schema = {"type": "object", "properties": {"a_b": {"type": "string"}}}
+    schema: dict[str, object] = {"type": "object", "properties": {"a_b": {"type": "string"}}}
     declared = [
         {"name": "f", "description": "does f", "parametersJsonSchema": schema, "response": {"type": "STRING"}},
         {"name": "g", "parameters": {"type": "OBJECT", "properties": {"a_b": {"type": "STRING", "nullable": True}}}},

@@ -13,6 +13,7 @@ from arouter.domain.charge import Charge
 from arouter.domain.chat import (
     Annotated,
     Event,
+    Failed,
     Finished,
     FinishReason,
     ImageMade,
@@ -448,13 +449,12 @@ def test_every_modality_is_read_back() -> None:
 # ---------------------------------------------------------------- any answer
 
 
-def meaning(events: Sequence[Event]) -> Body:
+def meaning(events: Sequence[Event]) -> dict[int, Body]:
     """What an answer says, choice by choice, however it was cut, as far as Gemini's dialect can tell it."""
-    told: Body = {}
+    told: dict[int, Body] = {}
     for event in events:
-        if isinstance(event, Started | UsageReported):
+        if isinstance(event, Started | UsageReported | Failed):
             continue
-        assert not isinstance(event, str)
         said = told.setdefault(event.choice, {"text": "", "thought": "", "calls": {}, "images": []})
         match event:
             case TextDelta(text=text) | RefusalDelta(text=text):

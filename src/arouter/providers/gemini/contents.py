@@ -8,8 +8,8 @@
 4. Ids of calls are always sent, those that we or another provider made as well: Gemini takes any, and they are what
    tells two parallel calls of one function apart.
 5. Thought signatures go back where they came from: on the `functionCall` of their call, on the text or image that they
-   stand behind, or, where they stand before all of it, one by one on the text and image parts of the message. Those of other providers mean nothing here; the text of a thought is
-   sent whoever thought it.
+   stand behind, or, where they stand before all of it, one by one on the text and image parts of the message. Those of
+   other providers mean nothing here; the text of a thought is sent whoever thought it.
 6. Gemini 3 refuses a history in which the first call of a step has no signature. A client that lost it, or a call that
    another model made, gets the placeholder that Google documents for this case
    (https://ai.google.dev/gemini-api/docs/thought-signatures).
@@ -87,13 +87,10 @@ def _model_parts(message: Message, version: Version | None) -> list[Json]:
     parts: list[Json] = []
     signatures: list[str] = []
     of_calls: dict[str, str] = {}
-    behind: Json | None = None
-    """The text or image that the next part stands directly behind."""
     call_ids = {call.id for call in message.tool_calls}
     for part in message.parts:
         if not isinstance(part, Reasoning):
             parts.append(_plain_part(part))
-            behind = parts[-1] if not signatures else None
             continue
         if part.text:
             parts.append({"text": part.text, "thought": True})
@@ -102,9 +99,8 @@ def _model_parts(message: Message, version: Version | None) -> list[Json]:
             continue
         if part.id in call_ids:
             of_calls[part.id or ""] = signature
-        elif behind is not None and behind is parts[-1]:
-            behind["thoughtSignature"] = signature
-            behind = None
+        elif not signatures and parts and _can_be_signed(parts[-1]):
+            parts[-1]["thoughtSignature"] = signature
         else:
             signatures.append(signature)
     _sign(parts, signatures)
@@ -112,6 +108,10 @@ def _model_parts(message: Message, version: Version | None) -> list[Json]:
     if message.tool_calls and version is not None and version >= FIRST_WITH_LEVELS:
         parts[-len(message.tool_calls)].setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
     return parts
+
+
+def _can_be_signed(part: Json) -> bool:
+    return not part.get("thought") and "thoughtSignature" not in part and part != {"text": ""}
 
 
 def _signature(part: Reasoning) -> str | None:
@@ -126,9 +126,7 @@ def _sign(parts: list[Json], signatures: list[str]) -> None:
 
     An empty text part is how Gemini itself sends a signature that comes after everything else.
     """
-    unsigned = [
-        part for part in parts if not part.get("thought") and "thoughtSignature" not in part and part != {"text": ""}
-    ]
+    unsigned = [part for part in parts if _can_be_signed(part)]
     for part, signature in zip(unsigned, signatures, strict=False):
         part["thoughtSignature"] = signature
     parts.extend({"text": "", "thoughtSignature": signature} for signature in signatures[len(unsigned) :])

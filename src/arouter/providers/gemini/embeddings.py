@@ -40,8 +40,8 @@ class _Answer(msgspec.Struct, rename="camel"):
 class _Head(msgspec.Struct, rename="camel"):
     """What the ledger needs of an answer."""
 
-    embeddings: msgspec.Raw | None = None
-    embedding: msgspec.Raw | None = None
+    embeddings: msgspec.Raw = _NULL
+    embedding: msgspec.Raw = _NULL
     usage_metadata: msgspec.Raw = _NULL
     error: ErrorObject | None = None
 
@@ -153,7 +153,7 @@ class EmbedRelay:
             raise _no_embeddings(body) from exc
         if answer.error is not None:
             raise failure(answer.error.code, answer.error)
-        if answer.embeddings is None and answer.embedding is None:
+        if answer.embeddings == _NULL and answer.embedding == _NULL:
             raise _no_embeddings(body)
         self.told.usage, self.told.raw_usage = _usage(answer.usage_metadata)
         self.told.complete = True
