@@ -55,6 +55,7 @@ def test_gemini_s_own_signature_stays_as_it_is(signature: bytes) -> None:
         Reasoning(signature="c2ln", format="anthropic-claude-v1"),
         Reasoning(signature="c2ln"),
         Reasoning(signature="not base64!", format="google-gemini-v1"),
+        Reasoning(signature="00", format="google-gemini-v1"),
         Reasoning(data="c2ln", format="google-gemini-v1"),
         Reasoning(signature="c2ln", id="call_1", format="google-gemini-v1"),
         Reasoning(format="google-gemini-v1"),

@@ -36,7 +36,7 @@ from arouter.domain.usage import METERS, Usage
 from arouter.providers.gemini import GeminiAdapter
 from arouter.providers.usage import gemini_usage
 from arouter.wire.answer import AnswerWriter
-from arouter.wire.gemini_generate.fields import standard_base64
+from arouter.wire.gemini_generate.fields import strict_base64
 from arouter.wire.gemini_generate.usage import usage_metadata
 from arouter.wire.gemini_generate.writer import GenerateWriter
 from arouter.wire.json_array import ArraySplitter
@@ -465,13 +465,13 @@ def meaning(events: Sequence[Event]) -> dict[int, Body]:
                 said["calls"][event.index] = [call_id, name, ""]
             case ToolCallArguments(index=index, fragment=fragment):
                 said["calls"][index][2] += fragment
-            case ImageMade(url=url) if standard_base64(url.partition(",")[2]) == url.partition(",")[2]:
-                said["images"].append(url)
+            case ImageMade(url=url) if (data := strict_base64(url.partition(",")[2])) is not None:
+                said["images"].append(data)  # What is no base64 is no picture for Gemini's clients.
     for said in told.values():
         said["calls"] = [
-            [call_id, name, json.loads(arguments or "{}")]
+            [call_id, name, json.loads(arguments.strip() or "{}")]
             for _, (call_id, name, arguments) in sorted(said["calls"].items())
-            if is_object(arguments or "{}")
+            if is_object(arguments.strip() or "{}")
         ]
     return told
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from arouter.domain.chat import Audio, File, Image
 from arouter.wire.fields import missing
-from arouter.wire.gemini_generate.fields import ProtoFields, standard_base64
+from arouter.wire.gemini_generate.fields import ProtoFields, strict_base64
 
 _FORMATS: Mapping[str, str] = MappingProxyType(
     {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "x-m4a": "m4a", "x-aiff": "aiff"}
@@ -48,5 +48,5 @@ def read_data_url(url: str) -> tuple[str, str] | None:
     if not comma or url[: len(_DATA)].lower() != _DATA:
         return None
     media_type, *options = head.split(";")
-    plain = standard_base64(data) if "base64" in options else None
+    plain = strict_base64(data) if "base64" in options else None
     return None if plain is None else (media_type, plain)

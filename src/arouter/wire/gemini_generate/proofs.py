@@ -14,7 +14,7 @@ import re
 import msgspec
 
 from arouter.domain.chat import Reasoning, ReasoningDelta
-from arouter.wire.gemini_generate.fields import standard_base64
+from arouter.wire.gemini_generate.fields import standard_base64, strict_base64
 from arouter.wire.openai_chat.reasoning_details import GEMINI_FORMAT
 
 _MARK = b"arouter:1"
@@ -52,7 +52,8 @@ def native(thought: Reasoning | ReasoningDelta) -> str | None:
 
 def is_plain(signature: str) -> bool:
     """Whether it is base64 as a client's SDK can read it, and no seal of ours."""
-    return standard_base64(signature) is not None and not signature.startswith(_BEGINNING)
+    plain = standard_base64(signature)
+    return plain is not None and plain == strict_base64(plain) and not signature.startswith(_BEGINNING)
 
 
 def seal(thought: Reasoning | ReasoningDelta, text_length: int) -> str:
