@@ -25,6 +25,7 @@ TESTED_BY = {
     "tests/acceptance/test_startup.py": ("web/app.py", "wiring/gateway.py", "wiring/server.py", "wiring/storage.py"),
     "tests/acceptance/test_users.py": (
         "domain/ids.py",
+        "engine/dialects/generate.py",
         "engine/dialects/messages.py",
         "engine/dialects/responses.py",
         "web/http/general.py",
