@@ -21,8 +21,8 @@ _OTHERS = (
         "/v1beta/models/{model}:generateContent",
         "generateContent",
         "Gemini's answer, attributed to a user",
-        "Gemini's API. Relayed byte for byte to Google, translated for every other provider. The user is `labels.user`; "
-        "a model without a provider is Google's.",
+        "Gemini's API. Relayed byte for byte to Google, translated for every other provider. The user is "
+        "`labels.user`; a model without a provider is Google's.",
     ),
     (
         "/v1beta/models/{model}:streamGenerateContent",
