@@ -12,7 +12,7 @@ from tools import commands, error_codes, reference
 from tools.docs import PARTS, out_of_step, pages, rendered
 
 from arouter.settings import rows
-from arouter.web.api import activity, keys, summary
+from arouter.web.api import activity, paging, summary
 from arouter.web.inference.dialects import DIALECTS
 from arouter.wire.activity_json import COLUMNS
 from arouter.wire.keys_json import CreateKey, UpdateKey
@@ -88,7 +88,7 @@ def test_every_parameter_is_mentioned() -> None:
     pages_and_parameters = (
         ("activity", activity.PARAMETERS),
         ("activity", summary.PARAMETERS),
-        ("keys", keys.LIST_PARAMETERS),
+        ("keys", paging.LIST_PARAMETERS),
     )
     missing = [
         parameter.name
