@@ -110,6 +110,7 @@ class OwnKeys:
         providers: OwnProviders,
         vault: Vault | None,
         on_unreadable: Callable[[str, ProviderKey | None], None] = lambda reason, key: None,
+        most_holders: int = MOST_HOLDERS,
     ) -> None:
         """`operator` is the routing of everybody else; `vault` is None where no key-encryption key is configured.
         `on_unreadable` is told once of each key that cannot be read, or of all that are sealed with another
@@ -119,6 +120,7 @@ class OwnKeys:
         self._providers = providers
         self._vault = vault
         self._on_unreadable = on_unreadable
+        self._most_holders = most_holders
         self._told: set[str] = set()
         self._refreshing = asyncio.Lock()
         self._revision: int | None = None
@@ -160,7 +162,7 @@ class OwnKeys:
             bound={key.api_key_hash: own(key.api_key_hash) for key in keys if key.api_key_hash is not None},
         )
         if revision == self._revision:
-            if len(self._loaded) >= MOST_HOLDERS:
+            if len(self._loaded) >= self._most_holders:
                 self._loaded.clear()
             self._loaded[organization_id] = holder
         return holder
@@ -206,7 +208,7 @@ class OwnKeys:
     def _tell(self, reason: str, key: ProviderKey | None) -> None:
         said = f"{None if key is None else key.id} {reason}"
         if said not in self._told:
-            if len(self._told) >= MOST_HOLDERS:
+            if len(self._told) >= self._most_holders:
                 self._told.clear()
             self._told.add(said)
             self._on_unreadable(reason, key)
