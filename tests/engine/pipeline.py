@@ -111,7 +111,7 @@ def no_own_keys(operator: Routing) -> OwnKeys:
 
 def _as_kept(record: Record) -> Record:
     """Without what is noted for the case that the process dies."""
-    return replace(record, opening=replace(record.opening, asked_bytes=None, routed_model=None))
+    return replace(record, opening=replace(record.opening, asked_bytes=None, routed_model=None, on_own_key=False))
 
 
 def play(dialogue: Callable[[], Awaitable[Any]]) -> None:

@@ -178,7 +178,7 @@ async def test_the_intent_tells_it_in_case_the_process_dies() -> None:
     await ask(pipeline)
     (opening,) = pipeline.ledger.opened
     left = interrupted(opening, now_us=1)
-    assert (left.is_byok, left.model, left.opening.is_byok) == (True, "openai/gpt-5.4", False)
+    assert (left.is_byok, left.model, left.opening.on_own_key) == (True, "openai/gpt-5.4", False)
 
 
 # ---------------------------------------------------------------- changes

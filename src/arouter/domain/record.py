@@ -47,7 +47,7 @@ class Opening:
     request whose process dies; records do not keep them."""
     routed_model: str | None = None
     """`provider/model` as it is asked first."""
-    is_byok: bool = False
+    on_own_key: bool = False
     """It is asked so with a key of the organization's own; noted with the intent, too."""
 
 

@@ -245,7 +245,7 @@ def noted(opening: Opening, route: Route) -> Opening:
     know where an organization has routes of its own."""
     if route.deployment.own_key is None:
         return opening
-    return replace(opening, routed_model=route.name, is_byok=True)
+    return replace(opening, routed_model=route.name, on_own_key=True)
 
 
 def blamed_rightly(failure: UpstreamFailed, route: Route) -> UpstreamFailed:
