@@ -235,7 +235,7 @@ def no_vault() -> NoProvider:
     """What whoever wants to store a key is told where no key-encryption key is configured."""
     return NoProvider(
         f"Keys of an organization's own cannot be stored here: {SETTING} is not set. It takes 32 random bytes in "
-        "base64; `openssl rand -base64 32` makes them.",
+        "base64; `head -c 32 /dev/urandom | base64` makes them.",
         code="own_keys_not_configured",
     )
 

@@ -11,7 +11,7 @@ from arouter.settings import Settings, SettingsError
 
 KEY_BYTES: Final = 32
 _HEXADECIMAL_DIGITS: Final = 64
-_HOW: Final = "`openssl rand -base64 32` makes one"
+_HOW: Final = "`head -c 32 /dev/urandom | base64` makes one"
 
 
 def open_vault(settings: Settings) -> Vault | None:
