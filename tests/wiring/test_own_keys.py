@@ -1,5 +1,6 @@
 """Which providers take keys of an organization's own, and what they are asked with."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from arouter.domain.errors import InvalidRequest
 from arouter.engine.own_keys import OwnProviders
 from arouter.providers.vendors import VENDORS
-from arouter.settings import SettingsError, load
+from arouter.settings import Provider, Secret, Settings, SettingsError, load
 from arouter.wiring.own_keys import own_providers
 
 FILE = """
@@ -55,6 +56,18 @@ def test_the_own_key_comes_in_the_place_of_the_operators(tmp_path: Path, name: s
     assert made.provider == name
     assert field in made.headers
     assert "operator" not in str(made)
+
+
+def test_no_secret_of_the_operators_goes_with_it() -> None:
+    """Whatever kinds of secrets a provider may be given."""
+    kinds = [one.name for one in fields(Provider) if isinstance(one.default, Secret)]
+    assert "api_key" in kinds
+    operators = Provider(base_url="https://x.example", **dict.fromkeys(kinds, Secret("of-the-operator")))
+    found = own_providers(Settings(providers={vendor.name: operators for vendor in VENDORS}))
+    for maker in found.makers.values():
+        made = maker("sk-own")
+        assert "sk-own" in str(made)
+        assert "of-the-operator" not in str(made)
 
 
 def test_everything_else_is_as_the_operator_set_it(tmp_path: Path) -> None:
