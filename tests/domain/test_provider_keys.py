@@ -28,7 +28,7 @@ def key(key_id: str = "pkey_1", **changes: Any) -> ProviderKey:
 def two_places(draw: st.DrawFn) -> list[tuple[str, ...]]:
     """One text cut into three parts, twice: what only joins the parts cannot tell them apart."""
     text = draw(st.text(st.sampled_from("a\0\x01/é"), max_size=6))
-    found = []
+    found: list[tuple[str, ...]] = []
     for _ in range(2):
         first, second = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
         found.append((text[:first], text[first:second], text[second:]))

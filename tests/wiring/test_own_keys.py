@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,8 @@ def test_no_secret_of_the_operators_goes_with_it() -> None:
     """Whatever kinds of secrets a provider may be given."""
     kinds = [one.name for one in fields(Provider) if isinstance(one.default, Secret)]
     assert "api_key" in kinds
-    operators = Provider(base_url="https://x.example", **dict.fromkeys(kinds, Secret("of-the-operator")))
+    stated: dict[str, Any] = dict.fromkeys(kinds, Secret("of-the-operator"))
+    operators = Provider(base_url="https://x.example", **stated)
     found = own_providers(Settings(providers={vendor.name: operators for vendor in VENDORS}))
     for maker in found.makers.values():
         made = maker("sk-own")
