@@ -19,9 +19,14 @@ from arouter.domain.record import Opening
 from arouter.engine.account import Account
 from arouter.engine.admission import Admission
 from arouter.engine.billing import Bill, Billing
+from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.call import Call
+from arouter.engine.clock import SystemClock
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
-from arouter.engine.routing import Route, Routing
+from arouter.engine.routing import Plan, Routing
+from arouter.engine.selection import Selection
+from arouter.engine.speeds import Speeds
+from arouter.engine.standing import Standing
 from arouter.providers.anthropic import AnthropicAdapter
 from arouter.providers.gemini import GeminiAdapter
 from arouter.providers.prices import PriceBook
@@ -63,8 +68,9 @@ class Sample:
         self.store = MemoryStore(clock=lambda: NOW_US)
         on, off = deployments(_settings(), None)
         self.routing = Routing(on, off=off)
-        self.admission = Admission(self.store.ledger, now_us=lambda: NOW_US)
         self.billing = Billing(PriceBook().card)
+        self.selection = Selection(self.routing, _standing())
+        self.admission = Admission(self.store.ledger, now_us=lambda: NOW_US)
         self.call = self._call(self.read())
         self.route = self.routing.resolve(model)
 
@@ -74,11 +80,9 @@ class Sample:
         reader.read(self.body, None)
         return reader
 
-    def admit(self) -> Route:
+    def admit(self) -> Plan:
         """Where it goes, and whether it may."""
-        route = self.routing.resolve(self.call.models[0])
-        self.admission.check(self.call, route, self.call.models[0])
-        return route
+        return self.selection.plan(self.call, self.admission.check)
 
     def exchange(self) -> Exchange:
         """The request to the provider, and the reader of its answer."""
@@ -116,6 +120,13 @@ class Sample:
             stream=reader.stream,
             include_usage=reader.include_usage,
         )
+
+
+def _standing() -> Standing:
+    clock = SystemClock()
+    return Standing(
+        breakers=Breakers(BreakerRules()), speeds=Speeds(), card=lambda *_: None, clock=clock, random=lambda: 0.5
+    )
 
 
 def _settings() -> Settings:

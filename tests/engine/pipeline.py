@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from random import Random
 from typing import Any
 
 import msgspec
@@ -11,11 +12,17 @@ import pytest
 from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFailed
 from arouter.domain.record import Record
 from arouter.engine.admission import Admission
+from arouter.engine.attempts import Attempts
 from arouter.engine.billing import Billing
+from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
 from arouter.engine.recorder import Durability, Recorder
+from arouter.engine.retrying import RetryRules
 from arouter.engine.routing import Routing
+from arouter.engine.selection import Selection
+from arouter.engine.speeds import Speeds
+from arouter.engine.standing import Standing
 from arouter.engine.tasks import Tasks
 from arouter.providers.anthropic import AnthropicAdapter
 from arouter.providers.gemini import GeminiAdapter
@@ -46,6 +53,9 @@ class Pipeline:
         keep_alive_s: float = 0.0,
         routes: Routing | None = None,
         cards: Cards | None = None,
+        retries: RetryRules | None = None,
+        breaker: BreakerRules | None = None,
+        provider_order: tuple[str, ...] = (),
     ) -> None:
         self.client = ScriptedClient(*answers)
         self.ledger = ScriptedLedger()
@@ -56,12 +66,31 @@ class Pipeline:
         self.told: list[tuple[Record, ARouterError | None]] = []
         """What `on_record` got."""
         self.tasks = Tasks(lambda name, failure: self.failed_tasks.append((name, failure)))
+        self.random = Random(7)
+        self.slept: list[float] = []
+        """The pauses before repetitions, in seconds."""
+        self.on_sleep: Callable[[], None] = lambda: None
+        self.breakers = Breakers(BreakerRules() if breaker is None else breaker)
+        self.speeds = Speeds()
+        known = Cards(CARDS) if cards is None else cards
+        asked = routing("openai", "groq", "mistral", "anthropic", "google") if routes is None else routes
+        standing = Standing(
+            breakers=self.breakers, speeds=self.speeds, card=known, clock=self.clock, random=self.random.random
+        )
         self.completions = Completions(
             admission=Admission(self.ledger, now_us=self.clock.now_us),
-            routing=routing("openai", "groq", "mistral", "anthropic", "google") if routes is None else routes,
-            upstream=self.client,
+            routing=asked,
+            selection=Selection(asked, standing, provider_order=provider_order),
+            attempts=Attempts(
+                upstream=self.client,
+                breakers=self.breakers,
+                rules=RetryRules() if retries is None else retries,
+                clock=self.clock,
+                random=self.random.random,
+                sleep=self._sleep,
+            ),
             adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
-            billing=Billing(Cards(CARDS) if cards is None else cards),
+            billing=Billing(known),
             recorder=Recorder(
                 self.ledger,
                 durability=durability,
@@ -77,6 +106,11 @@ class Pipeline:
             type_of=type_of,
             on_record=lambda record, error: self.told.append((record, error)),
         )
+
+    async def _sleep(self, pause_s: float) -> None:
+        self.slept.append(pause_s)
+        self.clock.advance(int(pause_s * 1_000_000))
+        self.on_sleep()
 
     async def settled(self) -> None:
         """What runs beside requests has come to its end."""

@@ -83,6 +83,7 @@ def call(*models: str, stream: bool = False, include_usage: bool = True, **chang
         fields={name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()},
         stream=stream,
         include_usage=include_usage,
+        preferences=msgspec.Raw(msgspec.json.encode(fields["provider"])) if "provider" in fields else None,
     )
 
 

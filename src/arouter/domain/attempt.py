@@ -29,6 +29,8 @@ class Attempt:
     usage_source: UsageSource = UsageSource.NONE
     cost: Picodollars | None = None
     """Of that usage; None where no price is known."""
+    deployment: str | None = None
+    """Which one of the provider's, where it has several: a key, a region, a machine."""
 
 
 def whole_cost(own: Picodollars | None, *, used: bool, tried: Iterable[Attempt]) -> Picodollars | None:

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec import Raw
+
+from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
@@ -23,6 +26,9 @@ class Call:
     stream: bool
     include_usage: bool
     """False only where the client said explicitly that it wants no usage in its stream."""
+    preferences: Raw | None = None
+    """The `provider` object as the client wrote it. It is read where it is followed: a gateway that is asked for by its
+    name takes another one."""
 
 
 class Reply(Protocol):
@@ -41,6 +47,13 @@ class Reply(Protocol):
 
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         """Say in the headers which parameters the provider has no counterpart for. Before the first byte."""
+
+    @property
+    def wants_attempts(self) -> bool:
+        """Whether the client asked to be told who was asked on its behalf."""
+
+    def tell_attempts(self, attempts: tuple[Attempt, ...]) -> None:
+        """Say in the headers who was asked, and what came of it. Before the first byte."""
 
     @property
     def paused(self) -> bool:

@@ -1,8 +1,9 @@
-"""The one pipeline: admit → route → ask → forward → settle.
+"""The one pipeline: admit → choose → ask → forward → settle.
 
     admit     the key's rules; a refusal is a record too
     open      the ledger learns that the request runs
-    ask       providers in order; fall back only before the first byte reached the client
+    choose    routes, in order: the models asked for, the client's wishes, the providers' health
+    ask       one after the other; fall back and repeat only before the first byte reached the client
     forward   whole, or piece by piece at the client's pace
     settle    usage → price → one record, in the one `finally`, whatever the way out
     end       the last byte leaves only after the record is durable
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 from arouter.domain.errors import (
     ARouterError,
     InternalError,
-    RateLimited,
     ShuttingDown,
     StorageUnavailable,
     UpstreamFailed,
@@ -29,6 +29,7 @@ from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
 from arouter.engine.admission import Admission
 from arouter.engine.answer import Answer
+from arouter.engine.attempts import Attempts
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
@@ -37,17 +38,10 @@ from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange,
 from arouter.engine.forwarding import Forwarding
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
+from arouter.engine.selection import Selection
 from arouter.engine.tasks import Tasks
-from arouter.engine.upstream import Client, request_head
-from arouter.providers.base import Adapter, Prepared
+from arouter.providers.base import Adapter
 from arouter.providers.vendors import Dialect
-
-UNAUTHORIZED = 401
-TOO_MANY_REQUESTS = 429
-
-_MOST_HEADS = 4096
-_MOST_SECONDS_DIGITS = 9
-_MOST_ERROR_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +60,8 @@ class Completions:
         *,
         admission: Admission,
         routing: Routing,
-        upstream: Client,
+        selection: Selection,
+        attempts: Attempts,
         adapters: dict[Dialect, Adapter],
         billing: Billing,
         recorder: Recorder,
@@ -83,7 +78,8 @@ class Completions:
         `on_record` sees every record and what went wrong, for metrics and the log."""
         self._admission = admission
         self._routing = routing
-        self._upstream = upstream
+        self._selection = selection
+        self._attempts = attempts
         self._adapters = adapters
         self._billing = billing
         self._recorder = recorder
@@ -94,7 +90,6 @@ class Completions:
         self._status_of = status_of
         self._type_of = type_of
         self._on_record = on_record
-        self._heads: dict[tuple[object, ...], bytes] = {}
         self._drains = drains
 
     # ---------------------------------------------------------------- the way in
@@ -168,41 +163,17 @@ class Completions:
 
     async def _begin(self, call: Call, account: Account, reply: Reply, departure: Departure) -> Answer:
         """The first answer with a good status."""
-        routes = [self._routing.resolve(model) for model in call.models]
-        account.route = routes[0]
-        for i, route in enumerate(routes):
-            self._admission.check(call, route, call.models[i])
+        try:
+            plan = self._selection.plan(call, self._admission.check)
+        except ARouterError:
+            account.route = self._routing.find(call.models[0])
+            raise
+        account.route = plan.routes[0]
         if call.key.limit is not None:
             await self._admission.check_spending(call.key)
         self._recorder.open(call.opening)
         reply.watch(departure.begin)
-        for route in routes[:-1]:
-            try:
-                return await self._ask(call, route, account, reply)
-            except UpstreamFailed as failure:
-                if not failure.retryable or departure.gone:
-                    raise
-                forget_frames(failure)
-                account.fails_over(failure, self._clock.monotonic_us())
-        return await self._ask(call, routes[-1], account, reply)
-
-    async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
-        exchange = self._exchange(call, route)
-        prepared = exchange.prepared
-        head = self._head(route.deployment, prepared)
-        account.asks(route, exchange, self._clock.monotonic_us())
-        answer = await self._upstream.send(
-            route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
-        )
-        account.upstream_status = answer.status
-        if 200 <= answer.status < 300:
-            account.answered = True
-            if prepared.dropped:
-                reply.tell_dropped(prepared.dropped)
-            return answer
-        failure = exchange.read_error(answer.status, await answer.read(_MOST_ERROR_BYTES))
-        failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
-        raise in_contract(failure, answer.status)
+        return await self._attempts.begin(call, plan, account, reply, departure, self._exchange)
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
@@ -219,17 +190,6 @@ class Completions:
         if deployment.identity == "raw":
             return user
         return self._pseudonyms.of(call.opening.organization_id, user)
-
-    def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:
-        key = (deployment.provider, prepared.path, prepared.query, prepared.headers)
-        head = self._heads.get(key)
-        if head is None:
-            if len(self._heads) >= _MOST_HEADS:
-                self._heads.clear()
-            path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
-            head = request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
-            self._heads[key] = head
-        return head
 
     # ---------------------------------------------------------------- forwarding
 
@@ -295,27 +255,3 @@ def _last(call: Call, account: Account, bill: Bill) -> bytes:
     if not call.stream:
         return account.exchange.answer(bill)
     return account.exchange.last(bill if call.include_usage else None)
-
-
-def in_contract(failure: UpstreamFailed, status: int) -> UpstreamFailed:
-    """An error answer in the words of our contract.
-
-    A code of the provider's is the error's own only where the client is to blame; else it is told in the metadata,
-    and the code says what that means for the client. What a provider says of our credentials may quote them: it
-    stays here.
-    """
-    if status == UNAUTHORIZED:
-        failure.message = "The provider refused the gateway's credentials. Only its operator can mend that."
-    if not failure.client_fault:
-        if failure.code != UpstreamFailed.default_code:
-            failure.metadata = {"upstream_code": failure.code, **failure.metadata}
-        failure.code = RateLimited.default_code if status == TOO_MANY_REQUESTS else UpstreamFailed.default_code
-    failure.metadata = {"upstream_status": status, **failure.metadata}
-    return failure
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """`Retry-After` in seconds; a date is not worth parsing for a hint."""
-    if retry_after is None or not retry_after.isdecimal() or len(retry_after) > _MOST_SECONDS_DIGITS:
-        return None
-    return float(retry_after)

@@ -1,28 +1,41 @@
-"""Which provider answers a model name: names in, deployments out. No network.
+"""Which deployments can answer a model's name: names in, routes out. No network.
 
 A model is asked for as `provider/model`; a bare name means `openai/…`. The provider's part may be one of the
-aliases in use elsewhere (`x-ai`, `mistralai`); the rest is the provider's own name and is not looked into.
+aliases in use elsewhere (`x-ai`, `mistralai`); the rest is the provider's own name and is not looked into, but for
+
+    :floor    the cheapest first        :nitro    the fastest first        :free    only what costs nothing
+
+at its end. A gateway such as OpenRouter has such names itself: they are passed on as they are, and so is a name that
+the operator lists with its suffix. A name in the operator's table of models comes before all that: it stands for
+models of several providers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Literal
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
 from arouter.domain.value import value
+from arouter.engine.preferences import Sort
 from arouter.engine.upstream import Origin, Timeouts
 from arouter.providers.vendors import ALIASES, Vendor
 
 DEFAULT_PROVIDER = "openai"
 MOST_MODEL_BYTES = 256
 MOST_RESOLVED = 10_000
-"""Names of models whose route is remembered."""
+"""Names of models whose routes are remembered."""
+
+FREE = "free"
+_SORTS: Mapping[str, Sort] = MappingProxyType({"floor": "price", "nitro": "throughput"})
 
 Identity = Literal["pseudonym", "none", "raw"]
 
 
 @value(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A provider that can be asked: a vendor's row, and what the operator configured for it."""
+    """A provider that can be asked: a vendor's row, and what the operator configured for it. A provider may have
+    several: keys, regions, machines."""
 
     provider: str
     """The prefix of its models; the vendor's name, or the operator's own."""
@@ -33,6 +46,22 @@ class Deployment:
     identity: Identity = "pseudonym"
     timeouts: Timeouts | None = None
     """None: the gateway's own."""
+    name: str | None = None
+    """Its own among those of its provider; None where there is but one."""
+    weight: int = 1
+    """Its share of the requests, beside the others of its provider; 0: only when the others fail."""
+    models: frozenset[str] | None = None
+    """What it has, in the provider's own names; None: whatever is asked for."""
+    collects_data: bool = True
+    """Whether it may keep what it is sent, as far as the operator knows."""
+    zdr: bool = False
+    """Whether it keeps nothing at all."""
+    quantization: str | None = None
+
+    @property
+    def label(self) -> str:
+        """`provider`, or `provider/name`."""
+        return self.provider if self.name is None else f"{self.provider}/{self.name}"
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -44,34 +73,87 @@ class Route:
     """The provider's own name."""
     name: str
     """`provider/model`, as records and filters have it."""
+    listed: bool = False
+    """It is in the operator's table, and was not asked for by its own name."""
+
+
+@value(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Whom to ask, in order; at least one."""
+
+    routes: tuple[Route, ...]
+    require_parameters: bool = False
+    """Whoever has no counterpart for a parameter of the request is not asked."""
+
+
+@value(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Everybody who can answer one name; at least one."""
+
+    routes: tuple[Route, ...]
+    """In the order that the operator wrote."""
+    sort: Sort | None = None
+    """None: in that order."""
+    free: bool = False
+    """Only what costs nothing."""
+
+    @property
+    def beyond(self) -> bool:
+        """Whether a gateway was asked for by its name: preferences are for that one, which has providers of its own."""
+        first = self.routes[0]
+        return first.deployment.vendor.takes_routing_fields and not first.listed
+
+
+@value(frozen=True, slots=True, kw_only=True)
+class ModelRoute:
+    """One name of the operator's for models of several providers."""
+
+    names: tuple[str, ...]
+    """`provider/model`, those to be preferred first."""
+    sort: Sort | None = None
 
 
 class Routing:
     """The deployments, by name. Built once; a change of configuration builds another."""
 
-    def __init__(self, deployments: Iterable[Deployment], *, off: Iterable[tuple[str, str]] = ()) -> None:
-        """`off` names the providers that are known and cannot be asked, each with what would turn it on."""
-        self._deployments = {deployment.provider: deployment for deployment in deployments}
+    def __init__(
+        self,
+        deployments: Iterable[Deployment],
+        *,
+        off: Iterable[tuple[str, str]] = (),
+        models: Mapping[str, ModelRoute] = MappingProxyType({}),
+    ) -> None:
+        """`off` names the providers that are known and cannot be asked, each with what would turn it on; `models` is
+        the operator's table."""
+        self._deployments: dict[str, tuple[Deployment, ...]] = {}
+        for deployment in deployments:
+            others = self._deployments.get(deployment.provider, ())
+            self._deployments[deployment.provider] = (*others, deployment)
         self._off = dict(off)
-        self._resolved: dict[str, Route] = {}
+        self._models = dict(models)
+        self._resolved: dict[str, Candidates] = {}
 
     @property
     def providers(self) -> tuple[str, ...]:
         return tuple(self._deployments)
 
-    def resolve(self, requested: str) -> Route:
-        """The route for a model name.
+    def candidates(self, requested: str) -> Candidates:
+        """Everybody who can answer a model's name.
 
         NotFound for a provider that nobody knows, NoProvider for one that is not configured, InvalidRequest for a
         name that cannot be one.
         """
-        route = self._resolved.get(requested)
-        if route is None:
-            route = self._resolve(requested)
+        candidates = self._resolved.get(requested)
+        if candidates is None:
+            candidates = self._resolve(requested)
             if len(self._resolved) >= MOST_RESOLVED:
                 self._resolved.clear()
-            self._resolved[requested] = route
-        return route
+            self._resolved[requested] = candidates
+        return candidates
+
+    def resolve(self, requested: str) -> Route:
+        """The first route for a model's name. Raises as `candidates`."""
+        return self.candidates(requested).routes[0]
 
     def find(self, requested: str) -> Route | None:
         """The route for a model name; None where `resolve` raises."""
@@ -80,15 +162,43 @@ class Routing:
         except ARouterError:
             return None
 
-    def _resolve(self, requested: str) -> Route:
-        prefix, slash, rest = requested.partition("/")
-        if not slash:
-            prefix, rest = DEFAULT_PROVIDER, requested
+    # ---------------------------------------------------------------- names
+
+    def _resolve(self, requested: str) -> Candidates:
+        if requested in self._models:
+            return self._listed(self._models[requested])
+        base, colon, suffix = requested.rpartition(":")
+        if not colon or not (suffix in _SORTS or suffix == FREE) or self._is_own(requested):
+            return Candidates(routes=self._direct(requested))
+        model = self._models.get(base)
+        candidates = Candidates(routes=self._direct(base)) if model is None else self._listed(model)
+        return replace(candidates, sort=_SORTS.get(suffix, candidates.sort), free=suffix == FREE)
+
+    def _listed(self, model: ModelRoute) -> Candidates:
+        """Those of the table whose providers are configured. NoProvider if none is."""
+        routes: list[Route] = []
+        missing: NoProvider | None = None
+        for name in model.names:
+            try:
+                routes += (replace(route, listed=True) for route in self._direct(name))
+            except NoProvider as off:
+                missing = off
+        if not routes and missing is not None:
+            raise missing
+        return Candidates(routes=tuple(routes), sort=model.sort)
+
+    def _direct(self, requested: str) -> tuple[Route, ...]:
+        """The routes of one provider's model."""
+        prefix, name, rest = self._split(requested)
         _check_name(requested, rest)
-        name = prefix if prefix in self._deployments else ALIASES.get(prefix, prefix)
-        deployment = self._deployments.get(name)
-        if deployment is not None:
-            return Route(deployment=deployment, model=rest, name=f"{deployment.provider}/{rest}")
+        deployments = self._deployments.get(name)
+        if deployments is not None:
+            having = [one for one in deployments if one.models is None or rest in one.models]
+            if not having:
+                raise NotFound(
+                    f"No deployment of '{name}' lists the model '{rest}'.", code="model_not_found", param="model"
+                )
+            return tuple(Route(deployment=one, model=rest, name=f"{name}/{rest}") for one in having)
         if (remedy := self._off.get(name)) is not None:
             raise NoProvider(
                 f"The provider '{name}' is not configured. {remedy}",
@@ -101,6 +211,21 @@ class Routing:
             code="model_not_found",
             param="model",
         )
+
+    def _is_own(self, requested: str) -> bool:
+        """Whether a name with a suffix is the provider's own."""
+        _, name, rest = self._split(requested)
+        return any(
+            one.vendor.takes_routing_fields or (one.models is not None and rest in one.models)
+            for one in self._deployments.get(name, ())
+        )
+
+    def _split(self, requested: str) -> tuple[str, str, str]:
+        """The prefix as it was written, the provider's name, and the provider's own name of the model."""
+        prefix, slash, rest = requested.partition("/")
+        if not slash:
+            prefix, rest = DEFAULT_PROVIDER, requested
+        return prefix, prefix if prefix in self._deployments else ALIASES.get(prefix, prefix), rest
 
 
 def _check_name(requested: str, rest: str) -> None:

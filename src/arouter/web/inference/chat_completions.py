@@ -52,6 +52,7 @@ class ChatCompletions:
         record_id = ids.generation_id(now_us, self.entropy(ids.RANDOM_BYTES))
         request_id = head.request_id(record_id)
         reply.identify(record_id, request_id)
+        reply.wants_attempts = head.wants_attempts
         credentials = head.credentials
         key = None if credentials is None else self.authenticator.recall(credentials, now_us)
         if key is None:
@@ -109,4 +110,5 @@ def _call(opening: Opening, key: Key, reader: ChatReader) -> Call:
         fields=reader.fields,
         stream=reader.stream,
         include_usage=reader.include_usage,
+        preferences=reader.fields.get("provider"),
     )
