@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from arouter.settings import PREFIX, SECTIONS, TABLES, Dollars, Secret, Settings, SettingsError, load, rows
+from arouter.settings import BELOW, PREFIX, SECTIONS, TABLES, Dollars, Secret, Settings, SettingsError, load, rows
 
 
 def read(tmp_path: Path, text: str = "", **environment: str) -> Settings:
@@ -192,7 +192,8 @@ def test_secrets_do_not_show_themselves(tmp_path: Path) -> None:
 
 def test_every_row_of_the_table_has_a_help_and_a_type() -> None:
     table = list(rows())
-    assert {row.section for row in table} == {*SECTIONS, *(f"{name}.<name>" for name in TABLES)}
+    below = (f"{name}.<deployment>" for name in BELOW)
+    assert {row.section for row in table} == {*SECTIONS, *(f"{name}.<name>" for name in TABLES), *below}
     assert len({(row.section, row.name) for row in table}) == len(table) > 30
     for row in table:
         assert row.help.endswith(".")
@@ -203,7 +204,12 @@ def _sample(default: Any, kind: str) -> tuple[str, Any]:
     if kind.startswith("`"):
         choice = kind.split("`")[-2]
         return choice, choice
-    samples = {"whole number": ("7", 7), "number": ("7.5", 7.5), "true or false": ("off", False)}
+    samples = {
+        "whole number": ("7", 7),
+        "number": ("7.5", 7.5),
+        "true or false": ("off", False),
+        "list of texts": ("a, b", ("a", "b")),
+    }
     return samples.get(kind, ("text", "text"))
 
 

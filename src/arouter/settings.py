@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from arouter.providers.vendors import BY_NAME, VENDORS, Dialect
+from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Dialect
 
 PREFIX = "AROUTER_"
 DEFAULT_FILE = "arouter.toml"
@@ -111,6 +111,30 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Who is asked first, and what happens when that fails."""
+
+    provider_order: tuple[str, ...] = setting((), "Providers to ask first, where a model has several of them.")
+    retries: int = setting(1, "How often a request is repeated when everybody failed who could answer it.")
+    first_wait_s: float = setting(0.5, "The pause before the first repetition; it doubles.")
+    longest_wait_s: float = setting(10.0, "The longest pause; a provider that asks for a longer one is given up.")
+    total_timeout_s: float = setting(900.0, "No provider is asked later than this after the first one.")
+    breaker_failures: int = setting(5, "So many failures in a row, and others are asked first; 0: never.")
+    breaker_rest_s: float = setting(30.0, "How long they are; twice as long after each failed try.")
+    breaker_longest_rest_s: float = setting(300.0, "How long at most.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One of several of a provider: another key, region or machine. What is empty is the provider's."""
+
+    api_key: Secret = setting(Secret(""), "Its key.")
+    base_url: str = setting("", "Its base.")
+    weight: int = setting(1, "Its share of the requests; 0: only when the others fail.")
+    models: tuple[str, ...] = setting((), "What it has, in the provider's own names; empty: every model.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One provider. For a known vendor everything has a default but the key."""
 
@@ -121,6 +145,20 @@ class Provider:
     identity: Literal["pseudonym", "none", "raw"] = setting(
         "pseudonym", "What it learns of the end user: a pseudonym, nothing, or the raw value."
     )
+    data_collection: Literal["allow", "deny"] = setting(
+        "allow", "deny: it keeps nothing of a request but for a while; only the operator can know."
+    )
+    zdr: bool = setting(False, "It keeps nothing at all: zero data retention.")
+    first_byte_timeout_s: float = setting(0.0, "As upstream.first_byte_timeout_s, for it alone; 0: the same.")
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A name of your own for models of several providers that are the same."""
+
+    providers: tuple[str, ...] = setting((), "What it stands for, as provider/model, those to be preferred first.")
+    sort: Literal["price", "latency", "throughput"] | None = setting(None, "Who is first; unset: as written.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +179,12 @@ class Settings:
     server: Server = field(default_factory=Server)
     storage: Storage = field(default_factory=Storage)
     upstream: Upstream = field(default_factory=Upstream)
+    routing: Routing = field(default_factory=Routing)
     log: Log = field(default_factory=Log)
     providers: Mapping[str, Provider] = field(default_factory=dict)
     """By the name that their models begin with."""
+    models: Mapping[str, Model] = field(default_factory=dict)
+    """By the name that clients ask for."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By `provider/model`."""
     file: Path | None = None
@@ -152,9 +193,17 @@ class Settings:
     """What relative paths are relative to."""
 
 
-SECTIONS: Mapping[str, type] = {"server": Server, "storage": Storage, "upstream": Upstream, "log": Log}
-TABLES: Mapping[str, type] = {"providers": Provider, "prices": Price}
+SECTIONS: Mapping[str, type] = {
+    "server": Server,
+    "storage": Storage,
+    "upstream": Upstream,
+    "routing": Routing,
+    "log": Log,
+}
+TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price}
 """Sections with one sub-table for each name."""
+BELOW: Mapping[str, type] = {"providers.<name>.deployments": Deployment}
+"""And those with one for each name in each of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +223,13 @@ class Row:
 
 def rows() -> Iterator[Row]:
     """The whole table, in order."""
-    for section, kind in (*SECTIONS.items(), *((f"{name}.<name>", kind) for name, kind in TABLES.items())):
+    tables = ((f"{name}.<name>", kind) for name, kind in TABLES.items())
+    below = ((f"{name}.<deployment>", kind) for name, kind in BELOW.items())
+    for section, kind in (*SECTIONS.items(), *tables, *below):
         hints = typing.get_type_hints(kind)
         for item in dataclasses.fields(kind):
+            if not item.metadata:
+                continue  # tables of their own
             yield Row(
                 section=section,
                 name=item.name,
@@ -217,6 +270,7 @@ def load(
     }
     tables["providers"] = dict(_with_vendor_keys(tables["providers"], variables))
     _check_providers(tables["providers"])
+    _check_models(tables["models"], tables["providers"])
     _check_prices(tables["prices"])
     for name in ("port", "metrics_port"):
         if (port := getattr(sections["server"], name)) > HIGHEST_PORT:
@@ -266,6 +320,18 @@ def _tables(told: Any, name: str) -> dict[str, Any]:
     return told
 
 
+_TEXTS = tuple[str, ...]
+_DEPLOYMENTS = Mapping[str, Deployment]
+
+
+def _texts(value: Any, path: str) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(text.strip() for text in value.split(",") if text.strip())
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return tuple(value)
+    raise SettingsError(f"{path} must be a list of texts, not {value!r}")
+
+
 class _Values:
     """Turns what was written into typed values."""
 
@@ -286,6 +352,12 @@ class _Values:
         if isinstance(value, str):
             value = self._resolve(value, path)
         (kind,) = _kinds(hint)
+        if kind == _DEPLOYMENTS:
+            return {
+                name: self.section(Deployment, told, f"{path}.{name}") for name, told in _tables(value, path).items()
+            }
+        if kind == _TEXTS:
+            return tuple(self._resolve(text, path) for text in _texts(value, path))
         return _convert(value, kind, path)
 
     def _resolve(self, value: str, path: str) -> str:
@@ -369,8 +441,21 @@ def _check_providers(providers: Mapping[str, Provider]) -> None:
         elif provider.dialect is None or not provider.base_url:
             known = _nearest(name, BY_NAME)
             raise SettingsError(f"providers.{name} is not a known vendor{known}: it needs a dialect and a base_url")
-        if "/" in name:
-            raise SettingsError(f"providers.{name}: the name of a provider has no slash")
+        if "/" in name or any("/" in deployment for deployment in provider.deployments):
+            raise SettingsError(f"providers.{name}: the name of a provider has no slash, nor has a deployment's")
+
+
+def _check_models(models: Mapping[str, Model], providers: Mapping[str, Provider]) -> None:
+    known = {*BY_NAME, *ALIASES, *providers}
+    for name, model in models.items():
+        if not model.providers:
+            raise SettingsError(f'models."{name}" needs providers, as in providers = ["openai/gpt-5.4"]')
+        for one in model.providers:
+            prefix, slash, rest = one.partition("/")
+            if not slash or not rest or prefix not in known:
+                raise SettingsError(
+                    f'models."{name}".providers: {one!r} is not provider/model{_nearest(prefix, known)}'
+                )
 
 
 def _check_prices(prices: Mapping[str, Price]) -> None:
@@ -405,4 +490,5 @@ def _describe(hint: Any) -> str:
         bool: "true or false",
         Secret: "secret text",
         Dollars: "dollars",
+        _TEXTS: "list of texts",
     }[hint]

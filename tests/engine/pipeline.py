@@ -70,6 +70,8 @@ class Pipeline:
         self.slept: list[float] = []
         """The pauses before repetitions, in seconds."""
         self.on_sleep: Callable[[], None] = lambda: None
+        self.pausing, self.pause_over = asyncio.Event(), asyncio.Event()
+        self.pause_over.set()
         self.breakers = Breakers(BreakerRules() if breaker is None else breaker)
         self.speeds = Speeds()
         known = Cards(CARDS) if cards is None else cards
@@ -111,6 +113,8 @@ class Pipeline:
         self.slept.append(pause_s)
         self.clock.advance(int(pause_s * 1_000_000))
         self.on_sleep()
+        self.pausing.set()
+        await self.pause_over.wait()
 
     async def settled(self) -> None:
         """What runs beside requests has come to its end."""

@@ -51,7 +51,7 @@ def opening(**changes: Any) -> Opening:
     return replace(plain, **changes)
 
 
-def deployment(name: str = "openai", *, vendor: Vendor | None = None, **changes: Any) -> Deployment:
+def deployment(name: str = "openai", /, *, vendor: Vendor | None = None, **changes: Any) -> Deployment:
     plain = Deployment(
         provider=name,
         vendor=BY_NAME[name] if vendor is None else vendor,

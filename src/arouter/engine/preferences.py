@@ -57,6 +57,13 @@ class Preferences:
     """To be sorted whatever their model, and not one model after the other."""
     max_price: MaxPrice | None = None
 
+    @property
+    def unknowable(self) -> str | None:
+        """A condition of which nobody here knows whether it is met."""
+        if self.distillable:
+            return "enforce_distillable_text"
+        return "quantizations" if self.quantizations else None
+
 
 NO_PREFERENCES = Preferences()
 

@@ -17,6 +17,7 @@ SECOND_US = 1_000_000
 _PASSING = frozenset({408, 425, 429})
 _SERVER_ERRORS = range(500, 600)
 _NOT_IMPLEMENTED = 501
+_MOST_DOUBLINGS = 64
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def wait_s(rules: RetryRules, repeated: int, asked_s: float | None, draw: float)
 
     `asked_s` is what the provider asked for, `draw` is from [0, 1).
     """
-    backoff_s = min(rules.first_wait_s * 2.0**repeated, rules.longest_wait_s) * (1 + draw) / 2
+    backoff_s = min(rules.first_wait_s * 2.0 ** min(repeated, _MOST_DOUBLINGS), rules.longest_wait_s) * (1 + draw) / 2
     if asked_s is None:
         return backoff_s
     return None if asked_s > rules.longest_wait_s else max(backoff_s, asked_s + draw * rules.first_wait_s)

@@ -56,7 +56,6 @@ class Deployment:
     """Whether it may keep what it is sent, as far as the operator knows."""
     zdr: bool = False
     """Whether it keeps nothing at all."""
-    quantization: str | None = None
 
     @property
     def label(self) -> str:

@@ -73,7 +73,7 @@ class Selection:
         if preferences.across_models:
             everybody = Candidates(routes=tuple(kept), sort=found[0].sort)
             kept = self._choice(call, everybody, preferences).ordered(kept)
-        return Plan(routes=tuple(dict.fromkeys(kept)), require_parameters=preferences.require_parameters)
+        return Plan(routes=_once(kept), require_parameters=preferences.require_parameters)
 
     def _keep_plain(self, models: tuple[str, ...], plan: Plan) -> Plan:
         if len(self._plain) >= MOST_RESOLVED:
@@ -165,13 +165,9 @@ class _Choice:
             return "data_collection"
         if preferences.zdr and not deployment.zdr:
             return "zdr"
-        if preferences.distillable:
-            return "enforce_distillable_text"
-        if preferences.quantizations and deployment.quantization not in preferences.quantizations:
-            return "quantizations"
         if preferences.max_price is not None and not self._is_within(route, preferences.max_price):
             return "max_price"
-        return None
+        return preferences.unknowable
 
     def _is_free(self, route: Route) -> bool:
         offer = self._standing.offer(self._opening, route)
@@ -197,6 +193,14 @@ def names_of(route: Route) -> frozenset[str]:
     deployment = route.deployment
     names = (deployment.provider, deployment.label, deployment.vendor.name, *deployment.vendor.aliases)
     return frozenset(name.lower() for name in names)
+
+
+def _once(routes: Sequence[Route]) -> tuple[Route, ...]:
+    """Each where it comes first: two names may stand for the same."""
+    first: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        first.setdefault((route.deployment.label, route.model), route)
+    return tuple(first.values())
 
 
 def _rank(order: Sequence[str], route: Route) -> int:

@@ -21,7 +21,7 @@ from arouter.engine.loop_lag import LoopLag
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
-from arouter.engine.upstream import PoolLimits, Timeouts, Upstream
+from arouter.engine.upstream import PoolLimits, Upstream
 from arouter.jobs.recovery import Recovery
 from arouter.providers.anthropic import AnthropicAdapter
 from arouter.providers.gemini import GeminiAdapter
@@ -39,6 +39,7 @@ from arouter.web.dashboard.page import WithDashboard
 from arouter.web.inference import chat_completions
 from arouter.web.inference.chat_completions import ChatCompletions
 from arouter.web.metrics import Metrics
+from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.providers import deployments, wants_sandbox
@@ -87,6 +88,7 @@ class Gateway:
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._sandbox: Sandbox | None = None
         self._routing = Routing(())
+        self._asking = Asking(settings, self._clock)
         self._end_metrics: Callable[[], None] | None = None
         self._listed: tuple[int, list[ModelInfo]] | None = None
         self.first_keys: FirstKeys | None = None
@@ -114,7 +116,7 @@ class Gateway:
         self.first_keys = await first_keys(self.store, home, self._clock)
         self.interrupted = await self._recovery.once()
         on, off = deployments(self.settings, await self._sandbox_url())
-        self._routing = Routing(on, off=off)
+        self._routing = Routing(on, off=off, models=model_routes(self.settings))
         await self._authenticator.refresh()
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self.read_prices())
@@ -163,7 +165,8 @@ class Gateway:
         return Completions(
             admission=Admission(ledger, now_us=self._clock.now_us),
             routing=self._routing,
-            upstream=self._upstream,
+            selection=self._asking.selection(self._routing, self._prices),
+            attempts=self._asking.attempts(self._upstream),
             adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
             billing=Billing(self._prices),
             recorder=Recorder(
@@ -260,6 +263,7 @@ class Gateway:
                 "1 if the last try to move the log into the database succeeded, else 0.",
                 lambda: {"": int(self.store.checkpoint_error is None)},
             ),
+            ("deployments_resting", "Deployments that failed lately.", lambda: {"": self._asking.resting}),
             ("upstream_open", "Connections to providers.", lambda: {at: one.open for at, one in counts().items()}),
             (
                 "upstream_waiting",
@@ -283,6 +287,7 @@ class Gateway:
 
     def _recorded(self, record: Record, error: ARouterError | None) -> None:
         self.metrics.on_record(record)
+        self._asking.speeds.note(record)
         if error is None:
             return
         said = {"id": record.opening.id, "request_id": record.opening.request_id, "code": error.code}
@@ -321,12 +326,7 @@ def _upstream(settings: Settings) -> Upstream:
             max_waiting=chosen.most_waiting,
             acquire_s=chosen.waiting_timeout_s,
         ),
-        timeouts=Timeouts(
-            connect_s=chosen.connect_timeout_s,
-            first_byte_s=chosen.first_byte_timeout_s,
-            idle_s=chosen.idle_timeout_s,
-            total_s=chosen.total_timeout_s,
-        ),
+        timeouts=timeouts_of(chosen),
         proxies={
             scheme: value
             for scheme, value in (("http", chosen.http_proxy), ("https", chosen.https_proxy), ("no", chosen.no_proxy))
