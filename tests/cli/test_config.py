@@ -15,6 +15,10 @@ https_proxy = "http://user:sesame@proxy:3128"
 [providers.openai]
 api_key = "env:KEY"
 
+[providers.openai.deployments.eu]
+api_key = "env:KEY"
+models = ["a", "b"]
+
 [providers.local]
 dialect = "openai"
 base_url = "http://127.0.0.1:11434/v1"
@@ -35,6 +39,10 @@ def test_show_has_every_setting_its_source_and_its_variable_and_no_secret(tmp_pa
     assert of("log.level") == ("debug", "environment", "AROUTER_LOG__LEVEL")
     assert of("providers.openai.api_key") == ("(set)", "environment", "AROUTER_PROVIDERS__OPENAI__API_KEY")
     assert of("providers.local.api_key")[0] == "(not set)"
+    assert of("providers.openai.deployments.eu.api_key") == (
+        *("(set)", "environment", "AROUTER_PROVIDERS__OPENAI__DEPLOYMENTS__EU__API_KEY"),
+    )
+    assert of("providers.openai.deployments.eu.models")[:2] == ("a, b", "file")
     assert of("upstream.https_proxy") == ("http://…@proxy:3128", "file", "AROUTER_UPSTREAM__HTTPS_PROXY")
     text = succeeded("config", "show", cwd=tmp_path, env=ENVIRONMENT)
     assert "providers.local.base_url" in text
