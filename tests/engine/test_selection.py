@@ -202,6 +202,10 @@ def test_free_is_only_what_is_known_to_cost_nothing() -> None:
     free = {"groq/llama": card(input=0, output=0), "together/Llama": card()}
     assert Chooser(cards=free).names("llama:free") == ["groq/llama"]
     assert Chooser().refused("openai/gpt:free") == {"openai": ":free"}
+    chooser = Chooser(cards=free)
+    assert chooser.names("groq/llama:free") == ["groq/llama"]
+    free["groq/llama"] = card()
+    assert chooser.refused("groq/llama:free") == {"groq": ":free"}, "prices change"
 
 
 def test_the_operator_may_sort_a_name_and_the_client_has_the_last_word() -> None:
@@ -241,6 +245,12 @@ def test_deployments_are_drawn_by_their_weights() -> None:
     for label, share in (("openai/a", 0.6), ("openai/b", 0.3), ("openai/c", 0.1)):
         assert drawn[label] / 5000 == pytest.approx(share, abs=0.03)
     assert {chooser.labels("openai/gpt")[-1] for _ in range(50)} == {"openai/z"}, "it is still a fall-back"
+
+
+def test_sessions_are_spread_by_the_weights() -> None:
+    chooser = Chooser(*KEYS)
+    drawn = Counter(chooser.labels("openai/gpt", session_id=str(number))[0] for number in range(1000))
+    assert drawn["openai/a"] > drawn["openai/b"] > drawn["openai/c"] > 50
 
 
 @given(session=st.text(max_size=20))

@@ -72,6 +72,15 @@ def test_a_table_of_models_is_answered_by_whoever_can_in_any_dialect(sandbox: st
     assert told == [[("anthropic", 529), ("google", 200)]] * FAILURES
 
 
+def test_the_fastest_is_asked_first_once_all_are_measured(sandbox: str, tmp_path: Path) -> None:
+    sections = sandbox_at(sandbox)
+    names = ["openai/sandbox?ttft_ms=150", "google/sandbox"]
+    sections["models.any"] = {"providers": names, "sort": "latency"}
+    answers, found, _ = run(tmp_path, sections, "any", stream=True)
+    assert all(answer.success for answer in answers)
+    assert [record.model for record in found.records] == [*names, *names[1:] * (REQUESTS - 2)]
+
+
 def test_a_provider_that_asks_for_a_pause_is_given_it(sandbox: str, tmp_path: Path) -> None:
     sections = sandbox_at(sandbox, routing={"retries": 1, "longest_wait_s": 2.0})
     busy = "openai/sandbox?failure_rate=1&failure_status=429&retry_after_s=1"

@@ -94,7 +94,7 @@ class Attempts:
                 forget_frames(failed)  # They hold this request's body, and the next attempt may take long.
                 failure = failed
                 turns.failed(route, failed)
-                if departure.gone or not failed.retryable:
+                if not failed.retryable:
                     break
             else:
                 if asked.prepared.dropped:
@@ -107,11 +107,11 @@ class Attempts:
         raise failure
 
     async def _next(self, turns: Turns, departure: Departure) -> Route | None:
-        """Who is asked next, once it is time."""
+        """Who is asked next, once it is time; None: nobody, or for nobody."""
         turn = turns.next(self._clock.monotonic_us(), self._random())
         if turn is None:
             return None
-        if turn.repeats:
+        if turn.repeats and not departure.gone:
             if not self._budget.spend():
                 return None
             await self._sleep(turn.wait_s)

@@ -184,8 +184,8 @@ def conversation_of(call: Call) -> bytes | None:
     session = call.opening.session_id
     if session is None:
         cache = call.fields.get("prompt_cache_key", _NULL)
-        return None if cache == _NULL else b"cache\0" + bytes(cache)
-    return b"session\0" + session.encode(errors="replace")
+        return None if cache == _NULL else bytes(cache)
+    return session.encode(errors="replace")
 
 
 def names_of(route: Route) -> frozenset[str]:
