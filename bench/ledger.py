@@ -20,7 +20,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from arouter.domain.ids import generation_id
+from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.record import Record, Status, UsageSource
 from arouter.domain.usage import Usage
 from arouter.store.sqlite import SqliteStore
@@ -45,7 +45,7 @@ def records() -> Iterator[Record]:
         model = f"openai/gpt-{number % MODELS}"
         # `convert` makes them in a tenth of the time that their constructors take: the ledger is measured, not these.
         opening = {
-            "id": generation_id(at, number.to_bytes(10, "big")),
+            "id": generation_id(at, number.to_bytes(RANDOM_BYTES, "big")),
             "request_id": f"req-{number:032d}",
             "created_at_us": at,
             "organization_id": "org_0123456789abcdef",

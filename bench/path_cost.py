@@ -5,9 +5,9 @@ The counts depend on the minor version of Python, so there is a budget for each 
 """
 
 import argparse
-import functools
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,23 +17,24 @@ from rich.table import Table
 from arouter.domain.keys import Key, KeyKind
 from arouter.domain.record import Opening
 from arouter.engine.account import Account
+from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.billing import Bill, Billing
 from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.call import Call
 from arouter.engine.clock import SystemClock
+from arouter.engine.dialects.chat import Chat
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.routing import Plan, Routing
 from arouter.engine.selection import Selection
 from arouter.engine.speeds import Speeds
 from arouter.engine.standing import Standing
-from arouter.providers.anthropic import AnthropicAdapter
-from arouter.providers.gemini import GeminiAdapter
 from arouter.providers.prices import PriceBook
 from arouter.settings import Provider, Secret, Settings
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
 from arouter.web.inference.chat_request import ChatReader
+from arouter.web.inference.head import read_head
 from arouter.wire.sse import Splitter
 from arouter.wiring.providers import deployments
 from arouter.wiring.storage import make_key
@@ -51,6 +52,7 @@ ALLOWED_LESS = 0.15
 _HOW = "keep the new count with `python -m bench.path_cost --write`"
 
 NOW_US = 1_790_000_000_000_000
+_HEAD = read_head({}, b"")
 _IDENTITY = "0" * 64
 _TOGETHER = 10
 
@@ -76,8 +78,8 @@ class Sample:
 
     def read(self) -> ChatReader:
         """The body, as a request to us."""
-        reader = ChatReader(self.key, None)
-        reader.read(self.body, None)
+        reader = ChatReader(self.key, _HEAD)
+        reader.read(self.body)
         return reader
 
     def admit(self) -> Plan:
@@ -86,13 +88,10 @@ class Sample:
 
     def exchange(self) -> Exchange:
         """The request to the provider, and the reader of its answer."""
-        match self.route.deployment.vendor.dialect:
-            case "openai":
-                return RelayExchange(self.call, self.route, _IDENTITY)
-            case "anthropic":
-                return TranslatedExchange(self.call, self.route, AnthropicAdapter(), _IDENTITY)
-            case "gemini":
-                return TranslatedExchange(self.call, self.route, GeminiAdapter(), _IDENTITY)
+        relayed = self.call.ingress.relay(self.call, self.route, _IDENTITY)
+        if relayed is not None:
+            return RelayExchange(self.call, self.route, *relayed)
+        return TranslatedExchange(self.call, self.route, Adapters().of(self.route), _IDENTITY)
 
     def account(self, exchange: Exchange) -> Account:
         account = Account(self.call.opening, started_us=0)
@@ -113,6 +112,7 @@ class Sample:
             streamed=reader.stream,
         )
         return Call(
+            ingress=Chat(),
             opening=opening,
             key=self.key,
             models=reader.models,
@@ -152,7 +152,7 @@ def parts() -> Mapping[str, Work]:
         "price its usage": lambda: _bill(json, answered),
         "write the answer": lambda: answered.answer(bill),
         "make the record": lambda: json.account(answered).record(bill, now_us=NOW_US, monotonic_us=1),
-        "split a chunk": functools.partial(Splitter().feed, events_of("openai", 1)[1]),
+        "split a chunk": partial(Splitter().feed, events_of("openai", 1)[1]),
         **_streamed("relay", stream, "openai"),
         "end a relayed stream": lambda: _whole_stream(stream, "openai"),
         **_streamed(
@@ -168,8 +168,8 @@ def _streamed(name: str, sample: Sample, dialect: Dialect) -> Mapping[str, Work]
     begin, chunk, _ = events_of(dialect, 1)
     exchange.feed(begin)
     return {
-        f"{name}: a chunk": functools.partial(exchange.feed, chunk),
-        f"{name}: {_TOGETHER} chunks together": functools.partial(exchange.feed, chunk * _TOGETHER),
+        f"{name}: a chunk": partial(exchange.feed, chunk),
+        f"{name}: {_TOGETHER} chunks together": partial(exchange.feed, chunk * _TOGETHER),
     }
 
 

@@ -59,9 +59,9 @@ def vendors() -> str:
 def _vendor(vendor: Vendor) -> Sequence[str]:
     return (
         codes(f"{name}/" for name in (vendor.name, *vendor.aliases)),
-        vendor.dialect,
+        ", ".join(dict.fromkeys((vendor.dialect, *(dialect for _, dialect in vendor.dialects)))),
         code(vendor.base_url) if vendor.base_url else "in this process" if vendor.name == "sandbox" else "set it",
-        codes(vendor.key_variables) or "no key needed",
+        "no key needed" if vendor.authentication == "none" else codes(vendor.key_variables) or "its section",
         code(vendor.identity_field) if vendor.identity_field else "nowhere",
     )
 

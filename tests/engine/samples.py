@@ -11,6 +11,7 @@ from arouter.domain.keys import Key, KeyKind
 from arouter.domain.price import Rate, RateCard
 from arouter.domain.record import Opening
 from arouter.engine.call import Call
+from arouter.engine.dialects.chat import Chat
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.upstream import Origin
 from arouter.providers.vendors import BY_NAME, Vendor
@@ -77,7 +78,10 @@ def call(*models: str, stream: bool = False, include_usage: bool = True, **chang
     opened = {name: changes.pop(name) for name in list(changes) if name in Opening.__dataclass_fields__}
     fields = {"model": asked[0], "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **changes}
     return Call(
-        opening=opening(**{"requested_model": asked[0], "streamed": stream, **opened}),
+        ingress=Chat(),
+        opening=opening(
+            **{"requested_model": asked[0], "streamed": stream, "asked_bytes": _asked_bytes(fields), **opened}
+        ),
         key=owner,
         models=asked,
         fields={name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()},
@@ -85,6 +89,10 @@ def call(*models: str, stream: bool = False, include_usage: bool = True, **chang
         include_usage=include_usage,
         preferences=msgspec.Raw(msgspec.json.encode(fields["provider"])) if "provider" in fields else None,
     )
+
+
+def _asked_bytes(fields: dict[str, Any]) -> int:
+    return sum(len(msgspec.json.encode(fields[name])) for name in ("messages", "tools") if name in fields)
 
 
 def card(*, input: int = 2, output: int = 10, source: str = "genai-prices", **rates: int) -> RateCard:  # noqa: A002

@@ -77,7 +77,7 @@ async def test_a_whole_answer_is_forwarded_with_its_cost() -> None:
     assert (record.usage.input_tokens, record.usage.output_tokens) == (100, 20)
     assert record.cost == 400 * MICRODOLLAR
     assert pipeline.told[0][1] is None
-    assert pipeline.ledger.opened == [opening()]
+    assert pipeline.ledger.opened == [call().opening]
 
 
 @playing

@@ -74,6 +74,11 @@ class Cut:
     def name(self) -> str:
         return f"{self.case.recording.id}/{self.heard}/{self.said}"
 
+    @property
+    def at_head(self) -> bool:
+        """The provider has said the head of its answer, of which the client hears nothing."""
+        return (self.heard, self.said) == (0, 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undisturbed:
@@ -128,12 +133,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, upstream: Mapping[str, object]) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, upstream: Mapping[str, object], server: Mapping[str, object] | None = None
+) -> AsyncIterator[Stage]:
     """The gateway has stopped in the end, and answered everything until then."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=ROOM)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     provider = HeldProvider()
-    with place(folder, sections(url, upstream)) as home:
+    with place(folder, sections(url, upstream, server or {})) as home:
         gateway = await asyncio.to_thread(home.start)
         async with listening(provider, listener):
             yield Stage(gateway, provider)
@@ -141,10 +148,10 @@ async def stage(folder: Path, upstream: Mapping[str, object]) -> AsyncIterator[S
             assert await asyncio.to_thread(gateway.exit_code) == 0
 
 
-def sections(url: str, upstream: Mapping[str, object]) -> Sections:
+def sections(url: str, upstream: Mapping[str, object], server: Mapping[str, object]) -> Sections:
     """A provider for each vendor whose streams were recorded."""
     found: dict[str, Mapping[str, object]] = {
-        "server": {"port": 0},
+        "server": {"port": 0, **server},
         "storage": {"url": "sqlite:///arouter.db"},
         "log": {"format": "json"},
         "upstream": {"most_connections": ROOM, "drain_most_requests": ROOM, **upstream},
@@ -195,11 +202,11 @@ def all_cuts(undisturbed: Mapping[str, Undisturbed]) -> list[Cut]:
 # ---------------------------------------------------------------- clients that leave
 
 
-async def leave(on: Stage, cut: Cut) -> Heard:
-    """Returns when the client is gone; the provider goes on holding its line."""
+async def leave(on: Stage, cut: Cut, *, hears: int) -> Heard:
+    """Returns when the client is gone; the provider goes on holding its line. 0: as soon as the provider is asked."""
     line = on.line(cut.name, cut.case.recording, cut.said)
-    if cut.heard > 0:
-        return await on.ask(cut.name, cut.case, leave_after=cut.heard)
+    if hears > 0:
+        return await on.ask(cut.name, cut.case, leave_after=hears)
     asking = asyncio.ensure_future(on.ask(cut.name, cut.case))
     await line.asked.wait()
     asking.cancel()
@@ -209,8 +216,15 @@ async def leave(on: Stage, cut: Cut) -> Heard:
 
 async def leave_everywhere(on: Stage, cuts: list[Cut]) -> dict[str, Heard]:
     async with asyncio.TaskGroup() as group:
-        leaving = {cut.name: group.create_task(leave(on, cut)) for cut in cuts}
+        leaving = {cut.name: group.create_task(leave(on, cut, hears=cut.heard)) for cut in cuts}
     return {name: task.result() for name, task in leaving.items()}
+
+
+async def leave_at_head(on: Stage, cuts: list[Cut]) -> None:
+    """With the first keep-alive, which the gateway sends when it has the provider's head: nothing else would tell."""
+    async with asyncio.TaskGroup() as group:
+        for cut in cuts:
+            group.create_task(leave(on, cut, hears=1))
 
 
 async def drained(folder: Path, cuts: list[Cut]) -> dict[str, Heard]:
@@ -225,16 +239,25 @@ async def drained(folder: Path, cuts: list[Cut]) -> dict[str, Heard]:
     return heard
 
 
-async def cancelled(folder: Path, cuts: list[Cut]) -> dict[str, Heard]:
+async def cancelled(folder: Path, cuts: list[Cut]) -> None:
     """The provider says nothing more, and is hung up."""
     async with stage(folder, {"on_disconnect": "cancel"}) as on:
-        heard = await leave_everywhere(on, cuts)
-        async with asyncio.timeout(30):
-            for cut in cuts:
-                if not cut.finished:
-                    await on.provider.lines[cut.name].hung_up.wait()
+        await leave_everywhere(on, cuts)
+        await hung_up(on, cuts)
+
+
+async def cancelled_at_head(folder: Path, cuts: list[Cut]) -> None:
+    async with stage(folder, {"on_disconnect": "cancel"}, {"keep_alive_s": 0.2}) as on:
+        await leave_at_head(on, cuts)
+        await hung_up(on, cuts)
+
+
+async def hung_up(on: Stage, cuts: list[Cut]) -> None:
+    async with asyncio.timeout(30):
+        for cut in cuts:
+            if not cut.finished:
+                await on.provider.lines[cut.name].hung_up.wait()
     assert {line.requests for line in on.provider.lines.values()} == {1}
-    return heard
 
 
 def chunks(heard: Heard) -> list[dict[str, Any]]:
@@ -311,11 +334,16 @@ def test_an_answer_that_is_given_up_is_billed_as_far_as_it_was_told(
     undisturbed: dict[str, Undisturbed], tmp_path: Path
 ) -> None:
     cuts = all_cuts(undisturbed)
-    asyncio.run(cancelled(tmp_path, cuts))
-    found = contents(tmp_path / "arouter.db")
-    records = found.by_user()
-    assert (found.report.problems, found.report.open_records) == ((), 0)
-    assert records.keys() == {cut.name for cut in cuts}
+    records: dict[str | None, Record] = {}
+    for at_head, cancel in ((False, cancelled), (True, cancelled_at_head)):
+        chosen = [cut for cut in cuts if cut.at_head is at_head]
+        folder = tmp_path / cancel.__name__
+        folder.mkdir()
+        asyncio.run(cancel(folder, chosen))
+        found = contents(folder / "arouter.db")
+        assert (found.report.problems, found.report.open_records) == ((), 0)
+        assert found.by_user().keys() == {cut.name for cut in chosen}
+        records |= found.by_user()
     for cut in cuts:
         record, whole = records[cut.name], undisturbed[cut.case.recording.id].record
         if cut.finished:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arouter.domain.charge import Charge
 from arouter.domain.errors import InvalidRequest, UpstreamFailed
+from arouter.domain.money import Picodollars
 from arouter.providers import openai
 from arouter.providers.openai import Fields, Relay, read_error, relay_request
 from arouter.providers.vendors import BY_NAME, VENDORS
@@ -137,13 +139,13 @@ def test_a_recorded_stream_is_the_same_however_it_is_cut(recording: Recording) -
     assert relay.told.complete
     assert relay.told.upstream_model
     assert relay.told.output_bytes > 0
-    usage = b'{"x":1}'
-    last = relay.last_chunk(usage)
+    charge = Charge(cost=Picodollars(1))
+    last = relay.last(charge)
     for size in (1, 7, 37):
         forwarded, again = heard(stream, size)
         assert forwarded == whole
         assert asdict(again.told) == asdict(relay.told)
-        assert again.last_chunk(usage) == last
+        assert again.last(charge) == last
 
 
 @pytest.mark.parametrize("recording", RECORDED, ids=lambda one: one.id)
@@ -244,8 +246,9 @@ def test_comments_and_unknown_shapes_pass_and_other_text_does_not() -> None:
 
 def test_an_event_of_several_lines_leaves_a_last_chunk_of_one() -> None:
     stream = b'data: {"id":"a","extra":{\ndata: "b":1},\ndata: "choices":[]}\n\n' + chunk(STOP)
+    stream += b'data: {"id":"a","choices":[],"usage":{\ndata: "prompt_tokens":1,"completion_tokens":1}}\n\n'
     _, relay = heard(stream)
-    assert relay.last_chunk(b'{"a":\n1}').count(b"\n") == 4
+    assert relay.last(Charge()).count(b"\n") == 4
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(1, 20), min_size=1, max_size=10))
@@ -286,8 +289,9 @@ def test_a_whole_answer_keeps_its_fields_and_gets_our_usage() -> None:
         "flex",
     )
     assert told.complete
-    assert relay.answer(b'{"mine":1}') == (
-        b'{"id":"a","usage":{"mine":1},"model":"m-1","x":[1.0],'
+    assert relay.answer(Charge(cost=Picodollars(3))) == (
+        b'{"id":"a","usage":{"prompt_tokens":1,"completion_tokens":2,"cost":0.000000000003,"cost_details":'
+        b'{"upstream_inference_cost":null,"prompt_cost":null,"completion_cost":null}},"model":"m-1","x":[1.0],'
         b'"choices":[{"message":{"content":"Hi \\u00fc"},"finish_reason":"stop"}],"service_tier":"flex"}'
     )
 
@@ -361,4 +365,4 @@ def test_a_whole_answer_whose_names_are_not_unicode_is_not_a_completion() -> Non
     relay = Relay(BY_NAME["openai"])
     relay.read_answer(b'{"choices":[],"\xff":1}')
     with pytest.raises(UpstreamFailed, match="not a chat completion"):
-        relay.answer(b"{}")
+        relay.answer(Charge())

@@ -13,10 +13,12 @@ import msgspec
 
 from arouter.domain.errors import ARouterError, InvalidRequest, RateLimited, UpstreamFailed, forget_frames
 from arouter.engine.account import Account
+from arouter.engine.adapters import Adapters
 from arouter.engine.answer import Answer
 from arouter.engine.breaker import Breakers
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
+from arouter.engine.credentials import credential_lines
 from arouter.engine.departure import Departure
 from arouter.engine.exchange import Exchange
 from arouter.engine.retrying import RetryBudget, RetryRules, Turns
@@ -48,6 +50,7 @@ class Attempts:
         self,
         *,
         upstream: Client,
+        adapters: Adapters,
         breakers: Breakers,
         rules: RetryRules,
         clock: Clock,
@@ -57,6 +60,7 @@ class Attempts:
     ) -> None:
         """`random` draws from [0, 1); `timeouts` are those of a deployment that has none of its own."""
         self._upstream = upstream
+        self._adapters = adapters
         self._breakers = breakers
         self._rules = rules
         self._clock = clock
@@ -126,7 +130,7 @@ class Attempts:
         if account.attempts > 1:
             timeouts = self._within(timeouts, turns.left_s(now_us))
         try:
-            answer = await self._send(deployment, asked, account, timeouts)
+            answer = await self._send(route, asked.prepared, account, timeouts)
         except UpstreamFailed as failed:
             failed_us = self._clock.monotonic_us()
             account.fails(failed, failed_us)
@@ -136,19 +140,26 @@ class Attempts:
         account.answered = True
         return answer
 
-    async def _send(
-        self, deployment: Deployment, asked: Exchange, account: Account, timeouts: Timeouts | None
-    ) -> Answer:
+    async def _send(self, route: Route, prepared: Prepared, account: Account, timeouts: Timeouts | None) -> Answer:
         """One request. UpstreamFailed, in our contract's words, for a status that is not a good one."""
-        prepared = asked.prepared
+        deployment = route.deployment
         head = self._head(deployment, prepared)
+        if (credentials := deployment.credentials) is not None:
+            now_us = self._clock.now_us()
+            head += await credential_lines(credentials, deployment.origin, prepared, self._upstream, now_us)
         answer = await self._upstream.send(deployment.origin, head, prepared.body, timeouts=timeouts)
         account.upstream_status = answer.status
         if 200 <= answer.status < 300:
             return answer
-        failure = asked.read_error(answer.status, await answer.read(_MOST_ERROR_BYTES))
+        failure = self._read_error(route, answer.status, await answer.read(_MOST_ERROR_BYTES))
         failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
         raise in_contract(failure, answer.status)
+
+    def _read_error(self, route: Route, status: int, body: bytes) -> UpstreamFailed:
+        platform = route.deployment.platform
+        if platform is not None and (failure := platform.read_error(status, body)) is not None:
+            return failure
+        return self._adapters.of(route).read_error(status, body)
 
     def _within(self, timeouts: Timeouts | None, left_s: float) -> Timeouts | None:
         """The timeouts of a later attempt, which waits no longer than is left."""

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from arouter.domain.charge import Charge
 from arouter.domain.estimate import tokens_of
 from arouter.domain.money import Picodollars
 from arouter.domain.price import Priced, RateCard, price
 from arouter.domain.record import Record, UsageSource
-from arouter.domain.usage import NOTHING_REPORTED, Usage
+from arouter.domain.usage import Usage
 from arouter.domain.value import constructor, value
 from arouter.engine.routing import Route
 from arouter.providers.told import Told
@@ -41,14 +42,10 @@ class CardFinder(Protocol):
 
 
 @value(frozen=True, slots=True, kw_only=True)
-class Bill:
-    """Usage and cost of one request."""
+class Bill(Charge):
+    """Usage and cost of one request, and where both come from."""
 
-    usage: Usage = NOTHING_REPORTED
     usage_source: UsageSource = UsageSource.NONE
-    cost: Picodollars | None = None
-    prompt_cost: Picodollars | None = None
-    completion_cost: Picodollars | None = None
     rated_cost: Picodollars | None = None
     reported_cost: Picodollars | None = None
     price_source: str | None = None
@@ -88,14 +85,15 @@ class Billing:
         self._found: dict[tuple[object, ...], RateCard | None] = {}
         """The cards that were found lately: under load the same few over and over."""
 
-    def bill(self, route: Route, told: Told, *, asked_bytes: int, at_us: int) -> Bill:
+    def bill(self, route: Route, told: Told, *, asked_bytes: int | None, at_us: int) -> Bill:
         """The bill for an answer that began, whole or not.
 
-        `asked_bytes` is the size of the request's messages, from which the input is estimated if no usage came;
+        `asked_bytes` is the size of what the model was to read, from which the input is estimated if no usage came;
         `at_us` is when the request was made, in microseconds: prices change with time.
         """
         if told.usage is None:
-            usage = Usage(input_tokens=tokens_of(asked_bytes), output_tokens=tokens_of(told.output_bytes))
+            asked = None if asked_bytes is None else tokens_of(asked_bytes)
+            usage = Usage(input_tokens=asked, output_tokens=tokens_of(told.output_bytes))
             source = UsageSource.ESTIMATED
         else:
             usage = told.usage
@@ -166,7 +164,7 @@ class Billing:
         vendor, at = served.vendor.name, _instant(served)
         tier, speed = served.service_tier, served.speed
         asked = self._card(vendor, served.asked, at, service_tier=tier, speed=speed)
-        if not served.answered or served.answered == served.asked:
+        if not served.answered or served.answered == served.asked or served.vendor.priced_as_asked:
             return asked
         answered = self._card(vendor, served.answered, at, service_tier=tier, speed=speed)
         if _is_operators(asked) and not _is_operators(answered):
@@ -211,7 +209,8 @@ def _reported(served: _Served) -> Picodollars | None:
 def _circumstances(record: Record, vendor: Vendor) -> tuple[str | None, str | None, tuple[tuple[str, Usage], ...]]:
     """Service tier, speed and advice. In the dialect of OpenAI the usage object does not tell the tier."""
     raw = record.raw_usage
-    if raw is None or vendor.dialect == "openai":
+    asked = (record.model or "").removeprefix(f"{record.provider}/")
+    if raw is None or vendor.dialect_of(asked) in ("openai", "responses"):
         return record.service_tier, None, ()
     return *circumstances(raw), advice_in(raw)
 

@@ -1,22 +1,42 @@
-"""A request on its way through the gateway, and the client's end of it."""
+"""A request on its way through the gateway, the dialect that it came in, and the client's end of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import Raw
 
 from arouter.domain.attempt import Attempt
+from arouter.domain.chat import ChatRequest
 from arouter.domain.errors import ARouterError
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.domain.value import value
+from arouter.engine.routing import Route
+from arouter.providers.base import Prepared, Relay
 from arouter.providers.openai import Fields
+from arouter.wire.answer import AnswerWriter
+
+
+class Ingress(Protocol):
+    """A client's dialect, without I/O. It holds no state: one instance serves every request."""
+
+    def relay(self, call: "Call", route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
+        """The provider's request and the reader of its answer, if the provider speaks this dialect too; else None.
+
+        `identity` is the end user's pseudonym. InvalidRequest, naming the field, for a request that cannot be."""
+
+    def read(self, call: "Call", model: str, identity: str | None) -> ChatRequest:
+        """The request in canonical form, to be translated. `model` is the provider's own name. InvalidRequest."""
+
+    def writer(self, call: "Call", model: str) -> AnswerWriter:
+        """The writer of a translated answer, and of what ends a stream that broke off."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
 class Call:
     """What an ingress dialect has read of an authenticated request."""
 
+    ingress: Ingress
     opening: Opening
     key: Key
     models: tuple[str, ...]
@@ -29,6 +49,12 @@ class Call:
     preferences: Raw | None = None
     """The `provider` object as the client wrote it. It is read where it is followed: a gateway that is asked for by its
     name takes another one."""
+    headers: Mapping[bytes, bytes] | None = None
+    """The header fields that matter to a dialect, by lower-case name."""
+
+    def header(self, name: bytes) -> str | None:
+        told = None if self.headers is None else self.headers.get(name)
+        return None if told is None else told.decode("latin-1")
 
 
 class Reply(Protocol):

@@ -27,6 +27,7 @@ from arouter.domain.errors import (
 from arouter.domain.pseudonym import Pseudonyms
 from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
+from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.answer import Answer
 from arouter.engine.attempts import Attempts
@@ -34,14 +35,13 @@ from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
 from arouter.engine.departure import Departure, Drains
-from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange, messages_bytes
+from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
+from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.selection import Selection
 from arouter.engine.tasks import Tasks
-from arouter.providers.base import Adapter
-from arouter.providers.vendors import Dialect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Completions:
         routing: Routing,
         selection: Selection,
         attempts: Attempts,
-        adapters: dict[Dialect, Adapter],
+        adapters: Adapters,
         billing: Billing,
         recorder: Recorder,
         clock: Clock,
@@ -177,10 +177,13 @@ class Completions:
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
-        dialect = route.deployment.vendor.dialect
-        if dialect == "openai":
-            return RelayExchange(call, route, identity)
-        return TranslatedExchange(call, route, self._adapters[dialect], identity)
+        relayed = call.ingress.relay(call, route, identity)
+        if relayed is not None:
+            exchange: Exchange = RelayExchange(call, route, *relayed)
+        else:
+            exchange = TranslatedExchange(call, route, self._adapters.of(route), identity)
+        platform = route.deployment.platform
+        return exchange if platform is None else PlacedExchange(exchange, platform, route)
 
     def _identity(self, call: Call, deployment: Deployment) -> str | None:
         """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""
@@ -206,7 +209,7 @@ class Completions:
         return self._billing.bill(
             account.route,
             account.exchange.told,
-            asked_bytes=_asked_bytes(call),
+            asked_bytes=call.opening.asked_bytes,
             at_us=call.opening.created_at_us,
         )
 
@@ -242,11 +245,6 @@ class Completions:
             reply.whole(last)
         if reply.paused:
             await reply.drained()
-
-
-def _asked_bytes(call: Call) -> int:
-    noted = call.opening.asked_bytes
-    return messages_bytes(call.fields) if noted is None else noted
 
 
 def _last(call: Call, account: Account, bill: Bill) -> bytes:

@@ -17,8 +17,10 @@ from typing import Literal
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
 from arouter.domain.value import value
+from arouter.engine.credentials import Credentials
 from arouter.engine.preferences import Sort
 from arouter.engine.upstream import Origin, Timeouts
+from arouter.providers.base import Platform
 from arouter.providers.vendors import ALIASES, Vendor
 
 DEFAULT_PROVIDER = "openai"
@@ -42,7 +44,11 @@ class Deployment:
     vendor: Vendor
     origin: Origin
     headers: tuple[tuple[str, str], ...]
-    """Credentials and whatever else every request to it carries."""
+    """Credentials that never change, and whatever else every request to it carries."""
+    credentials: Credentials | None = None
+    """Those that do change."""
+    platform: Platform | None = None
+    """None: requests travel as at the vendors of their dialects."""
     identity: Identity = "pseudonym"
     timeouts: Timeouts | None = None
     """None: the gateway's own."""

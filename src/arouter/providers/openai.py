@@ -6,29 +6,36 @@ forwarded as it came – but for usage, which is kept back until the end: a clie
 `choices: []`, whichever way the provider sent it.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 
+from arouter.domain.charge import Charge
 from arouter.domain.errors import InvalidRequest, UpstreamFailed
 from arouter.domain.usage import NOTHING_REPORTED
 from arouter.domain.value import constructor
 from arouter.providers.base import Prepared
+from arouter.providers.openai_error import MALFORMED, error_object, not_this_dialect, read_error
+from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS, taken_from
 from arouter.providers.told import Told
 from arouter.providers.usage import openai_usage_from_json
 from arouter.providers.vendors import Vendor
 from arouter.wire import sse
+from arouter.wire.openai_chat.usage import extend_usage, usage_json
+
+__all__ = [
+    "CHAT_PATH",
+    "FALL_BACK_FIELDS",
+    "ROUTING_FIELDS",
+    "Fields",
+    "Relay",
+    "read_error",
+    "relay_request",
+]
 
 Fields = dict[str, msgspec.Raw]
 """The top level of a JSON object; each value as its bytes."""
 
-FALL_BACK_FIELDS = ("models", "route")
-"""Followed by us, in our names of the models: never sent, also not to a gateway, which has other names for them."""
-ROUTING_FIELDS = ("provider", "session_id", "usage", "transforms", "plugins", "trace")
-"""Instructions to a gateway: taken by us, and by no vendor that is not a gateway itself."""
-
-_TAKEN = frozenset({"user", "safety_identifier", *FALL_BACK_FIELDS})
-_TAKEN_FROM_VENDORS = _TAKEN.union(ROUTING_FIELDS)
+_TAKEN = taken_from(gateway=True)
+_TAKEN_FROM_VENDORS = taken_from(gateway=False)
 
 CHAT_PATH = "/chat/completions"
 """Appended to the base URL."""
@@ -36,10 +43,6 @@ CHAT_PATH = "/chat/completions"
 _new_prepared = constructor(Prepared)
 _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
-_CLIENT_FAULTS = frozenset({400, 404, 409, 413, 415, 422})
-_MOST_ERROR_TEXT = 2000
-_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding bytes that are no JSON, or not of the wanted shape, may raise."""
 
 
 class _Function(msgspec.Struct):
@@ -90,15 +93,6 @@ class _Whole(_Head):
     choices: list[_WholeChoice] | None = None
 
 
-class _ErrorObject(msgspec.Struct):
-    """A provider's error, as far as it is told."""
-
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
-
-
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_whole = msgspec.json.Decoder(_Whole).decode
 _decode_fields: msgspec.json.Decoder[Fields] = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -128,7 +122,7 @@ def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
         return msgspec.Raw(b'{"include_usage":true}')
     try:
         asked = _decode_fields.decode(options)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise InvalidRequest("stream_options must be an object.", code="invalid_type", param="stream_options") from exc
     asked["include_usage"] = msgspec.Raw(b"true")
     return msgspec.Raw(_encode(asked))
@@ -153,12 +147,12 @@ class Relay:
         """Read a completion. UpstreamFailed if it is not one."""
         try:
             answer = _decode_whole(body)
-        except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, body) from exc
+        except MALFORMED as exc:
+            raise _no_completion(self._vendor, body) from exc
         if answer.error != _NULL:
             raise read_error(self._vendor, 200, body)
         if answer.choices is None:
-            raise _not_this_dialect(self._vendor, body)
+            raise _no_completion(self._vendor, body)
         self._body = body
         told = self.told
         self._read_head(answer)
@@ -176,18 +170,18 @@ class Relay:
         """What the answer says, for an estimate."""
         try:
             answer = _decode_answer(body)
-        except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, body) from exc
+        except MALFORMED as exc:
+            raise _no_completion(self._vendor, body) from exc
         for choice in answer.choices or ():
             if choice.message is not None:
                 self.told.output_bytes += _text_bytes(choice.message)
 
-    def answer(self, usage: bytes) -> bytes:
-        """The completion that was read, with `usage` as its usage object; every other byte as it came.
+    def answer(self, charge: Charge) -> bytes:
+        """The completion that was read, with the cost in its usage object; every other byte as it came.
 
         UpstreamFailed if it is not Unicode where that had not to be read before.
         """
-        body, own = self._body, self._usage
+        body, own, usage = self._body, self._usage, self._usage_with(charge)
         name = body.rfind(b'"usage":')
         at = name + len(b'"usage":')
         if own and name >= 0 and body.startswith(own, at) and body.find(b'"usage"', 0, name) < 0:
@@ -195,8 +189,8 @@ class Relay:
             return b"".join((body[:at], usage, body[at + len(own) :]))
         try:
             fields = _decode_fields.decode(body)
-        except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, body) from exc
+        except MALFORMED as exc:
+            raise _no_completion(self._vendor, body) from exc
         fields["usage"] = msgspec.Raw(usage)
         return _encode(fields)
 
@@ -238,13 +232,17 @@ class Relay:
         """The stream is closed. One that told why it finished is whole, with or without `[DONE]`."""
         self.told.complete = self.told.complete or self.told.finish_reason is not None
 
-    def last_chunk(self, usage: bytes | None) -> bytes:
-        """The last bytes of the stream: one usage chunk, if there is a usage object for it, and `[DONE]`."""
+    def failed(self) -> bytes:
+        """Nothing: the failure is told in our contract's words."""
+        return b""
+
+    def last(self, charge: Charge | None) -> bytes:
+        """The last bytes of the stream: one usage chunk, unless the client wants none, and `[DONE]`."""
         done = sse.encode(sse.DONE)
-        if usage is None or self._envelope is None:
+        if charge is None or self._envelope is None:
             return done
         self._envelope["choices"] = msgspec.Raw(b"[]")
-        self._envelope["usage"] = msgspec.Raw(usage)
+        self._envelope["usage"] = msgspec.Raw(self._usage_with(charge))
         return _event(self._envelope) + done
 
     def _forward(self, event: bytes, said: bytes) -> bytes:
@@ -256,8 +254,8 @@ class Relay:
         except msgspec.ValidationError:
             # JSON of another shape than the one we know: the client may know it.
             return event
-        except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, said) from exc
+        except MALFORMED as exc:
+            raise _no_completion(self._vendor, said) from exc
         if chunk.error is not _NULL and chunk.error != _NULL:
             self._fail(chunk.error)
             return b""
@@ -274,11 +272,19 @@ class Relay:
         return _event(fields) if chunk.choices else b""
 
     def _fail(self, error: msgspec.Raw) -> None:
-        told = _error_object(error)
+        told = error_object(error)
         self.told.failure = told.message or "The provider reported an error."
-        self.told.failure_code = str(told.code) if told.code is not None else told.type
+        self.told.failure_code = told.name
 
     # ---------------------------------------------------------------- both
+
+    def _usage_with(self, charge: Charge) -> bytes:
+        """The provider's usage object with our cost; one of our own where it told none."""
+        raw = self.told.raw_usage
+        cost, prompt_cost, completion_cost = charge.cost, charge.prompt_cost, charge.completion_cost
+        if raw is None:
+            return usage_json(charge.usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+        return extend_usage(raw, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
 
     def _read_choices(self, choices: list[_Choice]) -> None:
         told = self.told
@@ -300,7 +306,7 @@ class Relay:
     def _read_usage(self, raw: bytes) -> None:
         try:
             usage = openai_usage_from_json(raw, self._vendor)
-        except _MALFORMED:
+        except MALFORMED:
             return
         if usage.input_tokens is not None or usage.output_tokens is not None or usage != NOTHING_REPORTED:
             self.told.usage = usage
@@ -339,70 +345,5 @@ def _string_bytes(raw: msgspec.Raw) -> int:
     return size - 2 if size > 2 and raw != _NULL else 0
 
 
-# ---------------------------------------------------------------- errors
-
-
-def read_error(vendor: str, status: int, body: bytes) -> UpstreamFailed:
-    """A provider's error answer in OpenAI's shape, or in whatever shape it is."""
-    error = _error_object(body)
-    code = str(error.code) if error.code is not None else error.type
-    message = error.message or f"The provider {vendor} answered with status {status}."
-    return UpstreamFailed(
-        message[:_MOST_ERROR_TEXT],
-        upstream_status=status,
-        client_fault=status in _CLIENT_FAULTS,
-        code=code if status in _CLIENT_FAULTS else None,
-        param=error.param,
-        metadata={"provider": vendor, "upstream_status": status, "upstream_code": code},
-        detail=body[:_MOST_ERROR_TEXT].decode(errors="replace"),
-    )
-
-
-def _error_object(body: bytes | msgspec.Raw) -> _ErrorObject:
-    """The error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, a list of these, or an empty one."""
-    raw = bytes(body).strip()
-    fields: Mapping[str, msgspec.Raw] = {}
-    for _ in range(3):
-        try:
-            if raw[:1] == b"[":
-                raw = bytes(msgspec.json.decode(raw, type=list[msgspec.Raw])[0])
-            fields = _decode_fields.decode(raw)
-        except (*_MALFORMED, IndexError):
-            return _ErrorObject(message=_text(msgspec.Raw(raw)))
-        inner = fields.get("error", _NULL)
-        if (message := _text(inner)) is not None:
-            return _ErrorObject(message=message)
-        if bytes(inner)[:1] != b"{":
-            break
-        raw = bytes(inner)
-    code = fields.get("code", _NULL)
-    return _ErrorObject(
-        message=_text(fields.get("message", _NULL)),
-        type=_text(fields.get("type", _NULL)),
-        code=_text(code) if (number := _whole_number(code)) is None else number,
-        param=_text(fields.get("param", _NULL)),
-    )
-
-
-def _text(raw: msgspec.Raw) -> str | None:
-    """A string; None for anything else, so that one odd field does not hide the others."""
-    try:
-        return msgspec.json.decode(raw, type=str)
-    except _MALFORMED:
-        return None
-
-
-def _whole_number(raw: msgspec.Raw) -> int | None:
-    try:
-        return msgspec.json.decode(raw, type=int)
-    except _MALFORMED:
-        return None
-
-
-def _not_this_dialect(vendor: str, body: bytes) -> UpstreamFailed:
-    return UpstreamFailed(
-        f"The provider {vendor} sent an answer that is not a chat completion.",
-        retryable=False,
-        metadata={"provider": vendor},
-        detail=body[:_MOST_ERROR_TEXT].decode(errors="replace"),
-    )
+def _no_completion(vendor: str, body: bytes) -> UpstreamFailed:
+    return not_this_dialect(vendor, "a chat completion", body)

@@ -1,6 +1,6 @@
 """The ASGI entry: hot inference paths go straight to their handler, everything else to the API framework."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,12 +30,18 @@ class InferenceEndpoint(Endpoint, Protocol):
         """As an ASGI application."""
 
 
+Matches = Callable[[str], bool]
+"""Whether a path is an endpoint's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
     """What answers requests."""
 
     inference: Mapping[str, InferenceEndpoint]
     """By path, such as `/v1/chat/completions`: handlers of POST."""
+    patterns: Sequence[tuple[Matches, InferenceEndpoint]] = ()
+    """The same for paths that hold more than the name of an endpoint, such as a model; the first that matches."""
     api: Application
     """Everything else."""
 
@@ -56,13 +62,14 @@ class App:
         self.heads: Heads[Asked] = Heads(self._asked)
         """For `arouter.web.http.protocol.GatewayProtocol`."""
         self._inference: dict[str, InferenceEndpoint] = {}
+        self._patterns: Sequence[tuple[Matches, InferenceEndpoint]] = ()
         self._api: Application = _nothing_yet
         self._start = start
         self._stop = stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            handler = self._inference.get(scope["path"])
+            handler = self._endpoint(scope["path"])
             if handler is None:
                 await self._api(_with_version(scope), receive, send)
             elif scope["method"] == "POST":
@@ -74,8 +81,14 @@ class App:
         # A websocket is refused by the server when its application returns without a word.
 
     def _asked(self, path: str, query: bytes, fields: Mapping[bytes, bytes]) -> Asked | None:
-        endpoint = self._inference.get(path)
-        return None if endpoint is None else (endpoint, read_head(fields, query))
+        endpoint = self._endpoint(path)
+        return None if endpoint is None else (endpoint, read_head(fields, query, path))
+
+    def _endpoint(self, path: str) -> InferenceEndpoint | None:
+        found = self._inference.get(path)
+        if found is None:
+            found = next((endpoint for matches, endpoint in self._patterns if matches(path)), None)
+        return found
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -87,6 +100,7 @@ class App:
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
                 self._inference = {a: handler for path, handler in handlers.inference.items() for a in aliases(path)}
+                self._patterns = handlers.patterns
                 self._api = handlers.api
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":

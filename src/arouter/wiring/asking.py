@@ -2,6 +2,7 @@
 
 from random import SystemRandom
 
+from arouter.engine.adapters import Adapters
 from arouter.engine.attempts import Attempts
 from arouter.engine.billing import CardFinder
 from arouter.engine.breaker import BreakerRules, Breakers
@@ -36,9 +37,10 @@ class Asking:
         )
         return Selection(routing, standing, provider_order=self._settings.routing.provider_order)
 
-    def attempts(self, upstream: Client) -> Attempts:
+    def attempts(self, upstream: Client, adapters: Adapters) -> Attempts:
         return Attempts(
             upstream=upstream,
+            adapters=adapters,
             breakers=self.breakers,
             rules=retry_rules(self._settings),
             clock=self._clock,

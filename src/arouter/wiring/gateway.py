@@ -12,6 +12,7 @@ from arouter.domain.errors import ARouterError, InternalError, NotFound, Storage
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
 from arouter.domain.record import Record
+from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.billing import Billing
 from arouter.engine.clock import Clock, SystemClock
@@ -23,8 +24,6 @@ from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Upstream
 from arouter.jobs.recovery import Recovery
-from arouter.providers.anthropic import AnthropicAdapter
-from arouter.providers.gemini import GeminiAdapter
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
 from arouter.settings import Settings
@@ -36,8 +35,8 @@ from arouter.web.app import App, Handlers
 from arouter.web.asgi import Application
 from arouter.web.auth import Authenticator
 from arouter.web.dashboard.page import WithDashboard
-from arouter.web.inference import chat_completions
-from arouter.web.inference.chat_completions import ChatCompletions
+from arouter.web.inference.dialects import dialects
+from arouter.web.inference.endpoint import Dialect, Inference
 from arouter.web.metrics import Metrics
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.entropy import Entropy
@@ -125,8 +124,13 @@ class Gateway:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
         self._lag.start()
+        completions = self._completions(home)
         return Handlers(
-            inference={chat_completions.ENDPOINT: self._chat_completions(home)}, api=WithDashboard(self._api(home))
+            inference={
+                dialect.path: self._inference(dialect, completions)
+                for dialect in dialects(metadata_user=self.settings.server.metadata_user_id)
+            },
+            api=WithDashboard(self._api(home)),
         )
 
     async def stop(self) -> None:
@@ -150,10 +154,11 @@ class Gateway:
 
     # ---------------------------------------------------------------- the parts
 
-    def _chat_completions(self, home: Home) -> ChatCompletions:
-        return ChatCompletions(
+    def _inference(self, dialect: Dialect, completions: Completions) -> Inference:
+        return Inference(
+            dialect=dialect,
             authenticator=self._authenticator,
-            completions=self._completions(home),
+            completions=completions,
             clock=self._clock,
             entropy=Entropy(secrets.token_bytes),
             tasks=self._tasks,
@@ -162,12 +167,13 @@ class Gateway:
 
     def _completions(self, home: Home) -> Completions:
         ledger = self.store.ledger
+        adapters = Adapters()
         return Completions(
             admission=Admission(ledger, now_us=self._clock.now_us),
             routing=self._routing,
             selection=self._asking.selection(self._routing, self._prices),
-            attempts=self._asking.attempts(self._upstream),
-            adapters={"anthropic": AnthropicAdapter(), "gemini": GeminiAdapter()},
+            attempts=self._asking.attempts(self._upstream, adapters),
+            adapters=adapters,
             billing=Billing(self._prices),
             recorder=Recorder(
                 ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost

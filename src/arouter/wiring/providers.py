@@ -10,9 +10,18 @@ from arouter.engine.upstream import Origin
 from arouter.providers.vendors import BY_NAME, VENDORS, Authentication, Dialect, Vendor
 from arouter.settings import Provider, Settings, SettingsError, Upstream
 from arouter.wiring.asking import timeouts_of
+from arouter.wiring.platforms import (
+    base_url_of,
+    check_platform_settings,
+    credentials_of,
+    has_other_credentials,
+    missing_setting,
+    platform_of,
+)
 
 _AUTHENTICATION: Mapping[Dialect, Authentication] = {
     "openai": "bearer",
+    "responses": "bearer",
     "anthropic": "x-api-key",
     "gemini": "x-goog-api-key",
 }
@@ -68,10 +77,11 @@ def deployments(settings: Settings, sandbox_url: str | None) -> tuple[list[Deplo
         if name == SANDBOX:
             continue
         for one in _each(name, provider):
+            check_platform_settings(one.vendor, one.provider)
             if (missing := _missing(one.vendor, one.provider)) is not None:
                 off.append((one.label, missing))
             else:
-                on.append(_deployment(one, one.provider.base_url or one.vendor.base_url or "", settings.upstream))
+                on.append(_deployment(one, base_url_of(one.vendor, one.provider), settings.upstream))
     if sandbox_url is not None:
         # It is in this process: nothing leaves the machine.
         sandbox = Provider(data_collection="deny", zdr=True)
@@ -113,16 +123,21 @@ def _own_vendor(name: str, provider: Provider) -> Vendor:
 def _missing(vendor: Vendor, provider: Provider) -> str | None:
     if provider.enabled is False:
         return f"Set enabled = true in [providers.{vendor.name}]."
-    if vendor.authentication != "none" and not provider.api_key:
+    if vendor.authentication != "none" and not (provider.api_key or has_other_credentials(vendor, provider)):
         return _remedy(vendor)
-    if not (provider.base_url or vendor.base_url):
-        return f"Set base_url in [providers.{vendor.name}]."
+    if (name := missing_setting(vendor, provider)) is not None:
+        return f"Set {name} in [providers.{vendor.name}]."
     return None
 
 
 def _remedy(vendor: Vendor) -> str:
     if vendor.name == SANDBOX:
         return "Set enabled = true in [providers.sandbox]."
+    if vendor.authentication == "google-account":
+        return f"Set credentials, or an access token as api_key, in [providers.{vendor.name}]."
+    if vendor.authentication == "aws":
+        variable = vendor.key_variables[0]
+        return f"Set {variable}, or api_key or access_key_id and secret_access_key in [providers.{vendor.name}]."
     if vendor.key_variables:
         return f"Set {vendor.key_variables[0]}, or api_key in [providers.{vendor.name}]."
     return f"Add [providers.{vendor.name}] to the configuration."
@@ -134,8 +149,12 @@ def _deployment(one: _One, base_url: str, upstream: Upstream) -> Deployment:
         origin = Origin.from_url(base_url)
     except ValueError as exc:
         raise SettingsError(f"providers.{one.name}{one.below}.base_url: {exc}") from exc
+    bearer = (("Authorization", f"Bearer {provider.api_key}"),)
     credentials: Mapping[str, tuple[tuple[str, str], ...]] = {
-        "bearer": (("Authorization", f"Bearer {provider.api_key}"),),
+        "bearer": bearer,
+        "google-account": bearer if provider.api_key else (),
+        "aws": bearer if provider.api_key else (),
+        "api-key": (("api-key", str(provider.api_key)),),
         "x-api-key": (("x-api-key", str(provider.api_key)),),
         "x-goog-api-key": (("x-goog-api-key", str(provider.api_key)),),
         "none": (),
@@ -158,4 +177,6 @@ def _deployment(one: _One, base_url: str, upstream: Upstream) -> Deployment:
         models=frozenset(one.models) if one.models else None,
         collects_data=provider.data_collection == "allow",
         zdr=provider.zdr,
+        credentials=credentials_of(one.vendor, provider),
+        platform=platform_of(one.vendor, provider),
     )

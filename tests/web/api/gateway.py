@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from arouter.domain.adjustment import Adjustment, AdjustmentKind
-from arouter.domain.ids import generation_id
+from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.keys import Key, KeyKind, digest, masked, new_plaintext
 from arouter.domain.models import ModelInfo
 from arouter.domain.money import Picodollars
@@ -129,7 +129,7 @@ class Gateway:
         created_at_us = self.now_us - ago_us
         opening_fields = {name: changes.pop(name) for name in list(changes) if name in Opening.__dataclass_fields__}
         opening = Opening(
-            id=generation_id(created_at_us, self._made.to_bytes(10)),
+            id=generation_id(created_at_us, self._made.to_bytes(RANDOM_BYTES)),
             request_id=f"req-{self._made}",
             created_at_us=created_at_us,
             organization_id=owner.organization_id,

@@ -32,6 +32,8 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 def test_every_operation_is_there(document: dict[str, Any]) -> None:
     assert set(operations(document)) == {
         ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/responses"),
+        ("POST", "/v1/messages"),
         ("GET", "/v1/activity"),
         ("GET", "/v1/activity/summary"),
         ("GET", "/v1/generation"),

@@ -1,8 +1,51 @@
-"""What the OpenAPI document says of the inference path, which is served outside the API framework."""
+"""What the OpenAPI document says of the inference paths, which are served outside the API framework."""
 
 from arouter.domain.chat import Json
 
 CHAT_PATH = "/v1/chat/completions"
+_OTHERS = (
+    (
+        "/v1/responses",
+        "createResponse",
+        "A response, attributed to a user",
+        "OpenAI's Responses. Relayed byte for byte to providers that have them, translated for every other one.",
+    ),
+    (
+        "/v1/messages",
+        "createMessage",
+        "A message, attributed to a user",
+        "Anthropic's Messages. Relayed byte for byte to providers that speak them, translated for every other one. The "
+        "user is `user`, else `metadata.user_id`; a model without a provider is Anthropic's.",
+    ),
+)
+
+
+def inference_paths() -> dict[str, Json]:
+    """The OpenAPI path items of all inference paths."""
+    return {
+        CHAT_PATH: chat_path_item(),
+        **{path: _path_item(name, summary, text) for path, name, summary, text in _OTHERS},
+    }
+
+
+def _path_item(operation: str, summary: str, description: str) -> Json:
+    """Of a path whose format is somebody else's, and described there."""
+    body: Json = {"schema": {"type": "object", "additionalProperties": True}}
+    return {
+        "post": {
+            "tags": ["Inference"],
+            "summary": summary,
+            "description": description,
+            "operationId": operation,
+            "requestBody": {"required": True, "content": {"application/json": body}},
+            "responses": {
+                "200": {
+                    "description": "The answer, or a stream of its events.",
+                    "content": {"application/json": body, "text/event-stream": {"schema": {"type": "string"}}},
+                }
+            },
+        }
+    }
 
 
 def chat_path_item() -> Json:

@@ -15,6 +15,7 @@ READ = frozenset(
     {
         *(b"x-request-id", b"x-arouter-user", b"x-arouter-tags", b"x-arouter-metadata", b"x-session-id"),
         *(b"http-referer", b"referer", b"x-title"),
+        *(b"anthropic-version", b"anthropic-beta", b"x-claude-code-session-id"),
     }
 )
 """The fields that are read here, besides those of `arouter.web.auth`."""
@@ -28,6 +29,10 @@ class Head:
     """None if there are none."""
     headers: Headers
     """The fields in `READ` that are there: mostly none."""
+    path: str = ""
+    """As it was asked for."""
+    query: bytes = b""
+    """Still encoded."""
     session_id: str | None = None
     app_url: str | None = None
     app_title: str | None = None
@@ -46,7 +51,7 @@ class Head:
         return tags_of(self.headers) if self.headers else ()
 
 
-def read_head(headers: Mapping[bytes, bytes], query: bytes) -> Head:
+def read_head(headers: Mapping[bytes, bytes], query: bytes, path: str = "") -> Head:
     """`headers` by lower-case name; `query` is the raw query string."""
     try:
         credentials = find_credentials(headers, query)
@@ -57,6 +62,8 @@ def read_head(headers: Mapping[bytes, bytes], query: bytes) -> Head:
     return Head(
         credentials=credentials,
         headers=said,
+        path=path,
+        query=query,
         session_id=session_of(said),
         app_url=app_url,
         app_title=app_title,

@@ -1,4 +1,4 @@
-"""The client's end of an inference request on HTTP, in OpenAI's dialect: headers, statuses, bodies.
+"""The client's end of an inference request on HTTP: headers, statuses, bodies.
 
 How the bytes reach the client is for the two kinds: over ASGI (`arouter.web.inference.asgi_reply`), and directly on a
 connection (`arouter.web.http.reply`).
@@ -15,6 +15,8 @@ from arouter.wire.attempts_header import attempts_header
 from arouter.wire.errors import error_body
 
 Header = tuple[bytes, bytes]
+ErrorWriter = Callable[[ARouterError, str], bytes]
+"""The body of an error in a dialect. Its second argument is the error's type in our contract."""
 
 JSON = (b"content-type", b"application/json")
 EVENT_STREAM = (
@@ -29,7 +31,10 @@ _NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 class HttpReply(ABC):
     """Implements `arouter.engine.call.Reply`."""
 
-    __slots__ = ("_headers", "_left", "_on_gone", "_record_id", "_request_id", "ended", "started", "wants_attempts")
+    __slots__ = (
+        *("_headers", "_left", "_on_gone", "_record_id", "_request_id"),
+        *("ended", "started", "wants_attempts", "write_error"),
+    )
 
     def __init__(self) -> None:
         self._headers: list[Header] = []
@@ -40,6 +45,7 @@ class HttpReply(ABC):
         self.started = False
         self.ended = False
         self.wants_attempts = False
+        self.write_error: ErrorWriter = error_body
 
     # ---------------------------------------------------------------- whether the client is there
 
@@ -110,7 +116,7 @@ class HttpReply(ABC):
         status, type_ = status_and_type(error)
         wait_s = retry_after_s(error)
         extra = () if wait_s is None else ((b"retry-after", b"%d" % wait_s),)
-        self._whole(status, error_body(error, type_), extra)
+        self._whole(status, self.write_error(error, type_), extra)
 
     # ---------------------------------------------------------------- how the bytes go
 

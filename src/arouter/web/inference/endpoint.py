@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: OpenAI's dialect in, a call for the pipeline out. This is the hot path."""
+"""An inference path: a dialect's request in, a call for the pipeline out. This is the hot path."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,30 +9,40 @@ from arouter.domain.errors import ARouterError, ShuttingDown, forget_frames
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.domain.value import constructor
-from arouter.engine.call import Call
+from arouter.engine.call import Call, Ingress
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
-from arouter.engine.exchange import messages_bytes
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Receive, Scope, Send
 from arouter.web.auth import Authenticator, no_credentials
 from arouter.web.inference.asgi_reply import AsgiReply
 from arouter.web.inference.body import AsgiBody, Body
-from arouter.web.inference.chat_request import ChatReader
 from arouter.web.inference.head import Head, read_head
 from arouter.web.inference.headers import user_header
-from arouter.web.inference.reply import HttpReply
-
-ENDPOINT = "/v1/chat/completions"
+from arouter.web.inference.reply import ErrorWriter, HttpReply
+from arouter.web.inference.request import RequestReader
+from arouter.wire.errors import error_body
 
 _new_opening = constructor(Opening)
 _new_call = constructor(Call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatCompletions:
-    """The endpoint."""
+class Dialect:
+    """What is particular about one kind of inference request."""
 
+    path: str
+    """Where it is served, as records tell it."""
+    reader: Callable[[Key, Head], RequestReader]
+    ingress: Ingress
+    write_error: ErrorWriter = error_body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """The endpoint of one dialect."""
+
+    dialect: Dialect
     authenticator: Authenticator
     completions: Completions
     clock: Clock
@@ -44,7 +54,8 @@ class ChatCompletions:
         """As an ASGI application."""
         headers = dict(scope["headers"])
         reply = AsgiReply(receive, send, self.tasks)
-        await self.answer(read_head(headers, scope["query_string"]), AsgiBody(headers, receive), reply)
+        head = read_head(headers, scope["query_string"], scope["path"])
+        await self.answer(head, AsgiBody(headers, receive), reply)
 
     async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
         """Answer one request. Everything that goes wrong is told in the reply."""
@@ -53,6 +64,7 @@ class ChatCompletions:
         request_id = head.request_id(record_id)
         reply.identify(record_id, request_id)
         reply.wants_attempts = head.wants_attempts
+        reply.write_error = self.dialect.write_error
         credentials = head.credentials
         key = None if credentials is None else self.authenticator.recall(credentials, now_us)
         if key is None:
@@ -64,13 +76,13 @@ class ChatCompletions:
                 reply.fail(error)
                 await reply.drained()
                 return
-        reader = ChatReader(key, head.session_id)
+        reader = self.dialect.reader(key, head)
         tags: tuple[str, ...] = ()
         refusal: ARouterError | None = None
         try:
             data = await body.read(self.body_most_bytes)
             tags = head.tags()
-            reader.read(data, head.user())
+            reader.read(data)
         except ARouterError as error:
             refusal = error
             forget_frames(refusal)
@@ -84,26 +96,27 @@ class ChatCompletions:
             workspace_id=key.workspace_id,
             key_hash=key.hash,
             user=reader.user,
-            endpoint=ENDPOINT,
+            endpoint=self.dialect.path,
             requested_model=reader.requested_model,
             streamed=reader.stream,
             session_id=reader.session_id,
             tags=tags,
             app_url=head.app_url,
             app_title=head.app_title,
-            asked_bytes=messages_bytes(reader.fields),
-            routed_model=self.completions.routed_name(reader.requested_model),
+            asked_bytes=reader.asked_bytes,
+            routed_model=self.completions.routed_name(reader.models[0]) if reader.models else None,
         )
         if reader.overruled:
             reply.add_header(user_header(reader.user))
         if refusal is not None:
             await self.completions.reject(opening, refusal, reply)
             return
-        await self.completions.run(_call(opening, key, reader), reply)
+        await self.completions.run(_call(self.dialect.ingress, opening, key, reader), reply)
 
 
-def _call(opening: Opening, key: Key, reader: ChatReader) -> Call:
+def _call(ingress: Ingress, opening: Opening, key: Key, reader: RequestReader) -> Call:
     return _new_call(
+        ingress=ingress,
         opening=opening,
         key=key,
         models=reader.models,
@@ -111,4 +124,5 @@ def _call(opening: Opening, key: Key, reader: ChatReader) -> Call:
         stream=reader.stream,
         include_usage=reader.include_usage,
         preferences=reader.fields.get("provider"),
+        headers=reader.head.headers,
     )

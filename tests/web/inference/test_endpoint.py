@@ -13,7 +13,8 @@ from arouter.domain.record import Record, Status
 from arouter.store.memory import MemoryStore
 from arouter.web.asgi import Message
 from arouter.web.auth import Authenticator
-from arouter.web.inference.chat_completions import ChatCompletions
+from arouter.web.inference.dialects import CHAT
+from arouter.web.inference.endpoint import Inference
 from tests.engine.pipeline import STREAM, Pipeline, completion, events, turns
 from tests.engine.samples import key
 from tests.engine.scripted_client import Says
@@ -21,7 +22,7 @@ from tests.engine.scripted_client import Says
 PLAINTEXT = new_plaintext(KeyKind.LIVE, bytes(24))
 BEARER = {"authorization": f"Bearer {PLAINTEXT}"}
 BODY: dict[str, Any] = {"model": "openai/gpt-5.4", "messages": [], "user": "user_12345"}
-GENERATION = f"gen-{1_795_348_800_001:012x}{'ab' * 10}"
+GENERATION = f"gen-{1_795_348_800_001_000:015x}{('ab' * 9)[1:]}"
 
 
 class Exchange:
@@ -55,7 +56,8 @@ class Exchange:
     async def _run(self, messages: list[Message], headers: dict[str, str], leaves: bool, query: bytes) -> None:
         store = MemoryStore(clock=lambda: 0)
         await self._add(store, self._key)
-        endpoint = ChatCompletions(
+        endpoint = Inference(
+            dialect=CHAT,
             authenticator=Authenticator(store.directory, now_us=self.pipeline.clock.now_us),
             completions=self.pipeline.completions,
             clock=self.pipeline.clock,
@@ -75,7 +77,7 @@ class Exchange:
             self.sent.append(message)
 
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await endpoint({"type": "http", "headers": raw, "query_string": query}, receive, send)
+        await endpoint({"type": "http", "headers": raw, "query_string": query, "path": CHAT.path}, receive, send)
         await turns()
         self.records = await self.pipeline.ledger.records()
 

@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.keys import UserPolicy
 from arouter.web.inference.chat_request import ChatReader
+from arouter.web.inference.head import read_head
 from tests.engine.samples import key
 
+NO_HEAD = read_head({}, b"")
 PLAIN: dict[str, Any] = {"model": "openai/gpt-5.4", "messages": []}
 
 
 def read(body: bytes | dict[str, Any], header_user: str | None = None, **rules: Any) -> ChatReader:
-    reader = ChatReader(key(**rules), None)
-    reader.read(body if isinstance(body, bytes) else json.dumps(body).encode(), header_user)
+    told = {} if header_user is None else {b"x-arouter-user": header_user.encode()}
+    reader = ChatReader(key(**rules), read_head(told, b""))
+    reader.read(body if isinstance(body, bytes) else json.dumps(body).encode())
     return reader
 
 
@@ -112,9 +115,9 @@ def test_only_an_explicit_no_is_a_no(options: dict[str, Any], wanted: bool) -> N
 
 
 def test_what_was_understood_of_a_refused_request_is_kept() -> None:
-    reader = ChatReader(key(), "from the header")
+    reader = ChatReader(key(), read_head({b"x-session-id": b"from the header"}, b""))
     with pytest.raises(InvalidRequest):
-        reader.read(b'{"user":"u","model":"m","stream":true,"messages":7}', None)
+        reader.read(b'{"user":"u","model":"m","stream":true,"messages":7}')
     assert (reader.user, reader.requested_model, reader.stream) == ("u", "m", True)
     assert reader.session_id == "from the header"
 

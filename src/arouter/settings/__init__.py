@@ -8,11 +8,8 @@ Only this module reads the environment.
 """
 
 import dataclasses
-import difflib
-import math
 import os
 import tomllib
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,31 +17,39 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Dialect
+from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Vendor
+from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, tables_in
+
+__all__ = [
+    "BELOW",
+    "DEFAULT_FILE",
+    "FILE_VARIABLE",
+    "PREFIX",
+    "SECTIONS",
+    "TABLES",
+    "Deployment",
+    "Dollars",
+    "Log",
+    "Model",
+    "Price",
+    "Provider",
+    "Routing",
+    "Row",
+    "Secret",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "Storage",
+    "Upstream",
+    "load",
+    "rows",
+    "setting",
+]
 
 PREFIX = "AROUTER_"
 DEFAULT_FILE = "arouter.toml"
 FILE_VARIABLE = "AROUTER_CONFIG"
 HIGHEST_PORT = 65_535
-
-
-class SettingsError(Exception):
-    """A setting that cannot be. The message names it and says what to do."""
-
-
-class Secret(str):
-    """Text that does not show itself."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret('…')" if self else "Secret('')"
-
-
-class Dollars(str):
-    """An amount as text; a number in the file is kept exactly as it is written."""
-
-    __slots__ = ()
 
 
 def setting(default: Any, text: str) -> Any:
@@ -63,6 +68,11 @@ class Server:
     shutdown_timeout_s: float = setting(30.0, "How long running requests may go on after the first signal to stop.")
     keep_alive_s: float = setting(15.0, "A silent stream gets a comment line after so many seconds; 0 for none.")
     idle_timeout_s: int = setting(75, "An idle client connection is closed after so many seconds.")
+    metadata_user_id: Literal["claude-code", "raw"] = setting(
+        "claude-code",
+        "How a request to /v1/messages names its user in metadata.user_id. claude-code: of the text that Claude Code "
+        "sends for each session the account or device is the user; anything else is the user as it is, as with raw.",
+    )
     metrics_port: int = setting(0, "Another port for /metrics, which is then not served on the first; 0: the same.")
 
 
@@ -141,10 +151,23 @@ class Provider:
     enabled: bool | None = setting(None, "Whether to use it. Unset: if it has a key or needs none and is configured.")
     api_key: Secret = setting(Secret(""), "The key for the provider; empty: the vendor's own variable.")
     base_url: str = setting("", "What the vendor's own SDK takes as its base; empty: the vendor's.")
-    dialect: Dialect | None = setting(None, "What it speaks; for names that are not a known vendor's.")
+    dialect: Literal["openai", "responses", "anthropic", "gemini"] | None = setting(
+        None, "What it speaks; for names that are not a known vendor's."
+    )
     identity: Literal["pseudonym", "none", "raw"] = setting(
         "pseudonym", "What it learns of the end user: a pseudonym, nothing, or the raw value."
     )
+    api_version: str = setting("", "azure: ask deployments by this dated version of the API; empty: the v1 API.")
+    project: str = setting("", "vertex: the Google Cloud project; empty: the one that the service account belongs to.")
+    location: str = setting("", "vertex: where the models run, such as europe-west4; empty: global.")
+    credentials: Secret = setting(
+        Secret(""),
+        "vertex: a service account's key, as JSON or the file that holds it; empty: api_key is an access token.",
+    )
+    region: str = setting("", "bedrock: the AWS region, such as us-east-1.")
+    access_key_id: str = setting("", "bedrock: whose signature requests carry, if there is no api_key.")
+    secret_access_key: Secret = setting(Secret(""), "bedrock: the secret that goes with access_key_id.")
+    session_token: Secret = setting(Secret(""), "bedrock: of temporary credentials.")
     data_collection: Literal["allow", "deny"] = setting(
         "allow", "deny: it keeps nothing of a request but for a while; only the operator can know."
     )
@@ -233,7 +256,7 @@ def rows() -> Iterator[Row]:
             yield Row(
                 section=section,
                 name=item.name,
-                type=_describe(hints[item.name]),
+                type=describe(hints[item.name]),
                 default=item.default,
                 help=item.metadata["help"],
             )
@@ -256,19 +279,22 @@ def load(
     _overlay(told, variables)
     if path is not None:
         directory = path.parent
-    values = _Values(variables, directory)
+    values = Values(variables, directory)
     for name in told:
         if name not in SECTIONS and name not in TABLES:
-            raise SettingsError(f"there is no section [{name}]{_nearest(name, (*SECTIONS, *TABLES))}")
+            raise SettingsError(f"there is no section [{name}]{nearest(name, (*SECTIONS, *TABLES))}")
     sections = {name: values.section(kind, told.get(name, {}), name) for name, kind in SECTIONS.items()}
     tables = {
         section: {
             name: values.section(kind, table, f"{section}.{name}")
-            for name, table in _tables(told.get(section, {}), section).items()
+            for name, table in tables_in(told.get(section, {}), section).items()
         }
         for section, kind in TABLES.items()
     }
-    tables["providers"] = dict(_with_vendor_keys(tables["providers"], variables))
+    tables["providers"] = {
+        name: _with_credentials(values, name, provider)
+        for name, provider in _with_vendor_keys(tables["providers"], variables)
+    }
     _check_providers(tables["providers"])
     _check_models(tables["models"], tables["providers"])
     _check_prices(tables["prices"])
@@ -314,107 +340,17 @@ def _overlay(told: dict[str, Any], variables: Mapping[str, str]) -> None:
         table[name] = value
 
 
-def _tables(told: Any, name: str) -> dict[str, Any]:
-    if not isinstance(told, dict) or not all(isinstance(table, dict) for table in told.values()):
-        raise SettingsError(f"[{name}] takes one table for each name, as in [{name}.something]")
-    return told
-
-
-_TEXTS = tuple[str, ...]
-_DEPLOYMENTS = Mapping[str, Deployment]
-
-
-def _texts(value: Any, path: str) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(text.strip() for text in value.split(",") if text.strip())
-    if isinstance(value, list) and all(isinstance(text, str) for text in value):
-        return tuple(value)
-    raise SettingsError(f"{path} must be a list of texts, not {value!r}")
-
-
-class _Values:
-    """Turns what was written into typed values."""
-
-    def __init__(self, variables: Mapping[str, str], directory: Path) -> None:
-        self._variables = variables
-        self._directory = directory
-
-    def section(self, kind: type, told: Any, path: str) -> Any:
-        if not isinstance(told, dict):
-            raise SettingsError(f"[{path}] must be a table")
-        hints = typing.get_type_hints(kind)
-        for name in told:
-            if name not in hints:
-                raise SettingsError(f"there is no setting {path}.{name}{_nearest(name, hints)}")
-        return kind(**{name: self._value(value, hints[name], f"{path}.{name}") for name, value in told.items()})
-
-    def _value(self, value: Any, hint: Any, path: str) -> Any:
-        if isinstance(value, str):
-            value = self._resolve(value, path)
-        (kind,) = _kinds(hint)
-        if kind == _DEPLOYMENTS:
-            return {
-                name: self.section(Deployment, told, f"{path}.{name}") for name, told in _tables(value, path).items()
-            }
-        if kind == _TEXTS:
-            return tuple(self._resolve(text, path) for text in _texts(value, path))
-        return _convert(value, kind, path)
-
-    def _resolve(self, value: str, path: str) -> str:
-        source, colon, name = value.partition(":")
-        if colon and source == "env":
-            # A variable that is not set is an empty value: a provider without a key is off, and says so.
-            return self._variables.get(name, "")
-        if colon and source == "file":
-            try:
-                return (self._directory / name).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as exc:
-                raise SettingsError(f"{path}: the file {name} cannot be read") from exc
-        return value
-
-
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    """What a value may be, besides unset."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return tuple(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
-    return (hint,)
-
-
-def _convert(value: Any, hint: Any, path: str) -> Any:
-    if typing.get_origin(hint) is Literal:
-        if value in typing.get_args(hint):
-            return value
-        raise SettingsError(f"{path} must be one of {', '.join(typing.get_args(hint))}, not {value!r}")
-    if hint is bool:
-        return _flag(value, path)
-    if hint in (int, float):
-        return _number(value, hint, path)
-    if hint is Dollars and isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return Dollars(value)
-    if not isinstance(value, str):
-        raise SettingsError(f"{path} must be text, not {value!r}")
-    return hint(value)
-
-
-def _flag(value: Any, path: str) -> bool:
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise SettingsError(f"{path} must be true or false, not {value!r}")
-
-
-def _number(value: Any, hint: type, path: str) -> Any:
-    if not isinstance(value, bool):
-        try:
-            number = hint(value)
-        except (TypeError, ValueError, OverflowError):
-            number = None
-        if number is not None and 0 <= number < math.inf and (hint is float or str(number) == str(value)):
-            return number
-    wanted = "a whole number" if hint is int else "a number"
-    raise SettingsError(f"{path} must be {wanted} of at least 0, not {value!r}")
+def _with_credentials(values: Values, name: str, provider: Provider) -> Provider:
+    """The provider with what the file of its credentials holds, if they are a file."""
+    stated = provider.credentials
+    if not stated or stated.startswith("{"):
+        return provider
+    path = f"providers.{name}.credentials"
+    try:
+        return dataclasses.replace(provider, credentials=Secret(values.read(stated, path)))
+    except SettingsError as exc:
+        # What cannot be read may be no file but the secret itself.
+        raise SettingsError(f"{path} is neither JSON nor a file that can be read") from exc
 
 
 def _with_vendor_keys(
@@ -427,8 +363,22 @@ def _with_vendor_keys(
         if not provider.api_key and key:
             provider = dataclasses.replace(provider, api_key=Secret(key))
         if vendor.name in providers or provider.api_key:
-            yield vendor.name, provider
+            yield vendor.name, _with_vendor_settings(provider, vendor, variables)
     yield from ((name, provider) for name, provider in providers.items() if name not in BY_NAME)
+
+
+def _with_vendor_settings(provider: Provider, vendor: Vendor, variables: Mapping[str, str]) -> Provider:
+    """Give it the other settings that the vendor's own tools would find."""
+    found = {}
+    for name, named in vendor.setting_variables:
+        if not getattr(provider, name):
+            found[name] = next((variables[variable] for variable in named if variables.get(variable)), "")
+    if provider.api_key or provider.access_key_id or provider.secret_access_key:
+        # Whose request it is was said already: the keys of the environment may be somebody else's.
+        for name in ("credentials", "access_key_id", "secret_access_key", "session_token"):
+            found.pop(name, None)
+    types_of = typing.get_type_hints(Provider)
+    return dataclasses.replace(provider, **{name: types_of[name](value) for name, value in found.items()})
 
 
 def _check_providers(providers: Mapping[str, Provider]) -> None:
@@ -439,7 +389,7 @@ def _check_providers(providers: Mapping[str, Provider]) -> None:
                     f"providers.{name} speaks {BY_NAME[name].dialect}; give another dialect another name"
                 )
         elif provider.dialect is None or not provider.base_url:
-            known = _nearest(name, BY_NAME)
+            known = nearest(name, BY_NAME)
             raise SettingsError(f"providers.{name} is not a known vendor{known}: it needs a dialect and a base_url")
         if "/" in name or any("/" in deployment for deployment in provider.deployments):
             raise SettingsError(f"providers.{name}: the name of a provider has no slash, nor has a deployment's")
@@ -453,9 +403,7 @@ def _check_models(models: Mapping[str, Model], providers: Mapping[str, Provider]
         for one in model.providers:
             prefix, slash, rest = one.partition("/")
             if not slash or not rest or prefix not in known:
-                raise SettingsError(
-                    f'models."{name}".providers: {one!r} is not provider/model{_nearest(prefix, known)}'
-                )
+                raise SettingsError(f'models."{name}".providers: {one!r} is not provider/model{nearest(prefix, known)}')
 
 
 def _check_prices(prices: Mapping[str, Price]) -> None:
@@ -470,25 +418,3 @@ def _with_proxies(upstream: Any, variables: Mapping[str, str]) -> Any:
         value = getattr(upstream, name) or variables.get(name) or variables.get(name.upper()) or ""
         found[name] = value
     return dataclasses.replace(upstream, **found)
-
-
-def _nearest(name: str, known: typing.Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
-
-
-def _describe(hint: Any) -> str:
-    (kind,) = _kinds(hint)
-    if kind is not hint:
-        return _describe(kind)
-    if typing.get_origin(hint) is Literal:
-        return " or ".join(f"`{value}`" for value in typing.get_args(hint))
-    return {
-        str: "text",
-        int: "whole number",
-        float: "number",
-        bool: "true or false",
-        Secret: "secret text",
-        Dollars: "dollars",
-        _TEXTS: "list of texts",
-    }[hint]

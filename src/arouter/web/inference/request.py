@@ -1,0 +1,196 @@
+"""An inference request, read as far as the gateway needs it: who asks for which model, and how.
+
+The rest stays the bytes that the client wrote. Each field is read into the reader as soon as it is valid, so that the
+record of a refused request holds what could be understood of it.
+
+`RequestReader` reads what the dialects of OpenAI have in common; a subclass says what is particular about its own.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+from arouter.domain.errors import InvalidRequest
+from arouter.domain.keys import Key
+from arouter.engine.admission import resolve_user
+from arouter.providers.openai import Fields
+from arouter.web.inference.head import Head
+
+MOST_FALLBACKS = 8
+MOST_SESSION_BYTES = 256
+
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_text_decoder: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
+_flag_decoder: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
+_decode_names = msgspec.json.Decoder(list[str] | None).decode
+_decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_BRACKET = ord("[")
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding may raise: of JSON that is none, of text that is none, of arrays in arrays without end."""
+
+
+class RequestReader:
+    """Reads one request."""
+
+    __slots__ = (
+        "_key",
+        "fields",
+        "head",
+        "include_usage",
+        "models",
+        "overruled",
+        "requested_model",
+        "session_id",
+        "stream",
+        "user",
+    )
+
+    asks: ClassVar[tuple[str, ...]] = ()
+    """The fields that the model is to read: what an estimate of the input is made from."""
+    default_provider: ClassVar[str | None] = None
+    """Whose a model is that is named without a provider; None leaves it to the routing."""
+
+    def __init__(self, key: Key, head: Head) -> None:
+        self._key = key
+        self.head = head
+        self.fields: Fields = {}
+        self.user: str | None = None
+        self.overruled = False
+        """The key attributes the request to somebody else than it says."""
+        self.session_id = head.session_id
+        self.requested_model: str | None = None
+        """As the client wrote it."""
+        self.models: tuple[str, ...] = ()
+        """The model asked for, and those to fall back to, as the routing knows them."""
+        self.stream = False
+        self.include_usage = True
+
+    @property
+    def asked_bytes(self) -> int:
+        fields = self.fields
+        return sum([len(memoryview(fields[name])) for name in self.asks if name in fields])
+
+    def read(self, body: bytes) -> None:
+        """InvalidRequest at the first thing that is not as it must be."""
+        self.fields = read_object(body)
+        said = self._read_user(self.head.user())
+        self.user = resolve_user(self._key, said)
+        self.overruled = self.user != said
+        self.models = self._read_models()
+        if self.default_provider is not None:
+            self.models = tuple(name if "/" in name else f"{self.default_provider}/{name}" for name in self.models)
+        self.stream = self._read_stream()
+        if "stream_options" in self.fields:
+            self.include_usage = self._read_include_usage()
+        session_id = self._read_session()
+        if session_id is not None:
+            self.session_id = session_id.encode(errors="replace")[:MOST_SESSION_BYTES].decode(errors="ignore")
+        self._check()
+
+    def _check(self) -> None:
+        """What must be there besides."""
+
+    def _read_stream(self) -> bool:
+        return "stream" in self.fields and _read_flag(self.fields, "stream") is True
+
+    def _read_session(self) -> str | None:
+        return read_text(self.fields, "session_id") if "session_id" in self.fields else None
+
+    def _read_user(self, header_user: str | None) -> str | None:
+        """Who the request says that it is for: body `user`, else `safety_identifier`, else the header."""
+        user = read_text(self.fields, "user") if "user" in self.fields else None
+        if user is None and "safety_identifier" in self.fields:
+            user = read_text(self.fields, "safety_identifier")
+        return header_user if user is None else user
+
+    def _read_models(self) -> tuple[str, ...]:
+        model = self.requested_model = self._read_model()
+        fallbacks = self._read_fallbacks() if "models" in self.fields else ()
+        if model is not None and not fallbacks:
+            return (model,)
+        if model is None and not fallbacks:
+            raise InvalidRequest(
+                "you must provide a model parameter, such as openai/gpt-5.4.",
+                code="missing_required_parameter",
+                param="model",
+            )
+        if model is None:
+            self.requested_model = fallbacks[0]
+            return tuple(dict.fromkeys(fallbacks))
+        return tuple(dict.fromkeys((model, *fallbacks)))
+
+    def _read_model(self) -> str | None:
+        return read_text(self.fields, "model")
+
+    def _read_fallbacks(self) -> tuple[str, ...]:
+        raw = self.fields.get("models")
+        if raw is None:
+            return ()
+        if (route := read_text(self.fields, "route")) not in (None, "fallback"):
+            raise InvalidRequest(f"route is 'fallback', not {route!r}.", code="invalid_value", param="route")
+        try:
+            names = tuple(_decode_names(raw) or ())
+        except MALFORMED as exc:
+            raise wrong_type("models", "an array of strings") from exc
+        if len(names) > MOST_FALLBACKS:
+            raise InvalidRequest(f"models takes at most {MOST_FALLBACKS} names.", code="invalid_value", param="models")
+        return names
+
+    def _read_include_usage(self) -> bool:
+        raw = self.fields.get("stream_options")
+        if raw is None:
+            return True
+        try:
+            options = _decode_options(raw) or {}
+        except MALFORMED as exc:
+            raise wrong_type("stream_options", "an object") from exc
+        return _read_flag(options, "include_usage", "stream_options.") is not False
+
+
+def check_array(fields: Fields, name: str) -> None:
+    """InvalidRequest unless there is an array of this name."""
+    raw = fields.get(name)
+    if raw is None:
+        raise InvalidRequest(f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name)
+    if memoryview(raw)[0] != _BRACKET:
+        raise wrong_type(name, "an array")
+
+
+def read_object(body: bytes) -> Fields:
+    """The top level of a body. InvalidRequest if it is no JSON object."""
+    try:
+        return _decode_fields(body)
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest("The body is not UTF-8.", code="invalid_json") from exc
+    except msgspec.ValidationError as exc:
+        raise InvalidRequest("The body must be a JSON object.", code="invalid_json") from exc
+    except msgspec.DecodeError as exc:
+        raise InvalidRequest(f"The body is not valid JSON: {exc}.", code="invalid_json") from exc
+    except RecursionError as exc:
+        raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from exc
+
+
+def read_text(fields: Fields, name: str) -> str | None:
+    """A text, or None where there is none. InvalidRequest for anything else."""
+    raw = fields.get(name)
+    if raw is None:
+        return None
+    try:
+        return _text_decoder.decode(raw)
+    except MALFORMED as exc:
+        raise wrong_type(name, "a string") from exc
+
+
+def _read_flag(fields: Fields, name: str, path: str = "") -> bool | None:
+    raw = fields.get(name)
+    if raw is None:
+        return None
+    try:
+        return _flag_decoder.decode(raw)
+    except MALFORMED as exc:
+        raise wrong_type(path + name, "a boolean") from exc
+
+
+def wrong_type(param: str, wanted: str) -> InvalidRequest:
+    """What a field of another type than it must be is told."""
+    return InvalidRequest(f"Invalid type for '{param}': expected {wanted}.", code="invalid_type", param=param)
