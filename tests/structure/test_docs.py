@@ -13,7 +13,7 @@ from tools.docs import PARTS, out_of_step, pages, rendered
 
 from arouter.settings import rows
 from arouter.web.api import activity, keys, summary
-from arouter.web.inference.dialects import dialects
+from arouter.web.inference.dialects import dialects, gemini_dialects
 from arouter.wire.activity_json import COLUMNS
 from arouter.wire.keys_json import CreateKey, UpdateKey
 from tests.acceptance.documents import ROOT, Block, blocks
@@ -80,7 +80,12 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
 
 
 def test_every_route_is_mentioned() -> None:
-    paths = {*reference.openapi()["paths"], *(dialect.path for dialect in dialects()), "/openapi.json", "/docs"}
+    paths = {
+        *reference.openapi()["paths"],
+        *(dialect.path for dialect in (*dialects(), *gemini_dialects())),
+        "/openapi.json",
+        "/docs",
+    }
     assert [path for path in sorted(paths) if f"{path}`" not in _page("index")] == []
 
 

@@ -6,18 +6,15 @@ from anthropic.types import MessageTokensCount
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arouter.wire.anthropic_messages.token_count import (
-    TOKENS_OF_AN_ATTACHMENT,
-    estimated_input_tokens,
-    token_count_body,
-)
+from arouter.wire.anthropic_messages.token_count import token_count_body
+from arouter.wire.prompt_estimate import TOKENS_OF_AN_ATTACHMENT, estimated_prompt_tokens
 from tests.wire.messages_bodies import HELLO, Object, read
 
 LARGE = "A" * 1_000_000
 
 
 def estimate(*blocks: Object, **said: object) -> int:
-    return estimated_input_tokens(read({"messages": [{"role": "user", "content": list(blocks)}], **said}))
+    return estimated_prompt_tokens(read({"messages": [{"role": "user", "content": list(blocks)}], **said}))
 
 
 def test_text_counts_by_its_bytes() -> None:
@@ -43,7 +40,7 @@ def test_all_that_the_model_reads_counts() -> None:
         },
     ]
     for addition in more:
-        assert estimated_input_tokens(read({**less, **addition})) > estimated_input_tokens(read(less))
+        assert estimated_prompt_tokens(read({**less, **addition})) > estimated_prompt_tokens(read(less))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +62,7 @@ def test_a_document_of_text_counts_as_text() -> None:
 
 def test_a_redacted_thought_has_no_text() -> None:
     thought = {"role": "assistant", "content": [{"type": "redacted_thinking", "data": LARGE}]}
-    assert estimated_input_tokens(read({"messages": [thought]})) == 0
+    assert estimated_prompt_tokens(read({"messages": [thought]})) == 0
 
 
 @given(st.integers(0, 10**9))

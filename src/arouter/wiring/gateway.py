@@ -35,7 +35,7 @@ from arouter.web.app import App, Handlers
 from arouter.web.asgi import Application
 from arouter.web.auth import Authenticator
 from arouter.web.dashboard.page import WithDashboard
-from arouter.web.inference.dialects import dialects
+from arouter.web.inference.dialects import dialects, gemini_dialects, gemini_matcher
 from arouter.web.inference.endpoint import Dialect, Inference
 from arouter.web.metrics import Metrics
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
@@ -130,6 +130,9 @@ class Gateway:
                 dialect.path: self._inference(dialect, completions)
                 for dialect in dialects(metadata_user=self.settings.server.metadata_user_id)
             },
+            patterns=[
+                (gemini_matcher(dialect), self._inference(dialect, completions)) for dialect in gemini_dialects()
+            ],
             api=WithDashboard(self._api(home)),
         )
 
