@@ -18,7 +18,7 @@ from arouter.engine.routing import Deployment, Routing
 from arouter.engine.vault import Vault as AesVault
 from arouter.store.memory import MemoryDirectory, MemoryStore
 from tests.domain.test_provider_keys import key as provider_key
-from tests.engine.pipeline import STREAM, Pipeline, ask, completion, playing
+from tests.engine.pipeline import STREAM, NewSelection, Pipeline, ask, completion, playing
 from tests.engine.samples import deployment, key, routing
 from tests.engine.scripted_client import Says
 from tests.engine.test_vault import FOREIGN, NEW, drawn, vault
@@ -52,6 +52,7 @@ class Owners:
     def among(
         self,
         operator: Routing,
+        selection: NewSelection,
         *,
         reads: Vault | None,
         directory: MemoryDirectory | None = None,
@@ -60,6 +61,7 @@ class Owners:
         self.keys = OwnKeys(
             self.directory if directory is None else directory,
             operator=operator,
+            selection=selection,
             providers=PROVIDERS,
             vault=reads,
             most_holders=most_holders,
@@ -78,7 +80,7 @@ def place(
     *answers: Any, reads: Vault | None = READS, operator: Routing | None = None, **others: Any
 ) -> tuple[Pipeline, Owners]:
     owners = Owners()
-    pipeline = Pipeline(*answers, routes=operator, own_keys=lambda routes: owners.among(routes, reads=reads, **others))
+    pipeline = Pipeline(*answers, routes=operator, own_keys=partial(owners.among, reads=reads, **others))
     return pipeline, owners
 
 

@@ -1,11 +1,13 @@
 """Names in, deployments out."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
-from arouter.engine.routing import Routing
+from arouter.engine.routing import Candidates, ModelRoute, Routing
 from arouter.providers.vendors import BY_NAME, Vendor
 from tests.engine.samples import deployment
 
@@ -64,4 +66,74 @@ def test_any_text_is_a_route_or_an_error_of_ours(asked: str) -> None:
         route = ROUTING.resolve(asked)
     except ARouterError:
         return
-    assert asked.endswith(route.model)
+    assert asked.removesuffix(":free").removesuffix(":floor").removesuffix(":nitro").endswith(route.model)
+
+
+# ---------------------------------------------------------------- suffixes
+
+
+@pytest.mark.parametrize(
+    ("asked", "model", "sort", "free"),
+    [
+        ("openai/gpt:floor", "gpt", "price", False),
+        ("gpt:nitro", "gpt", "throughput", False),
+        ("openai/gpt:free", "gpt", None, True),
+        ("openai/gpt:other", "gpt:other", None, False),
+        ("openai/gpt:floor:nitro", "gpt:floor", "throughput", False),
+        ("openrouter/meta/llama:free", "meta/llama:free", None, False),
+        ("openrouter/meta/llama:floor", "meta/llama:floor", None, False),
+    ],
+)
+def test_a_suffix_says_how_to_choose_unless_the_name_is_the_providers_own(
+    asked: str, model: str, sort: Any, free: bool
+) -> None:
+    found = ROUTING.candidates(asked)
+    assert ([route.model for route in found.routes], found.sort, found.free) == ([model], sort, free)
+
+
+def test_a_name_that_a_deployment_lists_with_its_suffix_is_its_own() -> None:
+    routing = Routing([deployment("openai", models=frozenset({"m:free", "m"}))])
+    assert routing.candidates("openai/m:free") == Candidates(routes=(routing.resolve("openai/m:free"),))
+    assert routing.candidates("openai/m:floor").sort == "price"
+
+
+@pytest.mark.parametrize("asked", [":free", "openai/:floor", "/:nitro"])
+def test_a_suffix_alone_is_no_name(asked: str) -> None:
+    with pytest.raises(InvalidRequest):
+        ROUTING.resolve(asked)
+
+
+# ---------------------------------------------------------------- several deployments, names of one's own
+
+
+def test_every_deployment_that_has_the_model_is_a_candidate() -> None:
+    eu = deployment("openai", name="eu", models=frozenset({"gpt"}))
+    us = deployment("openai", name="us")
+    routing = Routing([eu, us, deployment("groq")])
+    assert [route.deployment for route in routing.candidates("gpt").routes] == [eu, us]
+    assert [route.deployment for route in routing.candidates("openai/o3").routes] == [us]
+    assert routing.providers == ("openai", "groq")
+    with pytest.raises(NotFound, match="No deployment of 'openai' lists the model 'o3'"):
+        Routing([eu]).resolve("o3")
+
+
+def test_a_name_of_ones_own_comes_before_every_other_reading() -> None:
+    models = {
+        "gpt": ModelRoute(names=("groq/gpt-oss", "openai/gpt"), sort="latency"),
+        "openai/x:free": ModelRoute(names=("groq/x",)),
+    }
+    routing = Routing([deployment("openai"), deployment("groq")], models=models)
+    found = routing.candidates("gpt")
+    assert [(route.name, route.listed) for route in found.routes] == [("groq/gpt-oss", True), ("openai/gpt", True)]
+    assert found.sort == "latency"
+    assert routing.candidates("gpt:floor").sort == "price"
+    assert routing.candidates("gpt:free").sort == "latency"
+    assert routing.resolve("openai/gpt").listed is False
+    assert routing.resolve("openai/x:free").name == "groq/x"
+
+
+def test_a_gateway_takes_preferences_itself_unless_it_was_chosen_from_the_table() -> None:
+    routing = Routing([deployment("openrouter")], models={"m": ModelRoute(names=("openrouter/a/m",))})
+    assert routing.candidates("openrouter/a/m").beyond
+    assert not routing.candidates("m").beyond
+    assert not ROUTING.candidates("openai/m").beyond
