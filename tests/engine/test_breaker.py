@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from arouter.domain.errors import UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from arouter.engine.breaker import WELL, BreakerRules, Breakers, Health, after_failure, counts, probed
+from arouter.engine.routing import Deployment
 from tests.engine.samples import deployment
 
 RULES = BreakerRules(failures=3, rest_s=10.0, longest_rest_s=35.0)
@@ -114,6 +115,41 @@ def test_it_rests_only_after_its_limit_and_never_for_longer_than_the_longest(
         assert not resting or in_a_row >= limit
         assert not breakers.rests(OPENAI, (now_s + 36) * SECOND)
         assert breakers.resting(now_s * SECOND) == (("openai",) if resting else ())
+
+
+def own(key_id: str) -> Deployment:
+    return deployment("openai", name=key_id, own_key=key_id)
+
+
+def test_an_own_key_that_fails_is_nobody_elses_trouble() -> None:
+    breakers = Breakers(BreakerRules(failures=1))
+    mine, theirs = own("pkey_1"), own("pkey_2")
+    breakers.failed(mine, UpstreamFailed("no key", upstream_status=401), 0)
+    assert (breakers.rests(mine, 0), breakers.rests(theirs, 0), breakers.rests(OPENAI, 0)) == (True, False, False)
+    assert breakers.resting(0) == (), "it is not the operator's trouble either"
+    breakers.answered(OPENAI)
+    assert breakers.rests(mine, 0)
+    breakers.failed(OPENAI, UpstreamFailed("down"), 0)
+    breakers.answered(mine)
+    assert (breakers.rests(mine, 0), breakers.rests(OPENAI, 0)) == (False, True)
+
+
+def test_an_own_key_is_probed_as_any_other() -> None:
+    breakers = Breakers(BreakerRules(failures=1, rest_s=10.0))
+    breakers.failed(own("pkey_1"), UpstreamFailed("down"), 0)
+    assert not breakers.rests(own("pkey_1"), 10 * SECOND)
+    breakers.asked(own("pkey_1"), 10 * SECOND)
+    assert breakers.rests(own("pkey_1"), 10 * SECOND)
+
+
+def test_however_many_own_keys_fail_the_operators_are_known_and_of_the_own_ones_the_newest() -> None:
+    breakers = Breakers(BreakerRules(failures=1), most_own=3)
+    breakers.failed(OPENAI, UpstreamFailed("down"), 0)
+    keys = [own(f"pkey_{number}") for number in range(10)]
+    for one in keys:
+        breakers.failed(one, UpstreamFailed("down"), 0)
+    assert [breakers.rests(one, 0) for one in keys] == [*[False] * 7, *[True] * 3]
+    assert breakers.rests(OPENAI, 0)
 
 
 def test_deployments_of_one_provider_are_apart_and_a_success_forgets() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
-from arouter.engine.routing import Candidates, ModelRoute, Routing
+from arouter.engine.routing import Candidates, Deployment, ModelRoute, Routing
 from arouter.providers.vendors import BY_NAME, Vendor
 from tests.engine.samples import deployment
 
@@ -130,6 +130,74 @@ def test_a_name_of_ones_own_comes_before_every_other_reading() -> None:
     assert routing.candidates("gpt:free").sort == "latency"
     assert routing.resolve("openai/gpt").listed is False
     assert routing.resolve("openai/x:free").name == "groq/x"
+
+
+# ---------------------------------------------------------------- an organization's own deployments
+
+
+def mine(provider: str = "openai") -> Deployment:
+    return deployment(provider, name="pkey_1", own_key="pkey_1")
+
+
+def with_mine(operator: Routing, *own: Deployment, off: tuple[str, ...] = (), fallbacks: tuple[str, ...] = ()) -> Any:
+    return operator.with_own(own, off=dict.fromkeys(off, "Store it again."), fallbacks=fallbacks, most_names=2)
+
+
+def test_own_deployments_come_in_the_place_of_all_the_operators_of_that_provider() -> None:
+    operator = Routing([deployment("openai", name="eu"), deployment("openai", name="us"), deployment("groq")])
+    routing = with_mine(operator, mine())
+    assert [route.deployment for route in routing.candidates("openai/gpt").routes] == [mine()]
+    assert routing.candidates("groq/llama") == operator.candidates("groq/llama")
+    assert len(operator.candidates("openai/gpt").routes) == 2
+    assert routing.providers == ("openai", "groq")
+
+
+def test_the_operators_stand_in_where_they_are_to_if_they_have_the_model() -> None:
+    eu, us = deployment("openai", name="eu", models=frozenset({"gpt"})), deployment("openai", name="us")
+    routing = with_mine(Routing([eu, us, deployment("groq")]), mine(), fallbacks=("openai", "groq"))
+    told = {
+        name: [(route.deployment, route.stands_in) for route in routing.candidates(name).routes]
+        for name in ("openai/gpt", "openai/o3", "groq/llama")
+    }
+    assert told["openai/gpt"] == [(mine(), False), (eu, True), (us, True)]
+    assert told["openai/o3"] == [(mine(), False), (us, True)]
+    assert told["groq/llama"] == [(deployment("groq"), False)], "nothing of one's own to stand in for"
+
+
+def test_a_provider_whose_own_key_cannot_be_read_is_off_with_the_reason() -> None:
+    with pytest.raises(NoProvider, match=r"Store it again\."):
+        with_mine(ROUTING, off=("openai",)).resolve("openai/gpt")
+    assert with_mine(ROUTING, off=("openai",)).resolve("xai/grok").deployment == deployment("xai")
+
+
+def test_the_operators_names_for_models_stand_for_own_deployments_too() -> None:
+    models = {"gpt": ModelRoute(names=("groq/gpt-oss", "openai/gpt"))}
+    operator = Routing([deployment("openai"), deployment("groq")], models=models, off=[("xai", "Set X.")])
+    routing = with_mine(operator, mine(), mine("xai"), fallbacks=("openai",))
+    assert [(route.deployment.label, route.listed, route.stands_in) for route in routing.candidates("gpt").routes] == [
+        ("groq", True, False),
+        ("openai/pkey_1", True, False),
+        ("openai", True, True),
+    ]
+    assert routing.resolve("xai/grok").deployment.own_key == "pkey_1"
+
+
+def test_a_name_that_the_operator_lists_with_its_suffix_stays_the_providers_own() -> None:
+    operator = Routing([deployment("openai", models=frozenset({"m:free"}))])
+    found = with_mine(operator, mine()).candidates("openai/m:free")
+    assert ([route.model for route in found.routes], found.free) == (["m:free"], False)
+
+
+def test_as_many_names_are_remembered_as_the_bound_says() -> None:
+    routing = with_mine(ROUTING, mine())
+    first = routing.candidates("openai/a")
+    assert routing.candidates("openai/a") is first
+    for name in ("openai/b", "openai/c"):
+        routing.candidates(name)
+    assert routing.candidates("openai/a") is not first
+
+
+# ---------------------------------------------------------------- gateways
 
 
 def test_a_gateway_takes_preferences_itself_unless_it_was_chosen_from_the_table() -> None:

@@ -40,6 +40,8 @@ class Chooser:
         models: dict[str, ModelRoute] | None = None,
         cards: dict[str, Any] | None = None,
         off: tuple[tuple[str, str], ...] = (),
+        own: tuple[Deployment, ...] = (),
+        fallbacks: tuple[str, ...] = (),
         **settings: Any,
     ) -> None:
         asked = deployments or tuple(deployment(name) for name in ("groq", "together", "fireworks", "openai"))
@@ -53,6 +55,8 @@ class Chooser:
             random=Random(7).random,
         )
         routing = Routing(asked, models=LLAMA if models is None else models, off=off)
+        if own:
+            routing = routing.with_own(own, off={}, fallbacks=fallbacks, most_names=2)
         self.selection = Selection(routing, standing, **settings)
         self._admission = Admission(ScriptedLedger(), now_us=lambda: NOON_US)
 
@@ -289,6 +293,115 @@ def test_who_rests_comes_last_but_may_be_the_only_one() -> None:
     assert chooser.names(provider={"order": ["groq"]})[-1] == "groq/llama"
     assert chooser.names(provider={"allow_fallbacks": False}) == ["groq/llama"]
     assert chooser.names("groq/llama") == ["groq/llama"]
+
+
+# ---------------------------------------------------------------- an organization's own key, and who stands in for it
+
+MINE = deployment("openai", name="pkey_1", own_key="pkey_1")
+GPT = {"gpt": ModelRoute(names=("openai/gpt", "groq/llama"))}
+
+
+def owner(*, fallbacks: tuple[str, ...] = ("openai",)) -> Chooser:
+    """The operator's deployments of OpenAI are `KEYS`."""
+    return Chooser(*KEYS, deployment("groq"), models=GPT, own=(MINE,), fallbacks=fallbacks)
+
+
+def test_who_stands_in_comes_right_behind_the_own_key_by_the_usual_weights() -> None:
+    chooser = owner()
+    second: Counter[str] = Counter()
+    for _ in range(2000):
+        first, *others, last = chooser.labels("gpt")
+        assert (first, last) == ("openai/pkey_1", "groq")
+        assert others[-1] == "openai/z"
+        second[others[0]] += 1
+    assert second["openai/a"] / 2000 == pytest.approx(0.6, abs=0.05)
+
+
+def test_an_own_key_without_a_fall_back_has_nobody_behind_it() -> None:
+    assert owner(fallbacks=()).labels("gpt") == ["openai/pkey_1", "groq"]
+    assert owner(fallbacks=()).labels("openai/gpt") == ["openai/pkey_1"]
+
+
+def test_an_own_key_that_rests_takes_those_behind_it_along() -> None:
+    chooser = owner()
+    chooser.breakers.failed(MINE, UpstreamFailed("down"), 0)
+    first, second, *others = chooser.labels("gpt")
+    assert (first, second) == ("groq", "openai/pkey_1")
+    assert set(others) == {one.label for one in KEYS}
+    assert chooser.labels("openai/gpt")[0] == "openai/pkey_1", "the operator's account is never the first"
+
+
+def test_among_those_behind_it_who_rests_comes_last() -> None:
+    chooser = owner()
+    chooser.breakers.failed(KEYS[0], UpstreamFailed("down"), 0)
+    assert chooser.labels("openai/gpt")[-1] == "openai/a"
+
+
+def test_preferences_pick_among_those_behind_it_and_never_put_them_first() -> None:
+    chooser = owner()
+    assert chooser.labels("openai/gpt", provider={"order": ["openai/b"]})[:2] == ["openai/pkey_1", "openai/b"]
+    assert chooser.labels("openai/gpt", provider={"order": ["openai/b"], "sort": "price"})[0] == "openai/pkey_1"
+    assert chooser.labels("openai/gpt", provider={"only": ["openai/pkey_1", "openai/c"]}) == [
+        "openai/pkey_1",
+        "openai/c",
+    ]
+    assert chooser.labels("gpt", provider={"ignore": ["openai/pkey_1"]}) == ["groq"]
+    assert chooser.refused("openai/gpt", provider={"only": ["openai/a"]})["openai/pkey_1"] == "only"
+    assert chooser.labels("gpt", provider={"allow_fallbacks": False})[0] == "openai/pkey_1"
+    assert "groq" not in chooser.labels("gpt", provider={"allow_fallbacks": False})
+    assert chooser.labels("gpt", provider={"allow_fallbacks": False, "ignore": ["openai/pkey_1"]}) == ["groq"]
+
+
+def test_models_sorted_together_keep_those_behind_each_own_key() -> None:
+    together = {"sort": {"by": "price", "partition": "none"}}
+    labels = owner().labels("groq/llama", "openai/gpt", provider=together)
+    assert labels[:2] == ["groq", "openai/pkey_1"], "3 + 3 is less than 2 + 8"
+    assert set(labels[2:]) == {one.label for one in KEYS}
+    assert len(labels) == 2 + len(KEYS)
+
+
+def test_the_plan_for_an_own_key_alone_is_remembered_too_up_to_the_bound() -> None:
+    chooser = owner(fallbacks=())
+    plan = chooser.plan(call("openai/gpt"))
+    assert chooser.plan(call("openai/gpt")) is plan
+    for number in range(3):
+        chooser.plan(call(f"openai/{number}"))
+    assert chooser.plan(call("openai/gpt")) is not plan
+
+
+LABELS = ("openai", "groq", "openai/pkey_1", *(one.label for one in KEYS))
+
+
+@given(
+    provider=st.fixed_dictionaries(
+        {},
+        optional={
+            "order": st.lists(st.sampled_from(LABELS)),
+            "only": st.lists(st.sampled_from(LABELS)),
+            "ignore": st.lists(st.sampled_from(LABELS), max_size=2),
+            "allow_fallbacks": st.booleans(),
+            "sort": st.sampled_from(["price", "latency", "throughput"]),
+        },
+    ),
+    resting=st.sets(st.sampled_from([MINE, deployment("groq"), *KEYS])),
+    model=st.sampled_from(["gpt", "openai/gpt", "openai/gpt:floor"]),
+    session=st.none() | st.text(max_size=3),
+)
+def test_the_operators_account_is_asked_after_the_own_key_or_not_at_all(
+    provider: dict[str, Any], resting: set[Deployment], model: str, session: str | None
+) -> None:
+    chooser = owner()
+    for one in resting:
+        chooser.breakers.failed(one, UpstreamFailed("down"), 0)
+    try:
+        labels = chooser.labels(model, provider=provider, session_id=session)
+    except NotFound:
+        return
+    assert len(labels) == len(set(labels))
+    operators = [at for at, label in enumerate(labels) if label in LABELS[3:]]
+    if operators:
+        own = labels.index("openai/pkey_1")
+        assert operators == list(range(own + 1, own + 1 + len(operators)))
 
 
 # ---------------------------------------------------------------- keys
