@@ -149,6 +149,9 @@ def test_however_many_own_keys_fail_the_operators_are_known_and_of_the_own_ones_
     for one in keys:
         breakers.failed(one, UpstreamFailed("down"), 0)
     assert [breakers.rests(one, 0) for one in keys] == [*[False] * 7, *[True] * 3]
+    breakers.answered(keys[7])
+    breakers.failed(keys[0], UpstreamFailed("down"), 0)
+    assert [breakers.rests(one, 0) for one in keys] == [True, *[False] * 7, True, True], "whoever is well made room"
     assert breakers.rests(OPENAI, 0)
 
 

@@ -90,8 +90,8 @@ def probed(health: Health, rules: BreakerRules, *, now_us: int) -> Health:
 class Breakers:
     """The health of every deployment, in this process. While all are well there is nothing in it.
 
-    What is asked with an organization's own key is apart from the operator's: there may be any number of such keys, so
-    that the failure that is longest known gives way, and only to another of them.
+    Of organizations' own keys there may be any number: of those that failed, the one that is longest known gives way to
+    another.
     """
 
     def __init__(self, rules: BreakerRules, *, most_own: int = MOST_OWN) -> None:
@@ -99,34 +99,38 @@ class Breakers:
         self._rules = rules
         self._most_own = most_own
         self._known: dict[str, Health] = {}
-        self._own: dict[str, Health] = {}
+        self._own: dict[str, None] = {}
+        """The labels among them of own keys, the longest known first."""
 
     def resting(self, now_us: int) -> tuple[str, ...]:
         """The labels of the operator's that rest."""
-        return tuple(label for label, health in self._known.items() if health.rests_at(now_us))
+        return tuple(
+            label for label, health in self._known.items() if label not in self._own and health.rests_at(now_us)
+        )
 
     def rests(self, deployment: Deployment, now_us: int) -> bool:
-        known = self._beside(deployment)
-        health = known.get(deployment.label) if known else None
+        health = self._known.get(deployment.label) if self._known else None
         return health is not None and health.rests_at(now_us)
 
     def asked(self, deployment: Deployment, now_us: int) -> None:
-        known = self._beside(deployment)
-        if known and (health := known.get(deployment.label)) is not None:
-            known[deployment.label] = probed(health, self._rules, now_us=now_us)
+        if self._known and (health := self._known.get(deployment.label)) is not None:
+            self._known[deployment.label] = probed(health, self._rules, now_us=now_us)
 
     def answered(self, deployment: Deployment) -> None:
-        if known := self._beside(deployment):
-            known.pop(deployment.label, None)
+        if self._known:
+            self._known.pop(deployment.label, None)
+            self._own.pop(deployment.label, None)
 
     def failed(self, deployment: Deployment, failure: UpstreamFailed, now_us: int) -> None:
-        if not counts(failure):
-            return
-        known = self._beside(deployment)
-        before = known.get(deployment.label, WELL)
-        known[deployment.label] = after_failure(before, self._rules, now_us=now_us, pause_s=failure.retry_after_s)
-        if len(self._own) > self._most_own:
-            del self._own[next(iter(self._own))]
+        if counts(failure):
+            known = self._known.get(deployment.label, WELL)
+            after = after_failure(known, self._rules, now_us=now_us, pause_s=failure.retry_after_s)
+            self._known[deployment.label] = after
+            if deployment.own_key is not None:
+                self._bound_own(deployment.label)
 
-    def _beside(self, deployment: Deployment) -> dict[str, Health]:
-        return self._known if deployment.own_key is None else self._own
+    def _bound_own(self, failed: str) -> None:
+        self._own[failed] = None
+        if len(self._own) > self._most_own:
+            oldest = next(iter(self._own))
+            del self._own[oldest], self._known[oldest]

@@ -28,7 +28,7 @@ class Asking:
 
     @property
     def resting(self) -> int:
-        """Deployments that failed lately, and are asked last."""
+        """Deployments of the operator's that failed lately, and are asked last."""
         return len(self.breakers.resting(self._clock.monotonic_us()))
 
     def selection(self, routing: Routing, card: CardFinder) -> Selection:

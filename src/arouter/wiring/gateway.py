@@ -299,7 +299,11 @@ class Gateway:
                 "1 if the last try to move the log into the database succeeded, else 0.",
                 lambda: {"": int(self.store.checkpoint_error is None)},
             ),
-            ("deployments_resting", "Deployments that failed lately.", lambda: {"": self._asking.resting}),
+            (
+                "deployments_resting",
+                "The operator's deployments that failed lately.",
+                lambda: {"": self._asking.resting},
+            ),
             ("upstream_open", "Connections to providers.", lambda: {at: one.open for at, one in counts().items()}),
             (
                 "upstream_waiting",
