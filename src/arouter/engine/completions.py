@@ -1,8 +1,8 @@
-"""The one pipeline: admit → choose → ask → forward → settle.
+"""The one pipeline: choose → admit → ask → forward → settle.
 
+    choose    routes, in order: the models asked for, whose keys there are, the client's wishes, the providers' health
     admit     the key's rules; a refusal is a record too
     open      the ledger learns that the request runs
-    choose    routes, in order: the models asked for, the client's wishes, the providers' health
     ask       one after the other; fall back and repeat only before the first byte reached the client
     forward   whole, or piece by piece at the client's pace
     settle    usage → price → one record, in the one `finally`, whatever the way out
