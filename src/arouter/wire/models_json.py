@@ -22,6 +22,8 @@ PRICE_NAMES = {
     "web_searches": "web_search",
     "reasoning_tokens": "internal_reasoning",
     "requests": "request",
+    "audio_hours": "audio_hour",
+    "characters": "character",
 }
 """OpenRouter's names of what a rate card has rates for, and names in their manner where it has none."""
 
