@@ -35,6 +35,14 @@ from arouter.engine.clock import Clock
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
+from arouter.engine.manner import (
+    FIRST_FAILURE,
+    PassedOn,
+    begin_as_told,
+    failure_passed_on,
+    head_in_manner,
+    passes_on,
+)
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
@@ -112,10 +120,15 @@ class Completions:
         departure = Departure(self._drains)
         try:
             answer = await self._begin(call, account, reply, departure)
+            keep_alive_s = self._limits.keep_alive_s
+            if account.exchange is not None and account.exchange.prepared.manner is not None:
+                keep_alive_s = begin_as_told(answer, account, reply, keep_alive_s)
             if call.stream:
                 assert account.exchange is not None
                 forwarding = Forwarding(answer, account.exchange, account, reply, departure, self._clock)
-                await forwarding.run(self._tasks, self._limits.keep_alive_s)
+                await forwarding.run(self._tasks, keep_alive_s)
+                if account.passed_on is not None:
+                    account.error = failure_passed_on(account)
             else:
                 await self._read(answer, account)
             if not departure.gone:
@@ -196,8 +209,8 @@ class Completions:
             route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
         )
         account.upstream_status = answer.status
-        if 200 <= answer.status < 300:
-            account.answered = True
+        if 200 <= answer.status < 300 or passes_on(prepared, answer.status):
+            account.answered = answer.status < FIRST_FAILURE
             if prepared.dropped:
                 reply.tell_dropped(prepared.dropped)
             return answer
@@ -228,12 +241,14 @@ class Completions:
         return self._pseudonyms.of(call.opening.organization_id, user)
 
     def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:
-        key = (deployment.provider, prepared.path, prepared.query, prepared.headers)
+        key = (deployment.provider, prepared.path, prepared.query, prepared.headers, prepared.manner)
         head = self._heads.get(key)
         if head is None:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
             path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
+            if prepared.manner is not None:
+                return head_in_manner(deployment, prepared, path)
             head = request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
             self._heads[key] = head
         return head
@@ -259,17 +274,19 @@ class Completions:
 
     def _settle(self, account: Account, bill: Bill, reply: Reply) -> Record:
         """The record, told to whoever counts."""
-        if account.error is not None and not reply.started and not account.gone:
+        if isinstance(account.error, PassedOn):
+            account.http_status = account.passed_on
+        elif account.error is not None and not reply.started and not account.gone:
             account.http_status = self._status_of(account.error)
         elif reply.started or not (account.gone or account.interrupted):
-            account.http_status = 200
+            account.http_status = 200 if account.passed_on is None else account.passed_on
         record = account.record(bill, now_us=self._clock.now_us(), monotonic_us=self._clock.monotonic_us())
         self._on_record(record, account.error)
         return record
 
     async def _finish(self, call: Call, account: Account, record: Record, last: bytes, reply: Reply) -> None:
         """Make the record durable, then let the last bytes go: those of a stream, or the whole answer."""
-        error = account.error
+        error = None if isinstance(account.error, PassedOn) else account.error
         try:
             await self._recorder.close(record)
         except StorageUnavailable as failure:
@@ -280,7 +297,7 @@ class Completions:
         exchange = account.exchange
         if error is not None:
             if reply.started and exchange is not None:
-                reply.end(exchange.failure(error, self._type_of(error)))
+                reply.break_off(exchange.failure(error, self._type_of(error)))
             else:
                 reply.fail(error)
         elif call.stream:

@@ -122,4 +122,5 @@ def _call(ingress: Ingress, opening: Opening, key: Key, reader: RequestReader) -
         fields=reader.fields,
         stream=reader.stream,
         include_usage=reader.include_usage,
+        sent=reader.sent,
     )
