@@ -77,6 +77,13 @@ TESTED_BY = {
     ),
     "tests/providers/test_anthropic_recorded.py": ("providers/base.py",),
     "tests/sandbox/test_openai.py": ("sandbox/embeddings.py",),
+    "tests/sandbox/test_openai_endpoints.py": (
+        "sandbox/audio.py",
+        "sandbox/completions.py",
+        "sandbox/images.py",
+        "sandbox/uploads.py",
+        "sandbox/verdicts.py",
+    ),
     "tests/sandbox/test_server.py": (
         "sandbox/dialect.py",
         "sandbox/faults.py",
