@@ -13,7 +13,7 @@ given up at once (`cancel`). Both end in a record that says so.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arouter.domain.errors import (
     ARouterError,
@@ -281,6 +281,8 @@ class Completions:
         elif reply.started or not (account.gone or account.interrupted):
             account.http_status = 200 if account.passed_on is None else account.passed_on
         record = account.record(bill, now_us=self._clock.now_us(), monotonic_us=self._clock.monotonic_us())
+        if record.model is not None and record.opening.requested_model is None:
+            record = replace(record, model=None)  # The provider was asked for something that is no model's.
         self._on_record(record, account.error)
         return record
 

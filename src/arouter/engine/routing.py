@@ -10,7 +10,7 @@ from typing import Literal
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
 from arouter.domain.value import value
 from arouter.engine.upstream import Origin, Timeouts
-from arouter.providers.vendors import ALIASES, Vendor
+from arouter.providers.vendors import ALIASES, BY_NAME, Dialect, Vendor
 
 DEFAULT_PROVIDER = "openai"
 MOST_MODEL_BYTES = 256
@@ -58,6 +58,13 @@ class Routing:
     @property
     def providers(self) -> tuple[str, ...]:
         return tuple(self._deployments)
+
+    @property
+    def dialects(self) -> dict[str, Dialect]:
+        """What each provider speaks, by every name that it is known by, also where it cannot be asked."""
+        known: dict[str, Dialect] = {name: BY_NAME[name].dialect for name in self._off if name in BY_NAME}
+        known |= {name: deployment.vendor.dialect for name, deployment in self._deployments.items()}
+        return {alias: known[name] for alias, name in ALIASES.items() if name in known} | known
 
     def resolve(self, requested: str) -> Route:
         """The route for a model name.

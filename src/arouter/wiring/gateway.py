@@ -36,8 +36,9 @@ from arouter.web.app import App, Handlers
 from arouter.web.asgi import Application
 from arouter.web.auth import Authenticator
 from arouter.web.dashboard.page import WithDashboard
-from arouter.web.inference.dialects import DIALECTS
+from arouter.web.inference.dialects import CHAT, DIALECTS
 from arouter.web.inference.endpoint import Dialect, Inference
+from arouter.web.inference.passing import PassThrough
 from arouter.web.metrics import Metrics
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.late_prices import LatePrices
@@ -124,8 +125,10 @@ class Gateway:
         self._watch()
         self._lag.start()
         completions = self._completions(home)
+        passing = PassThrough(inference=self._inference(CHAT, completions), providers=self._routing.dialects)
         return Handlers(
             inference={dialect.path: self._inference(dialect, completions) for dialect in DIALECTS},
+            patterns=((passing.matches, passing),),
             api=WithDashboard(self._api(home)),
         )
 

@@ -77,19 +77,19 @@ class ImageReader(RequestReader):
 
 
 class SpeechReader(RequestReader):
-    """The sound goes on piece by piece as it comes, whatever was asked for."""
+    """A text that is to be spoken."""
 
     __slots__ = ()
 
     asks = ("input",)
+    in_pieces = True
 
     def _check(self) -> None:
         if read_text(self.fields, "input") is None:
             raise missing("input")
-        read_text(self.fields, "stream_format")
 
     def _read_stream(self) -> bool:
-        return True
+        return read_text(self.fields, "stream_format") == "sse"
 
 
 class FormReader(RequestReader):

@@ -50,6 +50,8 @@ class RequestReader:
     """The fields that the model is to read: what an estimate of the input is made from."""
     sent: Sent | None = None
     """For `Call.sent`."""
+    in_pieces: ClassVar[bool] = False
+    """The answer goes on as it comes, also where the client did not ask for a stream."""
 
     def __init__(self, key: Key, head: Head) -> None:
         self._key = key
