@@ -332,7 +332,7 @@ def test_a_streamed_transcription_that_breaks_off(sdk: openai.OpenAI, client: Cl
 
 # ---------------------------------------------------------------- what goes wrong
 
-JSON_PATHS = {
+JSON_PATHS: dict[str, dict[str, Any]] = {
     "/v1/completions": {"prompt": "x"},
     "/v1/embeddings": {"input": "x"},
     "/v1/rerank": {"query": "x", "documents": []},
