@@ -69,8 +69,13 @@ def _model(info: ModelInfo) -> Model:
         name=info.name,
         context_length=info.context_length,
         architecture=Architecture(_modality(info), info.input_modalities, info.output_modalities),
-        pricing=None if info.pricing is None else {PRICE_NAMES[meter]: price for meter, price in info.pricing.items()},
+        pricing=named_prices(info),
     )
+
+
+def named_prices(info: ModelInfo) -> dict[str, str] | None:
+    """Prices by the names that clients know; None where no price is known."""
+    return None if info.pricing is None else {PRICE_NAMES[meter]: price for meter, price in info.pricing.items()}
 
 
 def _modality(info: ModelInfo) -> str | None:

@@ -14,7 +14,14 @@ from fastapi.openapi.utils import get_openapi
 
 from arouter.domain.chat import Json
 from arouter.web.api.endpoint import JSON, Endpoint
-from arouter.web.api.inference_docs import CHAT_PATH, chat_path_item, chat_schemas
+from arouter.web.api.inference_docs import (
+    CHAT_PATH,
+    PASSING_PATH,
+    chat_path_item,
+    chat_schemas,
+    endpoint_path_items,
+    passing_path_item,
+)
 from arouter.web.api.parameters import Parameter
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -87,9 +94,11 @@ def document(app: FastAPI, endpoints: Sequence[Endpoint]) -> Json:
         f"`POST {CHAT_PATH}`.",
         routes=app.routes,
     )
-    chat = chat_path_item()
-    chat["post"]["responses"].update({str(status): _fault(status) for status in _FAULTS})  # type: ignore[index]
-    made["paths"] = {CHAT_PATH: chat, **made["paths"]}  # type: ignore[dict-item]
+    inference = {CHAT_PATH: chat_path_item(), **endpoint_path_items(), PASSING_PATH: passing_path_item()}
+    for item in inference.values():
+        for operation in item.values():
+            operation["responses"].update({str(status): _fault(status) for status in _FAULTS})  # type: ignore[index]
+    made["paths"] = {**inference, **made["paths"]}  # type: ignore[dict-item]
     made["components"] = {"schemas": _schemas(endpoints) | chat_schemas(), "securitySchemes": _security_schemes()}
     made["security"] = [{"bearer": []}, {"x_api_key": []}, {"query_key": []}]
     return made
