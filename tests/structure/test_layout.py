@@ -34,6 +34,10 @@ TESTED_BY = {
         "web/inference/headers.py",
         "web/inference/reply.py",
     ),
+    "tests/acceptance/test_openai_endpoints.py": (
+        "engine/dialects/openai_endpoints.py",
+        "wire/openai_failures.py",
+    ),
     "tests/cli/test_activity.py": ("cli/export.py", "cli/filter_options.py", "cli/summary_table.py"),
     "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_commands.py": ("cli/__init__.py", "cli/options.py", "cli/output.py"),
@@ -65,6 +69,7 @@ TESTED_BY = {
         "engine/tasks.py",
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
+    "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
     "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
     "tests/faults/test_workers.py": (
         "wiring/channel.py",
@@ -101,7 +106,8 @@ TESTED_BY = {
     ),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
     "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
-    "tests/web/api/test_models.py": ("wire/models_json.py",),
+    "tests/web/api/test_models.py": ("wire/models_dialects.py", "wire/models_json.py"),
+    "tests/web/inference/test_passing_request.py": ("web/inference/passing.py",),
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
 }

@@ -20,9 +20,11 @@ RESERVED = frozenset(
         *("v1", "v1beta", "v1alpha", "api", "activity", "audio", "chat", "completions", "dashboard", "docs"),
         *("embeddings", "generation", "healthz", "images", "key", "keys", "messages", "metrics", "models"),
         *("moderations", "openapi.json", "readyz", "rerank", "responses"),
+        *("audit", "balance", "billing", "credits", "guardrails", "invitations", "members", "organization"),
+        *("organizations", "provider-keys", "transactions", "usage", "users", "workspaces"),
     }
 )
-"""What paths of the gateway's own begin with, with and without their version."""
+"""What paths of the gateway's own begin with, with and without their version; those of the contract, built or not."""
 
 _VERSION = re.compile(r"v[0-9]+(?:beta|alpha)?[0-9]*")
 _PASSING = Passing()
