@@ -187,6 +187,9 @@ def test_a_client_of_geminis_api_gets_geminis_list(gateway: Gateway) -> None:
         ]
     }
     assert gateway.get("/v1beta/models/openai/gpt-5.4").json()["name"] == "models/openai/gpt-5.4"
+    for headers in ({"x-goog-api-client": "google-genai-sdk/3"}, {"x-goog-api-key": gateway.live}):
+        assert gateway.get("/v1/models?pageSize=1", headers=headers).json()["nextPageToken"] == "openai/gpt-5.4"
+        assert gateway.get("/v1/models/gpt-5.4", headers=headers).json()["name"] == "models/openai/gpt-5.4"
 
 
 def test_pages_of_geminis_list(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """`GET /v1/models`: what a key can ask for, and what it costs; in the words of the client's own API.
 
-A client of Anthropic's API says so by its header `anthropic-version`, one of Gemini's by the path `/v1beta/models`.
+A client of Anthropic's API says so by its header `anthropic-version`, one of Gemini's by the path `/v1beta/models`, or
+by the header fields of Google's SDKs.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ DEFAULT_AUTHOR = "openai"
 """A bare name means this author's model, here as in a request."""
 
 ANTHROPIC_VERSION = "anthropic-version"
+GEMINI_FIELDS = ("x-goog-api-client", "x-goog-api-key")
 MOST_PAGE = 1000
 DEFAULT_ANTHROPIC_PAGE = 20
 DEFAULT_GEMINI_PAGE = 50
@@ -125,6 +127,8 @@ class ModelsApi:
 
     async def every(self, request: Request) -> Response:
         """OpenAI's list, with prices, context length and modalities; with a header `anthropic-version`, Anthropic's."""
+        if _speaks_gemini(request):
+            return await self.every_of_gemini(request)
         models = await self._models(request)
         parameters = Parameters(request.scope["query_string"], LIST_PARAMETERS)
         limit = parameters.whole("limit", least=1, most=MOST_PAGE)
@@ -138,6 +142,8 @@ class ModelsApi:
         """`pricing` is US dollars for one token or event, as decimal text."""
         author = request.path_params.get("author", DEFAULT_AUTHOR)
         model = await self._one(request, f"{author}/{request.path_params['slug']}")
+        if _speaks_gemini(request):
+            return answer_json(encode_gemini_model(model))
         encode = encode_anthropic_model if ANTHROPIC_VERSION in request.headers else encode_model
         return answer_json(encode(model))
 
@@ -180,6 +186,11 @@ def may_ask(key: Key, model: ModelInfo) -> bool:
     if key.allowed_providers is not None and provider not in {ALIASES.get(one, one) for one in key.allowed_providers}:
         return False
     return key.allowed_models is None or model.id in key.allowed_models or name in key.allowed_models
+
+
+def _speaks_gemini(request: Request) -> bool:
+    """Google's newer SDKs ask for `/v1/models` as OpenAI's do, and name themselves in header fields."""
+    return any(name in request.headers for name in GEMINI_FIELDS)
 
 
 def _page(
