@@ -17,14 +17,13 @@ from rich.table import Table
 from arouter.domain.keys import Key, KeyKind
 from arouter.domain.record import Opening
 from arouter.engine.account import Account
+from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.billing import Bill, Billing
 from arouter.engine.call import Call
 from arouter.engine.dialects.chat import Chat
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.routing import Route, Routing
-from arouter.providers.anthropic import AnthropicAdapter
-from arouter.providers.gemini import GeminiAdapter
 from arouter.providers.prices import PriceBook
 from arouter.settings import Provider, Secret, Settings
 from arouter.store.base import Home
@@ -85,15 +84,10 @@ class Sample:
 
     def exchange(self) -> Exchange:
         """The request to the provider, and the reader of its answer."""
-        match self.route.deployment.vendor.dialect:
-            case "openai":
-                relayed = self.call.ingress.relay(self.call, self.route, _IDENTITY)
-                assert relayed is not None
-                return RelayExchange(self.call, self.route, *relayed)
-            case "anthropic":
-                return TranslatedExchange(self.call, self.route, AnthropicAdapter(), _IDENTITY)
-            case "gemini":
-                return TranslatedExchange(self.call, self.route, GeminiAdapter(), _IDENTITY)
+        relayed = self.call.ingress.relay(self.call, self.route, _IDENTITY)
+        if relayed is not None:
+            return RelayExchange(self.call, self.route, *relayed)
+        return TranslatedExchange(self.call, self.route, Adapters().of(self.route), _IDENTITY)
 
     def account(self, exchange: Exchange) -> Account:
         account = Account(self.call.opening, started_us=0)

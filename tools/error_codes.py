@@ -23,8 +23,7 @@ MEANINGS = {
     "client_disconnect": "The client left before its request was whole. Seen in the activity only.",
     "credit_limit_exceeded": "The key's spending limit is used up. `metadata`: `scope`, `limit_usd`, `used_usd`, "
     "`resets_at`.",
-    "endpoint_not_supported": "The provider of this model has no such endpoint; `metadata.providers` lists those that "
-    "may have it.",
+    "endpoint_not_supported": "The provider of the model has nothing like this path: ask for a model of one that has.",
     "expired_api_key": "The key's `expires_at` has passed.",
     "insufficient_credits": "A budget or the credits are spent. Nothing answers with it yet.",
     "header_fields_too_large": "The request line and header fields are over 64 kB. The connection is closed.",
@@ -42,9 +41,13 @@ MEANINGS = {
     "missing_required_parameter": "A field that must be there is not; `param` names it.",
     "model_not_allowed": "The key's `allowed_models` does not list the model.",
     "model_not_found": "No provider is called like that, or it has no such model.",
-    "no_provider_available": "The provider is known and not configured; the message says what turns it on.",
+    "no_provider_available": "The provider is known and not configured, or the organization's own key for it cannot be "
+    "read; the message says what turns it on.",
     "not_found": "There is nothing at this path, or the key may not know of it.",
     "not_permitted": "The key may not do this. Nothing answers with it yet.",
+    "own_keys_not_configured": "Keys of an organization's own cannot be stored: `security.key_encryption_key` is not "
+    "set.",
+    "provider_key_not_found": "The organization has no provider key with this id.",
     "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
     "rate_limit_exceeded": "Too many requests.",
     "request_too_large": "The body is over `server.body_most_bytes`.",

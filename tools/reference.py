@@ -13,7 +13,7 @@ from arouter.providers.vendors import VENDORS, Vendor
 from arouter.settings import Row, rows
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
-from arouter.web.api import activity, keys, summary
+from arouter.web.api import activity, paging, summary
 from arouter.web.api.app import create_api
 from arouter.web.api.filters import FILTERS
 from arouter.web.api.parameters import Parameter
@@ -58,9 +58,9 @@ def vendors() -> str:
 def _vendor(vendor: Vendor) -> Sequence[str]:
     return (
         codes(f"{name}/" for name in (vendor.name, *vendor.aliases)),
-        vendor.dialect,
+        ", ".join(dict.fromkeys((vendor.dialect, *(dialect for _, dialect in vendor.dialects)))),
         code(vendor.base_url) if vendor.base_url else "in this process" if vendor.name == "sandbox" else "set it",
-        codes(vendor.key_variables) or "no key needed",
+        "no key needed" if vendor.authentication == "none" else codes(vendor.key_variables) or "its section",
         code(vendor.identity_field) if vendor.identity_field else "nowhere",
     )
 
@@ -78,7 +78,7 @@ def summary_parameters() -> str:
 
 
 def key_list_parameters() -> str:
-    return _parameters(keys.LIST_PARAMETERS)
+    return _parameters(paging.LIST_PARAMETERS)
 
 
 def _parameters(parameters: Sequence[Parameter]) -> str:

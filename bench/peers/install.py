@@ -20,7 +20,9 @@ def install_python(name: str) -> None:
     folder = INSTALLED / name
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "-r", str(_HERE / "requirements" / f"{name}.txt")], check=True)
+    subprocess.run(
+        [*pip, "--require-hashes", "--no-deps", "-r", str(_HERE / "requirements" / f"{name}.txt")], check=True
+    )
 
 
 def install_portkey() -> None:

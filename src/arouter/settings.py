@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from arouter.providers.vendors import BY_NAME, VENDORS, Dialect
+from arouter.providers.vendors import BY_NAME, VENDORS, Vendor
 
 PREFIX = "AROUTER_"
 DEFAULT_FILE = "arouter.toml"
@@ -63,6 +63,11 @@ class Server:
     shutdown_timeout_s: float = setting(30.0, "How long running requests may go on after the first signal to stop.")
     keep_alive_s: float = setting(15.0, "A silent stream gets a comment line after so many seconds; 0 for none.")
     idle_timeout_s: int = setting(75, "An idle client connection is closed after so many seconds.")
+    metadata_user_id: Literal["claude-code", "raw"] = setting(
+        "claude-code",
+        "How a request to /v1/messages names its user in metadata.user_id. claude-code: of the text that Claude Code "
+        "sends for each session the account or device is the user; anything else is the user as it is, as with raw.",
+    )
     metrics_port: int = setting(0, "Another port for /metrics, which is then not served on the first; 0: the same.")
 
 
@@ -111,16 +116,40 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """What secrets in the database are kept with."""
+
+    key_encryption_key: Secret = setting(
+        Secret(""),
+        "What organizations' own keys for providers are encrypted with: 32 random bytes in base64 or hexadecimal; "
+        "several with commas: the first encrypts, all decrypt. Empty: such keys cannot be stored.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One provider. For a known vendor everything has a default but the key."""
 
     enabled: bool | None = setting(None, "Whether to use it. Unset: if it has a key or needs none and is configured.")
     api_key: Secret = setting(Secret(""), "The key for the provider; empty: the vendor's own variable.")
     base_url: str = setting("", "What the vendor's own SDK takes as its base; empty: the vendor's.")
-    dialect: Dialect | None = setting(None, "What it speaks; for names that are not a known vendor's.")
+    dialect: Literal["openai", "responses", "anthropic", "gemini"] | None = setting(
+        None, "What it speaks; for names that are not a known vendor's."
+    )
     identity: Literal["pseudonym", "none", "raw"] = setting(
         "pseudonym", "What it learns of the end user: a pseudonym, nothing, or the raw value."
     )
+    api_version: str = setting("", "azure: ask deployments by this dated version of the API; empty: the v1 API.")
+    project: str = setting("", "vertex: the Google Cloud project; empty: the one that the service account belongs to.")
+    location: str = setting("", "vertex: where the models run, such as europe-west4; empty: global.")
+    credentials: Secret = setting(
+        Secret(""),
+        "vertex: a service account's key, as JSON or the file that holds it; empty: api_key is an access token.",
+    )
+    region: str = setting("", "bedrock: the AWS region, such as us-east-1.")
+    access_key_id: str = setting("", "bedrock: whose signature requests carry, if there is no api_key.")
+    secret_access_key: Secret = setting(Secret(""), "bedrock: the secret that goes with access_key_id.")
+    session_token: Secret = setting(Secret(""), "bedrock: of temporary credentials.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +171,7 @@ class Settings:
     storage: Storage = field(default_factory=Storage)
     upstream: Upstream = field(default_factory=Upstream)
     log: Log = field(default_factory=Log)
+    security: Security = field(default_factory=Security)
     providers: Mapping[str, Provider] = field(default_factory=dict)
     """By the name that their models begin with."""
     prices: Mapping[str, Price] = field(default_factory=dict)
@@ -152,7 +182,13 @@ class Settings:
     """What relative paths are relative to."""
 
 
-SECTIONS: Mapping[str, type] = {"server": Server, "storage": Storage, "upstream": Upstream, "log": Log}
+SECTIONS: Mapping[str, type] = {
+    "server": Server,
+    "storage": Storage,
+    "upstream": Upstream,
+    "log": Log,
+    "security": Security,
+}
 TABLES: Mapping[str, type] = {"providers": Provider, "prices": Price}
 """Sections with one sub-table for each name."""
 
@@ -189,6 +225,14 @@ def rows() -> Iterator[Row]:
 # ---------------------------------------------------------------- reading
 
 
+def variable(name: str, *, environment: Mapping[str, str] | None = None) -> Secret:
+    """A secret from the environment, for a command that is given its name. SettingsError if it is not set."""
+    found = (os.environ if environment is None else environment).get(name, "")
+    if not found:
+        raise SettingsError(f"the environment variable {name} is not set")
+    return Secret(found)
+
+
 def load(
     file: Path | None = None, *, environment: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Settings:
@@ -215,7 +259,10 @@ def load(
         }
         for section, kind in TABLES.items()
     }
-    tables["providers"] = dict(_with_vendor_keys(tables["providers"], variables))
+    tables["providers"] = {
+        name: values.with_credentials(name, provider)
+        for name, provider in _with_vendor_keys(tables["providers"], variables)
+    }
     _check_providers(tables["providers"])
     _check_prices(tables["prices"])
     for name in ("port", "metrics_port"):
@@ -294,11 +341,26 @@ class _Values:
             # A variable that is not set is an empty value: a provider without a key is off, and says so.
             return self._variables.get(name, "")
         if colon and source == "file":
-            try:
-                return (self._directory / name).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as exc:
-                raise SettingsError(f"{path}: the file {name} cannot be read") from exc
+            return self._read(name, path)
         return value
+
+    def _read(self, name: str, path: str) -> str:
+        try:
+            return (self._directory / name).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError, ValueError) as exc:
+            raise SettingsError(f"{path}: the file {name} cannot be read") from exc
+
+    def with_credentials(self, name: str, provider: Provider) -> Provider:
+        """The provider with what the file of its credentials holds, if they are a file."""
+        stated = provider.credentials
+        if not stated or stated.startswith("{"):
+            return provider
+        path = f"providers.{name}.credentials"
+        try:
+            return dataclasses.replace(provider, credentials=Secret(self._read(stated, path)))
+        except SettingsError as exc:
+            # What cannot be read may be no file but the secret itself.
+            raise SettingsError(f"{path} is neither JSON nor a file that can be read") from exc
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
@@ -355,8 +417,22 @@ def _with_vendor_keys(
         if not provider.api_key and key:
             provider = dataclasses.replace(provider, api_key=Secret(key))
         if vendor.name in providers or provider.api_key:
-            yield vendor.name, provider
+            yield vendor.name, _with_vendor_settings(provider, vendor, variables)
     yield from ((name, provider) for name, provider in providers.items() if name not in BY_NAME)
+
+
+def _with_vendor_settings(provider: Provider, vendor: Vendor, variables: Mapping[str, str]) -> Provider:
+    """Give it the other settings that the vendor's own tools would find."""
+    found = {}
+    for name, named in vendor.setting_variables:
+        if not getattr(provider, name):
+            found[name] = next((variables[variable] for variable in named if variables.get(variable)), "")
+    if provider.api_key or provider.access_key_id or provider.secret_access_key:
+        # Whose request it is was said already: the keys of the environment may be somebody else's.
+        for name in ("credentials", "access_key_id", "secret_access_key", "session_token"):
+            found.pop(name, None)
+    types_of = typing.get_type_hints(Provider)
+    return dataclasses.replace(provider, **{name: types_of[name](value) for name, value in found.items()})
 
 
 def _check_providers(providers: Mapping[str, Provider]) -> None:

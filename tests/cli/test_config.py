@@ -4,6 +4,7 @@ from pathlib import Path
 
 from arouter.settings import SECTIONS, rows
 from tests.cli.process import refused, succeeded, told
+from tests.service_accounts import key_file
 
 FILE = """
 [server]
@@ -15,6 +16,16 @@ https_proxy = "http://user:sesame@proxy:3128"
 [providers.openai]
 api_key = "env:KEY"
 
+[providers.bedrock]
+region = "eu-central-1"
+access_key_id = "AKIDEXAMPLE"
+secret_access_key = "sesame-secret"
+session_token = "sesame-token"
+
+[providers.vertex]
+enabled = false
+credentials = "file:key.json"
+
 [providers.local]
 dialect = "openai"
 base_url = "http://127.0.0.1:11434/v1"
@@ -24,6 +35,7 @@ ENVIRONMENT = {"KEY": "sk-sesame", "AROUTER_LOG__LEVEL": "debug"}
 
 def test_show_has_every_setting_its_source_and_its_variable_and_no_secret(tmp_path: Path) -> None:
     (tmp_path / "arouter.toml").write_text(FILE)
+    (tmp_path / "key.json").write_text(key_file(private_key_id="sesame-key"))
     shown = {one["name"]: one for one in told("config", "show", cwd=tmp_path, env=ENVIRONMENT)}
     assert {f"{row.section}.{row.name}" for row in rows() if row.section in SECTIONS} <= shown.keys()
 
@@ -35,6 +47,10 @@ def test_show_has_every_setting_its_source_and_its_variable_and_no_secret(tmp_pa
     assert of("log.level") == ("debug", "environment", "AROUTER_LOG__LEVEL")
     assert of("providers.openai.api_key") == ("(set)", "environment", "AROUTER_PROVIDERS__OPENAI__API_KEY")
     assert of("providers.local.api_key")[0] == "(not set)"
+    assert of("providers.bedrock.secret_access_key")[:2] == ("(set)", "file")
+    assert of("providers.bedrock.session_token")[0] == "(set)"
+    assert of("providers.bedrock.access_key_id")[0] == "AKIDEXAMPLE"
+    assert of("providers.vertex.credentials")[0] == "(set)"
     assert of("upstream.https_proxy") == ("http://…@proxy:3128", "file", "AROUTER_UPSTREAM__HTTPS_PROXY")
     text = succeeded("config", "show", cwd=tmp_path, env=ENVIRONMENT)
     assert "providers.local.base_url" in text
@@ -43,11 +59,13 @@ def test_show_has_every_setting_its_source_and_its_variable_and_no_secret(tmp_pa
 
 def test_check_tells_which_providers_are_on_and_what_turns_the_others_on(tmp_path: Path) -> None:
     (tmp_path / "arouter.toml").write_text(FILE)
+    (tmp_path / "key.json").write_text(key_file(private_key_id="sesame-key"))
     found = told("config", "check", cwd=tmp_path, env=ENVIRONMENT)
     assert found["ok"] is True
     assert found["file"] == str(tmp_path / "arouter.toml")
     assert found["database"] == str(tmp_path / "arouter.db")
-    assert found["providers"] == ["local", "openai", "sandbox"]
+    assert found["providers"] == ["bedrock", "local", "openai", "sandbox"]
+    assert found["off"]["vertex"] == "Set enabled = true in [providers.vertex]."
     assert found["off"]["anthropic"] == "Set ANTHROPIC_API_KEY, or api_key in [providers.anthropic]."
     assert not (tmp_path / "arouter.db").exists()
 

@@ -25,6 +25,10 @@ TESTED_BY = {
     "tests/acceptance/test_startup.py": ("web/app.py", "wiring/gateway.py", "wiring/server.py", "wiring/storage.py"),
     "tests/acceptance/test_users.py": (
         "domain/ids.py",
+        "engine/dialects/generate.py",
+        "providers/whole.py",
+        "engine/dialects/messages.py",
+        "engine/dialects/responses.py",
         "web/http/general.py",
         "web/inference/asgi_reply.py",
         "web/inference/body.py",
@@ -32,16 +36,18 @@ TESTED_BY = {
         "web/inference/dialects.py",
         "web/inference/head.py",
         "web/inference/headers.py",
+        "web/inference/messages_request.py",
         "web/inference/reply.py",
+        "web/inference/responses_request.py",
     ),
     "tests/acceptance/test_openai_endpoints.py": (
         "engine/dialects/openai_endpoints.py",
         "wire/openai_failures.py",
     ),
     "tests/cli/test_activity.py": ("cli/export.py", "cli/filter_options.py", "cli/summary_table.py"),
-    "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_commands.py": ("cli/__init__.py", "cli/options.py", "cli/output.py"),
     "tests/cli/test_config.py": ("settings.py", "wiring/providers.py"),
+    "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_db.py": ("cli/database.py",),
     "tests/cli/test_demo.py": (
         "cli/demo_client.py",
@@ -55,6 +61,7 @@ TESTED_BY = {
     "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
     "tests/engine/test_completions.py": (
         "engine/account.py",
+        "engine/adapters.py",
         "engine/admission.py",
         "engine/billing.py",
         "engine/call.py",
@@ -81,6 +88,7 @@ TESTED_BY = {
         "wiring/workers.py",
     ),
     "tests/providers/test_anthropic_recorded.py": ("providers/base.py",),
+    "tests/providers/test_openai.py": ("providers/openai_error.py", "providers/routing_fields.py"),
     "tests/sandbox/test_openai.py": ("sandbox/embeddings.py",),
     "tests/sandbox/test_openai_endpoints.py": (
         "sandbox/audio.py",
@@ -95,7 +103,6 @@ TESTED_BY = {
         "sandbox/plan.py",
         "sandbox/provider.py",
     ),
-    "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),
     "tests/web/api/test_activity.py": (
         "domain/activity.py",
         "domain/visibility.py",
@@ -109,7 +116,12 @@ TESTED_BY = {
     "tests/web/api/test_models.py": ("wire/models_dialects.py", "wire/models_json.py"),
     "tests/web/inference/test_passing_request.py": ("web/inference/passing.py",),
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
+    "tests/web/api/test_provider_keys.py": ("web/api/paging.py", "wire/provider_keys_json.py"),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
+    "tests/wire/test_anthropic_messages_thoughts.py": ("wire/seals.py",),
+    "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),
+    "tests/wire/test_openai_chat_messages.py": ("wire/data_urls.py",),
+    "tests/wire/test_openai_chat_request.py": ("wire/efforts.py", "wire/fields.py"),
 }
 """Modules without a test file of their own name, and the one that holds them."""
 

@@ -47,9 +47,13 @@ class Stage:
             raise self._failure
         self.life.append("started")
         passing = Handler("passing", self.asked, frozenset({"GET", "POST"}))
+        pattern = Handler("pattern", self.asked)
         return Handlers(
             inference={INFERENCE: Handler("inference", self.asked)},
-            patterns=((lambda path: path.startswith("/openai/"), passing),),
+            patterns=(
+                (lambda path: path.startswith("/openai/"), passing),
+                (lambda path: path.endswith(":generate"), pattern),
+            ),
             api=Handler("api", self.asked),
         )
 
@@ -139,9 +143,18 @@ def test_a_websocket_gets_no_word(stage: Stage) -> None:
     assert stage.asked == []
 
 
-@pytest.mark.parametrize(("method", "refused"), [("GET", False), ("POST", False), ("DELETE", True)])
-def test_a_path_that_is_matched_takes_its_own_methods(stage: Stage, method: str, refused: bool) -> None:
-    sent = stage.ask(method, "/openai/v1/files")
-    assert stage.asked == ([] if refused else [("passing", "/openai/v1/files")])
-    if refused:
-        assert (sent[0]["status"], dict(sent[0]["headers"])[b"allow"]) == (405, b"GET, POST")
+@pytest.mark.parametrize(("method", "taken"), [("GET", True), ("POST", True), ("DELETE", False)])
+def test_a_pattern_takes_its_own_methods(stage: Stage, method: str, taken: bool) -> None:
+    stage.ask(method, "/openai/v1/files")
+    assert stage.asked == [("passing", "/openai/v1/files") if taken else ("api", "/v1/openai/v1/files")]
+
+
+def test_a_pattern_takes_posts_to_paths_that_it_matches(stage: Stage) -> None:
+    stage.ask("POST", "/v1/models/a/b:generate")
+    stage.ask("GET", "/v1/models/a/b:generate")
+    stage.ask("POST", "/v1/models/a/b")
+    assert stage.asked == [
+        ("pattern", "/v1/models/a/b:generate"),
+        ("api", "/v1/models/a/b:generate"),
+        ("api", "/v1/models/a/b"),
+    ]

@@ -1,7 +1,8 @@
-"""OpenAI's published schemas of chat completions, as validators.
+"""OpenAI's published schemas, as validators.
 
-The file is `openai-subset.json` in the folder `schemas` beside the recordings. It says `nullable` in the way of
-OpenAPI 3.0, which JSON Schema does not know, so that is rewritten.
+The file is `openai-subset.json` in the folder `schemas` beside the recordings. It says two things in the way of
+OpenAPI, which JSON Schema does not know, so they are rewritten: `nullable`, and a `discriminator`, by which a value
+that looks like two of the alternatives is one of them.
 """
 
 from functools import cache
@@ -17,17 +18,19 @@ from tests.recordings import folder, need_recordings
 def _document() -> dict[str, Any]:
     path = folder().parent / "schemas" / "openai-subset.json"
     document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    rewritten = _with_null(document)
+    rewritten = _rewritten(document)
     assert isinstance(rewritten, dict)
     return rewritten
 
 
-def _with_null(node: object) -> object:
+def _rewritten(node: object) -> object:
     if isinstance(node, list):
-        return [_with_null(inner) for inner in node]
+        return [_rewritten(inner) for inner in node]
     if not isinstance(node, dict):
         return node
-    rewritten = {name: _with_null(inner) for name, inner in node.items() if name != "nullable"}
+    rewritten = {name: _rewritten(inner) for name, inner in node.items() if name != "nullable"}
+    if "discriminator" in rewritten and "oneOf" in rewritten:
+        rewritten["anyOf"] = rewritten.pop("oneOf")
     return {"anyOf": [rewritten, {"type": "null"}]} if node.get("nullable") is True else rewritten
 
 

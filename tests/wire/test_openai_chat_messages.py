@@ -120,6 +120,8 @@ def test_a_file(file: dict[str, str], expected: File) -> None:
 def test_documents_and_videos_of_other_vendors() -> None:
     assert part(type="document_url", document_url=PDF) == File(data="JVBERi0=", media_type="application/pdf")
     assert part(type="video_url", video_url={"url": "https://example.com/v"}) == File(url="https://example.com/v")
+    thoughts = [{"type": "text", "text": "Hm, "}, {"type": "text", "text": "hm."}]
+    assert part(type="thinking", thinking=thoughts) == Reasoning(text="Hm, hm.")
 
 
 def test_refusals_in_a_part_and_in_the_message() -> None:

@@ -1,7 +1,5 @@
 """The request: what each field is read as, and which field a malformed one is told about."""
 
-from typing import Any
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,9 +7,11 @@ from hypothesis import strategies as st
 
 from arouter.domain.chat import ChatRequest, Json, Message, ReasoningRequest, ResponseFormat, Text, Tool, ToolChoice
 from arouter.domain.errors import InvalidRequest
-from arouter.wire.openai_chat.request import CANONICAL_FIELDS, GATEWAY_FIELDS, read_chat
+from arouter.wire.gateway_fields import GATEWAY_FIELDS
+from arouter.wire.openai_chat.request import CANONICAL_FIELDS, read_chat
 from tests.recordings import Recording, need_recordings, recordings
 from tests.wire.chat_bodies import HELLO, read, read_bytes, read_with
+from tests.wire.json_places import places, replaced
 from tests.wire.strategies import JSON
 
 # ---------------------------------------------------------------- what the router knows
@@ -336,22 +336,6 @@ WHOLE: Json = {
     "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},
     "reasoning": {"effort": "low", "max_tokens": 5, "exclude": False, "enabled": True},
 }
-
-
-def places(node: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Where every value of a JSON document is."""
-    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    return [found for name, value in inner for found in [(*path, name), *places(value, (*path, name))]]
-
-
-def replaced(body: Json, path: tuple[str | int, ...], value: object) -> Json:
-    """A copy of `body` with another value in one place."""
-    copy: Any = msgspec.json.decode(msgspec.json.encode(body))
-    node = copy
-    for name in path[:-1]:
-        node = node[name]
-    node[path[-1]] = value
-    return copy  # type: ignore[no-any-return]
 
 
 def outcome(body: Json) -> ChatRequest | InvalidRequest:

@@ -289,6 +289,8 @@ class UsageReported:
     usage: Usage
     raw: bytes
     """The provider's usage object as JSON; several objects of one answer merged into one."""
+    service_tier: str | None = None
+    """What it was served with, where the provider tells that beside its usage object and not in it."""
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -170,7 +170,7 @@ class Billing:
         vendor, at = served.vendor.name, _instant(served)
         tier, speed = served.service_tier, served.speed
         asked = self._card(vendor, served.asked, at, service_tier=tier, speed=speed)
-        if not served.answered or served.answered == served.asked:
+        if not served.answered or served.answered == served.asked or served.vendor.priced_as_asked:
             return asked
         answered = self._card(vendor, served.answered, at, service_tier=tier, speed=speed)
         if _is_operators(asked) and not _is_operators(answered):
@@ -221,7 +221,8 @@ def _reported(served: _Served) -> Picodollars | None:
 def _circumstances(record: Record, vendor: Vendor) -> tuple[str | None, str | None, tuple[tuple[str, Usage], ...]]:
     """Service tier, speed and advice. In the dialect of OpenAI the usage object does not tell the tier."""
     raw = record.raw_usage
-    if raw is None or vendor.dialect == "openai":
+    asked = (record.model or "").removeprefix(f"{record.provider}/")
+    if raw is None or vendor.dialect_of(asked) in ("openai", "responses"):
         return record.service_tier, None, ()
     return *circumstances(raw), advice_in(raw)
 

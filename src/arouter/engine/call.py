@@ -1,6 +1,6 @@
 """A request on its way through the gateway, the dialect that it came in, and the client's end of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from arouter.domain.chat import ChatRequest
@@ -26,8 +26,9 @@ class Ingress(Protocol):
     def read(self, call: "Call", model: str, identity: str | None) -> ChatRequest:
         """The request in canonical form, to be translated. `model` is the provider's own name. InvalidRequest."""
 
-    def writer(self, call: "Call", model: str) -> AnswerWriter:
-        """The writer of a translated answer, and of what ends a stream that broke off."""
+    def writer(self, call: "Call", model: str, *, begun: bool = False) -> AnswerWriter:
+        """The writer of a translated answer, and of what ends a stream that broke off, of which the provider's own
+        bytes were forwarded where it has `begun`."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,14 @@ class Call:
     """False only where the client said explicitly that it wants no usage in its stream."""
     sent: "Sent | None" = None
     """What the client sent, where that is not JSON, or goes on as it came."""
+    query: bytes = b""
+    """The query string, still encoded."""
+    headers: Mapping[bytes, bytes] | None = None
+    """The header fields that matter to a dialect, by lower-case name."""
+
+    def header(self, name: bytes) -> str | None:
+        told = None if self.headers is None else self.headers.get(name)
+        return None if told is None else told.decode("latin-1")
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -27,11 +27,13 @@ from arouter.domain.errors import (
 from arouter.domain.pseudonym import Pseudonyms
 from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
+from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.answer import Answer
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
+from arouter.engine.credentials import credential_lines
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
@@ -41,15 +43,16 @@ from arouter.engine.manner import (
     begin_as_told,
     failure_passed_on,
     head_in_manner,
+    is_passed_on,
     passes_on,
 )
+from arouter.engine.own_keys import OwnKeys, blamed_rightly, noted
+from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import Client, request_head
-from arouter.providers import openai
-from arouter.providers.base import Adapter, Prepared
-from arouter.providers.vendors import Dialect
+from arouter.providers.base import Prepared
 
 UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
@@ -75,8 +78,9 @@ class Completions:
         *,
         admission: Admission,
         routing: Routing,
+        own_keys: OwnKeys,
         upstream: Client,
-        adapters: dict[Dialect, Adapter],
+        adapters: Adapters,
         billing: Billing,
         recorder: Recorder,
         clock: Clock,
@@ -92,6 +96,7 @@ class Completions:
         `on_record` sees every record and what went wrong, for metrics and the log."""
         self._admission = admission
         self._routing = routing
+        self._own_keys = own_keys
         self._upstream = upstream
         self._adapters = adapters
         self._billing = billing
@@ -182,13 +187,17 @@ class Completions:
 
     async def _begin(self, call: Call, account: Account, reply: Reply, departure: Departure) -> Answer:
         """The first answer with a good status."""
-        routes = [self._routing.resolve(model) for model in call.models]
+        if call.key.organization_id in self._own_keys.holders:
+            named = await self._own_keys.routes(call)
+        else:
+            named = [(self._routing.resolve(model), model) for model in call.models]
+        routes = [route for route, _ in named]
         account.route = routes[0]
-        for i, route in enumerate(routes):
-            self._admission.check(call, route, call.models[i])
+        for route, requested in named:
+            self._admission.check(call, route, requested)
         if call.key.limit is not None:
             await self._admission.check_spending(call.key)
-        self._recorder.open(call.opening)
+        self._recorder.open(noted(call.opening, routes[0]))
         reply.watch(departure.begin)
         for route in routes[:-1]:
             try:
@@ -202,9 +211,14 @@ class Completions:
 
     async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
         exchange = self._exchange(call, route)
+        if route.deployment.platform is not None and not is_passed_on(exchange.prepared):
+            exchange = PlacedExchange(exchange, route.deployment.platform, route)
         prepared = exchange.prepared
         head = self._head(route.deployment, prepared)
         account.asks(route, exchange, self._clock.monotonic_us())
+        if (credentials := route.deployment.credentials) is not None:
+            origin, now_us = route.deployment.origin, self._clock.now_us()
+            head += await credential_lines(credentials, origin, prepared, self._upstream, now_us)
         answer = await self._upstream.send(
             route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
         )
@@ -214,22 +228,22 @@ class Completions:
             if prepared.dropped:
                 reply.tell_dropped(prepared.dropped)
             return answer
-        failure = self._read_error(route.deployment, answer.status, await answer.read(_MOST_ERROR_BYTES))
+        failure = self._read_error(route, answer.status, await answer.read(_MOST_ERROR_BYTES))
         failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
-        raise in_contract(failure, answer.status)
+        raise blamed_rightly(in_contract(failure, answer.status), route)
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
         relayed = call.ingress.relay(call, route, identity)
         if relayed is not None:
             return RelayExchange(call, route, *relayed)
-        return TranslatedExchange(call, route, self._adapters[route.deployment.vendor.dialect], identity)
+        return TranslatedExchange(call, route, self._adapters.of(route), identity)
 
-    def _read_error(self, deployment: Deployment, status: int, body: bytes) -> UpstreamFailed:
-        dialect = deployment.vendor.dialect
-        if dialect == "openai":
-            return openai.read_error(deployment.provider, status, body)
-        return self._adapters[dialect].read_error(status, body)
+    def _read_error(self, route: Route, status: int, body: bytes) -> UpstreamFailed:
+        platform = route.deployment.platform
+        if platform is not None and (failure := platform.read_error(status, body)) is not None:
+            return failure
+        return self._adapters.of(route).read_error(status, body)
 
     def _identity(self, call: Call, deployment: Deployment) -> str | None:
         """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""
@@ -241,16 +255,14 @@ class Completions:
         return self._pseudonyms.of(call.opening.organization_id, user)
 
     def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:
-        key = (deployment.provider, prepared.path, prepared.query, prepared.headers, prepared.manner)
+        if deployment.own_key is not None or prepared.manner is not None:
+            return _new_head(deployment, prepared)  # Not kept: it holds somebody's key, or will not come again.
+        key = (deployment.provider, prepared.path, prepared.query, prepared.headers)
         head = self._heads.get(key)
         if head is None:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
-            path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
-            if prepared.manner is not None:
-                return head_in_manner(deployment, prepared, path)
-            head = request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
-            self._heads[key] = head
+            head = self._heads[key] = _new_head(deployment, prepared)
         return head
 
     # ---------------------------------------------------------------- forwarding
@@ -308,6 +320,13 @@ class Completions:
             reply.whole(last)
         if reply.paused:
             await reply.drained()
+
+
+def _new_head(deployment: Deployment, prepared: Prepared) -> bytes:
+    path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
+    if prepared.manner is not None:
+        return head_in_manner(deployment, prepared, path)
+    return request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
 
 
 def _last(call: Call, account: Account, bill: Bill) -> bytes:

@@ -81,7 +81,9 @@ class RelayExchange:
         return self._relay.last(bill)
 
     def failure(self, error: ARouterError, type_: str) -> bytes:
-        return _broken_off(self._call.ingress.writer(self._call, self._route.model), error, type_)
+        return self._relay.failed() or _broken_off(
+            self._call.ingress.writer(self._call, self._route.model, begun=True), error, type_
+        )
 
 
 class TranslatedExchange:
@@ -130,10 +132,10 @@ class TranslatedExchange:
                     told.output_bytes += len(text.encode(errors="replace"))
                 case ToolCallArguments(fragment=fragment):
                     told.output_bytes += len(fragment.encode(errors="replace"))
-                case UsageReported(usage=usage, raw=raw):
+                case UsageReported(usage=usage, raw=raw, service_tier=tier):
                     told.usage = usage
                     told.raw_usage = raw
-                    self._note_circumstances(raw)
+                    self._note_circumstances(raw, tier)
                 case Started(id=upstream_id, model=model):
                     told.upstream_id = upstream_id if upstream_id is not None else told.upstream_id
                     told.upstream_model = model if model is not None else told.upstream_model
@@ -143,10 +145,12 @@ class TranslatedExchange:
                     told.failure = message
                     told.failure_code = code
 
-    def _note_circumstances(self, raw: bytes) -> None:
-        """What the price depends on besides the counts."""
+    def _note_circumstances(self, raw: bytes, tier: str | None) -> None:
+        """What the price depends on besides the counts; `tier` is what the provider told beside its usage object."""
         told = self.told
         told.service_tier, told.speed = circumstances(raw)
+        if tier is not None:
+            told.service_tier = tier
         told.advice = advice_in(raw)
 
 

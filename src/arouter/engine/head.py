@@ -28,8 +28,12 @@ def request_head(origin: Origin, method: str, path: str, headers: Iterable[tuple
     if not path.startswith("/") or not _TARGET.fullmatch(origin.path + path):
         raise ValueError("a path begins with a slash and is made of visible ASCII characters")
     lines = [f"{method} {origin.path}{path} HTTP/1.1\r\nHost: {origin.authority}\r\n"]
-    lines.extend(_field(name, value) for name, value in headers)
-    return "".join(lines).encode("latin-1")
+    return "".join(lines).encode("latin-1") + header_lines(headers)
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Header fields, to stand behind what `request_head` wrote. ValueError as there."""
+    return "".join(_field(name, value) for name, value in headers).encode("latin-1")
 
 
 def _field(name: str, value: str) -> str:

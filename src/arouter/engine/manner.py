@@ -43,12 +43,17 @@ def failure_passed_on(account: Account) -> PassedOn | None:
     )
 
 
+def is_passed_on(prepared: Prepared) -> bool:
+    """Whether a request goes on as it came, and its answer too."""
+    return prepared.manner is not None and prepared.manner.any_status
+
+
 def passes_on(prepared: Prepared, status: int) -> bool:
     """Whether an answer that is not a success goes on to the client as it is.
 
     What a provider says of our credentials never does: it may quote them.
     """
-    return prepared.manner is not None and prepared.manner.any_status and status != NOT_AUTHENTICATED
+    return is_passed_on(prepared) and status != NOT_AUTHENTICATED
 
 
 def head_in_manner(deployment: Deployment, prepared: Prepared, path: str) -> bytes:

@@ -4,12 +4,14 @@ A model is asked for as `provider/model`; a bare name means `openai/…`. The pr
 aliases in use elsewhere (`x-ai`, `mistralai`); the rest is the provider's own name and is not looked into.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
 from arouter.domain.value import value
+from arouter.engine.credentials import Credentials
 from arouter.engine.upstream import Origin, Timeouts
+from arouter.providers.base import Platform
 from arouter.providers.vendors import ALIASES, BY_NAME, Dialect, Vendor
 
 DEFAULT_PROVIDER = "openai"
@@ -29,10 +31,16 @@ class Deployment:
     vendor: Vendor
     origin: Origin
     headers: tuple[tuple[str, str], ...]
-    """Credentials and whatever else every request to it carries."""
+    """Credentials that never change, and whatever else every request to it carries."""
+    credentials: Credentials | None = None
+    """Those that do change."""
+    platform: Platform | None = None
+    """None: requests travel as at the vendors of their dialects."""
     identity: Identity = "pseudonym"
     timeouts: Timeouts | None = None
     """None: the gateway's own."""
+    own_key: str | None = None
+    """The id of the organization's own key that it is asked with; None: the operator's."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -65,6 +73,13 @@ class Routing:
         known: dict[str, Dialect] = {name: BY_NAME[name].dialect for name in self._off if name in BY_NAME}
         known |= {name: deployment.vendor.dialect for name, deployment in self._deployments.items()}
         return {alias: known[name] for alias, name in ALIASES.items() if name in known} | known
+
+    def with_own(self, own: Iterable[Deployment], *, off: Mapping[str, str]) -> "Routing":
+        """The same for somebody whose own deployments come in the place of these. `off` names providers that are not
+        to be asked in any case, each with what would turn it on."""
+        there = {**self._deployments, **{deployment.provider: deployment for deployment in own}}
+        asked = [deployment for provider, deployment in there.items() if provider not in off]
+        return Routing(asked, off={**self._off, **off}.items())
 
     def resolve(self, requested: str) -> Route:
         """The route for a model name.

@@ -7,6 +7,7 @@ from arouter.domain.chat import ChatRequest, Event
 from arouter.domain.errors import UpstreamFailed
 from arouter.domain.value import value
 from arouter.providers.told import Told
+from arouter.providers.vendors import Dialect
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,32 @@ class Relay(Protocol):
     def end(self) -> None:
         """The provider closed the stream."""
 
+    def failed(self) -> bytes:
+        """The provider's own words for the failure that it told in its stream; empty where they are not kept."""
+
     def last(self, charge: Charge | None) -> bytes:
         """The last bytes of the stream: what tells the client that it is at its end, and was kept back until the
         record is durable. None: the client wants no usage."""
+
+
+class Unwrapper(Protocol):
+    """Takes a stream out of the framing that a platform puts it into: bytes in, in pieces of any size."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What the dialect's own vendor would have sent. UpstreamFailed(retryable=False) if it is not that framing."""
+
+
+class Platform(Protocol):
+    """A place where dialects travel otherwise than at their own vendors: other paths, another framing."""
+
+    def place(self, prepared: Prepared, model: str, dialect: Dialect) -> Prepared:
+        """A request in `dialect`, as its own vendor takes it, as this platform takes it.
+
+        InvalidRequest, naming the param, if it cannot be asked here.
+        """
+
+    def unwrapper(self, dialect: Dialect) -> Unwrapper | None:
+        """For one streamed answer; None where a stream is as at the dialect's own vendor."""
+
+    def read_error(self, status: int, body: bytes) -> UpstreamFailed | None:
+        """An error answer of the platform's own; None if it is one in the words of the dialect."""

@@ -6,8 +6,6 @@ forwarded as it came – but for usage, which is kept back until the end: a clie
 `choices: []`, whichever way the provider sent it.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 
 from arouter.domain.charge import Charge
@@ -15,24 +13,33 @@ from arouter.domain.errors import InvalidRequest, UpstreamFailed
 from arouter.domain.usage import NOTHING_REPORTED
 from arouter.domain.value import constructor
 from arouter.providers.base import Prepared
+from arouter.providers.openai_error import MALFORMED, error_object, not_this_dialect, read_error
+from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS, taken_from
 from arouter.providers.told import Told
 from arouter.providers.usage import openai_usage_from_json
 from arouter.providers.vendors import Vendor
 from arouter.wire import sse
 from arouter.wire.openai_chat.usage import extend_usage, usage_json
 
+__all__ = [
+    "CHAT_PATH",
+    "FALL_BACK_FIELDS",
+    "ROUTING_FIELDS",
+    "Choice",
+    "Fields",
+    "Relay",
+    "decode_answer",
+    "read_error",
+    "relay_request",
+    "string_bytes",
+    "with_usage",
+]
+
 Fields = dict[str, msgspec.Raw]
 """The top level of a JSON object; each value as its bytes."""
 
-FALL_BACK_FIELDS = ("models", "route")
-"""Followed by us, in our names of the models: never sent, also not to a gateway, which has other names for them."""
-ROUTING_FIELDS = ("provider", "session_id", "usage", "transforms", "plugins", "trace")
-"""Instructions to a gateway: taken by us, and by no vendor that is not a gateway itself."""
-
-TAKEN = frozenset({"user", "safety_identifier", *FALL_BACK_FIELDS})
-"""What no provider gets as the client wrote it."""
-TAKEN_FROM_VENDORS = TAKEN.union(ROUTING_FIELDS)
-"""The same for a vendor that is no gateway itself."""
+_TAKEN = taken_from(gateway=True)
+_TAKEN_FROM_VENDORS = taken_from(gateway=False)
 
 CHAT_PATH = "/chat/completions"
 """Appended to the base URL."""
@@ -40,10 +47,6 @@ CHAT_PATH = "/chat/completions"
 _new_prepared = constructor(Prepared)
 _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
-_CLIENT_FAULTS = frozenset({400, 404, 409, 413, 415, 422})
-_MOST_ERROR_TEXT = 2000
-_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding bytes that are no JSON, or not of the wanted shape, may raise."""
 
 
 class _Function(msgspec.Struct):
@@ -98,15 +101,6 @@ class _Whole(_Head):
     choices: list[_WholeChoice] | None = None
 
 
-class _ErrorObject(msgspec.Struct):
-    """A provider's error, as far as it is told."""
-
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
-
-
 decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_whole = msgspec.json.Decoder(_Whole).decode
 _decode_fields: msgspec.json.Decoder[Fields] = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -119,7 +113,7 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
     `identity` is the end user's pseudonym; what the client sent as `user` or `safety_identifier` never leaves.
     """
     sent = dict(fields)
-    for name in (TAKEN if vendor.takes_routing_fields else TAKEN_FROM_VENDORS) & sent.keys():
+    for name in (_TAKEN if vendor.takes_routing_fields else _TAKEN_FROM_VENDORS) & sent.keys():
         del sent[name]
     sent["model"] = msgspec.Raw(_encode(model))
     if identity is not None and vendor.identity_field is not None:
@@ -137,7 +131,7 @@ def with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
         return msgspec.Raw(b'{"include_usage":true}')
     try:
         asked = _decode_fields.decode(options)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise InvalidRequest("stream_options must be an object.", code="invalid_type", param="stream_options") from exc
     asked["include_usage"] = msgspec.Raw(b"true")
     return msgspec.Raw(_encode(asked))
@@ -162,12 +156,12 @@ class Relay:
         """Read a completion. UpstreamFailed if it is not one."""
         try:
             answer = _decode_whole(body)
-        except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, body) from exc
+        except MALFORMED as exc:
+            raise _no_completion(self._vendor, body) from exc
         if answer.error != _NULL:
             raise read_error(self._vendor, 200, body)
         if answer.choices is None:
-            raise _not_this_dialect(self._vendor, body)
+            raise _no_completion(self._vendor, body)
         self._body = body
         told = self.told
         self._read_head(answer)
@@ -185,8 +179,8 @@ class Relay:
         """What the answer says, for an estimate."""
         try:
             answer = decode_answer(body)
-        except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, body) from exc
+        except MALFORMED as exc:
+            raise _no_completion(self._vendor, body) from exc
         for choice in answer.choices or ():
             if choice.message is not None:
                 self.told.output_bytes += _text_bytes(choice.message)
@@ -204,8 +198,8 @@ class Relay:
             return b"".join((body[:at], usage, body[at + len(own) :]))
         try:
             fields = _decode_fields.decode(body)
-        except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, body) from exc
+        except MALFORMED as exc:
+            raise _no_completion(self._vendor, body) from exc
         fields["usage"] = msgspec.Raw(usage)
         return _encode(fields)
 
@@ -247,6 +241,10 @@ class Relay:
         """The stream is closed. One that told why it finished is whole, with or without `[DONE]`."""
         self.told.complete = self.told.complete or self.told.finish_reason is not None
 
+    def failed(self) -> bytes:
+        """Nothing: the failure is told in our contract's words."""
+        return b""
+
     def last(self, charge: Charge | None) -> bytes:
         """The last bytes of the stream: one usage chunk, unless the client wants none, and `[DONE]`."""
         done = sse.encode(sse.DONE)
@@ -265,8 +263,8 @@ class Relay:
         except msgspec.ValidationError:
             # JSON of another shape than the one we know: the client may know it.
             return event
-        except _MALFORMED as exc:
-            raise _not_this_dialect(self._vendor, said) from exc
+        except MALFORMED as exc:
+            raise _no_completion(self._vendor, said) from exc
         if chunk.error is not _NULL and chunk.error != _NULL:
             self._fail(chunk.error)
             return b""
@@ -283,9 +281,9 @@ class Relay:
         return _event(fields) if chunk.choices else b""
 
     def _fail(self, error: msgspec.Raw) -> None:
-        told = _error_object(error)
+        told = error_object(error)
         self.told.failure = told.message or "The provider reported an error."
-        self.told.failure_code = str(told.code) if told.code is not None else told.type
+        self.told.failure_code = told.name
 
     # ---------------------------------------------------------------- both
 
@@ -317,7 +315,7 @@ class Relay:
     def _read_usage(self, raw: bytes) -> None:
         try:
             usage = openai_usage_from_json(raw, self._vendor)
-        except _MALFORMED:
+        except MALFORMED:
             return
         if usage.input_tokens is not None or usage.output_tokens is not None or usage != NOTHING_REPORTED:
             self.told.usage = usage
@@ -356,70 +354,5 @@ def string_bytes(raw: msgspec.Raw) -> int:
     return size - 2 if size > 2 and raw != _NULL else 0
 
 
-# ---------------------------------------------------------------- errors
-
-
-def read_error(vendor: str, status: int, body: bytes) -> UpstreamFailed:
-    """A provider's error answer in OpenAI's shape, or in whatever shape it is."""
-    error = _error_object(body)
-    code = str(error.code) if error.code is not None else error.type
-    message = error.message or f"The provider {vendor} answered with status {status}."
-    return UpstreamFailed(
-        message[:_MOST_ERROR_TEXT],
-        upstream_status=status,
-        client_fault=status in _CLIENT_FAULTS,
-        code=code if status in _CLIENT_FAULTS else None,
-        param=error.param,
-        metadata={"provider": vendor, "upstream_status": status, "upstream_code": code},
-        detail=body[:_MOST_ERROR_TEXT].decode(errors="replace"),
-    )
-
-
-def _error_object(body: bytes | msgspec.Raw) -> _ErrorObject:
-    """The error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, a list of these, or an empty one."""
-    raw = bytes(body).strip()
-    fields: Mapping[str, msgspec.Raw] = {}
-    for _ in range(3):
-        try:
-            if raw[:1] == b"[":
-                raw = bytes(msgspec.json.decode(raw, type=list[msgspec.Raw])[0])
-            fields = _decode_fields.decode(raw)
-        except (*_MALFORMED, IndexError):
-            return _ErrorObject(message=_text(msgspec.Raw(raw)))
-        inner = fields.get("error", _NULL)
-        if (message := _text(inner)) is not None:
-            return _ErrorObject(message=message)
-        if bytes(inner)[:1] != b"{":
-            break
-        raw = bytes(inner)
-    code = fields.get("code", _NULL)
-    return _ErrorObject(
-        message=_text(fields.get("message", _NULL)),
-        type=_text(fields.get("type", _NULL)),
-        code=_text(code) if (number := _whole_number(code)) is None else number,
-        param=_text(fields.get("param", _NULL)),
-    )
-
-
-def _text(raw: msgspec.Raw) -> str | None:
-    """A string; None for anything else, so that one odd field does not hide the others."""
-    try:
-        return msgspec.json.decode(raw, type=str)
-    except _MALFORMED:
-        return None
-
-
-def _whole_number(raw: msgspec.Raw) -> int | None:
-    try:
-        return msgspec.json.decode(raw, type=int)
-    except _MALFORMED:
-        return None
-
-
-def _not_this_dialect(vendor: str, body: bytes) -> UpstreamFailed:
-    return UpstreamFailed(
-        f"The provider {vendor} sent an answer that is not a chat completion.",
-        retryable=False,
-        metadata={"provider": vendor},
-        detail=body[:_MOST_ERROR_TEXT].decode(errors="replace"),
-    )
+def _no_completion(vendor: str, body: bytes) -> UpstreamFailed:
+    return not_this_dialect(vendor, "a chat completion", body)

@@ -48,35 +48,13 @@ from arouter.domain.price import (
     rate_from_text,
 )
 from arouter.domain.usage import METERS
+from arouter.providers.vendors import VENDORS
 
 SOURCE_DATA = "genai-prices"
 SOURCE_OPERATOR = "operator"
 
 DATA_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "anthropic": "anthropic",
-        "avian": "avian",
-        "aws": "aws",
-        "azure": "azure",
-        "baseten": "baseten",
-        "cerebras": "cerebras",
-        "cohere": "cohere",
-        "deepseek": "deepseek",
-        "fireworks": "fireworks",
-        "google": "google",
-        "groq": "groq",
-        "minimax": "minimax",
-        "mistral": "mistral",
-        "moonshotai": "moonshotai",
-        "novita": "novita",
-        "openai": "openai",
-        "openrouter": "openrouter",
-        "ovhcloud": "ovhcloud",
-        "perplexity": "perplexity",
-        "together": "together",
-        "xai": "x-ai",
-        "zai": "zai",
-    }
+    {vendor.name: vendor.prices for vendor in VENDORS if vendor.prices is not None}
 )
 """Our names of the vendors that the data has prices for, and the data's."""
 
@@ -259,7 +237,7 @@ class PriceBook:
         provider = next((provider for provider in self._providers if provider.id == name), None)
         if provider is None:
             return None
-        if vendor == "google":
+        if name == "google":
             # Gemini's answers name the model as a resource at times.
             model_name = model_name.removeprefix("models/")
         model = provider.find_model(model_name, all_providers=self._providers)

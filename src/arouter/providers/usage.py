@@ -325,6 +325,27 @@ def _uncached(read: dict[str, int], cached: dict[str, int], modality: str) -> in
     return rest if rest >= 0 else None
 
 
+# ---------------------------------------------------------------- Converse
+
+
+def converse_usage(raw: Mapping[str, object]) -> Usage:
+    """Usage from the `usage` object of Amazon Bedrock's Converse: disjoint counts, but for the split of what was
+    written to a cache by how long it is kept (`cacheDetails`)."""
+    written = _first(raw, "cacheWriteInputTokens")
+    details = raw.get("cacheDetails")
+    hour = None
+    for entry in details if isinstance(details, list) else ():
+        if isinstance(entry, Mapping) and entry.get("ttl") == "1h":
+            hour = _part(written, _first(entry, "inputTokens"))
+    return Usage(
+        input_tokens=_first(raw, "inputTokens"),
+        cache_read_tokens=_first(raw, "cacheReadInputTokens"),
+        cache_write_tokens=None if written is None else written - (hour or 0),
+        cache_write_1h_tokens=hour,
+        output_tokens=_first(raw, "outputTokens"),
+    )
+
+
 # ---------------------------------------------------------------- what a price depends on besides counts
 
 

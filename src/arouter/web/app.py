@@ -73,7 +73,7 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            handler = self._endpoint(scope["path"])
+            handler = self._endpoint(scope["path"], scope["method"])
             if handler is None:
                 await self._api(_with_version(scope), receive, send)
             elif scope["method"] in handler.methods:
@@ -85,13 +85,15 @@ class App:
         # A websocket is refused by the server when its application returns without a word.
 
     def _asked(self, path: str, query: bytes, fields: Mapping[bytes, bytes]) -> Asked | None:
-        endpoint = self._endpoint(path)
+        endpoint = self._endpoint(path, "POST")
         return None if endpoint is None else (endpoint, read_head(fields, query, path))
 
-    def _endpoint(self, path: str) -> InferenceEndpoint | None:
+    def _endpoint(self, path: str, method: str) -> InferenceEndpoint | None:
+        """Under a pattern's paths the API has methods of its own."""
         found = self._inference.get(path)
         if found is None:
-            found = next((endpoint for matches, endpoint in self._patterns if matches(path)), None)
+            matching = (one for matches, one in self._patterns if method in one.methods and matches(path))
+            found = next(matching, None)
         return found
 
     async def _live(self, receive: Receive, send: Send) -> None:

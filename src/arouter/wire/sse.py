@@ -44,17 +44,19 @@ class ServerEvent:
 class Splitter:
     """Cuts a byte stream into events: feed it what arrives, get the events that are complete."""
 
-    __slots__ = ("_buffer", "_fresh", "_skip_line_feed")
+    __slots__ = ("_buffer", "_fresh", "_line_feed_may_follow", "_stray")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._fresh = True
-        self._skip_line_feed = False
+        self._line_feed_may_follow = False
+        self._stray = b""
+        """The second half of a CR LF that came apart: it stands before the next event, so that no byte is lost."""
 
     @property
     def pending(self) -> bytes:
         """What arrived and does not yet make an event."""
-        return self._buffer
+        return self._stray + self._buffer
 
     def only_event(self, data: bytes) -> bytes | None:
         """The data of the event, if `data` is exactly one, in one `data:` line, as providers mostly send them.
@@ -63,7 +65,8 @@ class Splitter:
         """
         if (
             self._buffer
-            or self._skip_line_feed
+            or self._line_feed_may_follow
+            or self._stray
             or not data.startswith(b"data: ")
             or not data.endswith(b"\n\n")
             or data.find(b"\n") != len(data) - 2
@@ -83,14 +86,18 @@ class Splitter:
                 return []
             self._fresh = False
             data = data.removeprefix(_BYTE_ORDER_MARK)
-        if self._skip_line_feed and data:
-            # The carriage return that ended the last event was the first half of a CR LF.
-            self._skip_line_feed = False
-            data = data.removeprefix(b"\n")
+        if self._line_feed_may_follow and data:
+            # The carriage return that ended the last event may have been the first half of a CR LF.
+            self._line_feed_may_follow = False
+            if data.startswith(b"\n"):
+                self._stray, data = b"\n", data[1:]
         buffer = self._buffer + data if self._buffer else data
         blocks = self._cut_plain(buffer) if buffer.find(b"\r") < 0 else self._cut(buffer)
         if len(self._buffer) > MAX_EVENT_BYTES:
             raise EventTooLarge(f"an event of more than {MAX_EVENT_BYTES} bytes")
+        if self._stray and blocks:
+            blocks[0] = self._stray + blocks[0]
+            self._stray = b""
         return [_parse(block) for block in blocks]
 
     def _cut_plain(self, buffer: bytes) -> list[bytes]:
@@ -105,7 +112,7 @@ class Splitter:
             blocks.append(buffer[start : match.end()])
             start = match.end()
         self._buffer = buffer[start:]
-        self._skip_line_feed = not self._buffer and buffer.endswith(b"\r") and bool(blocks)
+        self._line_feed_may_follow = not self._buffer and buffer.endswith(b"\r") and bool(blocks)
         return blocks
 
 

@@ -8,9 +8,18 @@ from arouter.engine.routing import Deployment
 from arouter.engine.upstream import Origin
 from arouter.providers.vendors import BY_NAME, VENDORS, Authentication, Dialect, Vendor
 from arouter.settings import Provider, Settings, SettingsError
+from arouter.wiring.platforms import (
+    base_url_of,
+    check_platform_settings,
+    credentials_of,
+    has_other_credentials,
+    missing_setting,
+    platform_of,
+)
 
 _AUTHENTICATION: Mapping[Dialect, Authentication] = {
     "openai": "bearer",
+    "responses": "bearer",
     "anthropic": "x-api-key",
     "gemini": "x-goog-api-key",
 }
@@ -24,10 +33,11 @@ def deployments(settings: Settings, sandbox_url: str | None) -> tuple[list[Deplo
         if name == SANDBOX:
             continue
         vendor = BY_NAME.get(name) or _own_vendor(name, provider)
+        check_platform_settings(vendor, provider)
         if (missing := _missing(vendor, provider)) is not None:
             off.append((name, missing))
         else:
-            on.append(_deployment(name, vendor, provider, provider.base_url or vendor.base_url or ""))
+            on.append(_deployment(name, vendor, provider, base_url_of(vendor, provider)))
     if sandbox_url is not None:
         on.append(_deployment(SANDBOX, BY_NAME[SANDBOX], Provider(), sandbox_url))
     known = {name for name, _ in off} | {deployment.provider for deployment in on}
@@ -66,16 +76,21 @@ def _own_vendor(name: str, provider: Provider) -> Vendor:
 def _missing(vendor: Vendor, provider: Provider) -> str | None:
     if provider.enabled is False:
         return f"Set enabled = true in [providers.{vendor.name}]."
-    if vendor.authentication != "none" and not provider.api_key:
+    if vendor.authentication != "none" and not (provider.api_key or has_other_credentials(vendor, provider)):
         return _remedy(vendor)
-    if not (provider.base_url or vendor.base_url):
-        return f"Set base_url in [providers.{vendor.name}]."
+    if (name := missing_setting(vendor, provider)) is not None:
+        return f"Set {name} in [providers.{vendor.name}]."
     return None
 
 
 def _remedy(vendor: Vendor) -> str:
     if vendor.name == SANDBOX:
         return "Set enabled = true in [providers.sandbox]."
+    if vendor.authentication == "google-account":
+        return f"Set credentials, or an access token as api_key, in [providers.{vendor.name}]."
+    if vendor.authentication == "aws":
+        variable = vendor.key_variables[0]
+        return f"Set {variable}, or api_key or access_key_id and secret_access_key in [providers.{vendor.name}]."
     if vendor.key_variables:
         return f"Set {vendor.key_variables[0]}, or api_key in [providers.{vendor.name}]."
     return f"Add [providers.{vendor.name}] to the configuration."
@@ -86,8 +101,12 @@ def _deployment(name: str, vendor: Vendor, provider: Provider, base_url: str) ->
         origin = Origin.from_url(base_url)
     except ValueError as exc:
         raise SettingsError(f"providers.{name}.base_url: {exc}") from exc
+    bearer = (("Authorization", f"Bearer {provider.api_key}"),)
     credentials: Mapping[str, tuple[tuple[str, str], ...]] = {
-        "bearer": (("Authorization", f"Bearer {provider.api_key}"),),
+        "bearer": bearer,
+        "google-account": bearer if provider.api_key else (),
+        "aws": bearer if provider.api_key else (),
+        "api-key": (("api-key", str(provider.api_key)),),
         "x-api-key": (("x-api-key", str(provider.api_key)),),
         "x-goog-api-key": (("x-goog-api-key", str(provider.api_key)),),
         "none": (),
@@ -97,4 +116,12 @@ def _deployment(name: str, vendor: Vendor, provider: Provider, base_url: str) ->
         ("Content-Type", "application/json"),
         ("User-Agent", f"arouter/{__version__}"),
     )
-    return Deployment(provider=name, vendor=vendor, origin=origin, headers=headers, identity=provider.identity)
+    return Deployment(
+        provider=name,
+        vendor=vendor,
+        origin=origin,
+        headers=headers,
+        credentials=credentials_of(vendor, provider),
+        platform=platform_of(vendor, provider),
+        identity=provider.identity,
+    )

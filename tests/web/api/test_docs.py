@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from arouter.web.inference.dialects import DIALECTS
+from arouter.web.inference.dialects import dialects, gemini_dialects
 from tests.web.api.gateway import NEEDS_NO_STORE, Gateway
 
 pytestmark = NEEDS_NO_STORE
@@ -32,7 +32,7 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 
 def test_every_operation_is_there(document: dict[str, Any]) -> None:
     assert set(operations(document)) == {
-        *(("POST", dialect.path) for dialect in DIALECTS),
+        *(("POST", dialect.path) for dialect in (*dialects(), *gemini_dialects())),
         *((method, "/{provider}/{path}") for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
         ("GET", "/v1/activity"),
         ("GET", "/v1/activity/summary"),
@@ -44,6 +44,11 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         ("PATCH", "/v1/keys/{hash}"),
         ("DELETE", "/v1/keys/{hash}"),
         ("POST", "/v1/keys/{hash}/rotate"),
+        ("GET", "/v1/provider-keys"),
+        ("POST", "/v1/provider-keys"),
+        ("GET", "/v1/provider-keys/{id}"),
+        ("PATCH", "/v1/provider-keys/{id}"),
+        ("DELETE", "/v1/provider-keys/{id}"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/{slug}"),
         ("GET", "/v1/models/{author}/{slug}"),

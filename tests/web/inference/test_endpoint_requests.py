@@ -1,6 +1,7 @@
 """Requests to OpenAI's other endpoints, read as far as the gateway needs it; forms, however they are cut."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -10,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arouter.domain.errors import InvalidRequest
-from arouter.domain.keys import UserPolicy
+from arouter.domain.keys import Key, UserPolicy
 from arouter.web.inference import endpoint_requests as requests
 from arouter.web.inference.dialects import ENDPOINTS
-from arouter.web.inference.head import read_head
+from arouter.web.inference.head import Head, read_head
 from arouter.web.inference.request import RequestReader
 from tests.engine.samples import key
 from tests.engine.scripted_client import Says
@@ -37,7 +38,9 @@ UPLOAD = (
 )
 
 
-def read(reader: type[RequestReader], body: bytes | dict[str, Any], header: str | None = None, **rules: Any) -> Any:
+def read(
+    reader: Callable[[Key, Head], RequestReader], body: bytes | dict[str, Any], header: str | None = None, **rules: Any
+) -> Any:
     told = {b"content-type": FORM["content-type"].encode()} if isinstance(body, bytes) else {}
     if header is not None:
         told[b"x-arouter-user"] = header.encode()

@@ -10,7 +10,7 @@ from tools import reference
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NotPermitted
 from arouter.web.app import aliases
-from arouter.web.inference.dialects import DIALECTS
+from arouter.web.inference.dialects import dialects
 from arouter.web.inference.head import FORWARDED, read_head
 from arouter.web.inference.passing import RESERVED, PassThrough
 from arouter.web.inference.passing_request import PassingReader, split_path, without_key
@@ -181,7 +181,7 @@ def test_a_path_begins_with_the_name_of_a_provider(path: str, matches: bool) -> 
 
 
 def test_no_path_of_the_gateways_own_is_a_providers() -> None:
-    paths = [alias for dialect in DIALECTS for alias in aliases(dialect.path)]
+    paths = [alias for dialect in dialects() for alias in aliases(dialect.path)]
     for path in reference.openapi()["paths"]:
         paths += aliases(path) if path.startswith("/v1/") else [] if path.startswith("/{") else [path]
     assert len(paths) > 60

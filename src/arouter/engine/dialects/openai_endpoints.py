@@ -17,8 +17,9 @@ from arouter.providers.quantity import characters_usage
 from arouter.providers.vendors import VENDORS, Vendor
 from arouter.wire.openai_failures import FailureWriter
 
-DIALECT = "openai"
-SPEAKERS = tuple(vendor.name for vendor in VENDORS if vendor.dialect == DIALECT)
+DIALECTS = ("openai", "responses")
+"""Whose models may have these endpoints."""
+SPEAKERS = tuple(vendor.name for vendor in VENDORS if vendor.dialect in DIALECTS)
 """The vendors that speak it. Not each of them has each endpoint: one that has not says so itself."""
 
 _PLAIN_TEXTS = frozenset({"text", "srt", "vtt"})
@@ -33,7 +34,7 @@ class Endpoint:
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
-        return self._relay(call, vendor, route.model, identity) if vendor.dialect == DIALECT else None
+        return self._relay(call, vendor, route.model, identity) if vendor.dialect_of(route.model) in DIALECTS else None
 
     @abstractmethod
     def _relay(self, call: Call, vendor: Vendor, model: str, identity: str | None) -> tuple[Prepared, Relay]:
@@ -48,7 +49,7 @@ class Endpoint:
             metadata={"providers": SPEAKERS},
         )
 
-    def writer(self, call: Call, model: str) -> FailureWriter:
+    def writer(self, call: Call, model: str, *, begun: bool = False) -> FailureWriter:
         return FailureWriter()
 
 
@@ -61,7 +62,7 @@ class Completions(Endpoint):
         )
         return prepared, CompletionRelay(vendor)
 
-    def writer(self, call: Call, model: str) -> FailureWriter:
+    def writer(self, call: Call, model: str, *, begun: bool = False) -> FailureWriter:
         return FailureWriter(choices=True)
 
 
@@ -131,7 +132,6 @@ def _said(call: Call, name: str) -> str | None:
 
 
 COMPLETIONS = Completions("/completions")
-EMBEDDINGS = Bodies("/embeddings", what="a list of embeddings", must="data", of_text=True, takes_identity=True)
 MODERATIONS = Bodies("/moderations", what="a list of verdicts", must="results")
 RERANK = Bodies("/rerank", what="a ranking", must="results", of_text=True)
 IMAGES = Images("/images/generations")

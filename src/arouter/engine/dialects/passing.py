@@ -34,6 +34,6 @@ class Passing:
     def read(self, call: Call, model: str, identity: str | None) -> ChatRequest:
         raise InvalidRequest("A provider's own path is not translated.")
 
-    def writer(self, call: Call, model: str) -> FailureWriter:
+    def writer(self, call: Call, model: str, *, begun: bool = False) -> FailureWriter:
         """For nothing: an answer that is passed on and breaks off is cut."""
         return FailureWriter()

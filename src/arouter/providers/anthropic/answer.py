@@ -10,8 +10,6 @@ then `message_delta` and `message_stop` (https://platform.claude.com/docs/en/bui
    UpstreamFailed: it cannot be said what the answer would have been.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 
 from arouter.domain.chat import (
@@ -32,16 +30,7 @@ from arouter.providers.anthropic.errors import (
 )
 from arouter.providers.usage import anthropic_usage, merge_anthropic
 from arouter.wire import sse
-
-_FINISH_REASONS: Mapping[str, FinishReason] = {
-    "end_turn": FinishReason.STOP,
-    "stop_sequence": FinishReason.STOP,
-    "pause_turn": FinishReason.STOP,
-    "max_tokens": FinishReason.LENGTH,
-    "model_context_window_exceeded": FinishReason.LENGTH,
-    "tool_use": FinishReason.TOOL_CALLS,
-    "refusal": FinishReason.CONTENT_FILTER,
-}
+from arouter.wire.anthropic_messages.stop_reasons import FINISH_REASONS
 
 _NOTHING = msgspec.Raw(b"")
 
@@ -223,7 +212,7 @@ def _is_of_unknown_kind(data: bytes) -> bool:
 
 def _finish(native_reason: str | None, details: _StopDetails | None) -> list[Event]:
     """The end of an answer, after the provider's explanation of a refusal, if it gave one."""
-    finished = Finished(reason=_FINISH_REASONS.get(native_reason or "", FinishReason.STOP), native_reason=native_reason)
+    finished = Finished(reason=FINISH_REASONS.get(native_reason or "", FinishReason.STOP), native_reason=native_reason)
     if native_reason == "refusal" and details is not None and details.explanation:
         return [RefusalDelta(text=details.explanation), finished]
     return [finished]

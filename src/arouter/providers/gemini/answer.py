@@ -7,8 +7,7 @@
 3. A call without an id gets one made from the answer's id and its place, the same on every reading.
 4. Arguments keep their order of keys and every digit; only white space between tokens goes.
 5. Usage comes in every event, and the last one counts.
-6. `finishReason` ends a choice; a blocked prompt ends the answer without one. A word that says that something broke
-   (OTHER, MALFORMED_FUNCTION_CALL), and one that we do not know, is `error`: nobody must take it for a full answer.
+6. `finishReason` ends a choice; a blocked prompt ends the answer without one.
 7. Nonsense at the start is not this dialect, and UpstreamFailed; nonsense after a good start is a `Failed` event, so
    that what was told before it, usage above all, is not lost with it.
 """
@@ -49,31 +48,10 @@ from arouter.providers.gemini.schema import (
     not_this_dialect,
 )
 from arouter.providers.usage import gemini_usage
+from arouter.wire.gemini_generate.reasons import read_reason
 from arouter.wire.sse import EventTooLarge, ServerEvent, Splitter
 
 _UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
-_FILTERED = (
-    "SAFETY",
-    "RECITATION",
-    "LANGUAGE",
-    "BLOCKLIST",
-    "PROHIBITED_CONTENT",
-    "SPII",
-    "IMAGE_SAFETY",
-    "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
-    "ESCALATION",
-    "MODEL_ARMOR",
-    "PUP_LIMITED_DISABLED",
-)
-_REASONS = {
-    "STOP": FinishReason.STOP,
-    "MAX_TOKENS": FinishReason.LENGTH,
-    "CONTINUATION": FinishReason.LENGTH,
-    **dict.fromkeys(_FILTERED, FinishReason.CONTENT_FILTER),
-}
-
-
 _USAGE = msgspec.json.Decoder(dict[str, object] | None)
 
 
@@ -116,7 +94,7 @@ class GeminiStreamReader:
         return events
 
     def _read(self, event: ServerEvent, events: list[Event]) -> None:
-        data = event.data or _bare(event.raw)
+        data = event.data or bare(event.raw)
         if not data:
             return
         # An error in the middle of a stream may be the one element of an array.
@@ -136,7 +114,7 @@ class GeminiStreamReader:
         return Failed(message=failed.message)
 
 
-def _bare(raw: bytes) -> bytes:
+def bare(raw: bytes) -> bytes:
     """What stands in a stream without being an event: JSON or a page of HTML, but no comment and no lone field."""
     stripped = raw.strip()
     return stripped if stripped.startswith((b"{", b"[", b"<")) else b""
@@ -221,7 +199,9 @@ class _Reader:
         reason = candidate.finish_reason
         if reason is not None and reason not in (_UNSPECIFIED, choice.finished):
             choice.finished = reason
-            yield Finished(reason=_finish(reason, choice), native_reason=reason, choice=choice.index)
+            yield Finished(
+                reason=read_reason(reason, called=choice.calls > 0), native_reason=reason, choice=choice.index
+            )
 
     def _part(self, part: Part, choice: _Choice) -> Iterator[Event]:
         if part.function_call is not None:
@@ -282,12 +262,6 @@ def _compact(arguments: msgspec.Raw) -> str:
     except (ValueError, RecursionError) as exc:
         raise not_this_dialect(str(exc)) from exc
     return "{}" if text == "null" else text
-
-
-def _finish(reason: str, choice: _Choice) -> FinishReason:
-    if reason == "STOP" and choice.calls:
-        return FinishReason.TOOL_CALLS
-    return _REASONS.get(reason, FinishReason.ERROR)
 
 
 def _usage(raw: msgspec.Raw) -> Iterator[Event]:

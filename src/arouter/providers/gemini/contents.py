@@ -7,9 +7,9 @@
    as `{"error": …}`. Pictures that a tool gave follow as parts of their own.
 4. Ids of calls are always sent, those that we or another provider made as well: Gemini takes any, and they are what
    tells two parallel calls of one function apart.
-5. Thought signatures go back where they came from: on the `functionCall` of their call, or one by one, in their order,
-   on the text and image parts of the message. Those of other providers mean nothing here; the text of a thought is
-   sent whoever thought it.
+5. Thought signatures go back where they came from: on the `functionCall` of their call, on the text or image that they
+   stand behind, or, where they stand before all of it, one by one on the text and image parts of the message. Those of
+   other providers mean nothing here; the text of a thought is sent whoever thought it.
 6. Gemini 3 refuses a history in which the first call of a step has no signature. A client that lost it, or a call that
    another model made, gets the placeholder that Google documents for this case
    (https://ai.google.dev/gemini-api/docs/thought-signatures).
@@ -24,11 +24,12 @@ from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoni
 from arouter.domain.errors import InvalidRequest
 from arouter.providers.gemini.media import audio_part, file_part, image_part
 from arouter.providers.gemini.thinking import FIRST_WITH_LEVELS, Version
+from arouter.wire.openai_chat.reasoning_details import GEMINI_FORMAT
 
-REASONING_FORMAT = "google-gemini-v1"
+REASONING_FORMAT = GEMINI_FORMAT
 """The `format` of reasoning that Gemini made."""
 
-_PLACEHOLDER_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+PLACEHOLDER_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """`skip_thought_signature_validator` in base64."""
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -98,13 +99,19 @@ def _model_parts(message: Message, version: Version | None) -> list[Json]:
             continue
         if part.id in call_ids:
             of_calls[part.id or ""] = signature
+        elif not signatures and parts and _can_be_signed(parts[-1]):
+            parts[-1]["thoughtSignature"] = signature
         else:
             signatures.append(signature)
     _sign(parts, signatures)
     parts.extend(_call_part(call, call.signature or of_calls.get(call.id)) for call in message.tool_calls)
     if message.tool_calls and version is not None and version >= FIRST_WITH_LEVELS:
-        parts[-len(message.tool_calls)].setdefault("thoughtSignature", _PLACEHOLDER_SIGNATURE)
+        parts[-len(message.tool_calls)].setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
     return parts
+
+
+def _can_be_signed(part: Json) -> bool:
+    return not part.get("thought") and "thoughtSignature" not in part and part != {"text": ""}
 
 
 def _signature(part: Reasoning) -> str | None:
@@ -119,7 +126,7 @@ def _sign(parts: list[Json], signatures: list[str]) -> None:
 
     An empty text part is how Gemini itself sends a signature that comes after everything else.
     """
-    unsigned = [part for part in parts if not part.get("thought") and part != {"text": ""}]
+    unsigned = [part for part in parts if _can_be_signed(part)]
     for part, signature in zip(unsigned, signatures, strict=False):
         part["thoughtSignature"] = signature
     parts.extend({"text": "", "thoughtSignature": signature} for signature in signatures[len(unsigned) :])

@@ -42,14 +42,14 @@ def prepare(request: ChatRequest) -> Prepared:
     method = "streamGenerateContent" if request.stream else "generateContent"
     body, dropped = _body(request)
     return Prepared(
-        path=f"/v1beta/{_resource(request.model)}:{method}",
+        path=f"/v1beta/{resource(request.model)}:{method}",
         query="alt=sse" if request.stream else "",
         body=msgspec.json.encode(body),
         dropped=tuple(dict.fromkeys(dropped)),
     )
 
 
-def _resource(model: str) -> str:
+def resource(model: str) -> str:
     """`gemini-2.5-pro`, `models/gemini-2.5-pro` → `models/gemini-2.5-pro`; one segment after the collection."""
     collection = next((name for name in _COLLECTIONS if model.startswith(name)), "")
     name = model[len(collection) :]

@@ -3,7 +3,8 @@
 import msgspec
 
 from arouter.providers.base import Manner, Prepared
-from arouter.providers.openai import TAKEN, TAKEN_FROM_VENDORS, Fields, with_usage
+from arouter.providers.openai import Fields, with_usage
+from arouter.providers.routing_fields import taken_from
 from arouter.providers.vendors import Vendor
 from arouter.wire.multipart import Form
 
@@ -49,4 +50,4 @@ def relay_form(
 
 
 def _taken(vendor: Vendor) -> frozenset[str]:
-    return TAKEN if vendor.takes_routing_fields else TAKEN_FROM_VENDORS
+    return taken_from(gateway=vendor.takes_routing_fields)

@@ -83,6 +83,9 @@ class EventRelay:
     def end(self) -> None:
         self.told.complete = self.told.complete or self._held is not None
 
+    def failed(self) -> bytes:
+        return b""
+
     def last(self, charge: Charge | None) -> bytes:
         return (b"" if self._held is None else _with_cost(self._held, charge)) + self._done
 
@@ -143,6 +146,9 @@ class BytesRelay:
 
     def end(self) -> None:
         self.told.complete = True
+
+    def failed(self) -> bytes:
+        return b""
 
     def last(self, charge: Charge | None) -> bytes:
         """The end of the body is the end of the answer, and comes by itself."""

@@ -76,6 +76,9 @@ class ObjectTap:
     def end(self) -> None:
         """Nothing is missing."""
 
+    def failed(self) -> bytes:
+        return b""
+
     def last(self, charge: Charge | None) -> bytes:
         return b""
 

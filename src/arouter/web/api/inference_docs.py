@@ -18,6 +18,84 @@ _USER_HEADER: Mapping[str, object] = MappingProxyType(
         "schema": {"type": "string"},
     }
 )
+_OTHERS = (
+    (
+        "/v1/responses",
+        "createResponse",
+        "A response, attributed to a user",
+        "OpenAI's Responses. Relayed byte for byte to providers that have them, translated for every other one.",
+    ),
+    (
+        "/v1/messages",
+        "createMessage",
+        "A message, attributed to a user",
+        "Anthropic's Messages. Relayed byte for byte to providers that speak them, translated for every other one. The "
+        "user is `user`, else `metadata.user_id`; a model without a provider is Anthropic's.",
+    ),
+    (
+        "/v1beta/models/{model}:generateContent",
+        "generateContent",
+        "Gemini's answer, attributed to a user",
+        "Gemini's API. Relayed byte for byte to Google, translated for every other provider. The user is "
+        "`labels.user`; a model without a provider is Google's.",
+    ),
+    (
+        "/v1beta/models/{model}:streamGenerateContent",
+        "streamGenerateContent",
+        "Gemini's answer as a stream, attributed to a user",
+        "The same as a stream: server-sent events with `alt=sse`, else one JSON array.",
+    ),
+    (
+        "/v1beta/models/{model}:embedContent",
+        "embedContent",
+        "One vector in Gemini's dialect, attributed to a user",
+        "Relayed byte for byte to Google, translated for providers of OpenAI's dialect.",
+    ),
+    (
+        "/v1beta/models/{model}:batchEmbedContents",
+        "batchEmbedContents",
+        "Vectors in Gemini's dialect, attributed to a user",
+        "Relayed byte for byte to Google, translated for providers of OpenAI's dialect.",
+    ),
+)
+_MODEL: Json = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "`provider/model`.",
+    "schema": {"type": "string"},
+}
+
+
+def inference_paths() -> dict[str, Json]:
+    """The OpenAPI path items of all inference paths."""
+    return {
+        CHAT_PATH: chat_path_item(),
+        **{path: _path_item(path, name, summary, text) for path, name, summary, text in _OTHERS},
+        **endpoint_path_items(),
+        PASSING_PATH: passing_path_item(),
+    }
+
+
+def _path_item(path: str, operation: str, summary: str, description: str) -> Json:
+    """Of a path whose format is somebody else's, and described there."""
+    body: Json = {"schema": {"type": "object", "additionalProperties": True}}
+    return {
+        "post": {
+            "tags": ["Inference"],
+            "summary": summary,
+            "description": description,
+            "operationId": operation,
+            **({"parameters": [_MODEL]} if "{model}" in path else {}),
+            "requestBody": {"required": True, "content": {"application/json": body}},
+            "responses": {
+                "200": {
+                    "description": "The answer, or a stream of its events.",
+                    "content": {"application/json": body, "text/event-stream": {"schema": {"type": "string"}}},
+                }
+            },
+        }
+    }
 
 
 def chat_path_item() -> Json:

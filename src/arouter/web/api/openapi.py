@@ -14,14 +14,7 @@ from fastapi.openapi.utils import get_openapi
 
 from arouter.domain.chat import Json
 from arouter.web.api.endpoint import JSON, Endpoint
-from arouter.web.api.inference_docs import (
-    CHAT_PATH,
-    PASSING_PATH,
-    chat_path_item,
-    chat_schemas,
-    endpoint_path_items,
-    passing_path_item,
-)
+from arouter.web.api.inference_docs import CHAT_PATH, chat_schemas, inference_paths
 from arouter.web.api.parameters import Parameter
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -94,7 +87,7 @@ def document(app: FastAPI, endpoints: Sequence[Endpoint]) -> Json:
         f"`POST {CHAT_PATH}`.",
         routes=app.routes,
     )
-    inference = {CHAT_PATH: chat_path_item(), **endpoint_path_items(), PASSING_PATH: passing_path_item()}
+    inference = inference_paths()
     for item in inference.values():
         for operation in item.values():
             operation["responses"].update({str(status): _fault(status) for status in _FAULTS})  # type: ignore[index]

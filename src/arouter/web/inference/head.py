@@ -15,6 +15,7 @@ READ = frozenset(
     {
         *(b"x-request-id", b"x-arouter-user", b"x-arouter-tags", b"x-session-id"),
         *(b"http-referer", b"referer", b"x-title", b"sec-websocket-key"),
+        *(b"anthropic-version", b"anthropic-beta", b"x-claude-code-session-id"),
     }
 )
 """The fields that are read here, besides those of `arouter.web.auth`."""

@@ -26,7 +26,7 @@ _flag_decoder: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | N
 _decode_names = msgspec.json.Decoder(list[str] | None).decode
 _decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 _BRACKET = ord("[")
-_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding may raise: of JSON that is none, of text that is none, of arrays in arrays without end."""
 
 
@@ -52,6 +52,8 @@ class RequestReader:
     """For `Call.sent`."""
     in_pieces: ClassVar[bool] = False
     """The answer goes on as it comes, also where the client did not ask for a stream."""
+    default_provider: ClassVar[str | None] = None
+    """Whose a model is that is named without a provider; None leaves it to the routing."""
 
     def __init__(self, key: Key, head: Head) -> None:
         self._key = key
@@ -80,6 +82,8 @@ class RequestReader:
         self.user = resolve_user(self._key, said)
         self.overruled = self.user != said
         self.models = self._read_models()
+        if self.default_provider is not None:
+            self.models = tuple(name if "/" in name else f"{self.default_provider}/{name}" for name in self.models)
         self.stream = self._read_stream()
         if "stream_options" in self.fields:
             self.include_usage = self._read_include_usage()
@@ -129,7 +133,7 @@ class RequestReader:
             return ()
         try:
             names = tuple(_decode_names(raw) or ())
-        except _MALFORMED as exc:
+        except MALFORMED as exc:
             raise wrong_type("models", "an array of strings") from exc
         if len(names) > MOST_FALLBACKS:
             raise InvalidRequest(f"models takes at most {MOST_FALLBACKS} names.", code="invalid_value", param="models")
@@ -141,7 +145,7 @@ class RequestReader:
             return True
         try:
             options = _decode_options(raw) or {}
-        except _MALFORMED as exc:
+        except MALFORMED as exc:
             raise wrong_type("stream_options", "an object") from exc
         return _read_flag(options, "include_usage", "stream_options.") is not False
 
@@ -176,7 +180,7 @@ def read_text(fields: Fields, name: str) -> str | None:
         return None
     try:
         return _text_decoder.decode(raw)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise wrong_type(name, "a string") from exc
 
 
@@ -186,7 +190,7 @@ def _read_flag(fields: Fields, name: str, path: str = "") -> bool | None:
         return None
     try:
         return _flag_decoder.decode(raw)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise wrong_type(path + name, "a boolean") from exc
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from arouter.domain.chat import Message, Part, Refusal, Role, ToolCall
 from arouter.domain.errors import InvalidRequest
-from arouter.wire.openai_chat.fields import Fields, missing, wrong_type, wrong_value
+from arouter.wire.fields import Fields, missing, wrong_type, wrong_value
 from arouter.wire.openai_chat.parts import read_content
 from arouter.wire.openai_chat.reasoning_details import read_thoughts
 

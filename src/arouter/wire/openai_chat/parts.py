@@ -1,19 +1,17 @@
 """The content of a message: a string, null or an array of parts.
 
 Beside OpenAI's own parts these are read: `cache_control` on a part (Anthropic's mark, which OpenRouter's clients
-send in this format too), an image as a bare string and `document_url` (Mistral), `video_url` (OpenRouter), and a web
-address as `file_data` (OpenRouter).
+send in this format too), an image as a bare string, `document_url` and `thinking` (Mistral), `video_url` (OpenRouter),
+and a web address as `file_data` (OpenRouter).
 """
 
-import base64
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from urllib.parse import unquote_to_bytes
 
-from arouter.domain.chat import Audio, File, Image, Part, Refusal, Text
-from arouter.wire.openai_chat.fields import Fields, as_fields, missing, wrong_type, wrong_value
+from arouter.domain.chat import Audio, File, Image, Part, Reasoning, Refusal, Text
+from arouter.wire.data_urls import is_data_url, read_data_url
+from arouter.wire.fields import Fields, as_fields, missing, wrong_type, wrong_value
 
-_DATA = "data:"
 _WEB = ("https://", "http://")
 
 
@@ -45,14 +43,18 @@ def _refusal(part: Fields) -> Refusal:
     return Refusal(text=part.required_text("refusal"))
 
 
+def _thinking(part: Fields) -> Reasoning:
+    return Reasoning(text="".join(thought.text("text") or "" for thought in part.children("thinking")))
+
+
 def _image(part: Fields) -> Image:
     url, param = _address(part, "image_url")
     image = part.get("image_url")
     detail = Fields(image, part.param("image_url")).text("detail") if isinstance(image, dict) else None
     mark = part.json("cache_control")
-    if not _is_data(url):
+    if not is_data_url(url):
         return Image(url=url, detail=detail, cache_control=mark)
-    media_type, data = _read_data_url(url, param)
+    media_type, data = read_data_url(url, param)
     return Image(data=data, media_type=media_type, detail=detail, cache_control=mark)
 
 
@@ -71,9 +73,9 @@ def _file(part: Fields) -> File:
         raise missing(file.param("file_data"))
     if data.startswith(_WEB):
         return File(url=data, name=name, cache_control=mark)
-    if not _is_data(data):
+    if not is_data_url(data):
         return File(data=data, name=name, cache_control=mark)
-    media_type, content = _read_data_url(data, file.param("file_data"))
+    media_type, content = read_data_url(data, file.param("file_data"))
     return File(data=content, media_type=media_type, name=name, cache_control=mark)
 
 
@@ -88,9 +90,9 @@ def _video(part: Fields) -> File:
 def _linked_file(part: Fields, field: str) -> File:
     url, param = _address(part, field)
     name, mark = part.text("document_name"), part.json("cache_control")
-    if not _is_data(url):
+    if not is_data_url(url):
         return File(url=url, name=name, cache_control=mark)
-    media_type, data = _read_data_url(url, param)
+    media_type, data = read_data_url(url, param)
     return File(data=data, media_type=media_type, name=name, cache_control=mark)
 
 
@@ -110,23 +112,6 @@ def _address(part: Fields, field: str) -> tuple[str, str]:
             raise wrong_type(param, "an object with a url", value)
 
 
-def _is_data(url: str) -> bool:
-    return url[: len(_DATA)].lower() == _DATA
-
-
-def _read_data_url(url: str, param: str) -> tuple[str | None, str]:
-    """The media type and the base64 of a `data:` URL (RFC 2397)."""
-    head, comma, data = url[len(_DATA) :].partition(",")
-    if not comma:
-        raise wrong_value(param, "a data: URL of the form data:<media type>;base64,<data>")
-    media_type, *parameters = head.split(";")
-    if not any(parameter.strip().lower() == "base64" for parameter in parameters):
-        data = base64.b64encode(unquote_to_bytes(data)).decode()
-    elif "%" in data:
-        data = unquote_to_bytes(data).decode("utf-8", "replace")
-    return media_type.strip().lower() or None, data
-
-
 _READERS: Mapping[str, Callable[[Fields], Part]] = MappingProxyType(
     {
         "text": _text,
@@ -136,5 +121,6 @@ _READERS: Mapping[str, Callable[[Fields], Part]] = MappingProxyType(
         "refusal": _refusal,
         "document_url": _document,
         "video_url": _video,
+        "thinking": _thinking,
     }
 )

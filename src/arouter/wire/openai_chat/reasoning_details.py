@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from arouter.domain.chat import Json, Reasoning, ReasoningDelta
-from arouter.wire.openai_chat.fields import Fields
+from arouter.wire.fields import Fields
 
 TEXT = "reasoning.text"
 SUMMARY = "reasoning.summary"
@@ -25,7 +25,7 @@ ENCRYPTED = "reasoning.encrypted"
 GEMINI_FORMAT = "google-gemini-v1"
 """The format of a tool call's proof: only Gemini has them."""
 
-_SUMMARY_FORMATS = ("openai-responses-v1", "azure-openai-responses-v1", "xai-responses-v1")
+SUMMARY_FORMATS = ("openai-responses-v1", "azure-openai-responses-v1", "xai-responses-v1")
 """Formats in which visible text is a summary of thought that stays hidden."""
 
 
@@ -141,7 +141,7 @@ class DetailsWriter:
     def _visible(self, delta: ReasoningDelta) -> Json:
         block = self._open.get(delta.index)
         if block is None:
-            kind = SUMMARY if delta.format in _SUMMARY_FORMATS else TEXT
+            kind = SUMMARY if delta.format in SUMMARY_FORMATS else TEXT
             piece = self._entry(kind, delta.format, delta.id)
             block = _Block(self._length - 1, kind, delta.format, delta.id)
             self._open[delta.index] = block

@@ -1,13 +1,13 @@
 """A chat completion request of the OpenAI format, read into the canonical form."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import msgspec
 
 from arouter.domain.chat import ChatRequest, ReasoningRequest, ResponseFormat
-from arouter.domain.errors import InvalidRequest
-from arouter.wire.openai_chat.fields import Fields, wrong_type, wrong_value
+from arouter.wire.efforts import read_effort, read_reasoning
+from arouter.wire.fields import Fields, decoded, wrong_type, wrong_value
+from arouter.wire.gateway_fields import GATEWAY_FIELDS
 from arouter.wire.openai_chat.messages import read_messages
 from arouter.wire.openai_chat.tools import read_tool_choice, read_tools
 
@@ -39,32 +39,6 @@ CANONICAL_FIELDS = frozenset(
 )
 """Read into fields of `ChatRequest`."""
 
-ROUTING_FIELDS = frozenset({"model", "models", "route", "provider", "stream", "stream_options", "usage"})
-"""They say where the request goes and how the answer comes back: obeyed here, never an adapter's business."""
-
-IDENTITY_FIELDS = frozenset({"user", "safety_identifier", "session_id", "metadata", "trace"})
-"""They say for whom the request is: recorded here, and never sent raw to a provider."""
-
-HOUSE_FIELDS = frozenset({"prompt_cache_key", "store", "transforms", "plugins"})
-"""They address a service of the API that is asked (OpenAI's cache and storage, OpenRouter's rewriting). Without them
-the answer is the same, so that a provider of another dialect that lacks them has not dropped anything."""
-
-GATEWAY_FIELDS = ROUTING_FIELDS | IDENTITY_FIELDS | HOUSE_FIELDS
-"""Fields that are never in `ChatRequest.rest`."""
-
-_EFFORTS: Mapping[str, str | None] = MappingProxyType(
-    {
-        "none": "none",
-        "minimal": "minimal",
-        "low": "low",
-        "medium": "medium",
-        "high": "high",
-        "xhigh": "xhigh",
-        "max": "xhigh",  # The most that the canonical form can ask for.
-        "default": None,  # Groq's word for the model's own choice.
-    }
-)
-
 
 def read_chat(fields: Mapping[str, msgspec.Raw], *, model: str, identity: str | None, stream: bool) -> ChatRequest:
     """The canonical form of a request.
@@ -72,7 +46,7 @@ def read_chat(fields: Mapping[str, msgspec.Raw], *, model: str, identity: str | 
     `fields` is the top-level object with its values undecoded; `model` is the upstream's own name of the model and
     `identity` the pseudonym of the end user. InvalidRequest, naming the field, if something is missing or malformed.
     """
-    request = Fields({name: _decoded(name, raw) for name, raw in fields.items() if name not in GATEWAY_FIELDS})
+    request = Fields({name: decoded(name, raw) for name, raw in fields.items() if name not in GATEWAY_FIELDS})
     tools, other_tools = read_tools(request)
     tool_choice, other_choice = read_tool_choice(request)
     rest = {name: value for name, value in request.values.items() if name not in CANONICAL_FIELDS and value is not None}
@@ -105,16 +79,6 @@ def read_chat(fields: Mapping[str, msgspec.Raw], *, model: str, identity: str | 
         identity=identity,
         rest=rest,
     )
-
-
-def _decoded(name: str, raw: msgspec.Raw) -> object:
-    """A field's value. The outer object was decoded without looking into it, so it may still be wrong inside."""
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise InvalidRequest(f"`{name}` is not valid JSON.", code="invalid_json", param=name) from exc
-    except RecursionError as exc:
-        raise InvalidRequest(f"`{name}` is nested too deeply.", code="invalid_value", param=name) from exc
 
 
 def _stop(request: Fields) -> tuple[str, ...]:
@@ -157,28 +121,9 @@ def _response_format(request: Fields) -> ResponseFormat | None:
 
 def _reasoning(request: Fields) -> ReasoningRequest | None:
     """OpenRouter's `reasoning` object, which is the more precise, over OpenAI's `reasoning_effort`."""
-    effort = _effort(request, "reasoning_effort")
+    effort = read_effort(request, "reasoning_effort")
     wanted = request.child("reasoning")
     if wanted is None:
         return None if effort is None else ReasoningRequest(effort=effort)
-    own_effort = _effort(wanted, "effort")
-    effort = effort if own_effort is None else own_effort
-    max_tokens = wanted.integer("max_tokens")
-    enabled = wanted.flag("enabled")
-    exclude = wanted.flag("exclude") is True
-    if enabled is False:
-        effort, max_tokens = "none", None
-    elif enabled and effort is None and max_tokens is None:
-        effort = "medium"
-    if effort is None and max_tokens is None and not exclude:
-        return None
-    return ReasoningRequest(effort=effort, max_tokens=max_tokens, exclude=exclude)
-
-
-def _effort(fields: Fields, name: str) -> str | None:
-    value = fields.text(name)
-    if value is None:
-        return None
-    if value not in _EFFORTS:
-        raise wrong_value(fields.param(name), f"one of {', '.join(_EFFORTS)}")
-    return _EFFORTS[value]
+    own_effort = read_effort(wanted, "effort")
+    return read_reasoning(wanted, effort if own_effort is None else own_effort)

@@ -5,7 +5,7 @@ one stay in the request's `rest`, where an adapter finds or drops them by name.
 """
 
 from arouter.domain.chat import Tool, ToolChoice
-from arouter.wire.openai_chat.fields import Fields, missing, wrong_type, wrong_value
+from arouter.wire.fields import Fields, missing, wrong_type, wrong_value
 
 
 def read_tools(request: Fields) -> tuple[tuple[Tool, ...], tuple[object, ...]]:

@@ -7,8 +7,20 @@ a message that says what was expected. Values never appear in a message: they ma
 
 from collections.abc import Mapping
 
+import msgspec
+
 from arouter.domain.chat import Json
 from arouter.domain.errors import InvalidRequest
+
+
+def decoded(name: str, raw: msgspec.Raw) -> object:
+    """A field's value. The outer object was decoded without looking into it, so it may still be wrong inside."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise InvalidRequest(f"`{name}` is not valid JSON.", code="invalid_json", param=name) from exc
+    except RecursionError as exc:
+        raise InvalidRequest(f"`{name}` is nested too deeply.", code="invalid_value", param=name) from exc
 
 
 def kind(value: object) -> str:

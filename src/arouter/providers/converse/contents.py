@@ -1,0 +1,195 @@
+"""The conversation in Converse's words: `system`, and messages of the roles user and assistant.
+
+1. System and developer messages, wherever they stand, become blocks of `system`, in their order.
+2. Consecutive messages of one role become one message. A tool's result belongs to the user's role, and the results of
+   a turn stand before whatever else the user says in it.
+3. A block without content is left out; so is a message that has no blocks then.
+4. A cache mark is a block of its own, behind the one that it marks.
+5. Images, sound and documents travel by value, or from `s3://`; nothing else is fetched.
+6. Thoughts go back only if they are this dialect's own and carry a proof.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoning, Refusal, Text, ToolCall
+from arouter.domain.errors import InvalidRequest
+
+REASONING_FORMAT = "bedrock-converse-v1"
+"""The name of this dialect's thoughts in `reasoning_details`."""
+
+_FOREIGN_ID_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
+_MOST_ID_CHARACTERS = 64
+_FOREIGN_NAME_CHARACTERS = re.compile(r"[^a-zA-Z0-9()\[\] -]+| {2,}")
+"""What the name of a document may not hold."""
+_MOST_NAME_CHARACTERS = 200
+_IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+_DOCUMENTS = {
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "application/msword": "doc",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "text/html": "html",
+    "text/plain": "txt",
+    "text/markdown": "md",
+}
+_PDF_IN_BASE64 = "JVBERi"
+"""`%PDF-`, which every PDF begins with."""
+_S3 = "s3://"
+_MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A message being put together."""
+
+    role: str
+    results: list[Json] = field(default_factory=list)
+    blocks: list[Json] = field(default_factory=list)
+
+
+def write_conversation(messages: Sequence[Message]) -> tuple[list[Json], list[Json]]:
+    """`system` and `messages`. InvalidRequest, naming the field, for what has no place in them at all."""
+    system: list[Json] = []
+    turns: list[_Turn] = []
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.role in ("system", "developer"):
+            system.extend(_blocks(message.parts, where))
+            continue
+        role = "assistant" if message.role == "assistant" else "user"
+        if not turns or turns[-1].role != role:
+            turns.append(_Turn(role))
+        if message.role == "tool":
+            turns[-1].results.append(_tool_result(message, where))
+        else:
+            turns[-1].blocks.extend(_blocks(message.parts, where))
+            turns[-1].blocks.extend(_tool_uses(message.tool_calls, where))
+    written: list[Json] = [
+        {"role": turn.role, "content": content} for turn in turns if (content := turn.results + turn.blocks)
+    ]
+    return system, written
+
+
+def cache_point(mark: Json) -> Json:
+    """A cache mark of Anthropic's form as a block."""
+    point: Json = {"type": "default"}
+    if mark.get("ttl") in ("5m", "1h"):
+        point["ttl"] = mark["ttl"]
+    return {"cachePoint": point}
+
+
+def _blocks(parts: Iterable[Part], where: str) -> list[Json]:
+    blocks = []
+    for part in parts:
+        block = _block(part, where)
+        if block is None:
+            continue
+        blocks.append(block)
+        if isinstance(part, Text | Image | File) and part.cache_control is not None:
+            blocks.append(cache_point(part.cache_control))
+    return blocks
+
+
+def _block(part: Part, where: str) -> Json | None:
+    match part:
+        case Text() | Refusal():
+            return {"text": part.text} if part.text else None
+        case Image():
+            return _image(part, where)
+        case File():
+            return _document(part, where)
+        case Audio():
+            return {"audio": {"format": part.format, "source": {"bytes": part.data}}}
+        case Reasoning():
+            return _thought(part)
+
+
+def _image(image: Image, where: str) -> Json:
+    media_type = image.media_type or _media_type_of_name(image.url)
+    if media_type not in _IMAGES:
+        raise _refused("an image is PNG, JPEG, GIF or WebP, as a URL like data:image/png;base64,…", where)
+    return {"image": {"format": _IMAGES[media_type], "source": _source(image.data, image.url, where)}}
+
+
+def _media_type_of_name(url: str | None) -> str:
+    return f"image/{(url or '').rpartition('.')[2].lower()}"
+
+
+def _document(file: File, where: str) -> Json:
+    if file.media_type in _IMAGES:
+        return _image(Image(url=file.url, data=file.data, media_type=file.media_type), where)
+    kind = _DOCUMENTS.get(file.media_type or "")
+    if kind is None and (file.data or "").startswith(_PDF_IN_BASE64):
+        kind = "pdf"
+    if kind is None:
+        raise _refused("a file is a PDF, text, HTML, CSV, or a document of Word or Excel, with its media type", where)
+    name = _FOREIGN_NAME_CHARACTERS.sub(" ", file.name or "document").strip()[:_MOST_NAME_CHARACTERS] or "document"
+    return {"document": {"format": kind, "name": name, "source": _source(file.data, file.url, where)}}
+
+
+def _source(data: str | None, url: str | None, where: str) -> Json:
+    if data is not None:
+        return {"bytes": data}
+    if url is not None and url.startswith(_S3):
+        return {"s3Location": {"uri": url}}
+    raise _refused("images and files are sent by value, in Base64, or from s3://", where)
+
+
+def _refused(rule: str, where: str) -> InvalidRequest:
+    return InvalidRequest(f"For this provider {rule}.", code="invalid_value", param=f"{where}.content")
+
+
+def _thought(part: Reasoning) -> Json | None:
+    if part.format != REASONING_FORMAT:
+        return None
+    if part.data is not None:
+        return {"reasoningContent": {"redactedContent": part.data}}
+    if part.signature is not None:
+        return {"reasoningContent": {"reasoningText": {"text": part.text, "signature": part.signature}}}
+    return None
+
+
+def _tool_uses(calls: Iterable[ToolCall], where: str) -> list[Json]:
+    return [
+        {
+            "toolUse": {
+                "toolUseId": _tool_use_id(call.id),
+                "name": call.name,
+                "input": _arguments(call.arguments, f"{where}.tool_calls[{index}].function.arguments"),
+            }
+        }
+        for index, call in enumerate(calls)
+    ]
+
+
+def _arguments(text: str, where: str) -> msgspec.Raw:
+    """The text itself, known to be a JSON object: decoding and encoding would round its numbers."""
+    if not text.strip():
+        return msgspec.Raw(b"{}")
+    try:
+        encoded = text.encode()
+        msgspec.json.decode(encoded, type=dict[str, msgspec.Raw])
+    except _MALFORMED as error:
+        raise InvalidRequest("The arguments of a tool call must be the JSON text of an object.", param=where) from error
+    return msgspec.Raw(encoded)
+
+
+def _tool_result(message: Message, where: str) -> Json:
+    if not message.tool_call_id:
+        raise InvalidRequest("A tool message must name its call.", param=f"{where}.tool_call_id")
+    content = [block for block in _blocks(message.parts, where) if "cachePoint" not in block]
+    result: Json = {"toolUseId": _tool_use_id(message.tool_call_id), "content": content}
+    if message.is_error:
+        result["status"] = "error"
+    return {"toolResult": result}
+
+
+def _tool_use_id(call_id: str) -> str:
+    """The id with AWS's alphabet: a conversation may have begun with a provider whose ids look different."""
+    return _FOREIGN_ID_CHARACTER.sub("_", call_id)[:_MOST_ID_CHARACTERS]

@@ -1,0 +1,96 @@
+"""Errors in OpenAI's shape, which chat completions, responses and most vendors share, as ours."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from arouter.domain.errors import UpstreamFailed
+
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that are no JSON, or not of the wanted shape, may raise."""
+
+_CLIENT_FAULTS = frozenset({400, 404, 409, 413, 415, 422})
+_MOST_ERROR_TEXT = 2000
+_NULL = msgspec.Raw(b"null")
+
+_decode_fields: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class ErrorObject(msgspec.Struct):
+    """A provider's error, as far as it is told."""
+
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+    param: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """What a machine knows it by: its code, or else its type."""
+        return str(self.code) if self.code is not None else self.type
+
+
+def read_error(vendor: str, status: int, body: bytes) -> UpstreamFailed:
+    """A provider's error answer in OpenAI's shape, or in whatever shape it is."""
+    error = error_object(body)
+    message = error.message or f"The provider {vendor} answered with status {status}."
+    return UpstreamFailed(
+        message[:_MOST_ERROR_TEXT],
+        upstream_status=status,
+        client_fault=status in _CLIENT_FAULTS,
+        code=error.name if status in _CLIENT_FAULTS else None,
+        param=error.param,
+        metadata={"provider": vendor, "upstream_status": status, "upstream_code": error.name},
+        detail=body[:_MOST_ERROR_TEXT].decode(errors="replace"),
+    )
+
+
+def error_object(body: bytes | msgspec.Raw) -> ErrorObject:
+    """The error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, a list of these, or an empty one."""
+    raw = bytes(body).strip()
+    fields: Mapping[str, msgspec.Raw] = {}
+    for _ in range(3):
+        try:
+            if raw[:1] == b"[":
+                raw = bytes(msgspec.json.decode(raw, type=list[msgspec.Raw])[0])
+            fields = _decode_fields.decode(raw)
+        except (*MALFORMED, IndexError):
+            return ErrorObject(message=_text(msgspec.Raw(raw)))
+        inner = fields.get("error", _NULL)
+        if (message := _text(inner)) is not None:
+            return ErrorObject(message=message)
+        if bytes(inner)[:1] != b"{":
+            break
+        raw = bytes(inner)
+    code = fields.get("code", _NULL)
+    return ErrorObject(
+        message=_text(fields.get("message", _NULL)),
+        type=_text(fields.get("type", _NULL)),
+        code=_text(code) if (number := _whole_number(code)) is None else number,
+        param=_text(fields.get("param", _NULL)),
+    )
+
+
+def not_this_dialect(vendor: str, expected: str, body: bytes) -> UpstreamFailed:
+    """For an answer that is not what was `expected`, such as `a chat completion`."""
+    return UpstreamFailed(
+        f"The provider {vendor} sent an answer that is not {expected}.",
+        retryable=False,
+        metadata={"provider": vendor},
+        detail=body[:_MOST_ERROR_TEXT].decode(errors="replace"),
+    )
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    """A string; None for anything else, so that one odd field does not hide the others."""
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except MALFORMED:
+        return None
+
+
+def _whole_number(raw: msgspec.Raw) -> int | None:
+    try:
+        return msgspec.json.decode(raw, type=int)
+    except MALFORMED:
+        return None
