@@ -11,9 +11,10 @@ from arouter.domain.usage import Usage
 from arouter.engine.call import AnswerHead, Call, Sent
 from arouter.engine.dialects.openai_endpoints import SPEECH
 from arouter.engine.dialects.passing import Passing
+from arouter.engine.routing import ModelRoute, Routing
 from arouter.wire.sse import comment
 from tests.engine.pipeline import STREAM, Pipeline, completion, playing
-from tests.engine.samples import call
+from tests.engine.samples import call, deployment
 from tests.engine.scripted_client import Says
 from tests.engine.scripted_reply import ScriptedReply
 
@@ -72,6 +73,21 @@ async def test_a_stream_is_passed_on_as_it_comes() -> None:
         Usage(input_tokens=100, output_tokens=20),
     )
     assert (record.cost, record.usage_source, record.model) == (400_000_000, UsageSource.PROVIDER, "openai/gpt-5.4")
+
+
+@playing
+async def test_a_path_goes_to_its_own_provider_and_to_no_other() -> None:
+    listed = Routing(
+        [deployment("groq"), deployment("openai")],
+        models={"openai/gpt-5.4": ModelRoute(names=("groq/llama", "openai/gpt"))},
+    )
+    pipeline = Pipeline(Says(headers=JSON, steps=[completion()]), routes=listed)
+    _, record = await run(pipeline, passed())
+    assert (record.provider, len(pipeline.client.asked)) == ("openai", 1)
+    alone = Routing([deployment("groq")], models={"openai/gpt-5.4": ModelRoute(names=("groq/llama",))})
+    reply, record = await run(Pipeline(routes=alone), passed())
+    assert reply.error is not None
+    assert (reply.error.code, record.status) == ("endpoint_not_supported", Status.REJECTED)
 
 
 @playing

@@ -7,6 +7,7 @@ from arouter.engine.routing import Route
 from arouter.providers.base import Manner, Prepared, Relay
 from arouter.providers.passing.paths import below_base, known_path
 from arouter.providers.passing.relay import PassingRelay
+from arouter.providers.vendors import ALIASES
 from arouter.wire.openai_failures import FailureWriter
 
 READ = "POST"
@@ -20,6 +21,13 @@ class Passing:
         sent = call.sent
         assert sent is not None
         deployment = route.deployment
+        named = call.models[0].partition("/")[0]
+        if deployment.provider not in (named, ALIASES.get(named)):
+            raise InvalidRequest(
+                f"{call.models[0]} is routed to {deployment.provider}, which does not know a path of {named}.",
+                code="endpoint_not_supported",
+                param="model",
+            )
         path = below_base(sent.path, deployment.origin.path)
         known = known_path(deployment.vendor.dialect, path) if sent.method == READ else None
         prepared = Prepared(

@@ -15,13 +15,11 @@ from arouter.domain.errors import InvalidRequest, NotPermitted
 from arouter.domain.keys import Key
 from arouter.engine.admission import resolve_user
 from arouter.engine.call import Sent
+from arouter.engine.routing import NO_MODEL
 from arouter.providers.passing.paths import model_in_path
 from arouter.web.inference.head import FORWARDED, Head
 from arouter.web.inference.request import RequestReader
 from arouter.wire.multipart import MEDIA_TYPE, boundary_of, read_form
-
-NO_MODEL = "*"
-"""Asked for in place of a model by a request that names none."""
 
 _JSON = "application/json"
 _KEY = b"key"
