@@ -1,0 +1,92 @@
+"""Between a client and a provider of the same dialect, other than chat completions, not one byte of an answer changes.
+
+The recorded request goes through the gateway to a replay server, which answers with the recorded bytes, streamed
+answers in pieces of 1, 7 and 37 bytes. Of the request only the fields change that are the gateway's. The activity and
+the bill say what the answer says.
+"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from arouter.providers.routing_fields import ROUTING_FIELDS
+from tests.acceptance import accounted, recorded
+from tests.acceptance.case import Case, provider_sections
+from tests.acceptance.client import Client, fields
+from tests.acceptance.gateway import Gateway, running_gateway
+from tests.acceptance.replay import Received, Replay
+from tests.acceptance.stored import Stored
+from tests.recordings import need_recordings
+
+CLIENTS = ("responses", "messages")
+PIECES = (1, 7, 37)
+
+END_MARK = "data: [DONE]\n\n"
+"""OpenRouter ends its Responses with the mark of chat completions too. OpenAI's have none: they end with the event
+that carries the whole response, which is where we stop reading and let the client go."""
+
+
+def cases() -> list[Case]:
+    """Whole answers once, streams once for each size."""
+    return [
+        Case(recording=one, piece_bytes=size, client=dialect)
+        for dialect in CLIENTS
+        for one in recorded.of_dialect(dialect)
+        if one.status == 200
+        for size in (PIECES if one.stream else PIECES[:1])
+    ]
+
+
+CASES = cases()
+
+
+@pytest.fixture(scope="module")
+def gateway(replay: Replay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running_gateway(tmp_path_factory.mktemp("gateway"), provider_sections(CASES, replay.url)) as started:
+        yield started
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_recorded_answer(case: Case, client: Client, replay: Replay, stored: Stored) -> None:
+    replay.next(case.recording, case.piece_bytes)
+    sent = json.dumps(case.request)
+    answer = client.post(case.path, sent)
+
+    assert answer.status == 200, answer.body
+    assert answer.body.decode() == case.recording.response_text.removesuffix(END_MARK)
+    assert replay.received is not None
+    check_what_went_upstream(case, sent.encode(), replay.received, stored.pseudonym(case.user))
+    accounted.check(case, client, stored, answer.headers["x-generation-id"], None)
+
+
+def check_what_went_upstream(case: Case, sent: bytes, received: Received, pseudonym: str) -> None:
+    """The provider's path, key and model; of the user a pseudonym at most; all other fields byte for byte."""
+    headers = dict(received.headers)
+    expected = fields(sent)
+    expected["model"] = json.dumps(case.model).encode()
+    del expected["user"]
+    assert received.method == "POST"
+    assert received.target == case.recording.path.partition("?")[0]
+    assert case.user not in str(received.headers)
+    if case.client == "messages":
+        assert headers[b"x-api-key"] == b"key-of-anthropic"
+        expected["metadata"] = json.dumps({"user_id": pseudonym}, separators=(",", ":")).encode()
+    else:
+        assert headers[b"authorization"] == f"Bearer key-of-{case.provider}".encode()
+        if case.provider == "openai":
+            expected["safety_identifier"] = json.dumps(pseudonym).encode()
+            expected = {name: value for name, value in expected.items() if name not in ROUTING_FIELDS}
+    assert fields(received.body) == expected
+
+
+def test_every_recording_is_a_case() -> None:
+    need_recordings()
+    assert {case.recording.id for case in CASES if case.client == "responses"} == {
+        one.id for one in recorded.of_dialect("responses")
+    }
+    assert {case.recording.id for case in CASES if case.client == "messages"} == {
+        one.id for one in recorded.of_dialect("messages")
+    }
+    streamed = [case for case in CASES if case.recording.stream]
+    assert (len(CASES), len(streamed)) == (278 + 2 * 21, 3 * 21)
