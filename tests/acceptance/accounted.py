@@ -8,7 +8,7 @@ from typing import Any
 from arouter.domain.money import Picodollars, from_text, to_text
 from arouter.domain.record import Record
 from tests.acceptance import counts as count
-from tests.acceptance import recorded
+from tests.acceptance import recorded, spoken
 from tests.acceptance.case import PRICE, Case
 from tests.acceptance.client import Client, fields
 from tests.acceptance.counts import Counts
@@ -52,7 +52,7 @@ def check_the_record(case: Case, record: dict[str, Any]) -> None:
     assert record["user"] == case.user
     assert (record["status"], record["http_status"]) == ("success", 200)
     assert (record["provider"], record["model"]) == (case.provider, case.name)
-    assert record["endpoint"] == case.path
+    assert record["endpoint"] == spoken.endpoint(case.client, stream=recording.stream)
     assert record["streamed"] is recording.stream
     assert record["finish_reason"] == finish_reason_of(case)
     assert (record["attempts"], record["error_code"]) == (1, None)

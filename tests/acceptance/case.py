@@ -108,7 +108,9 @@ class Case:
 
     @property
     def path(self) -> str:
-        """Where the client asks."""
+        """Where the client asks: Gemini's and Anthropic's own clients have more in it than the others."""
+        if self.relayed and self.client in ("messages", "generate"):
+            return self.recording.path
         return spoken.path(self.client, self.name, stream=self.recording.stream)
 
     @property

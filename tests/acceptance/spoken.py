@@ -17,9 +17,14 @@ from tests.acceptance.said import Said
 
 Json = dict[str, Any]
 
-CLIENTS = ("chat", "responses", "messages")
+CLIENTS = ("chat", "responses", "messages", "generate")
 HELLO = "Hello, who is there?"
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages"}
+MODELS_PATH = "/v1beta/models/"
+"""Of Gemini's dialect, in which the model and the method follow."""
+NAMES = {"generate": ("usageMetadata", "responseId", "modelVersion")}
+"""Where an answer has its usage, its id and its model; in the other dialects they are `usage`, `id` and `model`."""
+NAMED_EVENTS = ("responses", "messages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +44,20 @@ class Heard:
 
 def path(client: str, model: str, *, stream: bool) -> str:
     """Where a client asks."""
+    if client == "generate":
+        return MODELS_PATH + model + (":streamGenerateContent?alt=sse" if stream else ":generateContent")
     return PATHS[client]
+
+
+def endpoint(client: str, *, stream: bool) -> str:
+    """What the activity calls it: the path, without the model."""
+    return path(client, "{model}", stream=stream).removesuffix("?alt=sse")
 
 
 def asked(client: str, model: str, user: str) -> Json:
     """The fields of every request that are for the gateway."""
+    if client == "generate":
+        return {"labels": {"user": user}}
     return {"model": model, "user": user}
 
 
@@ -53,12 +67,14 @@ def hello(client: str, model: str, user: str, *, stream: bool) -> Json:
     streamed = {"stream": True} if stream else {}
     match client:
         case "chat":
-            body: Json = {"messages": [said]}
+            body: Json = {"messages": [said], **streamed}
         case "responses":
-            body = {"input": [said]}
+            body = {"input": [said], **streamed}
+        case "messages":
+            body = {"messages": [said], "max_tokens": 1000, **streamed}
         case _:
-            body = {"messages": [said], "max_tokens": 1000}
-    return {**body, **streamed, **asked(client, model, user)}
+            body = {"contents": [{"role": "user", "parts": [{"text": HELLO}]}]}
+    return {**body, **asked(client, model, user)}
 
 
 # ---------------------------------------------------------------- what is heard
@@ -67,31 +83,41 @@ def hello(client: str, model: str, user: str, *, stream: bool) -> Json:
 def heard(client: str, answer: Answer, *, stream: bool) -> Heard:
     """An answer to a request that was translated."""
     if not stream:
-        body, usage = answer.json, fields(answer.body)["usage"]
-        return _heard(client, say.WHOLE[client](body), usage, body)
+        return _heard(client, say.WHOLE[client](answer.json), answer.body.decode())
     texts = _texts(client, answer)
     told = [json.loads(text) for text in texts]
     said = say.STREAMED[client](told)
     match client:
         case "chat":
             _check_chat(told)
-            return _heard(client, said, fields(texts[-1])["usage"], told[-1])
         case "responses":
             _check_responses(told, said)
-            response = told[-1]["response"]
-            return _heard(client, said, fields(fields(texts[-1])["response"])["usage"], response)
-        case _:
+            return _heard(client, said, fields(texts[-1])["response"].decode())
+        case "messages":
             _check_messages(told)
-            return _heard(client, said, fields(texts[-2])["usage"], told[0]["message"])
+            # The first event has the message, the last but one what it used.
+            return _heard(client, said, texts[-2], named=told[0]["message"])
+        case _:
+            _check_generate(told)
+    return _heard(client, said, texts[-1])
 
 
-def _heard(client: str, said: Said, usage: bytes, body: Json) -> Heard:
-    counts = count.IN[client](json.loads(usage))
-    return Heard(said=said, counts=counts, cost=fields(usage)["cost"], id=body["id"], model=body["model"])
+def _heard(client: str, said: Said, text: str, named: Json | None = None) -> Heard:
+    """`text` is what holds the usage, and the names too unless `named` does."""
+    usage_name, id_name, model_name = NAMES.get(client, ("usage", "id", "model"))
+    usage = fields(text)[usage_name]
+    names = json.loads(text) if named is None else named
+    return Heard(
+        said=said,
+        counts=count.IN[client](json.loads(usage)),
+        cost=fields(usage)["cost"],
+        id=names[id_name],
+        model=names[model_name],
+    )
 
 
 def _texts(client: str, answer: Answer) -> list[str]:
-    """The JSON of each event of a stream, which is named in the dialects that have names."""
+    """The JSON of each event of a stream, which has its type for a name in the dialects that have names."""
     assert answer.headers["content-type"].startswith("text/event-stream")
     found = events(answer.body.decode())
     if client == "chat":
@@ -100,7 +126,7 @@ def _texts(client: str, answer: Answer) -> list[str]:
     for event in found:
         text = data(event)
         assert text is not None
-        if client != "chat":
+        if client in NAMED_EVENTS:
             assert event.startswith(f"event: {json.loads(text)['type']}\n")
         texts.append(text)
     return texts
@@ -155,3 +181,13 @@ def _check_messages(told: list[Json]) -> None:
                 assert (kind, one["index"]) == ("content_block_stop", open_)
                 open_ = None
     assert open_ is None
+
+
+def _check_generate(told: list[Json]) -> None:
+    """Only the last chunk tells the reason and the usage; each has a part, and a call is told whole."""
+    assert "usageMetadata" in told[-1]
+    assert not any("usageMetadata" in chunk for chunk in told[:-1])
+    candidates = [candidate for chunk in told for candidate in chunk["candidates"]]
+    assert ["finishReason" in candidate for candidate in candidates] == [False] * (len(candidates) - 1) + [True]
+    assert all(candidate["content"]["parts"] for candidate in candidates)
+    assert {chunk["responseId"] for chunk in told} == {told[0]["responseId"]}
