@@ -12,7 +12,7 @@ from typing import Any
 
 Json = dict[str, Any]
 Item = tuple[str, str, object]
-"""Who (`user`, `assistant`, `tool`), what kind of thing (`text`, `media`, `call`, `result`), and the thing itself.
+"""Who (`user`, `assistant`, `tool`), what kind of thing (`text`, `image`, `file`, `call`, `result`), and the thing.
 
 What a tool gave beside a result in text, such as a picture, comes from the user and after all the results of the turn:
 not every dialect has a place for it in the result."""
@@ -45,8 +45,9 @@ class _Calls:
         self._ids.append(call_id)
         return "assistant", "call", (len(self._ids), name, arguments)
 
-    def answered(self, call_id: str, result: object) -> Item:
-        return "tool", "result", (len(self._ids) - self._ids[::-1].index(call_id), result)
+    def answered(self, call_id: str, result: object, failed: bool | None = None) -> Item:
+        """`failed` is None where the dialect has no word for it but the result itself."""
+        return "tool", "result", (len(self._ids) - self._ids[::-1].index(call_id), result, failed)
 
 
 def _meant(
@@ -92,14 +93,21 @@ def _decoded(text: str) -> object:
     return found if isinstance(found, dict) else text
 
 
-def _media(who: str, data: str, media_type: str = "") -> Item:
-    """By value, by address or by id; a document that is text is text."""
+def _media(who: str, kind: str, data: str, media_type: str = "") -> Item:
+    """An image or a file, by value, by address or by id; a document that is text is text.
+
+    An id means nothing to anybody but who gave it, and does not tell what it is of.
+    """
     if data.startswith("data:"):
         head, _, data = data.partition(",")
         media_type = head.removeprefix("data:").partition(";")[0]
     if media_type.startswith("text/") and not data.startswith("https://"):
         return who, "text", b64decode(data).decode()
-    return who, "media", data.replace("-", "+").replace("_", "/")
+    if media_type.startswith("image/"):
+        kind = "image"
+    if data.startswith(("file-", "file_")):
+        kind = "file"
+    return who, kind, data if data.startswith("https://") else data.replace("-", "+").replace("_", "/")
 
 
 # ---------------------------------------------------------------- chat completions
@@ -153,12 +161,13 @@ def _chat_part(part: Json) -> Item:
         case {"type": "text", "text": text}:
             return "user", "text", text
         case {"type": "file", "file": {"file_id": known}}:
-            return _media("user", known)
+            return _media("user", "file", known)
         case {"type": "file", "file": {"file_data": data}}:
-            return _media("user", data)
+            return _media("user", "file", data)
         case _:
             named = part[part["type"]]
-            return _media("user", named if isinstance(named, str) else named["url"])
+            kind = "image" if part["type"] == "image_url" else "file"
+            return _media("user", kind, named if isinstance(named, str) else named["url"])
 
 
 def _chat_choice(choice: Any) -> object:
@@ -227,7 +236,7 @@ def _responses_part(part: Json, who: str = "user") -> Item:
     if part["type"] == "input_text":
         return who, "text", part["text"]
     names = ("image_url", "file_url", "file_data", "file_id")
-    return _media(who, next(part[name] for name in names if part.get(name)))
+    return _media(who, part["type"].removeprefix("input_"), next(part[name] for name in names if part.get(name)))
 
 
 def _responses_choice(choice: Any) -> object:
@@ -247,7 +256,8 @@ def messages(body: Json) -> Meant:
     spoken = [one for one in body["messages"] if one["role"] == "system"]
     functions = [tool for tool in body.get("tools", []) if tool.get("type", "custom") == "custom"]
     choice = body.get("tool_choice") or {}
-    mode = {"any": "required", "tool": ("required", [choice.get("name")])}.get(choice.get("type"), choice.get("type"))
+    kind = choice.get("type", "auto")
+    mode = {"any": "required", "tool": ("required", [choice.get("name")])}.get(kind, kind)
     return _meant(
         system=[
             block["text"]
@@ -279,22 +289,25 @@ def _messages_said(messages: list[Json]) -> Iterator[Item]:
             match block:
                 case {"type": "text", "text": text} | {"type": "compaction", "content": text}:
                     yield message["role"], "text", text
-                case {"type": "image" | "document", "source": source}:
-                    yield _messages_media(source, "user")
+                case {"type": "image" | "document"}:
+                    yield _messages_media(block, "user")
                 case {"type": "tool_use"}:
                     yield calls.made(block["id"], block["name"], block["input"])
                 case {"type": "tool_result"}:
                     blocks = _blocks(block["content"])
                     texts = [one.get("text") or one["tool_name"] for one in blocks if "source" not in one]
-                    yield calls.answered(block["tool_use_id"], _decoded("".join(texts)))
-                    yield from (_messages_media(one["source"], "tool") for one in blocks if "source" in one)
+                    failed = block.get("is_error", False)
+                    yield calls.answered(block["tool_use_id"], _decoded("".join(texts)), failed)
+                    yield from (_messages_media(one, "tool") for one in blocks if "source" in one)
 
 
-def _messages_media(source: Json, who: str) -> Item:
+def _messages_media(block: Json, who: str) -> Item:
+    source = block["source"]
     if source["type"] == "text":
         return who, "text", source["data"]
     data = next(source[name] for name in ("data", "url", "file_id") if name in source)
-    return _media(who, data, source.get("media_type", ""))
+    kind = "image" if block["type"] == "image" else "file"
+    return _media(who, kind, data, source.get("media_type", ""))
 
 
 # ---------------------------------------------------------------- Gemini's generateContent
@@ -304,7 +317,7 @@ def generate(body: Json) -> Meant:
     config = body.get("generationConfig") or {}
     calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
     functions = [one for tool in body.get("tools") or [] for one in tool.get("functionDeclarations", [])]
-    mode = {"ANY": "required", "NONE": "none"}.get(calling.get("mode"), "auto")
+    mode = {"ANY": "required", "NONE": "none"}.get(calling.get("mode", ""), "auto")
     allowed = calling.get("allowedFunctionNames")
     names = ("parametersJsonSchema", "parameters_json_schema")
     return _meant(
@@ -333,21 +346,41 @@ def _generate_said(contents: list[Json]) -> Iterator[Item]:
             match part:
                 case {"thought": True}:
                     continue
-                case {"text": text}:
-                    yield who, "text", text
-                case {"inlineData": {"data": data, "mimeType": kind}}:
-                    yield _media(who, data, kind)
-                case {"fileData": {"fileUri": address}}:
-                    yield _media(who, address)
                 case {"functionCall": call}:
                     yield calls.made(call.get("id", call["name"]), call["name"], call["args"])
                 case {"functionResponse": given}:
-                    yield calls.answered(given.get("id", given["name"]), _given(given["response"]))
+                    yield calls.answered(given.get("id", given["name"]), *_given(given["response"]))
+                    yield from (_generate_part(one, "tool") for one in given.get("parts", []))
+                case {"toolCall": _} | {"toolResponse": _}:
+                    continue
+                case _:
+                    yield _generate_part(part, who)
 
 
-def _given(response: Json) -> object:
-    """A text that is no JSON object is the only field of one."""
-    return response["result"] if list(response) == ["result"] else response
+def _generate_part(part: Json, who: str) -> Item:
+    match part:
+        case {"text": text}:
+            return who, "text", text
+        case {"inlineData": blob} | {"inline_data": blob}:
+            return _media(who, "file", blob["data"], blob.get("mimeType") or blob["mime_type"])
+        case {"fileData": file} | {"file_data": file}:
+            address, media_type = (file.get("fileUri") or file["file_uri"]), file.get("mimeType", file.get("mime_type"))
+            return _media(who, "file", address, media_type or "")
+        case {"executableCode": {"language": language, "code": code}}:
+            # What Google ran is told in words.
+            return who, "text", f"```{language.lower()}\n{code}\n```"
+        case {"codeExecutionResult": {"output": output}}:
+            return who, "text", f"```\n{output}\n```"
+        case _:
+            raise AssertionError(part)
+
+
+def _given(response: Json) -> tuple[object, bool]:
+    """A text that is no JSON object is the only field of one; whether it tells of a failure is in the field's name."""
+    if list(response) in (["result"], ["error"]):
+        [(name, told)] = response.items()
+        return told, name == "error"
+    return response, False
 
 
 IN: Mapping[str, Callable[[Json], Meant]] = {

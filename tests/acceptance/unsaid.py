@@ -48,7 +48,21 @@ def _has_tools_beside(*known: str | None) -> Callable[[Json], bool]:
     return lambda request: any(tool.get("type") not in known for tool in request.get("tools") or [])
 
 
+def _own(tool: Json) -> bool:
+    return tool.keys() != {"functionDeclarations"}
+
+
+def _hides_thoughts(request: Json) -> bool:
+    """Of a model that is to think."""
+    thinking = request["generationConfig"]["thinkingConfig"]
+    shown = thinking.get("includeThoughts", thinking.get("include_thoughts"))
+    return thinking.get("thinking_budget") != 0 and not shown
+
+
 def _wants_json(request: Json) -> bool:
+    config = request.get("generationConfig") or {}
+    if "responseMimeType" in config:
+        return "responseJsonSchema" not in config
     form = request.get("response_format") or (request.get("text") or {}).get("format") or {}
     return bool(form.get("type") == "json_object")
 
@@ -109,6 +123,28 @@ RULES = (
     Rule(client="messages", name="cache_control", asks=_has("cache_control")),
     Rule(client="messages", name="output_config", asks=_holds("output_config", "task_budget")),
     Rule(client="messages", name="top_k", without=frozenset({"responses"}), asks=_has("top_k")),
+    # What only Google does: tools of its own, the promise that arguments are valid, what it has cached by name.
+    Rule(client="generate", name="tools", asks=lambda request: any(_own(tool) for tool in request.get("tools") or [])),
+    Rule(client="generate", name="toolConfig", asks=_holds("toolConfig", "includeServerSideToolInvocations")),
+    Rule(
+        client="generate",
+        name="toolConfig",
+        asks=lambda request: "VALIDATED" in str(request.get("toolConfig")),
+    ),
+    Rule(client="generate", name="cachedContent", asks=_has("cachedContent")),
+    Rule(
+        client="generate",
+        name="stop",
+        without=frozenset({"responses"}),
+        asks=_holds("generationConfig", "stopSequences"),
+    ),
+    Rule(client="generate", name="response_format", without=frozenset({"messages"}), asks=_wants_json),
+    Rule(
+        client="generate",
+        name="reasoning.exclude",
+        without=frozenset({"chat"}),
+        asks=lambda request: _holds("generationConfig", "thinkingConfig")(request) and _hides_thoughts(request),
+    ),
 )
 
 TOLD_BLOCKS = frozenset(
