@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from tests.acceptance import counts as count
 from tests.acceptance import said as say
 from tests.acceptance.client import Answer, fields
@@ -16,6 +18,7 @@ from tests.acceptance.recorded import data, events
 from tests.acceptance.said import Said
 
 Json = dict[str, Any]
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 CLIENTS = ("chat", "responses", "messages", "generate")
 HELLO = "Hello, who is there?"
@@ -100,6 +103,14 @@ def heard(client: str, answer: Answer, *, stream: bool) -> Heard:
         case _:
             _check_generate(told)
     return _heard(client, said, texts[-1])
+
+
+def heard_in_array(answer: Answer) -> Heard:
+    """A stream in Gemini's form without events."""
+    chunks = [bytes(chunk).decode() for chunk in _decode_array(answer.body)]
+    told = [json.loads(chunk) for chunk in chunks]
+    _check_generate(told)
+    return _heard("generate", say.generate_stream(told), chunks[-1])
 
 
 def _heard(client: str, said: Said, text: str, named: Json | None = None) -> Heard:

@@ -65,6 +65,21 @@ def test_a_recorded_answer(case: Case, client: Client, replay: Replay, stored: S
     accounted.check(case, client, stored, record_id, heard.cost)
 
 
+ARRAYS = [case for case in CASES if case.client == "generate" and case.recording.stream]
+
+
+@pytest.mark.parametrize("case", ARRAYS, ids=str)
+def test_a_recorded_stream_in_gemini_s_other_form(case: Case, client: Client, replay: Replay) -> None:
+    """Without `alt=sse` a stream is one array, whose elements are the same chunks."""
+    replay.next(case.recording, case.piece_bytes)
+    answer = client.post(case.path.removesuffix("?alt=sse"), case.request)
+    assert answer.status == 200, answer.body
+    assert answer.headers["content-type"] == "application/json"
+    heard = spoken.heard_in_array(answer)
+    assert with_known_ids(heard.said, recorded.said(case.recording)) == expected(case)
+    assert heard.counts == counts_for(case)
+
+
 def check_what_went_upstream(case: Case, received: Received, pseudonym: str) -> None:
     """The provider's path, key and model; of the user a pseudonym at most; and what was said."""
     headers = dict(received.headers)
@@ -123,3 +138,4 @@ def test_every_recording_is_a_case() -> None:
     answers = {dialect: sum(one.status == 200 for one in recorded.of_dialect(dialect)) for dialect in DIALECTS}
     assert answers == {"chat": 223, "responses": 137, "messages": 141, "generate": 114}
     assert len(CASES) == 3 * (223 + 137 + 141 + 114)
+    assert len(ARRAYS) == 30 + 15 + 6
