@@ -15,6 +15,7 @@ class ScriptedReply:
         leaves_after: int | None = None,
         unseen: bool = False,
         blocks_at: int | None = None,
+        in_array: bool = False,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         """Leaves when it has got so many pieces of a stream; with 0 as soon as the provider is to be asked.
@@ -26,6 +27,7 @@ class ScriptedReply:
         self._unseen = unseen
         self._blocks_at = blocks_at
         self._on_end = on_end
+        self.in_array = in_array
         self._on_gone: Callable[[], None] | None = None
         self._left = False
         self.started = False

@@ -62,6 +62,10 @@ class Reply(Protocol):
         """Whether the client has got a first byte: from then on there is no other provider and no other status."""
 
     @property
+    def in_array(self) -> bool:
+        """Whether a stream is one JSON array, and not events."""
+
+    @property
     def gone(self) -> bool:
         """Whether the client has left."""
 

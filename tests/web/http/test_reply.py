@@ -102,6 +102,17 @@ def test_a_stream_is_read_at_every_boundary(pieces: list[bytes], last: bytes, st
     assert reply.closes == (not stays)
 
 
+def test_a_stream_in_an_array_is_json() -> None:
+    paper = Paper()
+    reply = reply_on(paper)
+    reply.in_array = True
+    reply.send(b"[{}")
+    reply.end(b"]")
+    client = Client(*paper.written)
+    assert (client.body, dict(client.fields)[b"content-type"]) == (b"[{}]", b"application/json")
+    assert dict(client.fields)[b"cache-control"] == b"no-cache"
+
+
 # ---------------------------------------------------------------- whole answers
 
 

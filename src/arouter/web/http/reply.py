@@ -19,6 +19,7 @@ _STREAM = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\n%btransfer-encoding: chunked\r\n%b\r\n"
 )
+_ARRAY = _STREAM.replace(b"text/event-stream; charset=utf-8", b"application/json")
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n"
 _OTHER = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n"
 _IDS = b"x-generation-id: %b\r\nx-request-id: %b\r\n"
@@ -79,7 +80,7 @@ class LineReply(HttpReply):
 
     def _start_stream(self) -> None:
         self.started = True
-        self._line.write(_STREAM % (self._fields(()), self._close()))
+        self._line.write((_ARRAY if self.in_array else _STREAM) % (self._fields(()), self._close()))
 
     def _write_last(self, data: bytes) -> None:
         self._line.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Message, Receive, Send
-from arouter.web.inference.reply import EVENT_STREAM, JSON, Header, HttpReply
+from arouter.web.inference.reply import ARRAY_STREAM, EVENT_STREAM, JSON, Header, HttpReply
 
 _WATCH_AFTER_S = 1.0
 """A short answer needs no watcher: whether the client has left is asked once, at its end."""
@@ -70,7 +70,7 @@ class AsgiReply(HttpReply):
             await self._send(self._outbox.pop(0))
 
     def _start_stream(self) -> None:
-        self._start(200, EVENT_STREAM)
+        self._start(200, ARRAY_STREAM if self.in_array else EVENT_STREAM)
 
     def _start(self, status: int, headers: tuple[Header, ...]) -> None:
         self.started = True

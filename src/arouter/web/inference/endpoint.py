@@ -104,6 +104,7 @@ class Inference:
             asked_bytes=reader.asked_bytes,
             routed_model=self.completions.routed_name(reader.models[0]) if reader.models else None,
         )
+        reply.in_array = reader.in_array
         if reader.overruled:
             reply.add_header(user_header(reader.user))
         if refusal is not None:

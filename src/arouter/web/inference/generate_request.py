@@ -24,8 +24,7 @@ class GenerateReader(RequestReader):
 
     def _read_stream(self) -> bool:
         streamed = self._called()[1] is Method.STREAM
-        if streamed:
-            answers_in_events(read_query_string(self.head.query))
+        self.in_array = streamed and not answers_in_events(read_query_string(self.head.query))
         return streamed
 
     def _called(self) -> tuple[str, Method]:

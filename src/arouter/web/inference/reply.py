@@ -17,11 +17,9 @@ ErrorWriter = Callable[[ARouterError, int, str], bytes]
 """Writes the body of an error in a dialect, given the HTTP status and the error's type in our contract."""
 
 JSON = (b"content-type", b"application/json")
-EVENT_STREAM = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
+_AS_IT_COMES = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+EVENT_STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), *_AS_IT_COMES)
+ARRAY_STREAM = (JSON, *_AS_IT_COMES)
 
 _NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -34,7 +32,17 @@ def openai_error(error: ARouterError, status: int, type_: str) -> bytes:
 class HttpReply(ABC):
     """Implements `arouter.engine.call.Reply`."""
 
-    __slots__ = ("_headers", "_left", "_on_gone", "_record_id", "_request_id", "ended", "started", "write_error")
+    __slots__ = (
+        "_headers",
+        "_left",
+        "_on_gone",
+        "_record_id",
+        "_request_id",
+        "ended",
+        "in_array",
+        "started",
+        "write_error",
+    )
 
     def __init__(self) -> None:
         self._headers: list[Header] = []
@@ -44,6 +52,7 @@ class HttpReply(ABC):
         self._on_gone: Callable[[], None] | None = None
         self.started = False
         self.ended = False
+        self.in_array = False
         self.write_error: ErrorWriter = openai_error
 
     # ---------------------------------------------------------------- whether the client is there
@@ -118,7 +127,7 @@ class HttpReply(ABC):
 
     @abstractmethod
     def _start_stream(self) -> None:
-        """Write the head of a stream, `EVENT_STREAM` in it."""
+        """Write the head of a stream, with `EVENT_STREAM` or, where it is `in_array`, `ARRAY_STREAM` in it."""
 
     @abstractmethod
     def _write_last(self, data: bytes) -> None:

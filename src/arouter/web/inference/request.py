@@ -36,6 +36,7 @@ class RequestReader:
         "_key",
         "fields",
         "head",
+        "in_array",
         "include_usage",
         "models",
         "overruled",
@@ -63,6 +64,8 @@ class RequestReader:
         self.models: tuple[str, ...] = ()
         """The model asked for, and those to fall back to, as the routing knows them."""
         self.stream = False
+        self.in_array = False
+        """A stream is to be one JSON array instead of events."""
         self.include_usage = True
 
     @property
