@@ -30,6 +30,9 @@ ours, and route to a provider `x-ai` that is not configured here. The request is
 answered then is not the one that was asked for, and the data does not know it: our own rate is unknown, and not that
 of the other model."""
 
+NEED_NO_PREFIX = {("responses", "openai"), ("messages", "anthropic")}
+"""A dialect, and whose models those without a provider's name are in it: such a request needs no change at all."""
+
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}
 """Below the base URL, in OpenAI's dialects."""
 OPERATORS_DIALECTS = {"chat": "openai", "responses": "responses"}
@@ -120,7 +123,8 @@ class Case:
             return spoken.hello(self.client, self.name, self.user, stream=self.recording.stream)
         left_out = {"models"} if self.recording.id in NAMES_OTHER_MODELS else set()
         sent = {name: value for name, value in self.recording.request.items() if name not in left_out}
-        return sent | spoken.asked(self.client, self.name, self.user)
+        name = self.model if (self.client, self.vendor) in NEED_NO_PREFIX else self.name
+        return sent | spoken.asked(self.client, name, self.user)
 
     def __str__(self) -> str:
         parts = [self.recording.id, *([] if self.relayed else [self.client])]
