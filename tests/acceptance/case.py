@@ -99,10 +99,14 @@ class Case:
 
     @property
     def model(self) -> str:
-        """The provider's own name of the model that was asked for."""
+        """The provider's own name of the model that was asked for.
+
+        OpenRouter's `:free` is a part of its names. Of a provider that has no row it would ask for what costs nothing.
+        """
         if self.dialect == "generate":
             return self.recording.path.rpartition("/")[2].partition(":")[0]
-        return str(self.recording.request["model"])
+        model = str(self.recording.request["model"])
+        return model.removesuffix(":free") if self.is_renamed else model
 
     @property
     def name(self) -> str:
