@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
+from arouter.engine.call import AnswerHead
 
 
 class ScriptedReply:
@@ -16,7 +17,6 @@ class ScriptedReply:
         leaves_after: int | None = None,
         unseen: bool = False,
         blocks_at: int | None = None,
-        in_array: bool = False,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         """Leaves when it has got so many pieces of a stream; with 0 as soon as the provider is to be asked.
@@ -28,16 +28,16 @@ class ScriptedReply:
         self._unseen = unseen
         self._blocks_at = blocks_at
         self._on_end = on_end
-        self.in_array = in_array
         self._on_gone: Callable[[], None] | None = None
         self._left = False
         self.started = False
         self.blocked = asyncio.Event()
         self.pieces: list[bytes] = []
         self.ends: list[str] = []
-        """How the answer ended: `end`, `whole` or `fail`; one entry at most in a sound gateway."""
+        """How the answer ended: `end`, `cut`, `whole` or `fail`; one entry at most in a sound gateway."""
         self.last = b""
         self.error: ARouterError | None = None
+        self.head: AnswerHead | None = None
         self.dropped: tuple[str, ...] = ()
         self.wants_attempts = False
         self.attempts: tuple[Attempt, ...] = ()
@@ -95,6 +95,16 @@ class ScriptedReply:
 
     def end(self, data: bytes) -> None:
         self._finish("end", data)
+
+    def begin_with(self, head: AnswerHead) -> None:
+        assert not self.started
+        self.head = head
+
+    def break_off(self, data: bytes) -> None:
+        if self.head is None or self.head.tells_failures:
+            self._finish("end", data)
+        else:
+            self._finish("cut", b"")
 
     def whole(self, body: bytes) -> None:
         assert not self.started

@@ -15,7 +15,7 @@ from arouter.domain.keys import KeyKind
 from arouter.domain.price import RateCard
 from arouter.domain.record import Record, Status, UsageSource
 from arouter.engine.attempts import in_contract
-from arouter.engine.keepalive import COMMENT, LINE_END
+from arouter.engine.keepalive import COMMENT
 from arouter.engine.routing import Routing
 from arouter.engine.timeouts import Timeouts
 from tests.engine.pipeline import (
@@ -700,15 +700,6 @@ async def test_a_silent_stream_is_kept_alive() -> None:
     assert COMMENT in reply.pieces
     assert [piece for piece in reply.pieces if piece != COMMENT] == list(STREAM[:3])
     await pipeline.only_record()
-
-
-@playing
-async def test_a_silent_array_is_kept_alive_by_line_ends() -> None:
-    """A comment would be no JSON."""
-    pipeline = Pipeline(Says(steps=[0.05, *STREAM]), keep_alive_s=0.02)
-    reply = await ask(pipeline, reply=ScriptedReply(in_array=True), stream=True)
-    assert LINE_END in reply.pieces
-    assert [piece for piece in reply.pieces if piece != LINE_END] == list(STREAM[:3])
 
 
 @playing

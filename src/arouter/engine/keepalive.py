@@ -1,7 +1,4 @@
-"""A comment now and then while a stream is silent, so that nobody in between takes it for dead.
-
-A stream that is one JSON array has no comments: a line end says as little there.
-"""
+"""A comment now and then while a stream is silent, so that nobody in between takes it for dead."""
 
 import asyncio
 
@@ -10,7 +7,6 @@ from arouter.engine.call import Reply
 from arouter.wire import sse
 
 COMMENT = sse.comment(b"keep-alive")
-LINE_END = b"\n"
 
 
 class KeepAlive:
@@ -39,7 +35,7 @@ class KeepAlive:
         now_s = self._loop.time()
         if now_s >= due_s:
             if not (self._reply.gone or self._reply.paused):
-                self._reply.send(LINE_END if self._reply.in_array else COMMENT)
+                self._reply.send(COMMENT)
             self._since_s = now_s
             due_s = now_s + self._period_s
         self._handle = self._loop.call_at(due_s, self._check)

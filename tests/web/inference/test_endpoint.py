@@ -13,8 +13,8 @@ from arouter.domain.record import Record, Status
 from arouter.store.memory import MemoryStore
 from arouter.web.asgi import Message
 from arouter.web.auth import Authenticator
-from arouter.web.inference.dialects import CHAT, gemini_dialects
-from arouter.web.inference.endpoint import Dialect, Inference
+from arouter.web.inference.dialects import CHAT
+from arouter.web.inference.endpoint import Inference
 from tests.engine.pipeline import STREAM, Pipeline, completion, events, turns
 from tests.engine.samples import key
 from tests.engine.scripted_client import Says
@@ -28,16 +28,10 @@ GENERATION = f"gen-{1_795_348_800_001_000:015x}{('ab' * 9)[1:]}"
 class Exchange:
     """One request and what came back."""
 
-    def __init__(
-        self,
-        *answers: Says | UpstreamFailed | Exception,
-        dialect: Dialect = CHAT,
-        path: str = CHAT.path,
-        **rules: Any,
-    ) -> None:
+    dialect = CHAT
+
+    def __init__(self, *answers: Says | UpstreamFailed | Exception, **rules: Any) -> None:
         self.pipeline = Pipeline(*answers)
-        self._dialect = dialect
-        self._path = path
         self._key = key(hash=digest(PLAINTEXT), **rules)
         self.sent: list[Message] = []
         self.records: list[Record] = []
@@ -65,7 +59,7 @@ class Exchange:
         store = MemoryStore(clock=lambda: 0)
         await self._add(store, self._key)
         endpoint = Inference(
-            dialect=self._dialect,
+            dialect=self.dialect,
             authenticator=Authenticator(store.directory, now_us=self.pipeline.clock.now_us),
             completions=self.pipeline.completions,
             clock=self.pipeline.clock,
@@ -85,7 +79,9 @@ class Exchange:
             self.sent.append(message)
 
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await endpoint({"type": "http", "headers": raw, "query_string": query, "path": self._path}, receive, send)
+        await endpoint(
+            {"type": "http", "headers": raw, "query_string": query, "path": self.dialect.path}, receive, send
+        )
         await turns()
         self.records = await self.pipeline.ledger.records()
 
@@ -115,19 +111,6 @@ def test_a_stream() -> None:
     assert events(body)[-1] == "[DONE]"
     assert [message["more_body"] for message in exchange.sent[1:]] == [True] * 3 + [False]
     assert headers["x-request-id"] == GENERATION
-
-
-def test_a_stream_in_gemini_s_other_form_is_one_array_of_json() -> None:
-    _, streamed, *_ = gemini_dialects()
-    path = "/v1beta/models/openai/gpt-5.4:streamGenerateContent"
-    asked = {"contents": [{"parts": [{"text": "hello"}]}]}
-    exchange = Exchange(Says(steps=STREAM), dialect=streamed, path=path)
-    status, headers, body = exchange.ask(asked)
-    assert (status, headers["content-type"], headers["cache-control"]) == (200, "application/json", "no-cache")
-    assert [type(chunk) for chunk in msgspec.json.decode(body)] == [dict] * body.count(b'"candidates":')
-    status, headers, body = Exchange(Says(steps=STREAM), dialect=streamed, path=path).ask(asked, query=b"alt=sse")
-    assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
-    assert body.startswith(b"data: {")
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -55,13 +55,6 @@ def test_the_path_names_model_and_method(path: str, asked: str, stream: bool) ->
     assert (reader.models, reader.stream) == ((asked,), stream)
 
 
-@pytest.mark.parametrize(
-    ("path", "query", "in_array"), [(PATH, b"", False), (STREAM, b"alt=sse", False), (STREAM, b"", True)]
-)
-def test_a_stream_is_one_array_unless_events_are_asked_for(path: str, query: bytes, in_array: bool) -> None:
-    assert read(PLAIN, path, query).in_array is in_array
-
-
 def test_only_paths_of_its_method_are_a_dialects() -> None:
     whole, stream = gemini_dialects()[:2]
     assert gemini_matcher(whole)(PATH)
@@ -107,3 +100,11 @@ def test_embeddings_have_their_content(
     with pytest.raises(InvalidRequest) as refused:
         read_by(bad)
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "in_events"),
+    [(STREAM, b"", False), (STREAM, b"alt=json", False), (STREAM, b"alt=sse", True), (PATH, b"", True)],
+)
+def test_a_stream_is_one_array_unless_events_are_asked_for(path: str, query: bytes, in_events: bool) -> None:
+    assert read(PLAIN, path, query).in_events is in_events

@@ -13,6 +13,7 @@ import msgspec
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.keys import Key
 from arouter.engine.admission import resolve_user
+from arouter.engine.call import Sent
 from arouter.providers.openai import Fields
 from arouter.web.inference.head import Head
 
@@ -36,7 +37,7 @@ class RequestReader:
         "_key",
         "fields",
         "head",
-        "in_array",
+        "in_events",
         "include_usage",
         "models",
         "overruled",
@@ -48,6 +49,10 @@ class RequestReader:
 
     asks: ClassVar[tuple[str, ...]] = ()
     """The fields that the model is to read: what an estimate of the input is made from."""
+    sent: Sent | None = None
+    """For `Call.sent`."""
+    in_pieces: ClassVar[bool] = False
+    """The answer goes on as it comes, also where the client did not ask for a stream."""
     default_provider: ClassVar[str | None] = None
     """Whose a model is that is named without a provider; None leaves it to the routing."""
 
@@ -64,12 +69,12 @@ class RequestReader:
         self.models: tuple[str, ...] = ()
         """The model asked for, and those to fall back to, as the routing knows them."""
         self.stream = False
-        self.in_array = False
-        """A stream is to be one JSON array instead of events."""
         self.include_usage = True
+        self.in_events = True
+        """Whether a stream is one of server-sent events."""
 
     @property
-    def asked_bytes(self) -> int:
+    def asked_bytes(self) -> int | None:
         fields = self.fields
         return sum([len(memoryview(fields[name])) for name in self.asks if name in fields])
 
