@@ -50,13 +50,12 @@ def running_gateway(
     folder: Path,
     providers: Mapping[str, Mapping[str, object]] | None = None,
     prices: Mapping[str, Mapping[str, object]] | None = None,
+    **server: object,
 ) -> Iterator[Gateway]:
-    """A gateway with these providers and the sandbox, and these prices by `provider/model`.
-
-    It must stop when it is told to, and log no error.
-    """
+    """A gateway with these providers and the sandbox, and these prices by `provider/model`; `server` are settings of
+    that section. It must stop when it is told to, and log no error."""
     settings = folder / "settings.toml"
-    settings.write_text(_toml(providers=providers or {}, prices=prices or {}), encoding="utf-8")
+    settings.write_text(_toml(server, providers=providers or {}, prices=prices or {}), encoding="utf-8")
     log = folder / "log.jsonl"
     started_s = time.monotonic()
     with (
@@ -87,8 +86,9 @@ def running_gateway(
     assert [entry for entry in _entries(log) if entry["level"] in ("error", "critical")] == []
 
 
-def _toml(**tables: Mapping[str, Mapping[str, object]]) -> str:
-    lines = ["[server]", "port = 0", "[storage]", 'url = "sqlite:///arouter.db"', "[log]", 'format = "json"']
+def _toml(server: Mapping[str, object], **tables: Mapping[str, Mapping[str, object]]) -> str:
+    lines = ["[server]", "port = 0", *(f"{setting} = {json.dumps(value)}" for setting, value in server.items())]
+    lines += ["[storage]", 'url = "sqlite:///arouter.db"', "[log]", 'format = "json"']
     for table, sections in tables.items():
         for name, section in sections.items():
             lines.append(f"[{table}.{json.dumps(name)}]")
