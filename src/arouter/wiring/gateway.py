@@ -44,6 +44,7 @@ from arouter.web.inference.passing import PassThrough
 from arouter.web.metrics import Metrics
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.entropy import Entropy
+from arouter.wiring.heap import settle_heap
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
 from arouter.wiring.providers import deployments, wants_sandbox
@@ -293,6 +294,7 @@ class Gateway:
     async def read_prices(self) -> None:
         """Returns when they are read. Any number may wait for that."""
         await asyncio.get_running_loop().run_in_executor(None, self._prices.load)
+        settle_heap()
 
     def _watch(self) -> None:
         counts = self._upstream.counts
