@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from msgspec.structs import replace
 
 from arouter.domain.errors import InvalidRequest
-from arouter.sandbox import anthropic, embeddings, faults, gemini, openai
+from arouter.sandbox import anthropic, embeddings, faults, gemini, openai, responses
 from arouter.sandbox.answers import Ask, reply_to
 from arouter.sandbox.behaviour import NAMED, Behaviour, for_request
 from arouter.sandbox.dialect import Dialect, Stamp
@@ -44,6 +44,7 @@ def _dialect(module: ModuleType) -> Dialect:
 
 
 _CHAT = _Route(dialect=_dialect(openai), work="chat")
+_RESPONSES = _Route(dialect=_dialect(responses), work="chat")
 _MESSAGES = _Route(dialect=_dialect(anthropic), work="chat")
 _EMBEDDINGS = _Route(dialect=_dialect(openai), work="embeddings")
 _MODELS = _Route(dialect=_dialect(openai), work="models", method="GET")
@@ -136,6 +137,8 @@ def _find(target: str) -> _Route:
     match path:
         case "/v1/chat/completions":
             return _CHAT
+        case "/v1/responses":
+            return _RESPONSES
         case "/v1/messages":
             return _MESSAGES
         case "/v1/embeddings":
