@@ -1,0 +1,156 @@
+"""Agents of pydantic-ai, which speak all four dialects."""
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Coroutine
+from typing import Any
+
+from anthropic import AsyncAnthropic
+from openai import AsyncOpenAI
+from pydantic import BaseModel
+from pydantic_ai import Agent, Embedder, NativeOutput, ToolOutput
+from pydantic_ai.embeddings.google import GoogleEmbeddingModel
+from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
+from pydantic_ai.messages import ModelResponse, TextPart, TextPartDelta, ThinkingPart, ToolCallPart
+from pydantic_ai.models import Model
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.google import GoogleModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.providers.google import GoogleProvider
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from tests.sdks.scripts.talk import WEATHER_SAYS, heard, serve
+
+QUESTION = "How is the weather in Paris?"
+
+
+class Forecast(BaseModel):
+    """What the model is made to say."""
+
+    city: str
+    sky: str
+    degrees: int
+
+
+def get_weather(city: str, unit: str) -> str:
+    """The weather in a city."""
+    return WEATHER_SAYS
+
+
+def _model(dialect: str, *, url: str, key: str, model: str) -> Model:
+    match dialect:
+        case "messages":
+            client = AsyncAnthropic(base_url=url, api_key=key, max_retries=0)
+            return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client))
+        case "gemini":
+            return GoogleModel(model, provider=GoogleProvider(base_url=url, api_key=key))
+        case _:
+            provider = OpenAIProvider(openai_client=AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0))
+            return (
+                OpenAIResponsesModel(model, provider=provider)
+                if dialect == "responses"
+                else OpenAIChatModel(model, provider=provider)
+            )
+
+
+def _settings(dialect: str, *, timeout_s: float, user: str) -> Any:
+    told: dict[str, Any] = {"timeout": timeout_s}
+    match dialect:
+        case "messages":
+            return {**told, "anthropic_metadata": {"user_id": user}}
+        case "gemini":
+            header = {"X-ARouter-User": user}
+            return {**told, "extra_headers": header, "google_thinking_config": {"include_thoughts": True}}
+        case _:
+            return {**told, "openai_user": user}
+
+
+async def _run(
+    dialect: str, question: str, stream: bool, *, timeout_s: float, user: str, agent: dict[str, Any], **where: Any
+) -> Any:
+    """The end of a run of an agent, which the agent asked for in streams if it was told to."""
+    asked = Agent(_model(dialect, **where), **agent)
+    settings = _settings(dialect, timeout_s=timeout_s, user=user)
+    if not stream:
+        return await asked.run(question, model_settings=settings), 1
+    pieces = 0
+
+    async def count(_: Any, events: AsyncIterable[Any]) -> None:
+        nonlocal pieces
+        async for event in events:
+            pieces += _is_text(event)
+
+    return await asked.run(question, model_settings=settings, event_stream_handler=count), pieces
+
+
+def _is_text(event: Any) -> bool:
+    part = getattr(event, "part", None) if event.event_kind == "part_start" else getattr(event, "delta", None)
+    return isinstance(part, TextPart | TextPartDelta)
+
+
+async def chat(*, dialect: str, stream: bool, text: str = "Hello!", **where: Any) -> dict[str, Any]:
+    result, pieces = await _run(dialect, text, stream, agent={}, **where)
+    [response] = _responses(result)
+    return {**response, "pieces": pieces}
+
+
+async def tools(*, dialect: str, stream: bool, **where: Any) -> list[dict[str, Any]]:
+    result, _ = await _run(dialect, QUESTION, stream, agent={"tools": [get_weather]}, **where)
+    return _responses(result)
+
+
+async def structured(*, dialect: str, stream: bool, **where: Any) -> dict[str, Any]:
+    """As the answer's format."""
+    result, _ = await _run(dialect, QUESTION, stream, agent={"output_type": NativeOutput(Forecast)}, **where)
+    return dict(result.output.model_dump())
+
+
+async def structured_by_tool(*, dialect: str, stream: bool, **where: Any) -> dict[str, Any]:
+    """As the arguments of a tool that must be called."""
+    result, _ = await _run(dialect, QUESTION, stream, agent={"output_type": ToolOutput(Forecast)}, **where)
+    return dict(result.output.model_dump())
+
+
+def _responses(result: Any) -> list[dict[str, Any]]:
+    return [_heard(message) for message in result.all_messages() if isinstance(message, ModelResponse)]
+
+
+def _heard(response: ModelResponse) -> dict[str, Any]:
+    thoughts = [part.content for part in response.parts if isinstance(part, ThinkingPart)]
+    calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
+    return heard(
+        text="".join(part.content for part in response.parts if isinstance(part, TextPart)),
+        thought="".join(thoughts),
+        calls=[(call.tool_name, call.args_as_dict()) for call in calls],
+        input_tokens=response.usage.input_tokens,
+        output_tokens=response.usage.output_tokens,
+        finish=response.finish_reason,
+    )
+
+
+async def embed(*, dialect: str, texts: list[str], timeout_s: float, user: str, **where: Any) -> dict[str, Any]:
+    url, key, model = where["url"], where["key"], where["model"]
+    if dialect == "gemini":
+        made: Any = GoogleEmbeddingModel(model, provider=GoogleProvider(base_url=url, api_key=key))
+    else:
+        client = AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, default_headers={"X-ARouter-User": user})
+        made = OpenAIEmbeddingModel(model, provider=OpenAIProvider(openai_client=client))
+    answer = await Embedder(made).embed_documents(texts)
+    return {"vectors": [list(one) for one in answer.embeddings], "input_tokens": answer.usage.input_tokens}
+
+
+def awaited(runner: asyncio.Runner, verb: Callable[..., Coroutine[Any, Any, object]]) -> Callable[..., object]:
+    return lambda **arguments: runner.run(verb(**arguments))
+
+
+if __name__ == "__main__":
+    with asyncio.Runner() as one_loop:
+        serve(
+            {
+                "chat": awaited(one_loop, chat),
+                "tools": awaited(one_loop, tools),
+                "structured": awaited(one_loop, structured),
+                "structured_by_tool": awaited(one_loop, structured_by_tool),
+                "embed": awaited(one_loop, embed),
+            }
+        )

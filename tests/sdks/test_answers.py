@@ -1,0 +1,95 @@
+"""Every SDK against the real gateway: what it reads of an answer is what the provider said, whoever the provider is.
+
+A sandbox plays OpenAI, Anthropic and Google. Each SDK asks for a model of each of them, so that its own dialect is
+relayed to one of them and translated for the others.
+"""
+
+from typing import Any
+
+import pytest
+
+from arouter.sandbox.server import Sandbox
+from tests.acceptance.gateway import Gateway
+from tests.sdks.asking import ask, records, user_of
+from tests.sdks.clients import CLIENTS, ENDPOINTS, Client
+from tests.sdks.conftest import Scripts
+
+PRICED = ("openai/gpt-5.4", "anthropic/claude-sonnet-4.6", "google/gemini-2.5-flash")
+PROVIDERS = ("openai", "anthropic", "google")
+SAYS = "Hello from the sandbox."
+THINKS = "The sandbox pretends to think"
+
+pytestmark = pytest.mark.timeout(600)  # The first test of an SDK installs it.
+
+streamed = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+every_client = pytest.mark.parametrize("client", CLIENTS, ids=str)
+
+
+def those_that(verb: str) -> Any:
+    return pytest.mark.parametrize("client", [one for one in CLIENTS if verb not in one.lacks], ids=str)
+
+
+@streamed
+@pytest.mark.parametrize("model", PRICED)
+@every_client
+def test_an_answer_and_its_record(gateway: Gateway, scripts: Scripts, client: Client, model: str, stream: bool) -> None:
+    user = user_of(client, model, stream, "chat")
+    answer = ask(scripts(client), gateway, client, "chat", model=model, user=user, stream=stream)
+    assert answer["text"].startswith(SAYS)
+    assert (answer["output_tokens"], answer["pieces"] > 3) == (16, stream)
+    [record] = records(gateway, user)
+    assert (record["status"], record["streamed"], record["usage_source"]) == ("success", stream, "provider")
+    assert record["endpoint"].startswith(ENDPOINTS[client.dialect])
+    assert (record["requested_model"], record["model"]) == (model, model)
+    assert (record["prompt_tokens"], record["completion_tokens"]) == (answer["input_tokens"], answer["output_tokens"])
+    assert record["cost"] > 0
+
+
+@streamed
+@pytest.mark.parametrize("provider", PROVIDERS)
+@those_that("tools")
+def test_a_tool_is_called_its_result_is_taken_and_thoughts_go_back(
+    gateway: Gateway, vendors: Sandbox, scripts: Scripts, client: Client, provider: str, stream: bool
+) -> None:
+    model = f"{provider}/sandbox;tool_call;reasoning_tokens=8"
+    user = user_of(client, model, stream, "tools")
+    called, last = ask(scripts(client), gateway, client, "tools", model=model, user=user, stream=stream)
+    [[name, arguments]] = called["calls"]
+    assert (name, sorted(arguments), arguments["unit"]) == ("get_weather", ["city", "unit"], "celsius")
+    assert (last["calls"], last["text"].startswith(SAYS)) == ([], True)
+    assert b"Sunny, 25 degrees." in vendors.requests[-1].body
+    second, first = records(gateway, user)
+    for answer, record in ((called, first), (last, second)):
+        told = (record["prompt_tokens"], record["completion_tokens"], record["reasoning_tokens"])
+        assert told == (answer["input_tokens"], answer["output_tokens"], 8)
+
+
+@streamed
+@pytest.mark.parametrize("provider", PROVIDERS)
+@those_that("structured")
+def test_an_answer_has_the_form_that_was_asked_for(
+    gateway: Gateway, scripts: Scripts, client: Client, provider: str, stream: bool
+) -> None:
+    model = f"{provider}/sandbox"
+    user = user_of(client, model, stream, "structured")
+    forecast = ask(scripts(client), gateway, client, "structured", model=model, user=user, stream=stream)
+    assert set(forecast) == {"city", "sky", "degrees"}
+    assert forecast["degrees"] == 0
+    assert [record["status"] for record in records(gateway, user)] == ["success"]
+
+
+@streamed
+@pytest.mark.parametrize("provider", PROVIDERS)
+@every_client
+def test_thought_is_told_apart_and_counted(
+    gateway: Gateway, scripts: Scripts, client: Client, provider: str, stream: bool
+) -> None:
+    model = f"{provider}/sandbox-reason"
+    user = user_of(client, model, stream, "thought")
+    answer = ask(scripts(client), gateway, client, "chat", model=model, user=user, stream=stream)
+    assert answer["text"].startswith(SAYS)
+    assert THINKS not in answer["text"]
+    assert answer["output_tokens"] == 16 + 32
+    assert answer["thought"].startswith(THINKS)
+    [record] = records(gateway, user)
+    assert (record["completion_tokens"], record["reasoning_tokens"]) == (48, 32)
