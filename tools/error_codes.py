@@ -39,9 +39,13 @@ MEANINGS = {
     "missing_required_parameter": "A field that must be there is not; `param` names it.",
     "model_not_allowed": "The key's `allowed_models` does not list the model.",
     "model_not_found": "No provider is called like that, or it has no such model.",
-    "no_provider_available": "The provider is known and not configured; the message says what turns it on.",
+    "no_provider_available": "The provider is known and not configured, or the organization's own key for it cannot be "
+    "read; the message says what turns it on.",
     "not_found": "There is nothing at this path, or the key may not know of it.",
     "not_permitted": "The key may not do this. Nothing answers with it yet.",
+    "own_keys_not_configured": "Keys of an organization's own cannot be stored: `security.key_encryption_key` is not "
+    "set.",
+    "provider_key_not_found": "The organization has no provider key with this id.",
     "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
     "rate_limit_exceeded": "Too many requests.",
     "request_too_large": "The body is over `server.body_most_bytes`.",

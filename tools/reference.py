@@ -13,7 +13,7 @@ from arouter.providers.vendors import VENDORS, Vendor
 from arouter.settings import Row, rows
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
-from arouter.web.api import activity, keys, summary
+from arouter.web.api import activity, paging, summary
 from arouter.web.api.app import create_api
 from arouter.web.api.filters import FILTERS
 from arouter.web.api.parameters import Parameter
@@ -78,7 +78,7 @@ def summary_parameters() -> str:
 
 
 def key_list_parameters() -> str:
-    return _parameters(keys.LIST_PARAMETERS)
+    return _parameters(paging.LIST_PARAMETERS)
 
 
 def _parameters(parameters: Sequence[Parameter]) -> str:

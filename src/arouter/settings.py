@@ -116,6 +116,17 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """What secrets in the database are kept with."""
+
+    key_encryption_key: Secret = setting(
+        Secret(""),
+        "What organizations' own keys for providers are encrypted with: 32 random bytes in base64 or hexadecimal; "
+        "several with commas: the first encrypts, all decrypt. Empty: such keys cannot be stored.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One provider. For a known vendor everything has a default but the key."""
 
@@ -160,6 +171,7 @@ class Settings:
     storage: Storage = field(default_factory=Storage)
     upstream: Upstream = field(default_factory=Upstream)
     log: Log = field(default_factory=Log)
+    security: Security = field(default_factory=Security)
     providers: Mapping[str, Provider] = field(default_factory=dict)
     """By the name that their models begin with."""
     prices: Mapping[str, Price] = field(default_factory=dict)
@@ -170,7 +182,13 @@ class Settings:
     """What relative paths are relative to."""
 
 
-SECTIONS: Mapping[str, type] = {"server": Server, "storage": Storage, "upstream": Upstream, "log": Log}
+SECTIONS: Mapping[str, type] = {
+    "server": Server,
+    "storage": Storage,
+    "upstream": Upstream,
+    "log": Log,
+    "security": Security,
+}
 TABLES: Mapping[str, type] = {"providers": Provider, "prices": Price}
 """Sections with one sub-table for each name."""
 
@@ -205,6 +223,14 @@ def rows() -> Iterator[Row]:
 
 
 # ---------------------------------------------------------------- reading
+
+
+def variable(name: str, *, environment: Mapping[str, str] | None = None) -> Secret:
+    """A secret from the environment, for a command that is given its name. SettingsError if it is not set."""
+    found = (os.environ if environment is None else environment).get(name, "")
+    if not found:
+        raise SettingsError(f"the environment variable {name} is not set")
+    return Secret(found)
 
 
 def load(

@@ -70,6 +70,11 @@ class Client:
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         return self.ask("POST", path, data, {"Content-Type": "application/json", **(headers or {})})
 
+    def begin(self, path: str, body: object) -> None:
+        """A request whose answer nobody waits for."""
+        headers = {"Content-Type": "application/json", **self._headers}
+        self._connection.request("POST", path, body=json.dumps(body).encode(), headers=headers)
+
     def chat(self, model: str, user: object = None, **fields: object) -> Answer:
         """A chat completion that says hello; a `user` of None is left out."""
         body: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": "Hello!"}], **fields}

@@ -14,6 +14,7 @@ NAMES = {
     "demo": (),
     "sandbox": (),
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
+    "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
     "activity": ("export", "summary", "show", "correct"),
     "db": ("migrate", "status", "check", "backup"),
     "prices": ("list", "show", "reprice"),

@@ -16,9 +16,11 @@ from arouter.engine.admission import Admission
 from arouter.engine.billing import Billing
 from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
+from arouter.engine.own_keys import OwnKeys, OwnProviders
 from arouter.engine.recorder import Durability, Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
+from arouter.store.memory import MemoryStore
 from arouter.web.errors import status_of, type_of
 from tests.engine.samples import SECRET, Cards, card, routing
 from tests.engine.samples import call as sample_call
@@ -46,7 +48,9 @@ class Pipeline:
         keep_alive_s: float = 0.0,
         routes: Routing | None = None,
         cards: Cards | None = None,
+        own_keys: Callable[[Routing], OwnKeys] | None = None,
     ) -> None:
+        """`own_keys` is given the operator's routing."""
         self.client = ScriptedClient(*answers)
         self.ledger = ScriptedLedger()
         self.clock = ScriptedClock(tick_us=1000)
@@ -56,9 +60,11 @@ class Pipeline:
         self.told: list[tuple[Record, ARouterError | None]] = []
         """What `on_record` got."""
         self.tasks = Tasks(lambda name, failure: self.failed_tasks.append((name, failure)))
+        operator = routing("openai", "groq", "mistral", "anthropic", "google") if routes is None else routes
         self.completions = Completions(
             admission=Admission(self.ledger, now_us=self.clock.now_us),
-            routing=routing("openai", "groq", "mistral", "anthropic", "google") if routes is None else routes,
+            routing=operator,
+            own_keys=no_own_keys(operator) if own_keys is None else own_keys(operator),
             upstream=self.client,
             adapters=Adapters(),
             billing=Billing(Cards(CARDS) if cards is None else cards),
@@ -96,9 +102,15 @@ class Pipeline:
         return records[0]
 
 
+def no_own_keys(operator: Routing) -> OwnKeys:
+    """Nobody has any."""
+    directory = MemoryStore(clock=lambda: 0).directory
+    return OwnKeys(directory, operator=operator, providers=OwnProviders(makers={}, off={}), vault=None)
+
+
 def _as_kept(record: Record) -> Record:
     """Without what is noted for the case that the process dies."""
-    return replace(record, opening=replace(record.opening, asked_bytes=None, routed_model=None))
+    return replace(record, opening=replace(record.opening, asked_bytes=None, routed_model=None, on_own_key=False))
 
 
 def play(dialogue: Callable[[], Awaitable[Any]]) -> None:

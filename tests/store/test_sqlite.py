@@ -278,7 +278,8 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     # What the first version of the program left: no such column, and no such tables.
     connection.execute(
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
-        "ALTER TABLE records DROP COLUMN tried; PRAGMA user_version = 1"
+        "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; DROP INDEX records_on_own_keys;"
+        "PRAGMA user_version = 1"
     )
     connection.close()
     backend.restart()

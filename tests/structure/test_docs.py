@@ -12,10 +12,11 @@ from tools import commands, error_codes, reference
 from tools.docs import PARTS, out_of_step, pages, rendered
 
 from arouter.settings import rows
-from arouter.web.api import activity, keys, summary
-from arouter.web.inference.dialects import dialects
+from arouter.web.api import activity, paging, summary
+from arouter.web.inference.dialects import dialects, gemini_dialects
 from arouter.wire.activity_json import COLUMNS
 from arouter.wire.keys_json import CreateKey, UpdateKey
+from arouter.wire.provider_keys_json import CreateProviderKey, UpdateProviderKey
 from tests.acceptance.documents import ROOT, Block, blocks
 
 DOCS = ROOT / "docs"
@@ -73,14 +74,19 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
     named = {
         name
         for text in TEXTS.values()
-        for name in re.findall(r"`((?:server|storage|upstream|log)\.[a-z_]+)\b(?!\()", text)
+        for name in re.findall(r"`((?:server|storage|upstream|log|security)\.[a-z_]+)\b(?!\()", text)
     }
     assert named
     assert named - known == set()
 
 
 def test_every_route_is_mentioned() -> None:
-    paths = {*reference.openapi()["paths"], *(dialect.path for dialect in dialects()), "/openapi.json", "/docs"}
+    paths = {
+        *reference.openapi()["paths"],
+        *(dialect.path for dialect in (*dialects(), *gemini_dialects())),
+        "/openapi.json",
+        "/docs",
+    }
     assert [path for path in sorted(paths) if f"{path}`" not in _page("index")] == []
 
 
@@ -88,7 +94,7 @@ def test_every_parameter_is_mentioned() -> None:
     pages_and_parameters = (
         ("activity", activity.PARAMETERS),
         ("activity", summary.PARAMETERS),
-        ("keys", keys.LIST_PARAMETERS),
+        ("keys", paging.LIST_PARAMETERS),
     )
     missing = [
         parameter.name
@@ -106,6 +112,11 @@ def test_every_field_of_a_record_is_mentioned() -> None:
 def test_every_field_of_a_key_is_mentioned() -> None:
     names = {*CreateKey.__struct_fields__, *UpdateKey.__struct_fields__}
     assert [name for name in sorted(names) if f"`{name}`" not in _page("keys")] == []
+
+
+def test_every_field_of_a_provider_key_is_mentioned() -> None:
+    names = {*CreateProviderKey.__struct_fields__, *UpdateProviderKey.__struct_fields__}
+    assert [name for name in sorted(names) if f"`{name}`" not in _page("byok")] == []
 
 
 def test_every_error_code_is_mentioned_with_its_meaning() -> None:

@@ -25,6 +25,7 @@ TESTED_BY = {
     "tests/acceptance/test_startup.py": ("web/app.py", "wiring/gateway.py", "wiring/server.py", "wiring/storage.py"),
     "tests/acceptance/test_users.py": (
         "domain/ids.py",
+        "engine/dialects/generate.py",
         "engine/dialects/messages.py",
         "engine/dialects/responses.py",
         "web/http/general.py",
@@ -101,6 +102,7 @@ TESTED_BY = {
     "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
     "tests/web/api/test_models.py": ("wire/models_json.py",),
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
+    "tests/web/api/test_provider_keys.py": ("web/api/paging.py", "wire/provider_keys_json.py"),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
     "tests/wire/test_anthropic_messages_thoughts.py": ("wire/seals.py",),
     "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),

@@ -28,7 +28,11 @@ class Stage:
         if self._failure is not None:
             raise self._failure
         self.life.append("started")
-        return Handlers(inference={INFERENCE: self._handler("inference")}, api=self._handler("api"))
+        return Handlers(
+            inference={INFERENCE: self._handler("inference")},
+            patterns=((lambda path: path.endswith(":generate"), self._handler("pattern")),),
+            api=self._handler("api"),
+        )
 
     async def _stop(self) -> None:
         self.life.append("stopped")
@@ -120,3 +124,14 @@ def test_nobody_answers_before_the_start() -> None:
 def test_a_websocket_gets_no_word(stage: Stage) -> None:
     assert list(stage.ask("GET", "/v1/realtime", "websocket")) == []
     assert stage.asked == []
+
+
+def test_a_pattern_takes_posts_to_paths_that_it_matches(stage: Stage) -> None:
+    stage.ask("POST", "/v1/models/a/b:generate")
+    stage.ask("GET", "/v1/models/a/b:generate")
+    stage.ask("POST", "/v1/models/a/b")
+    assert stage.asked == [
+        ("pattern", "/v1/models/a/b:generate"),
+        ("api", "/v1/models/a/b:generate"),
+        ("api", "/v1/models/a/b"),
+    ]

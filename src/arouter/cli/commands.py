@@ -18,6 +18,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "demo": "arouter.cli.demo",
         "sandbox": "arouter.cli.sandbox",
         "keys": "arouter.cli.keys",
+        "provider-keys": "arouter.cli.provider_keys",
         "activity": "arouter.cli.activity",
         "db": "arouter.cli.db",
         "prices": "arouter.cli.prices",

@@ -14,6 +14,7 @@ from arouter.settings import SECTIONS, TABLES, Row, Secret, Settings, SettingsEr
 from arouter.wiring.prices import operator_prices
 from arouter.wiring.providers import deployments, wants_sandbox
 from arouter.wiring.storage import database_path
+from arouter.wiring.vault import open_vault
 
 app = application(help="Look at the settings.", no_args_is_help=True)
 
@@ -59,6 +60,7 @@ def check(config: Config = None, json: Json = False) -> None:
     settings = load(config)
     path = database_path(settings)
     operator_prices(settings.prices)
+    open_vault(settings)
     on, off = deployments(settings, _SANDBOX_URL if wants_sandbox(settings) else None)
     names = sorted(deployment.provider for deployment in on)
     file = None if settings.file is None else str(settings.file)

@@ -29,6 +29,8 @@ class Attempt:
     usage_source: UsageSource = UsageSource.NONE
     cost: Picodollars | None = None
     """Of that usage; None where no price is known."""
+    is_byok: bool = False
+    """With a key of the organization's own."""
 
 
 def whole_cost(own: Picodollars | None, *, used: bool, tried: Iterable[Attempt]) -> Picodollars | None:

@@ -24,6 +24,7 @@ def interrupted(opening: Opening, *, now_us: int) -> Record:
         provider=None if routed is None else routed.partition("/")[0],
         usage=NOTHING_REPORTED if asked is None else Usage(input_tokens=tokens_of(asked)),
         usage_source=UsageSource.NONE if asked is None else UsageSource.ESTIMATED,
+        is_byok=opening.on_own_key,
         attempts=0 if routed is None else 1,
     )
 
@@ -37,4 +38,4 @@ def without_intent(opening: Opening) -> Opening:
     """As records keep it: without what is noted for the case of a sudden end only."""
     if opening.asked_bytes is None and opening.routed_model is None:
         return opening
-    return replace(opening, asked_bytes=None, routed_model=None)
+    return replace(opening, asked_bytes=None, routed_model=None, on_own_key=False)

@@ -47,6 +47,8 @@ class Opening:
     request whose process dies; records do not keep them."""
     routed_model: str | None = None
     """`provider/model` as it is asked first."""
+    on_own_key: bool = False
+    """It is asked so with a key of the organization's own; noted with the intent, too."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class Record:
     """`operator`, `provider`, `genai-prices`."""
     price_version: str | None = None
     is_byok: bool = False
+    """The provider was asked last with a key of the organization's own, and charges that account."""
     latency_us: int | None = None
     time_to_first_token_us: int | None = None
     attempts: int = 0

@@ -26,6 +26,7 @@ class Account:
         "gone",
         "http_status",
         "interrupted",
+        "is_byok",
         "opening",
         "route",
         "started_us",
@@ -41,6 +42,8 @@ class Account:
         """When the first byte of the answer went to the client."""
         self.route: Route | None = None
         self.exchange: Exchange | None = None
+        self.is_byok = False
+        """The provider was asked last with a key of the organization's own."""
         self.attempts = 0
         self.asked_us = 0
         """When the provider was asked last, by the monotonic clock."""
@@ -75,6 +78,7 @@ class Account:
     def asks(self, route: Route, exchange: Exchange, monotonic_us: int) -> None:
         """A provider is about to be asked."""
         self.route = route
+        self.is_byok = route.deployment.own_key is not None
         self.exchange = exchange
         self.attempts += 1
         self.asked_us = monotonic_us
@@ -92,6 +96,7 @@ class Account:
             http_status=self.upstream_status,
             error_code=error_code,
             latency_us=monotonic_us - self.asked_us,
+            is_byok=self.is_byok,
         )
 
     def record(self, bill: Bill = NOTHING_USED, *, now_us: int, monotonic_us: int) -> Record:
@@ -119,6 +124,7 @@ class Account:
             reported_cost=bill.reported_cost,
             price_source=bill.price_source,
             price_version=bill.price_version,
+            is_byok=self.is_byok,
             latency_us=monotonic_us - self.started_us,
             time_to_first_token_us=None if self.first_us is None else self.first_us - self.started_us,
             attempts=self.attempts,

@@ -25,8 +25,9 @@ class Ingress(Protocol):
     def read(self, call: "Call", model: str, identity: str | None) -> ChatRequest:
         """The request in canonical form, to be translated. `model` is the provider's own name. InvalidRequest."""
 
-    def writer(self, call: "Call", model: str) -> AnswerWriter:
-        """The writer of a translated answer, and of what ends a stream that broke off."""
+    def writer(self, call: "Call", model: str, *, begun: bool = False) -> AnswerWriter:
+        """The writer of a translated answer, and of what ends a stream that broke off, of which the provider's own
+        bytes were forwarded where it has `begun`."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Call:
     stream: bool
     include_usage: bool
     """False only where the client said explicitly that it wants no usage in its stream."""
+    query: bytes = b""
+    """The query string, still encoded."""
     headers: Mapping[bytes, bytes] | None = None
     """The header fields that matter to a dialect, by lower-case name."""
 

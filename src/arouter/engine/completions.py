@@ -37,6 +37,7 @@ from arouter.engine.credentials import credential_lines
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
+from arouter.engine.own_keys import OwnKeys, blamed_rightly, noted
 from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
@@ -68,6 +69,7 @@ class Completions:
         *,
         admission: Admission,
         routing: Routing,
+        own_keys: OwnKeys,
         upstream: Client,
         adapters: Adapters,
         billing: Billing,
@@ -85,6 +87,7 @@ class Completions:
         `on_record` sees every record and what went wrong, for metrics and the log."""
         self._admission = admission
         self._routing = routing
+        self._own_keys = own_keys
         self._upstream = upstream
         self._adapters = adapters
         self._billing = billing
@@ -170,13 +173,17 @@ class Completions:
 
     async def _begin(self, call: Call, account: Account, reply: Reply, departure: Departure) -> Answer:
         """The first answer with a good status."""
-        routes = [self._routing.resolve(model) for model in call.models]
+        if call.key.organization_id in self._own_keys.holders:
+            named = await self._own_keys.routes(call)
+        else:
+            named = [(self._routing.resolve(model), model) for model in call.models]
+        routes = [route for route, _ in named]
         account.route = routes[0]
-        for i, route in enumerate(routes):
-            self._admission.check(call, route, call.models[i])
+        for route, requested in named:
+            self._admission.check(call, route, requested)
         if call.key.limit is not None:
             await self._admission.check_spending(call.key)
-        self._recorder.open(call.opening)
+        self._recorder.open(noted(call.opening, routes[0]))
         reply.watch(departure.begin)
         for route in routes[:-1]:
             try:
@@ -209,7 +216,7 @@ class Completions:
             return answer
         failure = self._read_error(route, answer.status, await answer.read(_MOST_ERROR_BYTES))
         failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
-        raise in_contract(failure, answer.status)
+        raise blamed_rightly(in_contract(failure, answer.status), route)
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
@@ -234,14 +241,14 @@ class Completions:
         return self._pseudonyms.of(call.opening.organization_id, user)
 
     def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:
+        if deployment.own_key is not None:
+            return _new_head(deployment, prepared)  # Not kept: it holds somebody's key.
         key = (deployment.provider, prepared.path, prepared.query, prepared.headers)
         head = self._heads.get(key)
         if head is None:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
-            path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
-            head = request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
-            self._heads[key] = head
+            head = self._heads[key] = _new_head(deployment, prepared)
         return head
 
     # ---------------------------------------------------------------- forwarding
@@ -295,6 +302,11 @@ class Completions:
             reply.whole(last)
         if reply.paused:
             await reply.drained()
+
+
+def _new_head(deployment: Deployment, prepared: Prepared) -> bytes:
+    path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
+    return request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
 
 
 def _last(call: Call, account: Account, bill: Bill) -> bytes:

@@ -82,7 +82,7 @@ class RelayExchange:
 
     def failure(self, error: ARouterError, type_: str) -> bytes:
         return self._relay.failed() or _broken_off(
-            self._call.ingress.writer(self._call, self._route.model), error, type_
+            self._call.ingress.writer(self._call, self._route.model, begun=True), error, type_
         )
 
 

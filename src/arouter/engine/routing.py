@@ -4,7 +4,7 @@ A model is asked for as `provider/model`; a bare name means `openai/…`. The pr
 aliases in use elsewhere (`x-ai`, `mistralai`); the rest is the provider's own name and is not looked into.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
@@ -39,6 +39,8 @@ class Deployment:
     identity: Identity = "pseudonym"
     timeouts: Timeouts | None = None
     """None: the gateway's own."""
+    own_key: str | None = None
+    """The id of the organization's own key that it is asked with; None: the operator's."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,13 @@ class Routing:
     @property
     def providers(self) -> tuple[str, ...]:
         return tuple(self._deployments)
+
+    def with_own(self, own: Iterable[Deployment], *, off: Mapping[str, str]) -> "Routing":
+        """The same for somebody whose own deployments come in the place of these. `off` names providers that are not
+        to be asked in any case, each with what would turn it on."""
+        there = {**self._deployments, **{deployment.provider: deployment for deployment in own}}
+        asked = [deployment for provider, deployment in there.items() if provider not in off]
+        return Routing(asked, off={**self._off, **off}.items())
 
     def resolve(self, requested: str) -> Route:
         """The route for a model name.

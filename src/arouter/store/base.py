@@ -13,6 +13,7 @@ from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, S
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
+from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 
 
@@ -36,7 +37,45 @@ class Spending:
     monthly: Picodollars
 
 
-class Directory(Protocol):
+class ProviderKeys(Protocol):
+    """The keys for providers that organizations bring. Their secrets come sealed, and are kept as they come."""
+
+    async def add_provider_key(self, key: ProviderKey, sealed: Sealed) -> None:
+        """A new key. ValueError if its id is taken."""
+
+    async def get_provider_key(self, organization_id: str, key_id: str) -> ProviderKey | None:
+        """The key of that id in the organization."""
+
+    async def list_provider_keys(
+        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+    ) -> Sequence[ProviderKey]:
+        """Newest first."""
+
+    async def replace_provider_key(self, key: ProviderKey, sealed: Sealed | None = None) -> bool:
+        """Store what may change of a key: its name, whether it is disabled and falls back; False if there is none.
+
+        With `sealed` its label and secret too; without it they stay as they are.
+        """
+
+    async def reseal_provider_key(self, key: ProviderKey, *, before: Sealed, after: Sealed) -> bool:
+        """Keep the same secret sealed otherwise; False if it is not sealed as `before` any more."""
+
+    async def delete_provider_key(self, organization_id: str, key_id: str) -> bool:
+        """Forget the key and its secret. False if there is none."""
+
+    async def sealed_provider_keys(self, organization_id: str) -> Sequence[tuple[ProviderKey, Sealed]]:
+        """Every key of an organization that is not disabled, with its secret."""
+
+    async def every_provider_key(
+        self, *, after_id: str = "", limit: int = 1000
+    ) -> Sequence[tuple[ProviderKey, Sealed]]:
+        """Keys of all organizations, disabled ones too, in the order of their ids, behind `after_id`."""
+
+    async def provider_key_holders(self) -> Mapping[str, frozenset[str]]:
+        """The organizations with a key that is not disabled, each with the ids of what its secrets are sealed with."""
+
+
+class Directory(ProviderKeys, Protocol):
     """Organizations, workspaces and keys."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
@@ -135,6 +174,9 @@ class Ledger(Protocol):
 
         Each is the start of an hour in UTC, ValueError otherwise.
         """
+
+    async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
+        """The part of `spending` that is of requests on the organization's own keys for providers."""
 
     async def check(self) -> CheckReport:
         """Prove integrity: the engine's own check, and records equal to roll-ups to the last digit."""

@@ -32,6 +32,7 @@ from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, adjusted
 from arouter.domain.interruption import interrupted, without_intent
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
+from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
@@ -49,6 +50,8 @@ class _Data:
     """By hash; with the deleted ones."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Secret to hash."""
+    provider_keys: dict[str, tuple[ProviderKey, Sealed]] = field(default_factory=dict)
+    """By id."""
     records: dict[str, tuple[Record, int]] = field(default_factory=dict)
     """By id, with the time of writing."""
     adjustments: dict[str, tuple[Adjustment, int]] = field(default_factory=dict)
@@ -57,11 +60,87 @@ class _Data:
     last_written_us: int = 0
 
 
-class MemoryDirectory:
-    """`Directory` over dictionaries."""
+class MemoryProviderKeys:
+    """`ProviderKeys` over a dictionary."""
 
     def __init__(self, data: _Data) -> None:
         self._data = data
+
+    async def add_provider_key(self, key: ProviderKey, sealed: Sealed) -> None:
+        if key.id in self._data.provider_keys:
+            raise ValueError("there is such a key already")
+        self._store(key, sealed)
+
+    async def get_provider_key(self, organization_id: str, key_id: str) -> ProviderKey | None:
+        found = self._found(organization_id, key_id)
+        return None if found is None else found[0]
+
+    async def list_provider_keys(
+        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+    ) -> Sequence[ProviderKey]:
+        keys = [key for key, _ in self._of(organization_id) if include_disabled or not key.disabled]
+        keys.sort(key=lambda key: (key.created_at_us, key.id), reverse=True)
+        return tuple(keys[offset : offset + limit])
+
+    async def replace_provider_key(self, key: ProviderKey, sealed: Sealed | None = None) -> bool:
+        found = self._found(key.organization_id, key.id)
+        if found is None:
+            return False
+        changed = replace(
+            found[0],
+            name=key.name,
+            label=found[0].label if sealed is None else key.label,
+            updated_at_us=key.updated_at_us,
+            disabled=key.disabled,
+            byok_fallback=key.byok_fallback,
+        )
+        self._store(changed, found[1] if sealed is None else sealed)
+        return True
+
+    async def reseal_provider_key(self, key: ProviderKey, *, before: Sealed, after: Sealed) -> bool:
+        found = self._found(key.organization_id, key.id)
+        if found is None or found[1] != before:
+            return False
+        self._store(found[0], after)
+        return True
+
+    async def delete_provider_key(self, organization_id: str, key_id: str) -> bool:
+        if self._found(organization_id, key_id) is None:
+            return False
+        del self._data.provider_keys[key_id]
+        self._data.revision += 1
+        return True
+
+    async def sealed_provider_keys(self, organization_id: str) -> Sequence[tuple[ProviderKey, Sealed]]:
+        return tuple(pair for pair in self._of(organization_id) if not pair[0].disabled)
+
+    async def every_provider_key(
+        self, *, after_id: str = "", limit: int = 1000
+    ) -> Sequence[tuple[ProviderKey, Sealed]]:
+        ids = sorted(key_id for key_id in self._data.provider_keys if key_id > after_id)
+        return tuple(self._data.provider_keys[key_id] for key_id in ids[:limit])
+
+    async def provider_key_holders(self) -> Mapping[str, frozenset[str]]:
+        holders: dict[str, frozenset[str]] = {}
+        for key, sealed in self._data.provider_keys.values():
+            if not key.disabled:
+                holders[key.organization_id] = holders.get(key.organization_id, frozenset()) | {sealed.key_id}
+        return holders
+
+    def _of(self, organization_id: str) -> list[tuple[ProviderKey, Sealed]]:
+        return [pair for pair in self._data.provider_keys.values() if pair[0].organization_id == organization_id]
+
+    def _found(self, organization_id: str, key_id: str) -> tuple[ProviderKey, Sealed] | None:
+        found = self._data.provider_keys.get(key_id)
+        return found if found is not None and found[0].organization_id == organization_id else None
+
+    def _store(self, key: ProviderKey, sealed: Sealed) -> None:
+        self._data.provider_keys[key.id] = key, sealed
+        self._data.revision += 1
+
+
+class MemoryDirectory(MemoryProviderKeys):
+    """`Directory` over dictionaries."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         if self._data.home is None:
@@ -220,12 +299,11 @@ class MemoryLedger:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):
             raise ValueError("spending is known since the starts of hours only")
         records = [row.record for row in self._rows() if row.record.opening.key_hash == key_hash]
+        return _spending(records, day_us, week_us, month_us)
 
-        def since(start_us: int) -> Picodollars:
-            costs = [record.cost for record in records if record.opening.created_at_us >= start_us]
-            return Picodollars(sum(cost for cost in costs if cost is not None))
-
-        return Spending(total=since(0), daily=since(day_us), weekly=since(week_us), monthly=since(month_us))
+    async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
+        rows = [row.record for row in self._rows() if row.record.opening.key_hash == key_hash]
+        return _spending([record for record in rows if record.is_byok], day_us, week_us, month_us)
 
     async def check(self) -> CheckReport:
         return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
@@ -365,6 +443,14 @@ def _group_value(record: Record, dimension: Dimension, zone: ZoneInfo) -> str | 
 
 def _group_text(value: str | int | None, zone: ZoneInfo) -> str | None:
     return bucket_text(value, zone) if isinstance(value, int) else value
+
+
+def _spending(records: Sequence[Record], day_us: int, week_us: int, month_us: int) -> Spending:
+    def since(start_us: int) -> Picodollars:
+        costs = [record.cost for record in records if record.opening.created_at_us >= start_us]
+        return Picodollars(sum(cost for cost in costs if cost is not None))
+
+    return Spending(total=since(0), daily=since(day_us), weekly=since(week_us), monthly=since(month_us))
 
 
 def _totals(records: Sequence[Record]) -> Totals:

@@ -69,10 +69,11 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            handler = self._endpoint(scope["path"])
+            post = scope["method"] == "POST"
+            handler = self._endpoint(scope["path"]) if post else self._inference.get(scope["path"])
             if handler is None:
                 await self._api(_with_version(scope), receive, send)
-            elif scope["method"] == "POST":
+            elif post:
                 await handler(scope, receive, send)
             else:
                 await _refuse_method(send)

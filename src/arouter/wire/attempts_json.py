@@ -22,6 +22,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     completion_tokens: int | None
     usage_source: Literal["provider", "estimated", "partial", "none"]
     cost: Dollars | None
+    is_byok: bool
 
 
 def attempt_records(tried: Iterable[Attempt]) -> tuple[AttemptRecord, ...]:
@@ -41,4 +42,5 @@ def _attempt(attempt: Attempt) -> AttemptRecord:
         completion_tokens=usage.completion_tokens,
         usage_source=attempt.usage_source.value,
         cost=dollars(attempt.cost),
+        is_byok=attempt.is_byok,
     )

@@ -114,17 +114,17 @@ class NoRateLimit(msgspec.Struct, frozen=True):
 
 
 class CurrentKey(KeyObject, frozen=True, kw_only=True):
-    """The key that asks, with the fields that the SDKs read. Every request is on the operator's own provider keys,
-    so nothing is counted apart as `byok`."""
+    """The key that asks, with the fields that the SDKs read. `byok_usage…` is the part of `usage…` that was spent on
+    the organization's own keys for providers; the limit counts it too."""
 
-    byok_usage: int = 0
-    byok_usage_daily: int = 0
-    byok_usage_weekly: int = 0
-    byok_usage_monthly: int = 0
+    byok_usage: Dollars
+    byok_usage_daily: Dollars
+    byok_usage_weekly: Dollars
+    byok_usage_monthly: Dollars
     is_free_tier: bool = False
     is_management_key: bool
     is_provisioning_key: bool
-    include_byok_in_limit: bool = False
+    include_byok_in_limit: bool = True
     rate_limit: NoRateLimit = NoRateLimit()
 
 
@@ -185,11 +185,15 @@ def encode_deleted() -> bytes:
     return msgspec.json.encode(DeletedAnswer(Deleted(True)))
 
 
-def encode_current(key: Key, spent: Spent) -> bytes:
-    """The answer to `GET /v1/key`."""
+def encode_current(key: Key, spent: Spent, byok: Spent) -> bytes:
+    """The answer to `GET /v1/key`; `byok` is the part of `spent` that was spent on the organization's own keys."""
     is_management = key.kind is KeyKind.MANAGEMENT
     current = CurrentKey(
         **msgspec.structs.asdict(key_object(key, spent)),
+        byok_usage=exact_dollars(byok.total),
+        byok_usage_daily=exact_dollars(byok.daily),
+        byok_usage_weekly=exact_dollars(byok.weekly),
+        byok_usage_monthly=exact_dollars(byok.monthly),
         is_management_key=is_management,
         is_provisioning_key=is_management,
     )

@@ -11,6 +11,7 @@ import structlog
 from arouter.domain.errors import ARouterError, InternalError, NotFound, StorageUnavailable, UpstreamFailed
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
+from arouter.domain.provider_keys import ProviderKey
 from arouter.domain.record import Record
 from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
@@ -19,6 +20,7 @@ from arouter.engine.clock import Clock, SystemClock
 from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
 from arouter.engine.loop_lag import LoopLag
+from arouter.engine.own_keys import OwnKeys
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
@@ -35,14 +37,16 @@ from arouter.web.app import App, Handlers
 from arouter.web.asgi import Application
 from arouter.web.auth import Authenticator
 from arouter.web.dashboard.page import WithDashboard
-from arouter.web.inference.dialects import dialects
+from arouter.web.inference.dialects import dialects, gemini_dialects, gemini_matcher
 from arouter.web.inference.endpoint import Dialect, Inference
 from arouter.web.metrics import Metrics
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.late_prices import LatePrices
+from arouter.wiring.own_keys import own_providers
 from arouter.wiring.providers import deployments, wants_sandbox
 from arouter.wiring.started import FirstKeys, Started
 from arouter.wiring.storage import find_home, first_keys, open_store
+from arouter.wiring.vault import open_vault
 
 REFRESH_S = 0.25
 """How often the keys are compared with the directory: a change made by another process counts within this time."""
@@ -72,6 +76,8 @@ class Gateway:
         self._siblings = siblings
         self._log = structlog.get_logger("arouter")
         deployments(settings, None)  # what cannot be said fails here, and not when the server starts
+        self._vault = open_vault(settings)
+        self._own_providers = own_providers(settings)
         self._prices = LatePrices(settings.prices)
         self.store = open_store(
             settings,
@@ -86,6 +92,7 @@ class Gateway:
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._sandbox: Sandbox | None = None
         self._routing = Routing(())
+        self._own_keys = self._new_own_keys()
         self._end_metrics: Callable[[], None] | None = None
         self._listed: tuple[int, list[ModelInfo]] | None = None
         self.first_keys: FirstKeys | None = None
@@ -114,7 +121,8 @@ class Gateway:
         self.interrupted = await self._recovery.once()
         on, off = deployments(self.settings, await self._sandbox_url())
         self._routing = Routing(on, off=off)
-        await self._authenticator.refresh()
+        self._own_keys = self._new_own_keys()
+        await self._refresh()
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self.read_prices())
         self._tasks.start("recover", self._recovery.run())
@@ -128,6 +136,9 @@ class Gateway:
                 dialect.path: self._inference(dialect, completions)
                 for dialect in dialects(metadata_user=self.settings.server.metadata_user_id)
             },
+            patterns=[
+                (gemini_matcher(dialect), self._inference(dialect, completions)) for dialect in gemini_dialects()
+            ],
             api=WithDashboard(self._api(home)),
         )
 
@@ -168,6 +179,7 @@ class Gateway:
         return Completions(
             admission=Admission(ledger, now_us=self._clock.now_us),
             routing=self._routing,
+            own_keys=self._own_keys,
             upstream=self._upstream,
             adapters=Adapters(),
             billing=Billing(self._prices),
@@ -184,6 +196,15 @@ class Gateway:
             on_record=self._recorded,
         )
 
+    def _new_own_keys(self) -> OwnKeys:
+        return OwnKeys(
+            self.store.directory,
+            operator=self._routing,
+            providers=self._own_providers,
+            vault=self._vault,
+            on_unreadable=self._unreadable,
+        )
+
     def _api(self, home: Home) -> Application:
         return create_api(
             ApiServices(
@@ -196,7 +217,9 @@ class Gateway:
                 ready=self._ready,
                 metrics=self._metrics_text,
                 default_home=home,
-                directory_changed=self._authenticator.refresh,
+                directory_changed=self._refresh,
+                vault=self._vault,
+                own_providers=self._own_providers,
             )
         )
 
@@ -242,12 +265,17 @@ class Gateway:
         while True:
             await asyncio.sleep(REFRESH_S)
             try:
-                await self._authenticator.refresh()
+                await self._refresh()
                 failed = False
             except StorageUnavailable as failure:
                 if not failed:
                     self._log.error("keys cannot be compared with the directory", reason=failure.message)
                 failed = True
+
+    async def _refresh(self) -> None:
+        """What is remembered of the directory is what is in it now."""
+        await self._authenticator.refresh()
+        await self._own_keys.refresh()
 
     async def read_prices(self) -> None:
         """Returns when they are read. Any number may wait for that."""
@@ -313,6 +341,19 @@ class Gateway:
 
     def _recovered(self, requests: int) -> None:
         self._log.warning("a process died and left requests open; they are recorded as interrupted", requests=requests)
+
+    def _unreadable(self, reason: str, key: ProviderKey | None) -> None:
+        """An organization's own key, or all that are sealed alike."""
+        if key is None:
+            self._log.error(reason)
+        else:
+            self._log.error(
+                "an organization's own key for a provider cannot be read",
+                id=key.id,
+                provider=key.provider,
+                organization=key.organization_id,
+                reason=reason,
+            )
 
     def _task_failed(self, name: str, failure: BaseException) -> None:
         self._log.error("a task failed", task=name, exc_info=failure)

@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx2
 import msgspec
@@ -17,11 +18,16 @@ from arouter.domain.models import ModelInfo
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.usage import Usage
+from arouter.engine.vault import Vault
+from arouter.settings import Settings
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
 from arouter.web.api.app import ApiServices, Check, Readiness, create_api
 from arouter.web.auth import Authenticator
+from arouter.wiring.own_keys import own_providers
 from tests.conformance.backends import Store
+
+Result = TypeVar("Result")
 
 NOW_US = 1_795_327_200_123_456
 """2026-11-22T06:00:00.123456Z, a Sunday."""
@@ -29,6 +35,10 @@ NOW_US = 1_795_327_200_123_456
 HOME = Home(organization_id="org_home", workspace_id="ws_home", secret=bytes(32))
 
 USAGE = Usage(input_tokens=60, cache_read_tokens=60, cache_write_tokens=0, output_tokens=85, reasoning_tokens=30)
+
+
+VAULT = Vault([hashlib.sha256(b"key-encryption key").digest()], secrets.token_bytes)
+"""What the organization's own keys for providers are sealed with."""
 
 
 def in_memory(clock: Callable[[], int]) -> Store:
@@ -42,7 +52,9 @@ NEEDS_NO_STORE = pytest.mark.parametrize("gateway", ["memory"], indirect=True)
 class Gateway:
     """A running API, the keys of its organization, and a way to put records into the ledger."""
 
-    def __init__(self, make_store: Callable[[Callable[[], int]], Store] = in_memory) -> None:
+    def __init__(
+        self, make_store: Callable[[Callable[[], int]], Store] = in_memory, *, vault: Vault | None = VAULT
+    ) -> None:
         """`make_store` is given the clock."""
         self.now_us = NOW_US
         self.readiness = Readiness(checks=(Check(name="ledger", ok=True),))
@@ -68,6 +80,8 @@ class Gateway:
             metrics=self._metrics,
             default_home=HOME,
             directory_changed=authenticator.refresh,
+            vault=vault,
+            own_providers=own_providers(Settings()),
         )
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=create_api(self.services), raise_app_exceptions=False),
@@ -83,6 +97,10 @@ class Gateway:
         self._runner.run(self.client.aclose())
         self._runner.run(self.store.close())
         self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Something to be awaited."""
+        return self._runner.run(work)
 
     def ask(
         self, method: str, path: str, *, key: str | None = None, headers: Mapping[str, str] | None = None, **rest: Any

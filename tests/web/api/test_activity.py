@@ -89,18 +89,19 @@ def test_the_attempts_of_a_request_are_told_in_order(gateway: Gateway) -> None:
             usage=Usage(input_tokens=7, output_tokens=0),
             usage_source=UsageSource.PARTIAL,
             cost=Picodollars(10),
+            is_byok=True,
         ),
         Attempt(provider="openai", model="gpt-5.4", http_status=200, error_code=None, latency_us=0),
     )
     record = gateway.add_record(attempts=3, tried=tried)
     names = ("provider", "model", "http_status", "error_code", "latency_ms",
-             "prompt_tokens", "completion_tokens", "usage_source", "cost")  # fmt: skip
+             "prompt_tokens", "completion_tokens", "usage_source", "cost", "is_byok")  # fmt: skip
     told = [
         dict(zip(names, values, strict=True))
         for values in (
-            ("groq", "llama", None, "upstream_timeout", "1.5", None, None, "none", None),
-            ("mistral", "large", "200", "upstream_error", "2.0", "7", "0", "partial", "0.00000000001"),
-            ("openai", "gpt-5.4", "200", None, "0.0", None, None, "none", None),
+            ("groq", "llama", None, "upstream_timeout", "1.5", None, None, "none", None, False),
+            ("mistral", "large", "200", "upstream_error", "2.0", "7", "0", "partial", "0.00000000001", True),
+            ("openai", "gpt-5.4", "200", None, "0.0", None, None, "none", None, False),
         )
     ]
     [listed] = exact(gateway.get("/v1/activity").content)["data"]

@@ -236,7 +236,7 @@ class TestSpending:
             "is_free_tier": False,
             "is_management_key": False,
             "is_provisioning_key": False,
-            "include_byok_in_limit": False,
+            "include_byok_in_limit": True,
             "rate_limit": {"requests": "-1", "interval": "", "note": "deprecated"},
         }
         assert gateway.manage("GET", "/api/v1/key").json()["data"]["is_management_key"] is True

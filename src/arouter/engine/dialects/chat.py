@@ -24,5 +24,5 @@ class Chat:
     def read(self, call: Call, model: str, identity: str | None) -> ChatRequest:
         return read_chat(call.fields, model=model, identity=identity, stream=call.stream)
 
-    def writer(self, call: Call, model: str) -> ChatWriter:
+    def writer(self, call: Call, model: str, *, begun: bool = False) -> ChatWriter:
         return ChatWriter(id=call.opening.id, created_s=call.opening.created_at_us // 1_000_000, model=model)

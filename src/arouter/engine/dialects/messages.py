@@ -30,5 +30,5 @@ class Messages:
     def read(self, call: Call, model: str, identity: str | None) -> ChatRequest:
         return read_messages_request(call.fields, model=model, identity=identity, stream=call.stream)
 
-    def writer(self, call: Call, model: str) -> MessagesWriter:
+    def writer(self, call: Call, model: str, *, begun: bool = False) -> MessagesWriter:
         return MessagesWriter(id=call.opening.id, model=model)

@@ -25,6 +25,6 @@ class Responses:
     def read(self, call: Call, model: str, identity: str | None) -> ChatRequest:
         return read_responses(call.fields, model=model, identity=identity, stream=call.stream)
 
-    def writer(self, call: Call, model: str) -> ResponsesWriter:
+    def writer(self, call: Call, model: str, *, begun: bool = False) -> ResponsesWriter:
         created_s = call.opening.created_at_us // 1_000_000
         return ResponsesWriter(id=call.opening.id, created_s=created_s, model=model, fields=call.fields)

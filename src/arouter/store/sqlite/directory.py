@@ -9,6 +9,7 @@ from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPol
 from arouter.domain.money import Picodollars
 from arouter.store.base import Home
 from arouter.store.sqlite.names import to_json
+from arouter.store.sqlite.provider_keys import SqliteProviderKeys
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
@@ -37,7 +38,7 @@ _COLUMN_LIST = ", ".join(_COLUMNS)
 _PLACES = ", ".join("?" * len(_COLUMNS))
 
 
-class SqliteDirectory:
+class SqliteDirectory(SqliteProviderKeys):
     """Reads in the readers' threads, writes in the writer's."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
@@ -99,19 +100,6 @@ class SqliteDirectory:
         sql = queries()[name].format(columns=_COLUMN_LIST)
         row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
         return None if row is None else _key(row)
-
-    async def _change(self, sql: str, *parameters: str | int | None) -> bool:
-        """Whether the statement changed anything; a change raises the revision."""
-
-        def run(connection: apsw.Connection) -> bool:
-            connection.execute(sql, parameters)
-            changed = connection.changes() > 0
-            if changed:
-                connection.execute(queries()["raise_revision"])
-            return changed
-
-        result: bool = await self._writer.command(run)
-        return result
 
 
 def _home(connection: apsw.Connection) -> Home | None:

@@ -20,7 +20,7 @@ from arouter.store.sqlite.owners import living_owners, remove_lock_files
 from arouter.store.sqlite.pages import read_one, read_page
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.rollups import whole_cost
-from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.statements import effective_cost, queries
 from arouter.store.sqlite.summaries import read_summary
 from arouter.store.sqlite.writer import Writer
 
@@ -94,10 +94,15 @@ class SqliteLedger:
         starts = (day_us, week_us, month_us)
         if any(start % HOUR_US for start in starts):
             raise ValueError("spending is known since the starts of hours only")
-        parameters = (key_hash, *(start // HOUR_US for start in starts))
-        row = await self._readers.read(
-            lambda connection: connection.execute(queries()["spending"], parameters).fetchone()
-        )
+        return await self._spending(queries()["spending"], key_hash, *(start // HOUR_US for start in starts))
+
+    async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
+        sql = queries()["byok_spending"].format(cost=effective_cost())
+        return await self._spending(sql, key_hash, day_us, week_us, month_us)
+
+    async def _spending(self, sql: str, *parameters: str | int) -> Spending:
+        """Four sums, each as units and rest."""
+        row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
         assert row is not None
         total, daily, weekly, monthly = (
             Picodollars(whole_cost(units, rest)) for units, rest in zip(row[::2], row[1::2], strict=True)

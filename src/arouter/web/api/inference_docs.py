@@ -17,18 +17,38 @@ _OTHERS = (
         "Anthropic's Messages. Relayed byte for byte to providers that speak them, translated for every other one. The "
         "user is `user`, else `metadata.user_id`; a model without a provider is Anthropic's.",
     ),
+    (
+        "/v1beta/models/{model}:generateContent",
+        "generateContent",
+        "Gemini's answer, attributed to a user",
+        "Gemini's API. Relayed byte for byte to Google, translated for every other provider. The user is "
+        "`labels.user`; a model without a provider is Google's.",
+    ),
+    (
+        "/v1beta/models/{model}:streamGenerateContent",
+        "streamGenerateContent",
+        "Gemini's answer as a stream, attributed to a user",
+        "The same as a stream: server-sent events with `alt=sse`, else one JSON array.",
+    ),
 )
+_MODEL: Json = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "`provider/model`.",
+    "schema": {"type": "string"},
+}
 
 
 def inference_paths() -> dict[str, Json]:
     """The OpenAPI path items of all inference paths."""
     return {
         CHAT_PATH: chat_path_item(),
-        **{path: _path_item(name, summary, text) for path, name, summary, text in _OTHERS},
+        **{path: _path_item(path, name, summary, text) for path, name, summary, text in _OTHERS},
     }
 
 
-def _path_item(operation: str, summary: str, description: str) -> Json:
+def _path_item(path: str, operation: str, summary: str, description: str) -> Json:
     """Of a path whose format is somebody else's, and described there."""
     body: Json = {"schema": {"type": "object", "additionalProperties": True}}
     return {
@@ -37,6 +57,7 @@ def _path_item(operation: str, summary: str, description: str) -> Json:
             "summary": summary,
             "description": description,
             "operationId": operation,
+            **({"parameters": [_MODEL]} if "{model}" in path else {}),
             "requestBody": {"required": True, "content": {"application/json": body}},
             "responses": {
                 "200": {

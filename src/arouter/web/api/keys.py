@@ -1,19 +1,19 @@
 """`/v1/keys` for management keys, and `/v1/key` for the key that asks about itself."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import replace
 
 from fastapi import Request, Response
 
-from arouter.domain.errors import InvalidRequest, NotFound, NotPermitted
+from arouter.domain.errors import NotFound
 from arouter.domain.keys import ENTROPY_BYTES, Key, KeyKind, digest, masked, new_plaintext
 from arouter.domain.windows import windows_at
+from arouter.store.base import Spending
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.key_settings import checked_name, with_settings
-from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.paging import LIST_PARAMETERS, read_page
+from arouter.web.api.parameters import Parameters, invalid
 from arouter.web.api.services import ApiServices
 from arouter.wire.keys_json import (
     KEY_TYPES,
@@ -31,28 +31,6 @@ from arouter.wire.keys_json import (
     encode_key,
     encode_keys,
     encode_made,
-)
-
-DEFAULT_PAGE, MOST_PAGE = 100, 1000
-MOST_OFFSET = 10**9
-
-LIST_PARAMETERS = (
-    Parameter(
-        name="page_size",
-        schema={"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": DEFAULT_PAGE},
-        description="How many keys at most.",
-    ),
-    Parameter(name="page_token", description="`next_page_token` of the page before."),
-    Parameter(
-        name="offset",
-        schema={"type": "integer", "minimum": 0, "default": 0},
-        description="How many keys to skip; instead of `page_token`.",
-    ),
-    Parameter(
-        name="include_disabled",
-        schema={"type": "boolean", "default": False},
-        description="Disabled keys as well.",
-    ),
 )
 
 _KINDS = {key_type: kind for kind, key_type in KEY_TYPES.items()}
@@ -153,27 +131,25 @@ class KeysApi:
         """Its limit, what it has spent in the current windows, and what it may do."""
         key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
         Parameters(request.scope["query_string"], ())
-        return answer_json(encode_current(key, await self._spent(key)))
+        return answer_json(encode_current(key, await self._spent(key), await self._spent_on_own(key)))
 
     async def page(self, request: Request) -> Response:
         """Pages follow each other by `next_page_token`, which is null on the last."""
-        manager = await self._manager(request)
+        manager = await self._services.manager(request)
         parameters = Parameters(request.scope["query_string"], LIST_PARAMETERS)
-        size = parameters.whole("page_size", least=1, most=MOST_PAGE)
-        size = DEFAULT_PAGE if size is None else size
-        offset = _read_offset(parameters)
+        page = read_page(parameters)
         keys = await self._services.directory.list_keys(
             manager.organization_id,
-            offset=offset,
-            limit=size + 1,
+            offset=page.offset,
+            limit=page.size + 1,
             include_disabled=parameters.flag("include_disabled"),
         )
-        token = _page_token(offset + size) if len(keys) > size else None
-        return answer_json(encode_keys(await self._with_spending(keys[:size]), token))
+        token = page.next_token if len(keys) > page.size else None
+        return answer_json(encode_keys(await self._with_spending(keys[: page.size]), token))
 
     async def create(self, request: Request) -> Response:
         """The key belongs to the organization and, unless told otherwise, the workspace of the key that makes it."""
-        manager = await self._manager(request)
+        manager = await self._services.manager(request)
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, CreateKey, not_yet=NOT_YET)
         kind = KeyKind.LIVE if not isinstance(wanted.key_type, str) else _KINDS[wanted.key_type]
@@ -198,14 +174,14 @@ class KeysApi:
 
     async def show(self, request: Request) -> Response:
         """The key with what it has spent; never its plaintext."""
-        manager = await self._manager(request)
+        manager = await self._services.manager(request)
         Parameters(request.scope["query_string"], ())
         key = await self._named(manager, request)
         return answer_json(encode_key(key, await self._spent(key)))
 
     async def update(self, request: Request) -> Response:
         """Fields that are absent stay as they are; null clears a limit, an expiry or an allow-list."""
-        manager = await self._manager(request)
+        manager = await self._services.manager(request)
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, UpdateKey, not_yet=NOT_YET)
         key = await self._named(manager, request)
@@ -222,7 +198,7 @@ class KeysApi:
 
     async def delete(self, request: Request) -> Response:
         """The key is worthless at once. What it did stays in the activity, under its name."""
-        manager = await self._manager(request)
+        manager = await self._services.manager(request)
         Parameters(request.scope["query_string"], ())
         deleted = await self._services.directory.delete_key(
             manager.organization_id, request.path_params["hash"], now_us=self._services.now_us()
@@ -234,7 +210,7 @@ class KeysApi:
 
     async def rotate(self, request: Request) -> Response:
         """The old plaintext is worthless at once; the new one is shown this once."""
-        manager = await self._manager(request)
+        manager = await self._services.manager(request)
         Parameters(request.scope["query_string"], ())
         key = await self._named(manager, request)
         plaintext = new_plaintext(key.kind, self._services.entropy(ENTROPY_BYTES))
@@ -250,15 +226,6 @@ class KeysApi:
         await self._services.directory_changed()
         key = await self._named(manager, request)
         return answer_json(encode_made(key, await self._spent(key), plaintext))
-
-    async def _manager(self, request: Request) -> Key:
-        key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
-        if key.kind is not KeyKind.MANAGEMENT:
-            raise NotPermitted(
-                "Keys are managed with a management key (`lr_mgmt_…`); this one may call GET /v1/key.",
-                code="wrong_key_type",
-            )
-        return key
 
     async def _named(self, manager: Key, request: Request) -> Key:
         key = await self._services.directory.get_key(manager.organization_id, request.path_params["hash"])
@@ -280,30 +247,19 @@ class KeysApi:
         spending = await self._services.ledger.spending(
             key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
         )
-        return Spent(total=spending.total, daily=spending.daily, weekly=spending.weekly, monthly=spending.monthly)
+        return _spent(spending)
+
+    async def _spent_on_own(self, key: Key) -> Spent:
+        windows = windows_at(self._services.now_us())
+        spending = await self._services.ledger.byok_spending(
+            key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
+        )
+        return _spent(spending)
+
+
+def _spent(spending: Spending) -> Spent:
+    return Spent(total=spending.total, daily=spending.daily, weekly=spending.weekly, monthly=spending.monthly)
 
 
 def _no_such_key() -> NotFound:
     return NotFound("There is no key with this hash in the organization.", code="key_not_found", param="hash")
-
-
-def _page_token(offset: int) -> str:
-    return base64.urlsafe_b64encode(str(offset).encode()).decode().rstrip("=")
-
-
-def _read_offset(parameters: Parameters) -> int:
-    token = parameters.one("page_token")
-    offset = parameters.whole("offset", least=0, most=MOST_OFFSET)
-    if token is None or token == "":  # the SDKs' first page
-        return 0 if offset is None else offset
-    if offset is not None:
-        raise InvalidRequest(
-            "`offset` and `page_token` exclude each other.", code="invalid_parameter", param="page_token"
-        )
-    try:
-        place = int(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as exc:
-        raise invalid("page_token", "is not a page token; send `next_page_token` as it came") from exc
-    if not 0 <= place <= MOST_OFFSET:
-        raise invalid("page_token", "is not a page token; send `next_page_token` as it came")
-    return place

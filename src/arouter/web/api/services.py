@@ -1,10 +1,14 @@
 """What the management and activity API is given to work with."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from arouter.domain.keys import Key
+from fastapi import Request
+
+from arouter.domain.errors import NotPermitted
+from arouter.domain.keys import Key, KeyKind
 from arouter.domain.models import ModelInfo
+from arouter.engine.own_keys import OwnProviders, Vault
 from arouter.store.base import Directory, Home, Ledger
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -50,3 +54,16 @@ class ApiServices:
     default_home: Home
     directory_changed: Callable[[], Awaitable[None]] = _nobody_remembers
     """Called after a key was made, changed, rotated or deleted, before the client is told: forget what you remember."""
+    vault: Vault | None = None
+    """What organizations' own keys for providers are sealed with; None: no key-encryption key is configured."""
+    own_providers: OwnProviders = field(default_factory=lambda: OwnProviders(makers={}, off={}))
+
+    async def manager(self, request: Request) -> Key:
+        """The management key of a request. NotPermitted for another one."""
+        key = await self.authenticate(request.scope["headers"], request.scope["query_string"])
+        if key.kind is not KeyKind.MANAGEMENT:
+            raise NotPermitted(
+                "Keys are managed with a management key (`lr_mgmt_…`); this one may call GET /v1/key.",
+                code="wrong_key_type",
+            )
+        return key

@@ -1,16 +1,26 @@
 """The inference paths, one row each."""
 
+from collections.abc import Callable
 from functools import partial
 
+from arouter.domain.errors import ARouterError
 from arouter.engine.dialects.chat import Chat
+from arouter.engine.dialects.generate import Generate
 from arouter.engine.dialects.messages import Messages
 from arouter.engine.dialects.responses import Responses
 from arouter.web.inference.chat_request import ChatReader
 from arouter.web.inference.endpoint import Dialect
+from arouter.web.inference.generate_request import GenerateReader
 from arouter.web.inference.messages_request import MessagesReader
 from arouter.web.inference.responses_request import ResponsesReader
 from arouter.wire.anthropic_messages.errors import anthropic_error_body
 from arouter.wire.anthropic_messages.identity import Extraction
+from arouter.wire.gemini_generate.calls import Method
+from arouter.wire.gemini_generate.errors import gemini_error_body
+
+_MODELS = tuple(f"{root}/{version}models/" for root in ("", "/api") for version in ("v1beta/", "v1alpha/", "v1/", ""))
+
+GEMINI_PATH = "/v1beta/models/{model}:"
 
 CHAT = Dialect(path="/v1/chat/completions", reader=ChatReader, ingress=Chat())
 
@@ -24,6 +34,31 @@ def dialects(*, metadata_user: Extraction = "claude-code") -> tuple[Dialect, ...
             path="/v1/messages",
             reader=partial(MessagesReader, extraction=metadata_user),
             ingress=Messages(),
-            write_error=anthropic_error_body,
+            write_error=_anthropic_error,
         ),
     )
+
+
+def gemini_dialects() -> tuple[Dialect, ...]:
+    """Those of Gemini's API, whose paths hold the model."""
+    return tuple(
+        Dialect(path=GEMINI_PATH + method, reader=reader, ingress=ingress, write_error=gemini_error_body)
+        for method, reader, ingress in (
+            (Method.GENERATE, GenerateReader, Generate()),
+            (Method.STREAM, GenerateReader, Generate()),
+        )
+    )
+
+
+def gemini_matcher(dialect: Dialect) -> Callable[[str], bool]:
+    """Whether a path is one of a dialect of Gemini's, under any prefix that its SDKs and our base URLs make."""
+    method = dialect.path[dialect.path.rindex(":") :]
+
+    def matches(path: str) -> bool:
+        return path.endswith(method) and path.startswith(_MODELS)
+
+    return matches
+
+
+def _anthropic_error(error: ARouterError, status: int, type_: str) -> bytes:
+    return anthropic_error_body(error, type_)

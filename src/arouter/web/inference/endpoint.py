@@ -19,9 +19,8 @@ from arouter.web.inference.asgi_reply import AsgiReply
 from arouter.web.inference.body import AsgiBody, Body
 from arouter.web.inference.head import Head, read_head
 from arouter.web.inference.headers import user_header
-from arouter.web.inference.reply import ErrorWriter, HttpReply
+from arouter.web.inference.reply import ErrorWriter, HttpReply, openai_error
 from arouter.web.inference.request import RequestReader
-from arouter.wire.errors import error_body
 
 _new_opening = constructor(Opening)
 _new_call = constructor(Call)
@@ -35,7 +34,7 @@ class Dialect:
     """Where it is served, as records tell it."""
     reader: Callable[[Key, Head], RequestReader]
     ingress: Ingress
-    write_error: ErrorWriter = error_body
+    write_error: ErrorWriter = openai_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,5 +121,6 @@ def _call(ingress: Ingress, opening: Opening, key: Key, reader: RequestReader) -
         fields=reader.fields,
         stream=reader.stream,
         include_usage=reader.include_usage,
+        query=reader.head.query,
         headers=reader.head.headers,
     )

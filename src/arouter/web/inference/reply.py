@@ -13,8 +13,8 @@ from arouter.web.errors import retry_after_s, status_and_type
 from arouter.wire.errors import error_body
 
 Header = tuple[bytes, bytes]
-ErrorWriter = Callable[[ARouterError, str], bytes]
-"""The body of an error in a dialect. Its second argument is the error's type in our contract."""
+ErrorWriter = Callable[[ARouterError, int, str], bytes]
+"""Writes the body of an error in a dialect, given the HTTP status and the error's type in our contract."""
 
 JSON = (b"content-type", b"application/json")
 EVENT_STREAM = (
@@ -24,6 +24,11 @@ EVENT_STREAM = (
 )
 
 _NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def openai_error(error: ARouterError, status: int, type_: str) -> bytes:
+    """As OpenAI's dialects have it, which is our own contract."""
+    return error_body(error, type_)
 
 
 class HttpReply(ABC):
@@ -39,7 +44,7 @@ class HttpReply(ABC):
         self._on_gone: Callable[[], None] | None = None
         self.started = False
         self.ended = False
-        self.write_error: ErrorWriter = error_body
+        self.write_error: ErrorWriter = openai_error
 
     # ---------------------------------------------------------------- whether the client is there
 
@@ -107,7 +112,7 @@ class HttpReply(ABC):
         status, type_ = status_and_type(error)
         wait_s = retry_after_s(error)
         extra = () if wait_s is None else ((b"retry-after", b"%d" % wait_s),)
-        self._whole(status, self.write_error(error, type_), extra)
+        self._whole(status, self.write_error(error, status, type_), extra)
 
     # ---------------------------------------------------------------- how the bytes go
 

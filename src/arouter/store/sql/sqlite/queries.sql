@@ -44,6 +44,41 @@ WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 -- name: delete_key
 UPDATE keys SET secret = NULL, deleted_at_us = ? WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
+-- name: add_provider_key
+INSERT INTO provider_keys ({columns}) VALUES ({places});
+
+-- name: get_provider_key
+SELECT {columns} FROM provider_keys WHERE organization_id = ? AND id = ?;
+
+-- name: list_provider_keys
+SELECT {columns} FROM provider_keys WHERE organization_id = ? AND disabled <= ?
+ORDER BY created_at_us DESC, id DESC LIMIT ? OFFSET ?;
+
+-- name: replace_provider_key
+UPDATE provider_keys SET name = ?, updated_at_us = ?, disabled = ?, byok_fallback = ?
+WHERE organization_id = ? AND id = ?;
+
+-- name: replace_provider_key_and_secret
+UPDATE provider_keys
+SET name = ?, updated_at_us = ?, disabled = ?, byok_fallback = ?, label = ?, sealed_with = ?, nonce = ?, ciphertext = ?
+WHERE organization_id = ? AND id = ?;
+
+-- name: reseal_provider_key
+UPDATE provider_keys SET sealed_with = ?, nonce = ?, ciphertext = ?
+WHERE organization_id = ? AND id = ? AND sealed_with = ? AND nonce = ? AND ciphertext = ?;
+
+-- name: delete_provider_key
+DELETE FROM provider_keys WHERE organization_id = ? AND id = ?;
+
+-- name: sealed_provider_keys
+SELECT {columns} FROM provider_keys WHERE organization_id = ? AND disabled = 0;
+
+-- name: every_provider_key
+SELECT {columns} FROM provider_keys WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: provider_key_holders
+SELECT DISTINCT organization_id, sealed_with FROM provider_keys WHERE disabled = 0;
+
 -- name: find_name
 SELECT no FROM names WHERE text = ?;
 
@@ -240,6 +275,21 @@ SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
     coalesce(sum(cost_units) FILTER (WHERE hour >= ?3), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?3), 0),
     coalesce(sum(cost_units) FILTER (WHERE hour >= ?4), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?4), 0)
 FROM key_hours WHERE key_no = (SELECT no FROM names WHERE text = ?1);
+
+-- name: byok_spending
+WITH spent (created_at_us, units, rest) AS (
+    SELECT created_at_us, {cost} / 1000000, {cost} % 1000000
+    FROM records INDEXED BY records_on_own_keys LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE is_byok = 1 AND key_no = (SELECT no FROM names WHERE text = ?1)
+)
+SELECT coalesce(sum(units), 0), coalesce(sum(rest), 0),
+    coalesce(sum(units) FILTER (WHERE created_at_us >= ?2), 0),
+    coalesce(sum(rest) FILTER (WHERE created_at_us >= ?2), 0),
+    coalesce(sum(units) FILTER (WHERE created_at_us >= ?3), 0),
+    coalesce(sum(rest) FILTER (WHERE created_at_us >= ?3), 0),
+    coalesce(sum(units) FILTER (WHERE created_at_us >= ?4), 0),
+    coalesce(sum(rest) FILTER (WHERE created_at_us >= ?4), 0)
+FROM spent;
 
 -- name: count_records
 SELECT count(*) FROM records;

@@ -52,6 +52,26 @@ CREATE TABLE keys (
 
 CREATE INDEX keys_by_age ON keys (organization_id, created_at_us, hash);
 
+-- The keys for providers that organizations bring. A secret is kept sealed: sealed_with names what it can be read with.
+CREATE TABLE provider_keys (
+    id TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL,
+    api_key_hash TEXT,
+    provider TEXT NOT NULL,
+    name TEXT NOT NULL,
+    label TEXT NOT NULL,
+    creator TEXT,
+    created_at_us INTEGER NOT NULL,
+    updated_at_us INTEGER,
+    disabled INTEGER NOT NULL,
+    byok_fallback INTEGER NOT NULL,
+    sealed_with TEXT NOT NULL,
+    nonce BLOB NOT NULL,
+    ciphertext BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX provider_keys_by_age ON provider_keys (organization_id, created_at_us, id);
+
 -- Every text that repeats in records is stored once: ids, models, statuses, error codes, tags.
 CREATE TABLE names (
     no INTEGER PRIMARY KEY,
@@ -124,6 +144,8 @@ CREATE TABLE records (
 CREATE INDEX records_by_time ON records (organization_no, created_at_us);
 CREATE INDEX records_by_user ON records (organization_no, user_no, created_at_us);
 CREATE INDEX records_by_key ON records (key_no, created_at_us);
+-- The records of requests that ran on such a key, which have sums of their own.
+CREATE INDEX records_on_own_keys ON records (key_no, created_at_us) WHERE is_byok = 1;
 
 CREATE TABLE record_tags (
     seq INTEGER NOT NULL REFERENCES records (seq),

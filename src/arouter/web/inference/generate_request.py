@@ -1,0 +1,39 @@
+"""What is particular about a request to Gemini's API: the model and the method are in the path."""
+
+from arouter.web.inference.request import RequestReader, check_array, read_text
+from arouter.wire.gemini_generate.calls import Method, answers_in_events, read_call
+from arouter.wire.gemini_generate.request import labelled_user
+from arouter.wire.query_string import read_query_string
+
+_MODELS = "/models/"
+
+
+class GenerateReader(RequestReader):
+    """Reads one request. A model without a provider is Google's."""
+
+    __slots__ = ()
+
+    asks = ("systemInstruction", "system_instruction", "contents", "tools")
+    default_provider = "google"
+
+    def _read_model(self) -> str | None:
+        return self._called()[0]
+
+    def _read_stream(self) -> bool:
+        streamed = self._called()[1] is Method.STREAM
+        if streamed:
+            answers_in_events(read_query_string(self.head.query))
+        return streamed
+
+    def _called(self) -> tuple[str, Method]:
+        return read_call(self.head.path.partition(_MODELS)[2])
+
+    def _read_user(self, header_user: str | None) -> str | None:
+        """Body `user`, else `labels.user`, else the header."""
+        user = read_text(self.fields, "user") if "user" in self.fields else None
+        if user is None:
+            user = labelled_user(self.fields)
+        return header_user if user is None else user
+
+    def _check(self) -> None:
+        check_array(self.fields, "contents")
