@@ -153,6 +153,19 @@ def test_structured_output_is_parsed(client: openai.OpenAI) -> None:
     assert answer.output_parsed == Person(name="sample", sex="f")
 
 
+@pytest.mark.parametrize(
+    "form", [{"type": "text"}, {"type": "json_object"}, {"type": "json_schema", "name": "a", "schema": {"const": 1}}]
+)
+def test_the_format_is_repeated(sandbox: Sandbox, form: dict[str, Any]) -> None:
+    answer = response(sandbox, "gpt-5.4", text={"format": form})
+    validator("Response").validate(answer)
+    repeated = answer["text"]["format"]
+    assert {name: repeated.get(name) for name in ("type", "schema")} == {
+        "type": form["type"],
+        "schema": form.get("schema"),
+    }
+
+
 def test_a_thought_is_shown_proved_and_counted(client: openai.OpenAI) -> None:
     answer = client.responses.create(model="sandbox-reason", input="Hello, sandbox")
     thought, message = answer.output

@@ -1,7 +1,8 @@
 """OpenAI's Responses, as OpenAI's published API description has them.
 
-Nothing is remembered: a `previous_response_id` is ignored, and an answer repeats none of the request's settings but has
-the defaults in their place. Usage is told at the end of a stream and nowhere else.
+Nothing is remembered: a `previous_response_id` is ignored. Of the request's settings an answer repeats its format, by
+which SDKs know that it is to be parsed, and has the defaults in place of all others. Usage is told at the end of a
+stream and nowhere else.
 """
 
 from typing import Final
@@ -185,12 +186,20 @@ def _response(ask: Ask, stamp: Stamp, status: str) -> Json:
         "output": [],
         "parallel_tool_calls": True,
         "temperature": 1.0,
-        "text": {"format": {"type": "text"}},
+        "text": {"format": _format(ask)},
         "tool_choice": "auto",
         "tools": [],
         "top_p": 1.0,
         "usage": None,
     }
+
+
+def _format(ask: Ask) -> Json:
+    if not ask.wants_json:
+        return {"type": "text"}
+    if ask.schema is None:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "name": "sandbox", "schema": ask.schema, "strict": True}
 
 
 def _output(reply: Reply, stamp: Stamp) -> list[Json]:

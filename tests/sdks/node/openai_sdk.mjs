@@ -28,7 +28,7 @@ function completion(told) {
   return {
     ...heard({
       text: message.content ?? "",
-      thought: message.reasoning_content ?? "",
+      thought: message.reasoning_content ?? message.reasoning ?? "",
       calls: (message.tool_calls ?? []).map((call) => [call.function.name, JSON.parse(call.function.arguments)]),
       input_tokens: told.usage?.prompt_tokens ?? null,
       output_tokens: told.usage?.completion_tokens ?? null,

@@ -41,7 +41,8 @@ function attributed({ dialect, user }) {
     case "compatible":
       return { arouter: { user } };
     default:
-      return { openai: { user } };
+      // What OpenAI keeps no other provider can look up.
+      return { openai: { user, store: false } };
   }
 }
 

@@ -1,6 +1,6 @@
 """LangChain's classes for OpenAI (both of its dialects), Anthropic and Google."""
 
-from typing import Any
+from typing import Any, Literal
 
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
@@ -19,12 +19,12 @@ class Forecast(BaseModel):
     """What the model is made to say."""
 
     city: str
-    sky: str
+    sky: Literal["clear", "cloudy"]
     degrees: int
 
 
 @tool
-def get_weather(city: str, unit: str) -> str:
+def get_weather(city: str, unit: Literal["celsius", "fahrenheit"]) -> str:
     """The weather in a city."""
     return WEATHER_SAYS
 

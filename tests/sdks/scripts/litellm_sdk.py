@@ -1,7 +1,7 @@
 """LiteLLM's SDK, as a client of the dialects that it knows the gateway's models by."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import litellm
 from pydantic import BaseModel
@@ -27,7 +27,7 @@ class Forecast(BaseModel):
     """What the model is made to say."""
 
     city: str
-    sky: str
+    sky: Literal["clear", "cloudy"]
     degrees: int
 
 
@@ -41,6 +41,8 @@ def _asked(dialect: str, *, url: str, key: str, timeout_s: float, model: str, us
             told["extra_headers"] = {"X-ARouter-User": user}
         case _:
             told = {"model": f"openai/{model}", "api_base": f"{url}/v1", "user": user}
+            # It leaves the user out of requests for models that it does not know to be OpenAI's.
+            told["allowed_openai_params"] = ["user"]
     return {**shared, **told}
 
 

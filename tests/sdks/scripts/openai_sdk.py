@@ -85,8 +85,8 @@ def _completion(completion: Any) -> dict[str, Any]:
     [choice] = completion.choices
     return heard(
         text=choice.message.content or "",
-        # The SDK keeps the fields that it does not know.
-        thought=getattr(choice.message, "reasoning_content", None) or "",
+        # The SDK keeps the fields that it does not know. The first is how the sandbox calls it, the other is ours.
+        thought=getattr(choice.message, "reasoning_content", None) or getattr(choice.message, "reasoning", None) or "",
         calls=[(call.function.name, json.loads(call.function.arguments)) for call in choice.message.tool_calls or []],
         input_tokens=completion.usage.prompt_tokens,
         output_tokens=completion.usage.completion_tokens,

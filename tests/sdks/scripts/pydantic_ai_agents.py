@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Coroutine
-from typing import Any
+from typing import Any, Literal
 
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
@@ -28,11 +28,11 @@ class Forecast(BaseModel):
     """What the model is made to say."""
 
     city: str
-    sky: str
+    sky: Literal["clear", "cloudy"]
     degrees: int
 
 
-def get_weather(city: str, unit: str) -> str:
+def get_weather(city: str, unit: Literal["celsius", "fahrenheit"]) -> str:
     """The weather in a city."""
     return WEATHER_SAYS
 
@@ -100,14 +100,9 @@ async def tools(*, dialect: str, stream: bool, **where: Any) -> list[dict[str, A
 
 
 async def structured(*, dialect: str, stream: bool, **where: Any) -> dict[str, Any]:
-    """As the answer's format."""
-    result, _ = await _run(dialect, QUESTION, stream, agent={"output_type": NativeOutput(Forecast)}, **where)
-    return dict(result.output.model_dump())
-
-
-async def structured_by_tool(*, dialect: str, stream: bool, **where: Any) -> dict[str, Any]:
-    """As the arguments of a tool that must be called."""
-    result, _ = await _run(dialect, QUESTION, stream, agent={"output_type": ToolOutput(Forecast)}, **where)
+    """As the answer's format; of Anthropic's models it knows by their names which have one, so there by a tool."""
+    wanted = ToolOutput(Forecast) if dialect == "messages" else NativeOutput(Forecast)
+    result, _ = await _run(dialect, QUESTION, stream, agent={"output_type": wanted}, **where)
     return dict(result.output.model_dump())
 
 
@@ -150,7 +145,6 @@ if __name__ == "__main__":
                 "chat": awaited(one_loop, chat),
                 "tools": awaited(one_loop, tools),
                 "structured": awaited(one_loop, structured),
-                "structured_by_tool": awaited(one_loop, structured_by_tool),
                 "embed": awaited(one_loop, embed),
             }
         )
