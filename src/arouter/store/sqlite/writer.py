@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any, Final
 
 import apsw
@@ -26,6 +26,7 @@ from arouter.store.limits import check_record
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
+from arouter.store.sqlite.inbox import Inbox
 from arouter.store.sqlite.intents import Intents
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
@@ -83,7 +84,7 @@ class Writer:
         self._clock = clock
         self._bound = bound
         self._on_commit = on_commit
-        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._queue: Inbox[Item | None] = Inbox()
         self._intents = Intents(self._queue.put)
         self._appender = Appender()
         self._turns = Turns(path)
@@ -191,7 +192,7 @@ class Writer:
         items: list[Item] = []
         queue = self._queue
         with suppress(Empty):
-            item = queue.get(timeout=RETRY_S if self._last_error else None)
+            item = queue.get(RETRY_S if self._last_error else None)
             self._gather()
             while item is not None:
                 items.append(item)
@@ -205,7 +206,7 @@ class Writer:
         """Let others come, so that they share a transaction, if the last one has just ended and others there are:
         requests that still run, or as many as shared the last one."""
         while (pause_s := self._rested_at_s - time.monotonic()) > 0:
-            if not self._intents.count and self._queue.qsize() + 1 >= self._last_size:
+            if not self._intents.count and len(self._queue) + 1 >= self._last_size:
                 break
             time.sleep(min(pause_s, _LOOK_AGAIN_S))
 
