@@ -55,11 +55,12 @@ CLIENTS = (
     _client("anthropic_python", "messages", "embed"),
     _client("anthropic_node", "messages", "embed"),
     _client("google_python", "gemini"),
-    _client("langchain", "chat"),
+    # Its class for OpenAI reads no thoughts in chat completions, and neither does Vercel's.
+    _client("langchain", "chat", "thought"),
     _client("langchain", "responses", "embed"),
     _client("langchain", "messages", "embed"),
     _client("langchain", "gemini"),
-    _client("vercel", "chat"),
+    _client("vercel", "chat", "thought"),
     _client("vercel", "chat", speaks="compatible"),
     _client("vercel", "responses", "embed"),
     _client("vercel", "messages", "embed"),
@@ -68,7 +69,8 @@ CLIENTS = (
     # Its function for Responses has neither a loop nor structures of its own.
     _client("litellm", "responses", "embed", "tools", "structured"),
     _client("litellm", "messages", "embed"),
-    _client("litellm", "gemini"),
+    # To models that it does not know to be Google's it describes the structure in words.
+    _client("litellm", "gemini", "structured"),
     _client("pydantic_ai", "chat"),
     _client("pydantic_ai", "responses", "embed"),
     _client("pydantic_ai", "messages", "embed"),

@@ -18,8 +18,16 @@ async function completed(where, body) {
   if (!where.stream) return completion(await client.chat.completions.create(body));
   const stream = client.chat.completions.stream(body);
   let pieces = 0;
+  let thought = "";
   stream.on("content", () => (pieces += 1));
-  return { ...completion(await stream.finalChatCompletion()), pieces };
+  // The SDK puts together what it knows, and of any other field keeps the last piece.
+  stream.on("chunk", ({ choices }) => (thought += thoughtOf(choices[0]?.delta)));
+  return { ...completion(await stream.finalChatCompletion()), pieces, thought };
+}
+
+// The first is how the sandbox calls it, the other is ours.
+function thoughtOf(message) {
+  return message?.reasoning_content ?? message?.reasoning ?? "";
 }
 
 function completion(told) {
@@ -28,7 +36,7 @@ function completion(told) {
   return {
     ...heard({
       text: message.content ?? "",
-      thought: message.reasoning_content ?? message.reasoning ?? "",
+      thought: thoughtOf(message),
       calls: (message.tool_calls ?? []).map((call) => [call.function.name, JSON.parse(call.function.arguments)]),
       input_tokens: told.usage?.prompt_tokens ?? null,
       output_tokens: told.usage?.completion_tokens ?? null,

@@ -51,6 +51,7 @@ function described(error) {
 }
 
 export async function serve(verbs) {
+  console.log = console.info = console.error; // What an SDK prints is not an answer.
   for await (const line of createInterface({ input: process.stdin })) {
     const { verb, arguments: told } = JSON.parse(line);
     let answer;

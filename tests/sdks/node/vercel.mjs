@@ -32,10 +32,13 @@ function languageModel({ dialect, url, key, model, user }) {
   }
 }
 
-function attributed({ dialect, user }) {
+const THINKING = { thinking: { type: "enabled", budgetTokens: 1024 } };
+
+function attributed({ dialect, user }, settings) {
   switch (dialect) {
     case "messages":
-      return { anthropic: { metadata: { userId: user }, thinking: { type: "enabled", budgetTokens: 1024 } } };
+      // A form is a tool that must be called, which Anthropic's models do not do when they think.
+      return { anthropic: { metadata: { userId: user }, ...("output" in settings ? {} : THINKING) } };
     case "gemini":
       return { google: { thinkingConfig: { includeThoughts: true } } };
     case "compatible":
@@ -49,7 +52,7 @@ function attributed({ dialect, user }) {
 async function run(where, settings) {
   const asked = {
     model: languageModel(where),
-    providerOptions: attributed(where),
+    providerOptions: attributed(where, settings),
     maxRetries: 0,
     abortSignal: AbortSignal.timeout(where.timeout_s * 1000),
     ...settings,

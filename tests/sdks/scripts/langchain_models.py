@@ -40,7 +40,8 @@ def _model(dialect: str, *, url: str, key: str, timeout_s: float, model: str, us
                 max_retries=0,
                 max_tokens_to_sample=2000,
                 stop=None,
-                model_kwargs={"metadata": {"user_id": user}},
+                # What LangChain calls metadata is its own, and never sent.
+                default_headers={"X-ARouter-User": user},
             )
         case "gemini":
             return ChatGoogleGenerativeAI(
