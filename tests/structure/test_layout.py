@@ -26,6 +26,7 @@ TESTED_BY = {
     "tests/acceptance/test_users.py": (
         "domain/ids.py",
         "engine/dialects/generate.py",
+        "providers/whole.py",
         "engine/dialects/messages.py",
         "engine/dialects/responses.py",
         "web/http/general.py",

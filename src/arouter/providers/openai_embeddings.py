@@ -17,6 +17,7 @@ from arouter.providers.openai import FALL_BACK_FIELDS, ROUTING_FIELDS, Fields, r
 from arouter.providers.told import Told
 from arouter.providers.usage import openai_usage_from_json
 from arouter.providers.vendors import Vendor
+from arouter.providers.whole import WholeAnswers
 from arouter.wire.openai_chat.usage import extend_usage, usage_json
 from arouter.wire.openai_embeddings import unpack
 
@@ -113,7 +114,7 @@ def relay_embeddings_request(
     return Prepared(path=EMBEDDINGS_PATH, body=msgspec.json.encode(sent))
 
 
-class EmbeddingsRelay:
+class EmbeddingsRelay(WholeAnswers):
     """One answer on its way through. It is never a stream."""
 
     __slots__ = ("_fields", "_vendor", "told")

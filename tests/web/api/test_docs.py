@@ -36,6 +36,8 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         ("POST", "/v1/messages"),
         ("POST", "/v1beta/models/{model}:generateContent"),
         ("POST", "/v1beta/models/{model}:streamGenerateContent"),
+        ("POST", "/v1beta/models/{model}:embedContent"),
+        ("POST", "/v1beta/models/{model}:batchEmbedContents"),
         ("GET", "/v1/activity"),
         ("GET", "/v1/activity/summary"),
         ("GET", "/v1/generation"),

@@ -7,7 +7,7 @@ import pytest
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NotFound
 from arouter.web.inference.dialects import gemini_dialects, gemini_matcher
-from arouter.web.inference.generate_request import GenerateReader
+from arouter.web.inference.generate_request import EmbedBatchReader, EmbedReader, GenerateReader
 from arouter.web.inference.head import read_head
 from tests.engine.samples import key
 
@@ -85,3 +85,24 @@ def test_only_paths_of_its_method_are_a_dialects() -> None:
 def test_what_is_refused(body: dict[str, Any], path: str, query: bytes, kind: type[ARouterError]) -> None:
     with pytest.raises(kind):
         read(body, path, query)
+
+
+@pytest.mark.parametrize(
+    ("reader", "good", "bad", "param"),
+    [
+        (EmbedReader, {"content": {"parts": []}}, {"requests": []}, "content"),
+        (EmbedBatchReader, {"requests": []}, {"requests": {}}, "requests"),
+    ],
+)
+def test_embeddings_have_their_content(
+    reader: type[GenerateReader], good: dict[str, Any], bad: dict[str, Any], param: str
+) -> None:
+    def read_by(body: dict[str, Any]) -> GenerateReader:
+        made = reader(key(), read_head({}, b"", "/v1beta/models/gemini-embedding-001:embedContent"))
+        made.read(json.dumps(body).encode())
+        return made
+
+    assert read_by({**good, "user": "u"}).user == "u"
+    with pytest.raises(InvalidRequest) as refused:
+        read_by(bad)
+    assert refused.value.param == param

@@ -18,6 +18,7 @@ from arouter.providers.gemini.error import ErrorObject, failure
 from arouter.providers.gemini.request import resource
 from arouter.providers.told import Told
 from arouter.providers.usage import gemini_usage
+from arouter.providers.whole import WholeAnswers
 from arouter.wire.gemini_generate.calls import Method
 from arouter.wire.gemini_generate.request import GATEWAY_FIELDS, LABELS, without_user
 
@@ -136,7 +137,7 @@ def _renamed(requests: msgspec.Raw, name: str) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode([{**one, "model": model} for one in each]))
 
 
-class EmbedRelay:
+class EmbedRelay(WholeAnswers):
     """One answer on its way through, byte for byte. It is never a stream."""
 
     __slots__ = ("_body", "told")

@@ -30,6 +30,18 @@ _OTHERS = (
         "Gemini's answer as a stream, attributed to a user",
         "The same as a stream: server-sent events with `alt=sse`, else one JSON array.",
     ),
+    (
+        "/v1beta/models/{model}:embedContent",
+        "embedContent",
+        "One vector in Gemini's dialect, attributed to a user",
+        "Relayed byte for byte to Google, translated for providers of OpenAI's dialect.",
+    ),
+    (
+        "/v1beta/models/{model}:batchEmbedContents",
+        "batchEmbedContents",
+        "Vectors in Gemini's dialect, attributed to a user",
+        "Relayed byte for byte to Google, translated for providers of OpenAI's dialect.",
+    ),
 )
 _MODEL: Json = {
     "name": "model",

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from functools import partial
 
 from arouter.domain.errors import ARouterError
+from arouter.engine.call import Ingress
 from arouter.engine.dialects.chat import Chat
+from arouter.engine.dialects.embeddings import GeminiEmbeddings
 from arouter.engine.dialects.generate import Generate
 from arouter.engine.dialects.messages import Messages
 from arouter.engine.dialects.responses import Responses
 from arouter.web.inference.chat_request import ChatReader
 from arouter.web.inference.endpoint import Dialect
-from arouter.web.inference.generate_request import PREFIXES, GenerateReader
+from arouter.web.inference.generate_request import PREFIXES, EmbedBatchReader, EmbedReader, GenerateReader
 from arouter.web.inference.messages_request import MessagesReader
 from arouter.web.inference.responses_request import ResponsesReader
 from arouter.wire.anthropic_messages.errors import anthropic_error_body
@@ -39,12 +41,15 @@ def dialects(*, metadata_user: Extraction = "claude-code") -> tuple[Dialect, ...
 
 def gemini_dialects() -> tuple[Dialect, ...]:
     """Those of Gemini's API, whose paths hold the model."""
+    rows: tuple[tuple[Method, type[GenerateReader], Ingress], ...] = (
+        (Method.GENERATE, GenerateReader, Generate()),
+        (Method.STREAM, GenerateReader, Generate()),
+        (Method.EMBED, EmbedReader, GeminiEmbeddings(is_batch=False)),
+        (Method.EMBED_BATCH, EmbedBatchReader, GeminiEmbeddings(is_batch=True)),
+    )
     return tuple(
         Dialect(path=GEMINI_PATH + method, reader=reader, ingress=ingress, write_error=gemini_error_body)
-        for method, reader, ingress in (
-            (Method.GENERATE, GenerateReader, Generate()),
-            (Method.STREAM, GenerateReader, Generate()),
-        )
+        for method, reader, ingress in rows
     )
 
 

@@ -1,5 +1,8 @@
-"""What is particular about a request to Gemini's API: the model and the method are in the path."""
+"""What is particular about requests to Gemini's API: the model and the method are in the path."""
 
+from typing import ClassVar
+
+from arouter.domain.errors import InvalidRequest
 from arouter.web.inference.request import RequestReader, check_array, read_text
 from arouter.wire.gemini_generate.calls import Method, answers_in_events, read_call
 from arouter.wire.gemini_generate.request import labelled_user
@@ -16,7 +19,7 @@ class GenerateReader(RequestReader):
 
     __slots__ = ()
 
-    asks = ("systemInstruction", "system_instruction", "contents", "tools")
+    asks: ClassVar[tuple[str, ...]] = ("systemInstruction", "system_instruction", "contents", "tools")
     default_provider = "google"
 
     def _read_model(self) -> str | None:
@@ -42,3 +45,28 @@ class GenerateReader(RequestReader):
 
     def _check(self) -> None:
         check_array(self.fields, "contents")
+
+
+class EmbedReader(GenerateReader):
+    """A request for one vector."""
+
+    __slots__ = ()
+
+    asks = ("content",)
+
+    def _check(self) -> None:
+        if self.fields.get("content") is None:
+            raise InvalidRequest(
+                "Missing required parameter: 'content'.", code="missing_required_parameter", param="content"
+            )
+
+
+class EmbedBatchReader(GenerateReader):
+    """A request for many."""
+
+    __slots__ = ()
+
+    asks = ("requests",)
+
+    def _check(self) -> None:
+        check_array(self.fields, "requests")
