@@ -1,5 +1,6 @@
 """A question to an SDK, and what the gateway remembers of it."""
 
+import time
 from typing import Any
 
 from tests.acceptance.gateway import Gateway
@@ -24,3 +25,12 @@ def records(gateway: Gateway, user: str) -> list[dict[str, Any]]:
     """Those of a user, the newest first."""
     with gateway.client() as reader:
         return reader.records([("user", user)])
+
+
+def awaited_records(gateway: Gateway, user: str) -> list[dict[str, Any]]:
+    """The same of a request that its client did not wait for: once there is one."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not (found := records(gateway, user)):
+        assert time.monotonic() < deadline_s, f"there is no record of {user}"
+        time.sleep(0.02)
+    return found

@@ -60,14 +60,15 @@ CLIENTS = (
     _client("langchain", "responses", "embed"),
     _client("langchain", "messages", "embed"),
     _client("langchain", "gemini"),
-    _client("vercel", "chat", "thought"),
+    # Where a chunk has choices it does not see the error beside them: its stream ends for the reason "error".
+    _client("vercel", "chat", "thought", "broken streams"),
     _client("vercel", "chat", speaks="compatible"),
     _client("vercel", "responses", "embed"),
     _client("vercel", "messages", "embed"),
     _client("vercel", "gemini"),
     _client("litellm", "chat"),
-    # Its function for Responses has neither a loop nor structures of its own.
-    _client("litellm", "responses", "embed", "tools", "structured"),
+    # Its function for Responses has neither a loop nor structures of its own, and cuts whole answers into streams.
+    _client("litellm", "responses", "embed", "tools", "structured", "broken streams"),
     _client("litellm", "messages", "embed"),
     # To models that it does not know to be Google's it describes the structure in words.
     _client("litellm", "gemini", "structured"),
