@@ -20,10 +20,15 @@ from arouter.engine.account import Account
 from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.billing import Bill, Billing
+from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.call import Call
+from arouter.engine.clock import SystemClock
 from arouter.engine.dialects.chat import Chat
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
-from arouter.engine.routing import Route, Routing
+from arouter.engine.routing import Plan, Routing
+from arouter.engine.selection import Selection
+from arouter.engine.speeds import Speeds
+from arouter.engine.standing import Standing
 from arouter.providers.prices import PriceBook
 from arouter.settings import Provider, Secret, Settings
 from arouter.store.base import Home
@@ -65,8 +70,9 @@ class Sample:
         self.store = MemoryStore(clock=lambda: NOW_US)
         on, off = deployments(_settings(), None)
         self.routing = Routing(on, off=off)
-        self.admission = Admission(self.store.ledger, now_us=lambda: NOW_US)
         self.billing = Billing(PriceBook().card)
+        self.selection = Selection(self.routing, _standing())
+        self.admission = Admission(self.store.ledger, now_us=lambda: NOW_US)
         self.call = self._call(self.read())
         self.route = self.routing.resolve(model)
 
@@ -76,11 +82,9 @@ class Sample:
         reader.read(self.body)
         return reader
 
-    def admit(self) -> Route:
+    def admit(self) -> Plan:
         """Where it goes, and whether it may."""
-        route = self.routing.resolve(self.call.models[0])
-        self.admission.check(self.call, route, self.call.models[0])
-        return route
+        return self.selection.plan(self.call, self.admission.check)
 
     def exchange(self) -> Exchange:
         """The request to the provider, and the reader of its answer."""
@@ -116,6 +120,13 @@ class Sample:
             stream=reader.stream,
             include_usage=reader.include_usage,
         )
+
+
+def _standing() -> Standing:
+    clock = SystemClock()
+    return Standing(
+        breakers=Breakers(BreakerRules()), speeds=Speeds(), card=lambda *_: None, clock=clock, random=lambda: 0.5
+    )
 
 
 def _settings() -> Settings:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from arouter.settings import PREFIX, SECTIONS, TABLES, Dollars, Secret, Settings, SettingsError, load, rows
+from arouter.settings import BELOW, PREFIX, SECTIONS, TABLES, Dollars, Secret, Settings, SettingsError, load, rows
 
 
 def read(tmp_path: Path, text: str = "", **environment: str) -> Settings:
@@ -109,6 +109,16 @@ REFUSED = [
     ("[providers.opena]\napi_key = 'x'", {}, "did you mean openai?"),
     ("[providers.openai]\ndialect = 'gemini'", {}, "providers.openai speaks openai; give another dialect another name"),
     ('[providers."a/b"]\ndialect = "openai"\nbase_url = "http://x"', {}, "the name of a provider has no slash"),
+    ("[providers.openai]\ndeployments = 1", {}, "[providers.openai.deployments] takes one table for each name"),
+    ("[providers.openai.deployments.eu]\nwieght = 1", {}, "no setting providers.openai.deployments.eu.wieght; did you"),
+    ("[providers.openai.deployments.'a/b']", {}, "the name of a provider has no slash, nor has a deployment's"),
+    ("[providers.openai.deployments.eu]\nmodels = [1]", {}, "deployments.eu.models must be a list of texts, not [1]"),
+    ("[routing]\nprovider_order = 1", {}, "routing.provider_order must be a list of texts, not 1"),
+    ("[models.m]", {}, 'models."m" needs providers'),
+    ("[models.m]\nproviders = ['gpt']", {}, "models.\"m\".providers: 'gpt' is not provider/model"),
+    ("[models.m]\nproviders = ['gruq/x']", {}, "'gruq/x' is not provider/model; did you mean groq?"),
+    ("[models.m]\nproviders = ['groq/']", {}, "'groq/' is not provider/model"),
+    ("[models.m]\nproviders = ['groq/x']\nsort = 'cheap'", {}, "models.m.sort must be one of price, latency"),
     ("[prices.'gpt-5.4']\ninput = 1", {}, "prices.gpt-5.4 names no provider"),
     ("[server", {}, "is not valid TOML"),
 ]
@@ -175,6 +185,24 @@ def test_a_provider_of_ones_own(tmp_path: Path) -> None:
     assert read(tmp_path, text).providers["local"].identity == "pseudonym"
 
 
+def test_a_provider_may_have_several_deployments(tmp_path: Path) -> None:
+    text = "[providers.openai.deployments.eu]\napi_key = 'env:EU'\nmodels = ['gpt', 'o3']\n"
+    variables = {"EU": "sk-eu", "AROUTER_PROVIDERS__OPENAI__DEPLOYMENTS__US__WEIGHT": "3"}
+    deployments = read(tmp_path, text, **variables).providers["openai"].deployments
+    assert {name: (one.api_key, one.weight, one.models) for name, one in deployments.items()} == {
+        "eu": ("sk-eu", 1, ("gpt", "o3")),
+        "us": ("", 3, ()),
+    }
+    assert "sk-eu" not in repr(deployments)
+
+
+def test_a_model_may_have_a_name_of_ones_own(tmp_path: Path) -> None:
+    text = "[models.'llama-3.3-70b']\nproviders = ['groq/llama', 'x-ai/y', 'local/z']\nsort = 'price'\n"
+    text += "[providers.local]\ndialect = 'openai'\nbase_url = 'http://127.0.0.1:1/v1'"
+    model = read(tmp_path, text).models["llama-3.3-70b"]
+    assert (model.providers, model.sort) == (("groq/llama", "x-ai/y", "local/z"), "price")
+
+
 def test_proxies_are_those_of_the_environment_unless_set(tmp_path: Path) -> None:
     variables = {"HTTP_PROXY": "http://a", "https_proxy": "http://b", "NO_PROXY": "c"}
     upstream = read(tmp_path, "[upstream]\nno_proxy = 'd'", **variables).upstream
@@ -192,7 +220,8 @@ def test_secrets_do_not_show_themselves(tmp_path: Path) -> None:
 
 def test_every_row_of_the_table_has_a_help_and_a_type() -> None:
     table = list(rows())
-    assert {row.section for row in table} == {*SECTIONS, *(f"{name}.<name>" for name in TABLES)}
+    below = (f"{name}.<deployment>" for name in BELOW)
+    assert {row.section for row in table} == {*SECTIONS, *(f"{name}.<name>" for name in TABLES), *below}
     assert len({(row.section, row.name) for row in table}) == len(table) > 30
     for row in table:
         assert row.help.endswith(".")
@@ -203,7 +232,12 @@ def _sample(default: Any, kind: str) -> tuple[str, Any]:
     if kind.startswith("`"):
         choice = kind.split("`")[-2]
         return choice, choice
-    samples = {"whole number": ("7", 7), "number": ("7.5", 7.5), "true or false": ("off", False)}
+    samples = {
+        "whole number": ("7", 7),
+        "number": ("7.5", 7.5),
+        "true or false": ("off", False),
+        "list of texts": ("a, b", ("a", "b")),
+    }
     return samples.get(kind, ("text", "text"))
 
 

@@ -42,6 +42,8 @@ MEANINGS = {
     "model_not_found": "No provider is called like that, or it has no such model.",
     "no_provider_available": "The provider is known and not configured, or the organization's own key for it cannot be "
     "read; the message says what turns it on.",
+    "no_matching_provider": "No provider of the model meets the conditions of the request's `provider` object, or of "
+    "the suffix `:free`. `metadata.left_out` names each and the condition that it does not meet.",
     "not_found": "There is nothing at this path, or the key may not know of it.",
     "not_permitted": "The key may not do this. Nothing answers with it yet.",
     "own_keys_not_configured": "Keys of an organization's own cannot be stored: `security.key_encryption_key` is not "
@@ -56,7 +58,8 @@ MEANINGS = {
     "string_above_max_length": "A text is too long: a user of more than 1,024 bytes, a name of more than 256 "
     "characters.",
     "unknown_parameter": "There is no such parameter; the message names the nearest one.",
-    "unsupported_parameter": "Part of the contract, and not supported yet.",
+    "unsupported_parameter": "Part of the contract, and not supported yet; or, with `provider.require_parameters`, a "
+    "parameter that no provider of the model has a counterpart for. `param` names it.",
     "upstream_busy": "Every connection to the provider is taken (`upstream.most_connections`), and too many requests "
     "wait for one, or this one waited too long. Nothing was sent. `Retry-After` says when to ask again.",
     "upstream_error": "The provider failed. `metadata`: `provider`, and `upstream_status` and `upstream_code` where it "

@@ -41,7 +41,8 @@ def _section(of_it: list[Row]) -> str:
 def _default(value: object) -> str:
     if value is None:
         return "unset"
-    return code(str(value)) if str(value) else "empty"
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
+    return code(text) if text else "empty"
 
 
 # ---------------------------------------------------------------- vendors

@@ -16,6 +16,9 @@ https_proxy = "http://user:sesame@proxy:3128"
 [providers.openai]
 api_key = "env:KEY"
 
+[providers.openai.deployments.eu]
+api_key = "env:KEY"
+models = ["a", "b"]
 [providers.bedrock]
 region = "eu-central-1"
 access_key_id = "AKIDEXAMPLE"
@@ -47,6 +50,10 @@ def test_show_has_every_setting_its_source_and_its_variable_and_no_secret(tmp_pa
     assert of("log.level") == ("debug", "environment", "AROUTER_LOG__LEVEL")
     assert of("providers.openai.api_key") == ("(set)", "environment", "AROUTER_PROVIDERS__OPENAI__API_KEY")
     assert of("providers.local.api_key")[0] == "(not set)"
+    assert of("providers.openai.deployments.eu.api_key") == (
+        *("(set)", "environment", "AROUTER_PROVIDERS__OPENAI__DEPLOYMENTS__EU__API_KEY"),
+    )
+    assert of("providers.openai.deployments.eu.models")[:2] == ("a, b", "file")
     assert of("providers.bedrock.secret_access_key")[:2] == ("(set)", "file")
     assert of("providers.bedrock.session_token")[0] == "(set)"
     assert of("providers.bedrock.access_key_id")[0] == "AKIDEXAMPLE"

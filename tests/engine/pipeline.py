@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import msgspec
@@ -13,12 +14,18 @@ from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFail
 from arouter.domain.record import Record
 from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
+from arouter.engine.attempts import Attempts
 from arouter.engine.billing import Billing
+from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
 from arouter.engine.own_keys import OwnKeys, OwnProviders
 from arouter.engine.recorder import Durability, Recorder
+from arouter.engine.retrying import RetryRules
 from arouter.engine.routing import Routing
+from arouter.engine.selection import Selection
+from arouter.engine.speeds import Speeds
+from arouter.engine.standing import Standing
 from arouter.engine.tasks import Tasks
 from arouter.store.memory import MemoryStore
 from arouter.web.errors import status_of, type_of
@@ -37,6 +44,9 @@ CARDS = {
 """The models that have a price, in the tests of the pipeline."""
 
 
+NewSelection = Callable[[Routing], Selection]
+
+
 class Pipeline:
     """`Completions`, and what it used and told."""
 
@@ -48,9 +58,12 @@ class Pipeline:
         keep_alive_s: float = 0.0,
         routes: Routing | None = None,
         cards: Cards | None = None,
-        own_keys: Callable[[Routing], OwnKeys] | None = None,
+        own_keys: Callable[[Routing, NewSelection], OwnKeys] | None = None,
+        retries: RetryRules | None = None,
+        breaker: BreakerRules | None = None,
+        provider_order: tuple[str, ...] = (),
     ) -> None:
-        """`own_keys` is given the operator's routing."""
+        """`own_keys` is given the operator's routing, and what makes selections."""
         self.client = ScriptedClient(*answers)
         self.ledger = ScriptedLedger()
         self.clock = ScriptedClock(tick_us=1000)
@@ -60,14 +73,39 @@ class Pipeline:
         self.told: list[tuple[Record, ARouterError | None]] = []
         """What `on_record` got."""
         self.tasks = Tasks(lambda name, failure: self.failed_tasks.append((name, failure)))
+        self.random = Random(7)
+        self.slept: list[float] = []
+        """The pauses before repetitions, in seconds."""
+        self.on_sleep: Callable[[], None] = lambda: None
+        self.pausing, self.pause_over = asyncio.Event(), asyncio.Event()
+        self.pause_over.set()
+        self.breakers = Breakers(BreakerRules() if breaker is None else breaker)
+        self.speeds = Speeds()
+        known = Cards(CARDS) if cards is None else cards
         operator = routing("openai", "groq", "mistral", "anthropic", "google") if routes is None else routes
+        standing = Standing(
+            breakers=self.breakers, speeds=self.speeds, card=known, clock=self.clock, random=self.random.random
+        )
+
+        def selection(chosen: Routing) -> Selection:
+            return Selection(chosen, standing, provider_order=provider_order)
+
         self.completions = Completions(
             admission=Admission(self.ledger, now_us=self.clock.now_us),
             routing=operator,
-            own_keys=no_own_keys(operator) if own_keys is None else own_keys(operator),
-            upstream=self.client,
+            selection=selection(operator),
+            own_keys=(no_own_keys if own_keys is None else own_keys)(operator, selection),
+            attempts=Attempts(
+                upstream=self.client,
+                adapters=Adapters(),
+                breakers=self.breakers,
+                rules=RetryRules() if retries is None else retries,
+                clock=self.clock,
+                random=self.random.random,
+                sleep=self._sleep,
+            ),
             adapters=Adapters(),
-            billing=Billing(Cards(CARDS) if cards is None else cards),
+            billing=Billing(known),
             recorder=Recorder(
                 self.ledger,
                 durability=durability,
@@ -83,6 +121,13 @@ class Pipeline:
             type_of=type_of,
             on_record=lambda record, error: self.told.append((record, error)),
         )
+
+    async def _sleep(self, pause_s: float) -> None:
+        self.slept.append(pause_s)
+        self.clock.advance(int(pause_s * 1_000_000))
+        self.on_sleep()
+        self.pausing.set()
+        await self.pause_over.wait()
 
     async def settled(self) -> None:
         """What runs beside requests has come to its end."""
@@ -102,10 +147,11 @@ class Pipeline:
         return records[0]
 
 
-def no_own_keys(operator: Routing) -> OwnKeys:
+def no_own_keys(operator: Routing, selection: NewSelection) -> OwnKeys:
     """Nobody has any."""
     directory = MemoryStore(clock=lambda: 0).directory
-    return OwnKeys(directory, operator=operator, providers=OwnProviders(makers={}, off={}), vault=None)
+    nobody = OwnProviders(makers={}, off={})
+    return OwnKeys(directory, operator=operator, selection=selection, providers=nobody, vault=None)
 
 
 def _as_kept(record: Record) -> Record:

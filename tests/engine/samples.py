@@ -52,7 +52,7 @@ def opening(**changes: Any) -> Opening:
     return replace(plain, **changes)
 
 
-def deployment(name: str = "openai", *, vendor: Vendor | None = None, **changes: Any) -> Deployment:
+def deployment(name: str = "openai", /, *, vendor: Vendor | None = None, **changes: Any) -> Deployment:
     plain = Deployment(
         provider=name,
         vendor=BY_NAME[name] if vendor is None else vendor,
@@ -87,6 +87,7 @@ def call(*models: str, stream: bool = False, include_usage: bool = True, **chang
         fields={name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()},
         stream=stream,
         include_usage=include_usage,
+        preferences=msgspec.Raw(msgspec.json.encode(fields["provider"])) if "provider" in fields else None,
     )
 
 

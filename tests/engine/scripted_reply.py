@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
 
 
@@ -36,6 +37,9 @@ class ScriptedReply:
         self.last = b""
         self.error: ARouterError | None = None
         self.dropped: tuple[str, ...] = ()
+        self.wants_attempts = False
+        self.attempts: tuple[Attempt, ...] = ()
+        """As they were told in the headers."""
 
     @property
     def stream(self) -> bytes:
@@ -66,6 +70,10 @@ class ScriptedReply:
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         assert not self.started
         self.dropped = names
+
+    def tell_attempts(self, attempts: tuple[Attempt, ...]) -> None:
+        assert not self.started
+        self.attempts = attempts
 
     @property
     def paused(self) -> bool:

@@ -14,7 +14,7 @@ from arouter.domain.errors import InternalError, ShuttingDown, StorageUnavailabl
 from arouter.domain.keys import KeyKind
 from arouter.domain.price import RateCard
 from arouter.domain.record import Record, Status, UsageSource
-from arouter.engine.completions import in_contract
+from arouter.engine.attempts import in_contract
 from arouter.engine.keepalive import COMMENT
 from arouter.engine.routing import Routing
 from arouter.engine.timeouts import Timeouts

@@ -13,12 +13,14 @@ from arouter.domain.interruption import interrupted
 from arouter.domain.keys import Key
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Status
+from arouter.engine.breaker import BreakerRules
 from arouter.engine.own_keys import MOST_HOLDERS, OwnKeys, OwnProviders, Vault
-from arouter.engine.routing import Deployment, Routing
+from arouter.engine.retrying import RetryRules
+from arouter.engine.routing import Deployment, ModelRoute, Routing
 from arouter.engine.vault import Vault as AesVault
 from arouter.store.memory import MemoryDirectory, MemoryStore
 from tests.domain.test_provider_keys import key as provider_key
-from tests.engine.pipeline import STREAM, Pipeline, ask, completion, playing
+from tests.engine.pipeline import STREAM, NewSelection, Pipeline, ask, completion, playing
 from tests.engine.samples import deployment, key, routing
 from tests.engine.scripted_client import Says
 from tests.engine.test_vault import FOREIGN, NEW, drawn, vault
@@ -52,6 +54,7 @@ class Owners:
     def among(
         self,
         operator: Routing,
+        selection: NewSelection,
         *,
         reads: Vault | None,
         directory: MemoryDirectory | None = None,
@@ -60,6 +63,7 @@ class Owners:
         self.keys = OwnKeys(
             self.directory if directory is None else directory,
             operator=operator,
+            selection=selection,
             providers=PROVIDERS,
             vault=reads,
             most_holders=most_holders,
@@ -75,10 +79,16 @@ class Owners:
 
 
 def place(
-    *answers: Any, reads: Vault | None = READS, operator: Routing | None = None, **others: Any
+    *answers: Any,
+    reads: Vault | None = READS,
+    operator: Routing | None = None,
+    breaker: BreakerRules | None = None,
+    retries: RetryRules | None = None,
+    **others: Any,
 ) -> tuple[Pipeline, Owners]:
     owners = Owners()
-    pipeline = Pipeline(*answers, routes=operator, own_keys=lambda routes: owners.among(routes, reads=reads, **others))
+    own_keys = partial(owners.among, reads=reads, **others)
+    pipeline = Pipeline(*answers, routes=operator, own_keys=own_keys, breaker=breaker, retries=retries)
     return pipeline, owners
 
 
@@ -148,6 +158,15 @@ async def test_a_provider_that_the_operator_has_not_configured_is_there_for_whoe
     assert (own.model, own.provider, own.is_byok) == ("xai/grok", "xai", True)
     assert isinstance(error, NoProvider)
     assert (strangers.status, strangers.is_byok) == (Status.REJECTED, False)
+
+
+@playing
+async def test_a_refusal_names_the_provider_that_the_organization_alone_has() -> None:
+    pipeline, owners = place(operator=Routing([], off=[("xai", "Set XAI_API_KEY.")]))
+    await owners.add(provider="xai")
+    await ask(pipeline, "x-ai/grok", key=key(allowed_providers=("groq",)))
+    record = await pipeline.only_record()
+    assert (record.model, record.status) == ("xai/grok", Status.REJECTED)
 
 
 @playing
@@ -269,6 +288,20 @@ async def test_as_many_organizations_are_kept_as_the_bound_says() -> None:
     assert directory.reads == 4
 
 
+@playing
+async def test_api_keys_with_keys_of_their_own_count_towards_the_bound() -> None:
+    directory = CountedDirectory()
+    pipeline, owners = place(*answers(6), directory=directory, most_holders=3)
+    owners.directory = directory
+    await owners.add(api_key_hash=key().hash)
+    await owners.add("sk-of-org-2", key_id="pkey_2", organization_id="org_2")
+    await owners.add("sk-of-org-3", key_id="pkey_3", organization_id="org_3")
+    for name in ("org_1", "org_2", "org_1", "org_2", "org_3", "org_1"):
+        await ask(pipeline, key=key(organization_id=name), organization_id=name)
+    assert asked_with(pipeline) == [OWN, "sk-of-org-2", OWN, "sk-of-org-2", "sk-of-org-3", OWN]
+    assert directory.reads == 4, "two for the first, one for each of the others"
+
+
 class CountedDirectory(MemoryDirectory):
     """Counts how often secrets were read from it."""
 
@@ -352,6 +385,63 @@ async def test_models_to_fall_back_to_come_after_the_operators_key() -> None:
     await owners.add(byok_fallback=True)
     await ask(pipeline, "openai/gpt-5.4", "groq/llama")
     assert asked_with(pipeline) == [OWN, OPERATOR, "key-of-groq"]
+
+
+@playing
+async def test_the_operators_key_is_the_second_also_while_the_own_one_rests() -> None:
+    pipeline, owners = place(*([refused_with(401), *answers()] * 3), breaker=BreakerRules(failures=1))
+    await owners.add(byok_fallback=True)
+    for _ in range(3):
+        await ask(pipeline, session_id="s")
+    assert asked_with(pipeline) == [OWN, OPERATOR] * 3
+
+
+@playing
+async def test_what_fails_with_an_own_key_is_not_held_against_anybody_elses() -> None:
+    models = {"gpt": ModelRoute(names=("openai/gpt-5.4", "groq/llama"))}
+    operator = Routing([deployment("openai"), deployment("groq")], models=models)
+    pipeline, owners = place(
+        refused_with(500), *answers(4), operator=operator, breaker=BreakerRules(failures=1, rest_s=600.0)
+    )
+    await owners.add()
+    await owners.add("sk-of-org-2", key_id="pkey_2", organization_id="org_2")
+    for owner in (key(), key(), STRANGER, key(organization_id="org_3", hash="d" * 64)):
+        await ask(pipeline, "gpt", key=owner, organization_id=owner.organization_id)
+    assert asked_with(pipeline) == [OWN, "key-of-groq", "key-of-groq", "sk-of-org-2", OPERATOR]
+
+
+@playing
+async def test_all_of_the_operators_deployments_may_be_asked_then() -> None:
+    several = [deployment("openai", name=name, headers=(("Authorization", f"Bearer {name}"),)) for name in ("eu", "us")]
+    pipeline, owners = place(*[refused_with(429)] * 3, operator=Routing(several))
+    await owners.add(byok_fallback=True)
+    await ask(pipeline)
+    assert asked_with(pipeline)[0] == OWN
+    assert set(asked_with(pipeline)[1:]) == {"eu", "us"}
+    record = await pipeline.only_record()
+    assert next((one.deployment, one.is_byok) for one in record.tried) == ("pkey_1", True)
+    assert {(one.deployment, one.is_byok) for one in record.tried[1:]} == {("eu", False), ("us", False)}
+
+
+@playing
+async def test_a_failure_that_may_pass_is_asked_again_with_the_own_key_alone() -> None:
+    pipeline, owners = place(refused_with(500), *answers(), retries=RetryRules(retries=1))
+    await owners.add()
+    await ask(pipeline)
+    assert asked_with(pipeline) == [OWN, OWN]
+    assert [one.is_byok for one in (await pipeline.only_record()).tried] == [True, True]
+
+
+@playing
+async def test_preferences_and_names_of_the_operators_hold_for_owners_too() -> None:
+    models = {"gpt": ModelRoute(names=("groq/llama", "openai/gpt-5.4"))}
+    operator = Routing([deployment("openai"), deployment("groq")], models=models)
+    pipeline, owners = place(*answers(3), operator=operator)
+    await owners.add()
+    await ask(pipeline, "gpt")
+    await ask(pipeline, "gpt", provider={"order": ["openai"]})
+    await ask(pipeline, "gpt:floor", provider={"only": ["openai/pkey_1"]})
+    assert asked_with(pipeline) == ["key-of-groq", OWN, OWN]
 
 
 # ---------------------------------------------------------------- what is said of the key

@@ -1,11 +1,13 @@
 """Names in, deployments out."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arouter.domain.errors import ARouterError, InvalidRequest, NoProvider, NotFound
-from arouter.engine.routing import Routing
+from arouter.engine.routing import Candidates, Deployment, ModelRoute, Routing
 from arouter.providers.vendors import BY_NAME, Vendor
 from tests.engine.samples import deployment
 
@@ -64,4 +66,142 @@ def test_any_text_is_a_route_or_an_error_of_ours(asked: str) -> None:
         route = ROUTING.resolve(asked)
     except ARouterError:
         return
-    assert asked.endswith(route.model)
+    assert asked.removesuffix(":free").removesuffix(":floor").removesuffix(":nitro").endswith(route.model)
+
+
+# ---------------------------------------------------------------- suffixes
+
+
+@pytest.mark.parametrize(
+    ("asked", "model", "sort", "free"),
+    [
+        ("openai/gpt:floor", "gpt", "price", False),
+        ("gpt:nitro", "gpt", "throughput", False),
+        ("openai/gpt:free", "gpt", None, True),
+        ("openai/gpt:other", "gpt:other", None, False),
+        ("openai/gpt:floor:nitro", "gpt:floor", "throughput", False),
+        ("openrouter/meta/llama:free", "meta/llama:free", None, False),
+        ("openrouter/meta/llama:floor", "meta/llama:floor", None, False),
+    ],
+)
+def test_a_suffix_says_how_to_choose_unless_the_name_is_the_providers_own(
+    asked: str, model: str, sort: Any, free: bool
+) -> None:
+    found = ROUTING.candidates(asked)
+    assert ([route.model for route in found.routes], found.sort, found.free) == ([model], sort, free)
+
+
+def test_a_name_that_a_deployment_lists_with_its_suffix_is_its_own() -> None:
+    routing = Routing([deployment("openai", models=frozenset({"m:free", "m"}))])
+    assert routing.candidates("openai/m:free") == Candidates(routes=(routing.resolve("openai/m:free"),))
+    assert routing.candidates("openai/m:floor").sort == "price"
+
+
+@pytest.mark.parametrize("asked", [":free", "openai/:floor", "/:nitro"])
+def test_a_suffix_alone_is_no_name(asked: str) -> None:
+    with pytest.raises(InvalidRequest):
+        ROUTING.resolve(asked)
+
+
+# ---------------------------------------------------------------- several deployments, names of one's own
+
+
+def test_every_deployment_that_has_the_model_is_a_candidate() -> None:
+    eu = deployment("openai", name="eu", models=frozenset({"gpt"}))
+    us = deployment("openai", name="us")
+    routing = Routing([eu, us, deployment("groq")])
+    assert [route.deployment for route in routing.candidates("gpt").routes] == [eu, us]
+    assert [route.deployment for route in routing.candidates("openai/o3").routes] == [us]
+    assert routing.providers == ("openai", "groq")
+    with pytest.raises(NotFound, match="No deployment of 'openai' lists the model 'o3'"):
+        Routing([eu]).resolve("o3")
+
+
+def test_a_name_of_ones_own_comes_before_every_other_reading() -> None:
+    models = {
+        "gpt": ModelRoute(names=("groq/gpt-oss", "openai/gpt"), sort="latency"),
+        "openai/x:free": ModelRoute(names=("groq/x",)),
+    }
+    routing = Routing([deployment("openai"), deployment("groq")], models=models)
+    found = routing.candidates("gpt")
+    assert [(route.name, route.listed) for route in found.routes] == [("groq/gpt-oss", True), ("openai/gpt", True)]
+    assert found.sort == "latency"
+    assert routing.candidates("gpt:floor").sort == "price"
+    assert routing.candidates("gpt:free").sort == "latency"
+    assert routing.resolve("openai/gpt").listed is False
+    assert routing.resolve("openai/x:free").name == "groq/x"
+
+
+# ---------------------------------------------------------------- an organization's own deployments
+
+
+def mine(provider: str = "openai") -> Deployment:
+    return deployment(provider, name="pkey_1", own_key="pkey_1")
+
+
+def with_mine(operator: Routing, *own: Deployment, off: tuple[str, ...] = (), fallbacks: tuple[str, ...] = ()) -> Any:
+    return operator.with_own(own, off=dict.fromkeys(off, "Store it again."), fallbacks=fallbacks, most_names=2)
+
+
+def test_own_deployments_come_in_the_place_of_all_the_operators_of_that_provider() -> None:
+    operator = Routing([deployment("openai", name="eu"), deployment("openai", name="us"), deployment("groq")])
+    routing = with_mine(operator, mine())
+    assert [route.deployment for route in routing.candidates("openai/gpt").routes] == [mine()]
+    assert routing.candidates("groq/llama") == operator.candidates("groq/llama")
+    assert len(operator.candidates("openai/gpt").routes) == 2
+    assert routing.providers == ("openai", "groq")
+
+
+def test_the_operators_stand_in_where_they_are_to_if_they_have_the_model() -> None:
+    eu, us = deployment("openai", name="eu", models=frozenset({"gpt"})), deployment("openai", name="us")
+    routing = with_mine(Routing([eu, us, deployment("groq")]), mine(), fallbacks=("openai", "groq"))
+    told = {
+        name: [(route.deployment, route.stands_in) for route in routing.candidates(name).routes]
+        for name in ("openai/gpt", "openai/o3", "groq/llama")
+    }
+    assert told["openai/gpt"] == [(mine(), False), (eu, True), (us, True)]
+    assert told["openai/o3"] == [(mine(), False), (us, True)]
+    assert told["groq/llama"] == [(deployment("groq"), False)], "nothing of one's own to stand in for"
+
+
+def test_a_provider_whose_own_key_cannot_be_read_is_off_with_the_reason() -> None:
+    with pytest.raises(NoProvider, match=r"Store it again\."):
+        with_mine(ROUTING, off=("openai",)).resolve("openai/gpt")
+    assert with_mine(ROUTING, off=("openai",)).resolve("xai/grok").deployment == deployment("xai")
+
+
+def test_the_operators_names_for_models_stand_for_own_deployments_too() -> None:
+    models = {"gpt": ModelRoute(names=("groq/gpt-oss", "openai/gpt"))}
+    operator = Routing([deployment("openai"), deployment("groq")], models=models, off=[("xai", "Set X.")])
+    routing = with_mine(operator, mine(), mine("xai"), fallbacks=("openai",))
+    assert [(route.deployment.label, route.listed, route.stands_in) for route in routing.candidates("gpt").routes] == [
+        ("groq", True, False),
+        ("openai/pkey_1", True, False),
+        ("openai", True, True),
+    ]
+    assert routing.resolve("xai/grok").deployment.own_key == "pkey_1"
+
+
+def test_a_name_that_the_operator_lists_with_its_suffix_stays_the_providers_own() -> None:
+    operator = Routing([deployment("openai", models=frozenset({"m:free"}))])
+    found = with_mine(operator, mine()).candidates("openai/m:free")
+    assert ([route.model for route in found.routes], found.free) == (["m:free"], False)
+
+
+def test_as_many_names_are_remembered_as_the_bound_says() -> None:
+    routing = with_mine(ROUTING, mine())
+    first = routing.candidates("openai/a")
+    assert routing.candidates("openai/a") is first
+    for name in ("openai/b", "openai/c"):
+        routing.candidates(name)
+    assert routing.candidates("openai/a") is not first
+
+
+# ---------------------------------------------------------------- gateways
+
+
+def test_a_gateway_takes_preferences_itself_unless_it_was_chosen_from_the_table() -> None:
+    routing = Routing([deployment("openrouter")], models={"m": ModelRoute(names=("openrouter/a/m",))})
+    assert routing.candidates("openrouter/a/m").beyond
+    assert not routing.candidates("m").beyond
+    assert not ROUTING.candidates("openai/m").beyond

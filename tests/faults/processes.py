@@ -165,6 +165,7 @@ def sandbox_at(url: str, **settings: Mapping[str, object]) -> dict[str, Mapping[
         "server": {"port": 0},
         "storage": {"url": "sqlite:///arouter.db"},
         "log": {"format": "json"},
+        "routing": {"retries": 0},
         'providers."openai"': {"base_url": f"{url}/v1", "api_key": "any"},
         'providers."anthropic"': {"base_url": url, "api_key": "any"},
         'providers."google"': {"base_url": url, "api_key": "any"},

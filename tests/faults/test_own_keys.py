@@ -198,7 +198,10 @@ def test_a_fall_back_is_an_attempt_on_the_record(provider: WatchfulProvider, tmp
         assert provider.asked_with() == [OWN, OPERATOR]
         (_, record) = gateway.records()
         assert (record["attempts"], record["is_byok"]) == (2, False)
-        assert [(one["http_status"], one["is_byok"]) for one in record["tried"]] == [(401, True), (200, False)]
+        assert [(one["deployment"], one["http_status"], one["is_byok"]) for one in record["tried"]] == [
+            (made, 401, True),
+            (None, 200, False),
+        ]
 
 
 def test_the_secret_is_in_no_file_and_no_answer(provider: WatchfulProvider, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
     named = {
         name
         for text in TEXTS.values()
-        for name in re.findall(r"`((?:server|storage|upstream|log|security)\.[a-z_]+)\b(?!\()", text)
+        for name in re.findall(r"`((?:server|storage|upstream|routing|log|security)\.[a-z_]+)\b(?!\()", text)
     }
     assert named
     assert named - known == set()

@@ -72,6 +72,23 @@ def test_no_secret_of_the_operators_goes_with_it() -> None:
         assert "of-the-operator" not in str(made)
 
 
+def test_deployments_of_the_operators_are_not_asked_with_it(tmp_path: Path) -> None:
+    text = """
+        [providers.openai]
+        base_url = "https://proxy.example/v1"
+        [providers.openai.deployments.eu]
+        api_key = "sk-of-the-operator-eu"
+        base_url = "https://eu.example/v1"
+        models = ["gpt-5.4"]
+        [providers.openai.deployments.us]
+        api_key = "sk-of-the-operator-us"
+        weight = 0
+    """
+    made = providers(tmp_path, text).makers["openai"]("sk-own")
+    assert (made.origin.host, made.models, made.weight, made.name) == ("proxy.example", None, 1, None)
+    assert "operator" not in str(made)
+
+
 def test_everything_else_is_as_the_operator_set_it(tmp_path: Path) -> None:
     made = providers(tmp_path).makers["openai"]("sk-own")
     assert (made.origin.host, made.identity) == ("proxy.example", "none")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from arouter.engine.timeouts import Timeouts
 from arouter.providers.vendors import BY_NAME
 from arouter.settings import Settings, SettingsError, load
 from arouter.wiring.providers import deployments, wants_sandbox
@@ -81,3 +82,48 @@ def test_the_sandbox_is_there_unless_it_is_turned_off(tmp_path: Path) -> None:
     assert wants_sandbox(settings(tmp_path, ""))
     assert wants_sandbox(settings(tmp_path, "[providers.sandbox]"))
     assert not wants_sandbox(settings(tmp_path, "[providers.sandbox]\nenabled = false"))
+
+
+DEPLOYMENTS = """
+[providers.openai]
+api_key = "shared"
+data_collection = "deny"
+first_byte_timeout_s = 5
+[providers.openai.deployments.eu]
+base_url = "https://eu.example/v1"
+weight = 3
+[providers.openai.deployments.own]
+api_key = "own"
+models = ["gpt"]
+"""
+
+
+def test_deployments_are_laid_over_their_provider(tmp_path: Path) -> None:
+    (eu, own), _ = deployments(settings(tmp_path, DEPLOYMENTS), None)
+    assert (eu.label, own.label) == ("openai/eu", "openai/own")
+    assert (eu.headers[0][1], own.headers[0][1]) == ("Bearer shared", "Bearer own")
+    assert (eu.origin.host, own.origin.host) == ("eu.example", "api.openai.com")
+    assert (eu.weight, own.weight, eu.models, own.models) == (3, 1, None, frozenset({"gpt"}))
+    assert not eu.collects_data
+    assert eu.timeouts == Timeouts(first_byte_s=5.0)
+
+
+def test_a_deployment_without_a_key_is_off_and_the_others_are_on(tmp_path: Path) -> None:
+    text = "[providers.groq.deployments.a]\napi_key = 'env:UNSET'\n[providers.groq.deployments.b]\napi_key = 'k'"
+    on, off = deployments(settings(tmp_path, text), None)
+    assert [one.label for one in on] == ["groq/b"]
+    assert "groq/a" in dict(off)
+
+
+def test_a_base_url_of_a_deployment_that_cannot_be_is_named(tmp_path: Path) -> None:
+    text = "[providers.openai.deployments.eu]\napi_key = 'k'\nbase_url = 'ftp://x'"
+    with pytest.raises(SettingsError, match=r"^providers\.openai\.deployments\.eu\.base_url: "):
+        deployments(settings(tmp_path, text), None)
+
+
+def test_nothing_leaves_the_machine_for_the_sandbox_and_for_the_others_only_the_operator_knows(tmp_path: Path) -> None:
+    on, _ = deployments(settings(tmp_path, "[providers.groq]\napi_key = 'k'"), SANDBOX_URL)
+    assert {one.provider: (one.collects_data, one.zdr) for one in on} == {
+        "groq": (True, False),
+        "sandbox": (False, True),
+    }

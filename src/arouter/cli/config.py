@@ -62,7 +62,7 @@ def check(config: Config = None, json: Json = False) -> None:
     operator_prices(settings.prices)
     open_vault(settings)
     on, off = deployments(settings, _SANDBOX_URL if wants_sandbox(settings) else None)
-    names = sorted(deployment.provider for deployment in on)
+    names = sorted({deployment.provider for deployment in on})
     file = None if settings.file is None else str(settings.file)
     if json:
         write_json({"ok": True, "file": file, "database": str(path), "providers": names, "off": dict(off)})
@@ -95,8 +95,12 @@ def _shown(settings: Settings) -> Iterator[Shown]:
             yield _one(row, row.section, settings, plain)
             continue
         assert table_name in TABLES
-        for name in getattr(settings, table_name):
-            yield _one(row, f"{table_name}.{name}", settings, plain)
+        for name, one in getattr(settings, table_name).items():
+            if row.section.endswith("<name>"):
+                yield _one(row, f"{table_name}.{name}", settings, plain)
+                continue
+            for deployment in getattr(one, "deployments", ()):
+                yield _one(row, f"{table_name}.{name}.deployments.{deployment}", settings, plain)
 
 
 def _one(row: Row, section: str, settings: Settings, plain: Settings | None) -> Shown:
@@ -116,7 +120,10 @@ def _value(settings: Settings, section: str, name: str) -> Any:
     outer, _, inner = section.partition(".")
     part = getattr(settings, outer)
     if outer not in SECTIONS:
+        inner, below, deployment = inner.partition(".deployments.")
         part = part.get(inner)
+        if below and part is not None:
+            part = part.deployments.get(deployment)
     return _UNSET if part is None else getattr(part, name)
 
 
@@ -138,6 +145,8 @@ def _without_environment(file: Path | None) -> Settings | None:
 def _masked(value: Any) -> Any:
     if isinstance(value, Secret):
         return "(set)" if value else "(not set)"
+    if isinstance(value, tuple):
+        return ", ".join(value)
     if isinstance(value, str):
         return _CREDENTIALS.sub("…", value)
     return value

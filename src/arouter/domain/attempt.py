@@ -29,6 +29,8 @@ class Attempt:
     usage_source: UsageSource = UsageSource.NONE
     cost: Picodollars | None = None
     """Of that usage; None where no price is known."""
+    deployment: str | None = None
+    """Which one of the provider's, where it has several: a key, a region, a machine; of an own key its id."""
     is_byok: bool = False
     """With a key of the organization's own."""
 

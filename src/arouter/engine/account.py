@@ -22,6 +22,7 @@ class Account:
         "attempts",
         "error",
         "exchange",
+        "failed",
         "first_us",
         "gone",
         "http_status",
@@ -51,6 +52,8 @@ class Account:
         """What it answered, as an HTTP status."""
         self.tried: tuple[Attempt, ...] = ()
         """The attempts that failed and were followed by another one."""
+        self.failed: Attempt | None = None
+        """The last attempt, if it failed before an answer began."""
         self.answered = False
         """A provider began to answer this request: from then on it may charge for it."""
         self.error: ARouterError | None = None
@@ -77,6 +80,9 @@ class Account:
 
     def asks(self, route: Route, exchange: Exchange, monotonic_us: int) -> None:
         """A provider is about to be asked."""
+        if self.failed is not None:
+            self.tried += (self.failed,)
+            self.failed = None
         self.route = route
         self.is_byok = route.deployment.own_key is not None
         self.exchange = exchange
@@ -84,14 +90,21 @@ class Account:
         self.asked_us = monotonic_us
         self.upstream_status = None
 
-    def fails_over(self, failure: UpstreamFailed, monotonic_us: int) -> None:
-        """That attempt failed, and there will be another one. It had no answer that could have cost anything."""
-        self.tried += (self._attempt(failure.code, monotonic_us),)
+    def fails(self, failure: UpstreamFailed, monotonic_us: int) -> None:
+        """The last attempt failed, and had no answer that could have cost anything. There may be another one."""
+        self.failed = self._attempt(failure.code, monotonic_us)
+
+    def attempts_until(self, monotonic_us: int) -> tuple[Attempt, ...]:
+        """All of them, in order, as things stand now; at least one has been made."""
+        last = self.failed if self.failed is not None else self._attempt(None, monotonic_us)
+        return (*self.tried, last)
 
     def _attempt(self, error_code: str | None, monotonic_us: int) -> Attempt:
         assert self.route is not None
+        deployment = self.route.deployment
         return Attempt(
-            provider=self.route.deployment.provider,
+            provider=deployment.provider,
+            deployment=deployment.name,
             model=self.route.model,
             http_status=self.upstream_status,
             error_code=error_code,
@@ -128,5 +141,5 @@ class Account:
             latency_us=monotonic_us - self.started_us,
             time_to_first_token_us=None if self.first_us is None else self.first_us - self.started_us,
             attempts=self.attempts,
-            tried=self.tried and (*self.tried, self._attempt(error_code, monotonic_us)),
+            tried=self.tried and (*self.tried, self.failed or self._attempt(error_code, monotonic_us)),
         )

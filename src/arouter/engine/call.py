@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from msgspec import Raw
+
+from arouter.domain.attempt import Attempt
 from arouter.domain.chat import ChatRequest
 from arouter.domain.errors import ARouterError
 from arouter.domain.keys import Key
@@ -44,6 +47,9 @@ class Call:
     stream: bool
     include_usage: bool
     """False only where the client said explicitly that it wants no usage in its stream."""
+    preferences: Raw | None = None
+    """The `provider` object as the client wrote it. It is read where it is followed: a gateway that is asked for by its
+    name takes another one."""
     query: bytes = b""
     """The query string, still encoded."""
     headers: Mapping[bytes, bytes] | None = None
@@ -70,6 +76,13 @@ class Reply(Protocol):
 
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         """Say in the headers which parameters the provider has no counterpart for. Before the first byte."""
+
+    @property
+    def wants_attempts(self) -> bool:
+        """Whether the client asked to be told who was asked on its behalf."""
+
+    def tell_attempts(self, attempts: tuple[Attempt, ...]) -> None:
+        """Say in the headers who was asked, and what came of it. Before the first byte."""
 
     @property
     def paused(self) -> bool:

@@ -1,8 +1,9 @@
-"""The one pipeline: admit → route → ask → forward → settle.
+"""The one pipeline: choose → admit → ask → forward → settle.
 
+    choose    routes, in order: the models asked for, whose keys there are, the client's wishes, the providers' health
     admit     the key's rules; a refusal is a record too
     open      the ledger learns that the request runs
-    ask       providers in order; fall back only before the first byte reached the client
+    ask       one after the other; fall back and repeat only before the first byte reached the client
     forward   whole, or piece by piece at the client's pace
     settle    usage → price → one record, in the one `finally`, whatever the way out
     end       the last byte leaves only after the record is durable
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 from arouter.domain.errors import (
     ARouterError,
     InternalError,
-    RateLimited,
     ShuttingDown,
     StorageUnavailable,
     UpstreamFailed,
@@ -30,27 +30,19 @@ from arouter.engine.account import Account
 from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
 from arouter.engine.answer import Answer
+from arouter.engine.attempts import Attempts
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
-from arouter.engine.credentials import credential_lines
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
-from arouter.engine.own_keys import OwnKeys, blamed_rightly, noted
+from arouter.engine.own_keys import OwnKeys, noted
 from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Deployment, Route, Routing
+from arouter.engine.selection import Selection
 from arouter.engine.tasks import Tasks
-from arouter.engine.upstream import Client, request_head
-from arouter.providers.base import Prepared
-
-UNAUTHORIZED = 401
-TOO_MANY_REQUESTS = 429
-
-_MOST_HEADS = 4096
-_MOST_SECONDS_DIGITS = 9
-_MOST_ERROR_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +61,9 @@ class Completions:
         *,
         admission: Admission,
         routing: Routing,
+        selection: Selection,
         own_keys: OwnKeys,
-        upstream: Client,
+        attempts: Attempts,
         adapters: Adapters,
         billing: Billing,
         recorder: Recorder,
@@ -87,8 +80,9 @@ class Completions:
         `on_record` sees every record and what went wrong, for metrics and the log."""
         self._admission = admission
         self._routing = routing
+        self._selection = selection
         self._own_keys = own_keys
-        self._upstream = upstream
+        self._attempts = attempts
         self._adapters = adapters
         self._billing = billing
         self._recorder = recorder
@@ -99,7 +93,6 @@ class Completions:
         self._status_of = status_of
         self._type_of = type_of
         self._on_record = on_record
-        self._heads: dict[tuple[object, ...], bytes] = {}
         self._drains = drains
 
     # ---------------------------------------------------------------- the way in
@@ -173,63 +166,30 @@ class Completions:
 
     async def _begin(self, call: Call, account: Account, reply: Reply, departure: Departure) -> Answer:
         """The first answer with a good status."""
+        selection = self._selection
         if call.key.organization_id in self._own_keys.holders:
-            named = await self._own_keys.routes(call)
-        else:
-            named = [(self._routing.resolve(model), model) for model in call.models]
-        routes = [route for route, _ in named]
-        account.route = routes[0]
-        for route, requested in named:
-            self._admission.check(call, route, requested)
+            selection = await self._own_keys.selection(call.key)
+        try:
+            plan = selection.plan(call, self._admission.check)
+        except ARouterError:
+            account.route = selection.find(call.models[0])
+            raise
+        account.route = plan.routes[0]
         if call.key.limit is not None:
             await self._admission.check_spending(call.key)
-        self._recorder.open(noted(call.opening, routes[0]))
+        self._recorder.open(noted(call.opening, plan.routes[0]))
         reply.watch(departure.begin)
-        for route in routes[:-1]:
-            try:
-                return await self._ask(call, route, account, reply)
-            except UpstreamFailed as failure:
-                if not failure.retryable or departure.gone:
-                    raise
-                forget_frames(failure)
-                account.fails_over(failure, self._clock.monotonic_us())
-        return await self._ask(call, routes[-1], account, reply)
-
-    async def _ask(self, call: Call, route: Route, account: Account, reply: Reply) -> Answer:
-        exchange = self._exchange(call, route)
-        if route.deployment.platform is not None:
-            exchange = PlacedExchange(exchange, route.deployment.platform, route)
-        prepared = exchange.prepared
-        head = self._head(route.deployment, prepared)
-        account.asks(route, exchange, self._clock.monotonic_us())
-        if (credentials := route.deployment.credentials) is not None:
-            origin, now_us = route.deployment.origin, self._clock.now_us()
-            head += await credential_lines(credentials, origin, prepared, self._upstream, now_us)
-        answer = await self._upstream.send(
-            route.deployment.origin, head, prepared.body, timeouts=route.deployment.timeouts
-        )
-        account.upstream_status = answer.status
-        if 200 <= answer.status < 300:
-            account.answered = True
-            if prepared.dropped:
-                reply.tell_dropped(prepared.dropped)
-            return answer
-        failure = self._read_error(route, answer.status, await answer.read(_MOST_ERROR_BYTES))
-        failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
-        raise blamed_rightly(in_contract(failure, answer.status), route)
+        return await self._attempts.begin(call, plan, account, reply, departure, self._exchange)
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
         relayed = call.ingress.relay(call, route, identity)
         if relayed is not None:
-            return RelayExchange(call, route, *relayed)
-        return TranslatedExchange(call, route, self._adapters.of(route), identity)
-
-    def _read_error(self, route: Route, status: int, body: bytes) -> UpstreamFailed:
+            exchange: Exchange = RelayExchange(call, route, *relayed)
+        else:
+            exchange = TranslatedExchange(call, route, self._adapters.of(route), identity)
         platform = route.deployment.platform
-        if platform is not None and (failure := platform.read_error(status, body)) is not None:
-            return failure
-        return self._adapters.of(route).read_error(status, body)
+        return exchange if platform is None else PlacedExchange(exchange, platform, route)
 
     def _identity(self, call: Call, deployment: Deployment) -> str | None:
         """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""
@@ -239,17 +199,6 @@ class Completions:
         if deployment.identity == "raw":
             return user
         return self._pseudonyms.of(call.opening.organization_id, user)
-
-    def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:
-        if deployment.own_key is not None:
-            return _new_head(deployment, prepared)  # Not kept: it holds somebody's key.
-        key = (deployment.provider, prepared.path, prepared.query, prepared.headers)
-        head = self._heads.get(key)
-        if head is None:
-            if len(self._heads) >= _MOST_HEADS:
-                self._heads.clear()
-            head = self._heads[key] = _new_head(deployment, prepared)
-        return head
 
     # ---------------------------------------------------------------- forwarding
 
@@ -304,38 +253,9 @@ class Completions:
             await reply.drained()
 
 
-def _new_head(deployment: Deployment, prepared: Prepared) -> bytes:
-    path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
-    return request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
-
-
 def _last(call: Call, account: Account, bill: Bill) -> bytes:
     """What goes out once the record is durable."""
     assert account.exchange is not None
     if not call.stream:
         return account.exchange.answer(bill)
     return account.exchange.last(bill if call.include_usage else None)
-
-
-def in_contract(failure: UpstreamFailed, status: int) -> UpstreamFailed:
-    """An error answer in the words of our contract.
-
-    A code of the provider's is the error's own only where the client is to blame; else it is told in the metadata,
-    and the code says what that means for the client. What a provider says of our credentials may quote them: it
-    stays here.
-    """
-    if status == UNAUTHORIZED:
-        failure.message = "The provider refused the gateway's credentials. Only its operator can mend that."
-    if not failure.client_fault:
-        if failure.code != UpstreamFailed.default_code:
-            failure.metadata = {"upstream_code": failure.code, **failure.metadata}
-        failure.code = RateLimited.default_code if status == TOO_MANY_REQUESTS else UpstreamFailed.default_code
-    failure.metadata = {"upstream_status": status, **failure.metadata}
-    return failure
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """`Retry-After` in seconds; a date is not worth parsing for a hint."""
-    if retry_after is None or not retry_after.isdecimal() or len(retry_after) > _MOST_SECONDS_DIGITS:
-        return None
-    return float(retry_after)

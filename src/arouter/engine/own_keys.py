@@ -1,4 +1,4 @@
-"""An organization's own keys for providers, on the way of its requests: from routes to routes.
+"""An organization's own keys for providers, on the way of its requests: whom it chooses among.
 
 What is known here was read from the directory, and is forgotten when the directory changes: secrets in the clear are
 nowhere else. An organization without such keys is not in `holders`, and costs nothing but to find that out.
@@ -10,17 +10,20 @@ from dataclasses import replace
 from typing import Protocol
 
 from arouter.domain.errors import InvalidRequest, NoProvider, UpstreamFailed
+from arouter.domain.keys import Key
 from arouter.domain.provider_keys import ProviderKey, Sealed, Unreadable, in_force
 from arouter.domain.record import Opening
 from arouter.domain.value import value
-from arouter.engine.call import Call
 from arouter.engine.routing import Deployment, Route, Routing
+from arouter.engine.selection import Selection
 from arouter.providers.vendors import ALIASES
 from arouter.store.base import Directory
 from arouter.wire.nearest import unknown
 
 MOST_HOLDERS = 10_000
-"""Organizations whose keys are kept in the clear at a time."""
+"""Organizations, and API keys with keys of their own, whose keys are kept in the clear at a time."""
+MOST_NAMES = 100
+"""Names of models whose routes are remembered for each of these."""
 
 SETTING = "security.key_encryption_key"
 
@@ -71,31 +74,12 @@ class OwnProviders:
         )
 
 
-class _Own:
-    """The routing of one organization, or of one of its API keys."""
-
-    __slots__ = ("_fallbacks", "_operator", "_routing")
-
-    def __init__(self, operator: Routing, own: Routing, fallbacks: frozenset[str]) -> None:
-        self._operator = operator
-        self._routing = own
-        self._fallbacks = fallbacks
-
-    def routes(self, requested: str) -> tuple[Route, ...]:
-        """Whom to ask, in order. Raises as `Routing.resolve`."""
-        route = self._routing.resolve(requested)
-        if route.deployment.own_key is None or route.deployment.provider not in self._fallbacks:
-            return (route,)
-        operator = self._operator.find(requested)
-        return (route,) if operator is None else (route, operator)
-
-
 @value(frozen=True, slots=True, kw_only=True)
 class _Holder:
     """An organization with keys of its own."""
 
-    usual: _Own
-    bound: Mapping[str, _Own]
+    usual: Selection
+    bound: Mapping[str, Selection]
     """By the hash of the API key that has some for itself."""
 
 
@@ -107,16 +91,18 @@ class OwnKeys:
         directory: Directory,
         *,
         operator: Routing,
+        selection: Callable[[Routing], Selection],
         providers: OwnProviders,
         vault: Vault | None,
         on_unreadable: Callable[[str, ProviderKey | None], None] = lambda reason, key: None,
         most_holders: int = MOST_HOLDERS,
     ) -> None:
-        """`operator` is the routing of everybody else; `vault` is None where no key-encryption key is configured.
-        `on_unreadable` is told once of each key that cannot be read, or of all that are sealed with another
-        key-encryption key."""
+        """`operator` is the routing of everybody else, `selection` chooses by another one; `vault` is None where no
+        key-encryption key is configured. `on_unreadable` is told once of each key that cannot be read, or of all that
+        are sealed with another key-encryption key."""
         self._directory = directory
         self._operator = operator
+        self._selection = selection
         self._providers = providers
         self._vault = vault
         self._on_unreadable = on_unreadable
@@ -125,8 +111,10 @@ class OwnKeys:
         self._refreshing = asyncio.Lock()
         self._revision: int | None = None
         self._loaded: dict[str, _Holder] = {}
+        self._selections = 0
+        """Of those that are loaded."""
         self.holders: frozenset[str] = frozenset()
-        """The organizations whose requests are to be routed by `routes`."""
+        """The organizations that `selection` has something else for."""
 
     async def refresh(self) -> None:
         """Forget everything if the directory has changed since the last call. To be called a few times a second."""
@@ -136,17 +124,16 @@ class OwnKeys:
                 return
             holders = await self._directory.provider_key_holders()
             self._revision = revision
-            self._loaded.clear()
+            self._forget()
             self.holders = frozenset(holders)
         self._tell_missing(holders)
 
-    async def routes(self, call: Call) -> list[tuple[Route, str]]:
-        """Whom to ask, in order, each with the name that the client asked for it by. Raises as `Routing.resolve`."""
-        holder = self._loaded.get(call.key.organization_id)
+    async def selection(self, key: Key) -> Selection:
+        """What chooses for the requests of an API key. StorageUnavailable if the keys cannot be read."""
+        holder = self._loaded.get(key.organization_id)
         if holder is None:
-            holder = await self._load(call.key.organization_id)
-        own = holder.bound.get(call.key.hash, holder.usual)
-        return [(route, model) for model in call.models for route in own.routes(model)]
+            holder = await self._load(key.organization_id)
+        return holder.bound.get(key.hash, holder.usual)
 
     async def _load(self, organization_id: str) -> _Holder:
         revision = self._revision
@@ -154,25 +141,34 @@ class OwnKeys:
         keys = [key for key, _ in sealed.values()]
         deployments: dict[str, Deployment | str] = {}
 
-        def own(api_key_hash: str) -> _Own:
+        def own(api_key_hash: str) -> Selection:
             return self._own(in_force(keys, api_key_hash).values(), sealed, deployments)
 
         holder = _Holder(
             usual=own(""),
             bound={key.api_key_hash: own(key.api_key_hash) for key in keys if key.api_key_hash is not None},
         )
-        if revision == self._revision:
-            if len(self._loaded) >= self._most_holders:
-                self._loaded.clear()
-            self._loaded[organization_id] = holder
+        if revision == self._revision and organization_id not in self._loaded:
+            self._keep(organization_id, holder)
         return holder
+
+    def _keep(self, organization_id: str, holder: _Holder) -> None:
+        selections = 1 + len(holder.bound)
+        if self._selections + selections > self._most_holders:
+            self._forget()
+        self._loaded[organization_id] = holder
+        self._selections += selections
+
+    def _forget(self) -> None:
+        self._loaded.clear()
+        self._selections = 0
 
     def _own(
         self,
         keys: Iterable[ProviderKey],
         sealed: Mapping[str, tuple[ProviderKey, Sealed]],
         made: dict[str, Deployment | str],
-    ) -> _Own:
+    ) -> Selection:
         """`made` are the deployments by the id of the key, or why there is none."""
         there: list[Deployment] = []
         off: dict[str, str] = {}
@@ -187,7 +183,7 @@ class OwnKeys:
                 there.append(deployment)
             elif not key.byok_fallback:
                 off[key.provider] = deployment
-        return _Own(self._operator, self._operator.with_own(there, off=off), frozenset(fallbacks))
+        return self._selection(self._operator.with_own(there, off=off, fallbacks=fallbacks, most_names=MOST_NAMES))
 
     def _deployment(self, key: ProviderKey, sealed: Sealed) -> Deployment | str:
         """What is asked with the key; if it cannot be, what the client is told."""
@@ -201,7 +197,7 @@ class OwnKeys:
         except Unreadable as unreadable:
             self._tell(str(unreadable), key)
             return _UNREADABLE
-        return replace(maker(secret), own_key=key.id)
+        return replace(maker(secret), name=key.id, own_key=key.id)
 
     # ---------------------------------------------------------------- telling
 

@@ -21,6 +21,7 @@ class _Stored(msgspec.Struct, kw_only=True, omit_defaults=True):
     usage: dict[str, int] | None = None
     usage_source: UsageSource = UsageSource.NONE
     cost: int | None = None
+    deployment: str | None = None
     is_byok: bool = False
 
 
@@ -45,6 +46,7 @@ def read_attempts(text: str) -> tuple[Attempt, ...]:
             usage=None if stored.usage is None else Usage(**stored.usage),
             usage_source=stored.usage_source,
             cost=None if stored.cost is None else Picodollars(stored.cost),
+            deployment=stored.deployment,
             is_byok=stored.is_byok,
         )
         for stored in _decoder.decode(text)

@@ -14,6 +14,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     """A provider was asked. The last attempt's tokens and cost are in the record itself, and null here."""
 
     provider: str
+    deployment: str | None
     model: str
     http_status: int | None
     error_code: str | None
@@ -34,6 +35,7 @@ def _attempt(attempt: Attempt) -> AttemptRecord:
     usage = NOTHING_REPORTED if attempt.usage is None else attempt.usage
     return AttemptRecord(
         provider=attempt.provider,
+        deployment=attempt.deployment,
         model=attempt.model,
         http_status=attempt.http_status,
         error_code=attempt.error_code,

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -24,7 +25,7 @@ from arouter.engine.own_keys import OwnKeys
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
-from arouter.engine.upstream import PoolLimits, Timeouts, Upstream
+from arouter.engine.upstream import PoolLimits, Upstream
 from arouter.jobs.recovery import Recovery
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
@@ -40,6 +41,7 @@ from arouter.web.dashboard.page import WithDashboard
 from arouter.web.inference.dialects import dialects, gemini_dialects, gemini_matcher
 from arouter.web.inference.endpoint import Dialect, Inference
 from arouter.web.metrics import Metrics
+from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
@@ -92,6 +94,7 @@ class Gateway:
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._sandbox: Sandbox | None = None
         self._routing = Routing(())
+        self._asking = Asking(settings, self._clock)
         self._own_keys = self._new_own_keys()
         self._end_metrics: Callable[[], None] | None = None
         self._listed: tuple[int, list[ModelInfo]] | None = None
@@ -120,7 +123,7 @@ class Gateway:
         self.first_keys = await first_keys(self.store, home, self._clock)
         self.interrupted = await self._recovery.once()
         on, off = deployments(self.settings, await self._sandbox_url())
-        self._routing = Routing(on, off=off)
+        self._routing = Routing(on, off=off, models=model_routes(self.settings))
         self._own_keys = self._new_own_keys()
         await self._refresh()
         self._tasks.start("refresh keys", self._refresh_keys())
@@ -176,12 +179,14 @@ class Gateway:
 
     def _completions(self, home: Home) -> Completions:
         ledger = self.store.ledger
+        adapters = Adapters()
         return Completions(
             admission=Admission(ledger, now_us=self._clock.now_us),
             routing=self._routing,
+            selection=self._asking.selection(self._routing, self._prices),
             own_keys=self._own_keys,
-            upstream=self._upstream,
-            adapters=Adapters(),
+            attempts=self._asking.attempts(self._upstream, adapters),
+            adapters=adapters,
             billing=Billing(self._prices),
             recorder=Recorder(
                 ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost
@@ -200,6 +205,7 @@ class Gateway:
         return OwnKeys(
             self.store.directory,
             operator=self._routing,
+            selection=partial(self._asking.selection, card=self._prices),
             providers=self._own_providers,
             vault=self._vault,
             on_unreadable=self._unreadable,
@@ -293,6 +299,11 @@ class Gateway:
                 "1 if the last try to move the log into the database succeeded, else 0.",
                 lambda: {"": int(self.store.checkpoint_error is None)},
             ),
+            (
+                "deployments_resting",
+                "The operator's deployments that failed lately.",
+                lambda: {"": self._asking.resting},
+            ),
             ("upstream_open", "Connections to providers.", lambda: {at: one.open for at, one in counts().items()}),
             (
                 "upstream_waiting",
@@ -316,6 +327,7 @@ class Gateway:
 
     def _recorded(self, record: Record, error: ARouterError | None) -> None:
         self.metrics.on_record(record)
+        self._asking.speeds.note(record)
         if error is None:
             return
         said = {"id": record.opening.id, "request_id": record.opening.request_id, "code": error.code}
@@ -367,12 +379,7 @@ def _upstream(settings: Settings) -> Upstream:
             max_waiting=chosen.most_waiting,
             acquire_s=chosen.waiting_timeout_s,
         ),
-        timeouts=Timeouts(
-            connect_s=chosen.connect_timeout_s,
-            first_byte_s=chosen.first_byte_timeout_s,
-            idle_s=chosen.idle_timeout_s,
-            total_s=chosen.total_timeout_s,
-        ),
+        timeouts=timeouts_of(chosen),
         proxies={
             scheme: value
             for scheme, value in (("http", chosen.http_proxy), ("https", chosen.https_proxy), ("no", chosen.no_proxy))

@@ -46,7 +46,7 @@ def _deployment(settings: Settings, name: str, secret: str) -> Deployment:
 def _alone(settings: Settings, name: str, secret: str) -> Settings:
     """The settings with this provider alone, all of the operator's secrets taken out, and `secret` as its key."""
     provider = settings.providers.get(name, Provider())
-    kept = replace(provider, **_no_secrets(), api_key=Secret(secret))
+    kept = replace(provider, **_no_secrets(), api_key=Secret(secret), deployments={})
     return replace(settings, providers={name: kept})
 
 

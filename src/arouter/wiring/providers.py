@@ -1,13 +1,15 @@
 """The providers that the settings name, as deployments."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from arouter import __version__
 from arouter.engine.admission import SANDBOX
 from arouter.engine.routing import Deployment
 from arouter.engine.upstream import Origin
 from arouter.providers.vendors import BY_NAME, VENDORS, Authentication, Dialect, Vendor
-from arouter.settings import Provider, Settings, SettingsError
+from arouter.settings import Provider, Settings, SettingsError, Upstream
+from arouter.wiring.asking import timeouts_of
 from arouter.wiring.platforms import (
     base_url_of,
     check_platform_settings,
@@ -25,6 +27,48 @@ _AUTHENTICATION: Mapping[Dialect, Authentication] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _One:
+    """One deployment, before it is known whether it can be asked."""
+
+    name: str
+    vendor: Vendor
+    provider: Provider
+    """The provider's settings, with the deployment's own laid over them."""
+    deployment: str | None = None
+    weight: int = 1
+    models: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return self.name if self.deployment is None else f"{self.name}/{self.deployment}"
+
+    @property
+    def below(self) -> str:
+        return "" if self.deployment is None else f".deployments.{self.deployment}"
+
+
+def _each(name: str, provider: Provider) -> Iterator[_One]:
+    """The deployments of a provider; itself if it has none by name."""
+    if not provider.deployments:
+        yield _One(name=name, vendor=BY_NAME.get(name) or _own_vendor(name, provider), provider=provider)
+    for deployment, stated in provider.deployments.items():
+        own = replace(
+            provider,
+            api_key=stated.api_key or provider.api_key,
+            base_url=stated.base_url or provider.base_url,
+        )
+        vendor = BY_NAME.get(name) or _own_vendor(name, own)
+        yield _One(
+            name=name,
+            vendor=vendor,
+            provider=own,
+            deployment=deployment,
+            weight=stated.weight,
+            models=stated.models,
+        )
+
+
 def deployments(settings: Settings, sandbox_url: str | None) -> tuple[list[Deployment], list[tuple[str, str]]]:
     """The providers that can be asked, and those that cannot, each with what would turn it on."""
     on = []
@@ -32,14 +76,17 @@ def deployments(settings: Settings, sandbox_url: str | None) -> tuple[list[Deplo
     for name, provider in settings.providers.items():
         if name == SANDBOX:
             continue
-        vendor = BY_NAME.get(name) or _own_vendor(name, provider)
-        check_platform_settings(vendor, provider)
-        if (missing := _missing(vendor, provider)) is not None:
-            off.append((name, missing))
-        else:
-            on.append(_deployment(name, vendor, provider, base_url_of(vendor, provider)))
+        for one in _each(name, provider):
+            check_platform_settings(one.vendor, one.provider)
+            if (missing := _missing(one.vendor, one.provider)) is not None:
+                off.append((one.label, missing))
+            else:
+                on.append(_deployment(one, base_url_of(one.vendor, one.provider), settings.upstream))
     if sandbox_url is not None:
-        on.append(_deployment(SANDBOX, BY_NAME[SANDBOX], Provider(), sandbox_url))
+        # It is in this process: nothing leaves the machine.
+        sandbox = Provider(data_collection="deny", zdr=True)
+        one = _One(name=SANDBOX, vendor=BY_NAME[SANDBOX], provider=sandbox)
+        on.append(_deployment(one, sandbox_url, settings.upstream))
     known = {name for name, _ in off} | {deployment.provider for deployment in on}
     off.extend((vendor.name, _remedy(vendor)) for vendor in VENDORS if vendor.name not in known)
     return on, off
@@ -96,11 +143,12 @@ def _remedy(vendor: Vendor) -> str:
     return f"Add [providers.{vendor.name}] to the configuration."
 
 
-def _deployment(name: str, vendor: Vendor, provider: Provider, base_url: str) -> Deployment:
+def _deployment(one: _One, base_url: str, upstream: Upstream) -> Deployment:
+    provider = one.provider
     try:
         origin = Origin.from_url(base_url)
     except ValueError as exc:
-        raise SettingsError(f"providers.{name}.base_url: {exc}") from exc
+        raise SettingsError(f"providers.{one.name}{one.below}.base_url: {exc}") from exc
     bearer = (("Authorization", f"Bearer {provider.api_key}"),)
     credentials: Mapping[str, tuple[tuple[str, str], ...]] = {
         "bearer": bearer,
@@ -112,16 +160,23 @@ def _deployment(name: str, vendor: Vendor, provider: Provider, base_url: str) ->
         "none": (),
     }
     headers = (
-        *credentials[vendor.authentication],
+        *credentials[one.vendor.authentication],
         ("Content-Type", "application/json"),
         ("User-Agent", f"arouter/{__version__}"),
     )
+    first_byte_s = provider.first_byte_timeout_s
     return Deployment(
-        provider=name,
-        vendor=vendor,
+        provider=one.name,
+        vendor=one.vendor,
         origin=origin,
         headers=headers,
-        credentials=credentials_of(vendor, provider),
-        platform=platform_of(vendor, provider),
         identity=provider.identity,
+        timeouts=replace(timeouts_of(upstream), first_byte_s=first_byte_s) if first_byte_s else None,
+        name=one.deployment,
+        weight=one.weight,
+        models=frozenset(one.models) if one.models else None,
+        collects_data=provider.data_collection == "allow",
+        zdr=provider.zdr,
+        credentials=credentials_of(one.vendor, provider),
+        platform=platform_of(one.vendor, provider),
     )

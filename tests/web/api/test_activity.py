@@ -79,7 +79,14 @@ def test_a_record_says_everything_in_the_order_of_the_contract(gateway: Gateway)
 
 def test_the_attempts_of_a_request_are_told_in_order(gateway: Gateway) -> None:
     tried = (
-        Attempt(provider="groq", model="llama", http_status=None, error_code="upstream_timeout", latency_us=1_500),
+        Attempt(
+            provider="groq",
+            model="llama",
+            http_status=None,
+            error_code="upstream_timeout",
+            latency_us=1_500,
+            deployment="eu",
+        ),
         Attempt(
             provider="mistral",
             model="large",
@@ -94,14 +101,14 @@ def test_the_attempts_of_a_request_are_told_in_order(gateway: Gateway) -> None:
         Attempt(provider="openai", model="gpt-5.4", http_status=200, error_code=None, latency_us=0),
     )
     record = gateway.add_record(attempts=3, tried=tried)
-    names = ("provider", "model", "http_status", "error_code", "latency_ms",
+    names = ("provider", "deployment", "model", "http_status", "error_code", "latency_ms",
              "prompt_tokens", "completion_tokens", "usage_source", "cost", "is_byok")  # fmt: skip
     told = [
         dict(zip(names, values, strict=True))
         for values in (
-            ("groq", "llama", None, "upstream_timeout", "1.5", None, None, "none", None, False),
-            ("mistral", "large", "200", "upstream_error", "2.0", "7", "0", "partial", "0.00000000001", True),
-            ("openai", "gpt-5.4", "200", None, "0.0", None, None, "none", None, False),
+            ("groq", "eu", "llama", None, "upstream_timeout", "1.5", None, None, "none", None, False),
+            ("mistral", None, "large", "200", "upstream_error", "2.0", "7", "0", "partial", "0.00000000001", True),
+            ("openai", None, "gpt-5.4", "200", None, "0.0", None, None, "none", None, False),
         )
     ]
     [listed] = exact(gateway.get("/v1/activity").content)["data"]

@@ -109,6 +109,33 @@ def test_a_stream() -> None:
     assert headers["x-request-id"] == GENERATION
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_was_asked_is_in_the_headers_if_the_request_wants_it(stream: bool) -> None:
+    exchange = Exchange(Says(status=503, steps=[]), Says(steps=STREAM if stream else [completion()]))
+    body = {**BODY, "models": ["groq/llama"], "stream": stream}
+    status, headers, _ = exchange.ask(body, {**BEARER, "X-ARouter-Metadata".lower(): "enabled"})
+    assert status == 200
+    first, second = headers["x-arouter-attempts"].split(", ")
+    assert first.startswith('"openai/gpt-5.4";status=503;code="upstream_error";ms=')
+    assert second.startswith('"groq/llama";status=200;ms=')
+
+
+def test_an_error_says_it_too_and_without_the_wish_nothing_is_said() -> None:
+    wanted = {**BEARER, "x-arouter-metadata": "enabled"}
+    status, headers, _ = Exchange(UpstreamFailed("down")).ask(headers=wanted)
+    assert (status, headers["x-arouter-attempts"][:16]) == (502, '"openai/gpt-5.4"')
+    assert "x-arouter-attempts" not in Exchange(UpstreamFailed("down")).ask()[1]
+    assert "x-arouter-attempts" not in Exchange().ask({**BODY, "model": "nobody/x"}, wanted)[1], "nobody was asked"
+
+
+def test_the_provider_object_is_followed() -> None:
+    status, _, body = Exchange().ask({**BODY, "provider": {"only": ["groq"]}})
+    assert (status, msgspec.json.decode(body)["error"]["code"]) == (404, "no_matching_provider")
+    status, _, body = Exchange().ask({**BODY, "provider": {"onyl": ["groq"]}})
+    error = msgspec.json.decode(body)["error"]
+    assert (status, error["code"], error["param"]) == (400, "unknown_parameter", "provider.onyl")
+
+
 def test_what_the_headers_say_is_on_the_record() -> None:
     exchange = Exchange(Says(steps=[completion()]))
     said = {

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arouter.domain.errors import InvalidRequest
-from arouter.web.inference.headers import app_of, request_id_of, session_of, tags_of, user_header, user_of
+from arouter.web.inference.headers import (
+    app_of,
+    request_id_of,
+    session_of,
+    tags_of,
+    user_header,
+    user_of,
+    wants_attempts,
+)
 
 
 @pytest.mark.parametrize("given_id", [b"req-1", b"a.B_c:d/e+f=", b"x" * 128])
@@ -55,3 +63,11 @@ def test_the_application_and_the_session_name_themselves() -> None:
     assert app_of({}) == (None, None)
     assert session_of({b"x-session-id": b"s"}) == "s"
     assert session_of({}) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [(b"enabled", True), (b"Enabled", True), (b"disabled", False), (b"", False)]
+)
+def test_attempts_are_told_to_whoever_asks(said: bytes, meant: bool) -> None:
+    assert wants_attempts({b"x-arouter-metadata": said}) is meant
+    assert not wants_attempts({})

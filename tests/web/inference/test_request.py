@@ -47,6 +47,8 @@ def refusal(body: bytes | dict[str, Any]) -> tuple[str, str | None]:
         ({**PLAIN, "models": "a"}, "invalid_type", "models"),
         ({**PLAIN, "models": ["a", 1]}, "invalid_type", "models"),
         ({**PLAIN, "models": ["a"] * 9}, "invalid_value", "models"),
+        ({**PLAIN, "models": ["a"], "route": "random"}, "invalid_value", "route"),
+        ({**PLAIN, "models": ["a"], "route": 1}, "invalid_type", "route"),
         ({**PLAIN, "stream": "yes"}, "invalid_type", "stream"),
         ({**PLAIN, "stream_options": 1}, "invalid_type", "stream_options"),
         ({**PLAIN, "stream_options": {"include_usage": 1}}, "invalid_type", "stream_options.include_usage"),
@@ -99,6 +101,8 @@ def test_models_to_fall_back_to_follow_the_one_that_is_asked_for_once_each() -> 
     assert read({**PLAIN, "model": "a", "models": ["b", "a", "b", "c"]}).models == ("a", "b", "c")
     assert read({"messages": [], "models": ["b", "c"]}).models == ("b", "c")
     assert read({**PLAIN, "models": None}).models == ("openai/gpt-5.4",)
+    assert read({**PLAIN, "model": "a", "models": [], "route": "fallback"}).models == ("a",)
+    assert read({**PLAIN, "model": "a", "models": ["b"], "route": None}).models == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_a_session_is_cut_between_characters() -> None:
     assert read({**PLAIN, "session_id": ""}).session_id == ""
 
 
-NAMES = ("model", "models", "messages", "stream", "stream_options", "user", "safety_identifier", "session_id")
+NAMES = ("model", "models", "route", "messages", "stream", "stream_options", "user", "safety_identifier", "session_id")
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

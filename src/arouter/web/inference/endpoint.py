@@ -62,6 +62,7 @@ class Inference:
         record_id = ids.generation_id(now_us, self.entropy(ids.RANDOM_BYTES))
         request_id = head.request_id(record_id)
         reply.identify(record_id, request_id)
+        reply.wants_attempts = head.wants_attempts
         reply.write_error = self.dialect.write_error
         credentials = head.credentials
         key = None if credentials is None else self.authenticator.recall(credentials, now_us)
@@ -121,6 +122,7 @@ def _call(ingress: Ingress, opening: Opening, key: Key, reader: RequestReader) -
         fields=reader.fields,
         stream=reader.stream,
         include_usage=reader.include_usage,
+        preferences=reader.fields.get("provider"),
         query=reader.head.query,
         headers=reader.head.headers,
     )

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from arouter.domain.errors import NotAuthenticated
 from arouter.domain.value import value
 from arouter.web.auth import Credentials, find_credentials
-from arouter.web.inference.headers import Headers, app_of, request_id_of, session_of, tags_of, user_of
+from arouter.web.inference.headers import Headers, app_of, request_id_of, session_of, tags_of, user_of, wants_attempts
 
 READ = frozenset(
     {
-        *(b"x-request-id", b"x-arouter-user", b"x-arouter-tags", b"x-session-id"),
+        *(b"x-request-id", b"x-arouter-user", b"x-arouter-tags", b"x-arouter-metadata", b"x-session-id"),
         *(b"http-referer", b"referer", b"x-title"),
         *(b"anthropic-version", b"anthropic-beta", b"x-claude-code-session-id"),
     }
@@ -36,6 +36,8 @@ class Head:
     session_id: str | None = None
     app_url: str | None = None
     app_title: str | None = None
+    wants_attempts: bool = False
+    """Whether the answer is to tell who was asked."""
 
     def request_id(self, otherwise: str) -> str:
         return request_id_of(self.headers, otherwise) if self.headers else otherwise
@@ -65,4 +67,5 @@ def read_head(headers: Mapping[bytes, bytes], query: bytes, path: str = "") -> H
         session_id=session_of(said),
         app_url=app_url,
         app_title=app_title,
+        wants_attempts=wants_attempts(said),
     )

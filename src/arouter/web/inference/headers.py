@@ -68,6 +68,11 @@ def tags_of(headers: Headers) -> tuple[str, ...]:
     return tags
 
 
+def wants_attempts(headers: Headers) -> bool:
+    """`X-ARouter-Metadata: enabled`: the answer tells who was asked."""
+    return headers.get(b"x-arouter-metadata", b"").lower() == b"enabled"
+
+
 def _text(headers: Headers, name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value[:MOST_TEXT_BYTES].decode("utf-8", "replace")

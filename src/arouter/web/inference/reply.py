@@ -8,8 +8,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
 from arouter.web.errors import retry_after_s, status_and_type
+from arouter.wire.attempts_header import attempts_header
 from arouter.wire.errors import error_body
 
 Header = tuple[bytes, bytes]
@@ -34,7 +36,10 @@ def openai_error(error: ARouterError, status: int, type_: str) -> bytes:
 class HttpReply(ABC):
     """Implements `arouter.engine.call.Reply`."""
 
-    __slots__ = ("_headers", "_left", "_on_gone", "_record_id", "_request_id", "ended", "started", "write_error")
+    __slots__ = (
+        *("_headers", "_left", "_on_gone", "_record_id", "_request_id"),
+        *("ended", "started", "wants_attempts", "write_error"),
+    )
 
     def __init__(self) -> None:
         self._headers: list[Header] = []
@@ -44,6 +49,7 @@ class HttpReply(ABC):
         self._on_gone: Callable[[], None] | None = None
         self.started = False
         self.ended = False
+        self.wants_attempts = False
         self.write_error: ErrorWriter = openai_error
 
     # ---------------------------------------------------------------- whether the client is there
@@ -78,6 +84,9 @@ class HttpReply(ABC):
 
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         self.add_header((b"x-arouter-dropped", ", ".join(names).encode("ascii", "replace")))
+
+    def tell_attempts(self, attempts: tuple[Attempt, ...]) -> None:
+        self.add_header((b"x-arouter-attempts", attempts_header(attempts)))
 
     def add_header(self, header: Header) -> None:
         """To be sent with the answer; before its first byte. What may not be in a value is left out of it."""

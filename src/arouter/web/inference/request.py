@@ -126,6 +126,8 @@ class RequestReader:
         raw = self.fields.get("models")
         if raw is None:
             return ()
+        if (route := read_text(self.fields, "route")) not in (None, "fallback"):
+            raise InvalidRequest(f"route is 'fallback', not {route!r}.", code="invalid_value", param="route")
         try:
             names = tuple(_decode_names(raw) or ())
         except MALFORMED as exc:

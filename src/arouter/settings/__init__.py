@@ -8,11 +8,8 @@ Only this module reads the environment.
 """
 
 import dataclasses
-import difflib
-import math
 import os
 import tomllib
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,31 +17,41 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from arouter.providers.vendors import BY_NAME, VENDORS, Vendor
+from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Vendor
+from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, tables_in
+
+__all__ = [
+    "BELOW",
+    "DEFAULT_FILE",
+    "FILE_VARIABLE",
+    "PREFIX",
+    "SECTIONS",
+    "TABLES",
+    "Deployment",
+    "Dollars",
+    "Log",
+    "Model",
+    "Price",
+    "Provider",
+    "Routing",
+    "Row",
+    "Secret",
+    "Security",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "Storage",
+    "Upstream",
+    "load",
+    "rows",
+    "setting",
+    "variable",
+]
 
 PREFIX = "AROUTER_"
 DEFAULT_FILE = "arouter.toml"
 FILE_VARIABLE = "AROUTER_CONFIG"
 HIGHEST_PORT = 65_535
-
-
-class SettingsError(Exception):
-    """A setting that cannot be. The message names it and says what to do."""
-
-
-class Secret(str):
-    """Text that does not show itself."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret('…')" if self else "Secret('')"
-
-
-class Dollars(str):
-    """An amount as text; a number in the file is kept exactly as it is written."""
-
-    __slots__ = ()
 
 
 def setting(default: Any, text: str) -> Any:
@@ -127,6 +134,30 @@ class Security:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Who is asked first, and what happens when that fails."""
+
+    provider_order: tuple[str, ...] = setting((), "Providers to ask first, where a model has several of them.")
+    retries: int = setting(1, "How often a request is repeated when everybody failed who could answer it.")
+    first_wait_s: float = setting(0.5, "The pause before the first repetition; it doubles.")
+    longest_wait_s: float = setting(10.0, "The longest pause; a provider that asks for a longer one is given up.")
+    total_timeout_s: float = setting(900.0, "No provider is asked later than this after the first one.")
+    breaker_failures: int = setting(5, "So many failures in a row, and others are asked first; 0: never.")
+    breaker_rest_s: float = setting(30.0, "How long they are; twice as long after each failed try.")
+    breaker_longest_rest_s: float = setting(300.0, "How long at most.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One of several of a provider: another key, region or machine. What is empty is the provider's."""
+
+    api_key: Secret = setting(Secret(""), "Its key.")
+    base_url: str = setting("", "Its base.")
+    weight: int = setting(1, "Its share of the requests; 0: only when the others fail.")
+    models: tuple[str, ...] = setting((), "What it has, in the provider's own names; empty: every model.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One provider. For a known vendor everything has a default but the key."""
 
@@ -150,6 +181,20 @@ class Provider:
     access_key_id: str = setting("", "bedrock: whose signature requests carry, if there is no api_key.")
     secret_access_key: Secret = setting(Secret(""), "bedrock: the secret that goes with access_key_id.")
     session_token: Secret = setting(Secret(""), "bedrock: of temporary credentials.")
+    data_collection: Literal["allow", "deny"] = setting(
+        "allow", "deny: it keeps nothing of a request but for a while; only the operator can know."
+    )
+    zdr: bool = setting(False, "It keeps nothing at all: zero data retention.")
+    first_byte_timeout_s: float = setting(0.0, "As upstream.first_byte_timeout_s, for it alone; 0: the same.")
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A name of your own for models of several providers that are the same."""
+
+    providers: tuple[str, ...] = setting((), "What it stands for, as provider/model, those to be preferred first.")
+    sort: Literal["price", "latency", "throughput"] | None = setting(None, "Who is first; unset: as written.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +215,13 @@ class Settings:
     server: Server = field(default_factory=Server)
     storage: Storage = field(default_factory=Storage)
     upstream: Upstream = field(default_factory=Upstream)
+    routing: Routing = field(default_factory=Routing)
     log: Log = field(default_factory=Log)
     security: Security = field(default_factory=Security)
     providers: Mapping[str, Provider] = field(default_factory=dict)
     """By the name that their models begin with."""
+    models: Mapping[str, Model] = field(default_factory=dict)
+    """By the name that clients ask for."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By `provider/model`."""
     file: Path | None = None
@@ -186,11 +234,14 @@ SECTIONS: Mapping[str, type] = {
     "server": Server,
     "storage": Storage,
     "upstream": Upstream,
+    "routing": Routing,
     "log": Log,
     "security": Security,
 }
-TABLES: Mapping[str, type] = {"providers": Provider, "prices": Price}
+TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price}
 """Sections with one sub-table for each name."""
+BELOW: Mapping[str, type] = {"providers.<name>.deployments": Deployment}
+"""And those with one for each name in each of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,13 +261,17 @@ class Row:
 
 def rows() -> Iterator[Row]:
     """The whole table, in order."""
-    for section, kind in (*SECTIONS.items(), *((f"{name}.<name>", kind) for name, kind in TABLES.items())):
+    tables = ((f"{name}.<name>", kind) for name, kind in TABLES.items())
+    below = ((f"{name}.<deployment>", kind) for name, kind in BELOW.items())
+    for section, kind in (*SECTIONS.items(), *tables, *below):
         hints = typing.get_type_hints(kind)
         for item in dataclasses.fields(kind):
+            if not item.metadata:
+                continue  # tables of their own
             yield Row(
                 section=section,
                 name=item.name,
-                type=_describe(hints[item.name]),
+                type=describe(hints[item.name]),
                 default=item.default,
                 help=item.metadata["help"],
             )
@@ -247,23 +302,24 @@ def load(
     _overlay(told, variables)
     if path is not None:
         directory = path.parent
-    values = _Values(variables, directory)
+    values = Values(variables, directory)
     for name in told:
         if name not in SECTIONS and name not in TABLES:
-            raise SettingsError(f"there is no section [{name}]{_nearest(name, (*SECTIONS, *TABLES))}")
+            raise SettingsError(f"there is no section [{name}]{nearest(name, (*SECTIONS, *TABLES))}")
     sections = {name: values.section(kind, told.get(name, {}), name) for name, kind in SECTIONS.items()}
     tables = {
         section: {
             name: values.section(kind, table, f"{section}.{name}")
-            for name, table in _tables(told.get(section, {}), section).items()
+            for name, table in tables_in(told.get(section, {}), section).items()
         }
         for section, kind in TABLES.items()
     }
     tables["providers"] = {
-        name: values.with_credentials(name, provider)
+        name: _with_credentials(values, name, provider)
         for name, provider in _with_vendor_keys(tables["providers"], variables)
     }
     _check_providers(tables["providers"])
+    _check_models(tables["models"], tables["providers"])
     _check_prices(tables["prices"])
     for name in ("port", "metrics_port"):
         if (port := getattr(sections["server"], name)) > HIGHEST_PORT:
@@ -307,104 +363,17 @@ def _overlay(told: dict[str, Any], variables: Mapping[str, str]) -> None:
         table[name] = value
 
 
-def _tables(told: Any, name: str) -> dict[str, Any]:
-    if not isinstance(told, dict) or not all(isinstance(table, dict) for table in told.values()):
-        raise SettingsError(f"[{name}] takes one table for each name, as in [{name}.something]")
-    return told
-
-
-class _Values:
-    """Turns what was written into typed values."""
-
-    def __init__(self, variables: Mapping[str, str], directory: Path) -> None:
-        self._variables = variables
-        self._directory = directory
-
-    def section(self, kind: type, told: Any, path: str) -> Any:
-        if not isinstance(told, dict):
-            raise SettingsError(f"[{path}] must be a table")
-        hints = typing.get_type_hints(kind)
-        for name in told:
-            if name not in hints:
-                raise SettingsError(f"there is no setting {path}.{name}{_nearest(name, hints)}")
-        return kind(**{name: self._value(value, hints[name], f"{path}.{name}") for name, value in told.items()})
-
-    def _value(self, value: Any, hint: Any, path: str) -> Any:
-        if isinstance(value, str):
-            value = self._resolve(value, path)
-        (kind,) = _kinds(hint)
-        return _convert(value, kind, path)
-
-    def _resolve(self, value: str, path: str) -> str:
-        source, colon, name = value.partition(":")
-        if colon and source == "env":
-            # A variable that is not set is an empty value: a provider without a key is off, and says so.
-            return self._variables.get(name, "")
-        if colon and source == "file":
-            return self._read(name, path)
-        return value
-
-    def _read(self, name: str, path: str) -> str:
-        try:
-            return (self._directory / name).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError, ValueError) as exc:
-            raise SettingsError(f"{path}: the file {name} cannot be read") from exc
-
-    def with_credentials(self, name: str, provider: Provider) -> Provider:
-        """The provider with what the file of its credentials holds, if they are a file."""
-        stated = provider.credentials
-        if not stated or stated.startswith("{"):
-            return provider
-        path = f"providers.{name}.credentials"
-        try:
-            return dataclasses.replace(provider, credentials=Secret(self._read(stated, path)))
-        except SettingsError as exc:
-            # What cannot be read may be no file but the secret itself.
-            raise SettingsError(f"{path} is neither JSON nor a file that can be read") from exc
-
-
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    """What a value may be, besides unset."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return tuple(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
-    return (hint,)
-
-
-def _convert(value: Any, hint: Any, path: str) -> Any:
-    if typing.get_origin(hint) is Literal:
-        if value in typing.get_args(hint):
-            return value
-        raise SettingsError(f"{path} must be one of {', '.join(typing.get_args(hint))}, not {value!r}")
-    if hint is bool:
-        return _flag(value, path)
-    if hint in (int, float):
-        return _number(value, hint, path)
-    if hint is Dollars and isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return Dollars(value)
-    if not isinstance(value, str):
-        raise SettingsError(f"{path} must be text, not {value!r}")
-    return hint(value)
-
-
-def _flag(value: Any, path: str) -> bool:
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise SettingsError(f"{path} must be true or false, not {value!r}")
-
-
-def _number(value: Any, hint: type, path: str) -> Any:
-    if not isinstance(value, bool):
-        try:
-            number = hint(value)
-        except (TypeError, ValueError, OverflowError):
-            number = None
-        if number is not None and 0 <= number < math.inf and (hint is float or str(number) == str(value)):
-            return number
-    wanted = "a whole number" if hint is int else "a number"
-    raise SettingsError(f"{path} must be {wanted} of at least 0, not {value!r}")
+def _with_credentials(values: Values, name: str, provider: Provider) -> Provider:
+    """The provider with what the file of its credentials holds, if they are a file."""
+    stated = provider.credentials
+    if not stated or stated.startswith("{"):
+        return provider
+    path = f"providers.{name}.credentials"
+    try:
+        return dataclasses.replace(provider, credentials=Secret(values.read(stated, path)))
+    except SettingsError as exc:
+        # What cannot be read may be no file but the secret itself.
+        raise SettingsError(f"{path} is neither JSON nor a file that can be read") from exc
 
 
 def _with_vendor_keys(
@@ -443,10 +412,21 @@ def _check_providers(providers: Mapping[str, Provider]) -> None:
                     f"providers.{name} speaks {BY_NAME[name].dialect}; give another dialect another name"
                 )
         elif provider.dialect is None or not provider.base_url:
-            known = _nearest(name, BY_NAME)
+            known = nearest(name, BY_NAME)
             raise SettingsError(f"providers.{name} is not a known vendor{known}: it needs a dialect and a base_url")
-        if "/" in name:
-            raise SettingsError(f"providers.{name}: the name of a provider has no slash")
+        if "/" in name or any("/" in deployment for deployment in provider.deployments):
+            raise SettingsError(f"providers.{name}: the name of a provider has no slash, nor has a deployment's")
+
+
+def _check_models(models: Mapping[str, Model], providers: Mapping[str, Provider]) -> None:
+    known = {*BY_NAME, *ALIASES, *providers}
+    for name, model in models.items():
+        if not model.providers:
+            raise SettingsError(f'models."{name}" needs providers, as in providers = ["openai/gpt-5.4"]')
+        for one in model.providers:
+            prefix, slash, rest = one.partition("/")
+            if not slash or not rest or prefix not in known:
+                raise SettingsError(f'models."{name}".providers: {one!r} is not provider/model{nearest(prefix, known)}')
 
 
 def _check_prices(prices: Mapping[str, Price]) -> None:
@@ -461,24 +441,3 @@ def _with_proxies(upstream: Any, variables: Mapping[str, str]) -> Any:
         value = getattr(upstream, name) or variables.get(name) or variables.get(name.upper()) or ""
         found[name] = value
     return dataclasses.replace(upstream, **found)
-
-
-def _nearest(name: str, known: typing.Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
-
-
-def _describe(hint: Any) -> str:
-    (kind,) = _kinds(hint)
-    if kind is not hint:
-        return _describe(kind)
-    if typing.get_origin(hint) is Literal:
-        return " or ".join(f"`{value}`" for value in typing.get_args(hint))
-    return {
-        str: "text",
-        int: "whole number",
-        float: "number",
-        bool: "true or false",
-        Secret: "secret text",
-        Dollars: "dollars",
-    }[hint]
