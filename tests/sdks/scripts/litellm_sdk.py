@@ -76,8 +76,9 @@ def _responses(asked: dict[str, Any], text: str, stream: bool) -> dict[str, Any]
     return heard(
         text="".join(part.text for item in response.output if item.type == "message" for part in item.content),
         thought="".join(_field(part, "text") for item in thoughts for part in item.summary or item.content or []),
-        input_tokens=response.usage.input_tokens,
-        output_tokens=response.usage.output_tokens,
+        calls=[(item.name, json.loads(item.arguments)) for item in response.output if item.type == "function_call"],
+        input_tokens=response.usage.input_tokens if response.usage else None,
+        output_tokens=response.usage.output_tokens if response.usage else None,
         pieces=pieces,
         finish=response.status,
     )

@@ -88,8 +88,8 @@ def _completion(completion: Any) -> dict[str, Any]:
         # The SDK keeps the fields that it does not know. The first is how the sandbox calls it, the other is ours.
         thought=getattr(choice.message, "reasoning_content", None) or getattr(choice.message, "reasoning", None) or "",
         calls=[(call.function.name, json.loads(call.function.arguments)) for call in choice.message.tool_calls or []],
-        input_tokens=completion.usage.prompt_tokens,
-        output_tokens=completion.usage.completion_tokens,
+        input_tokens=completion.usage.prompt_tokens if completion.usage else None,
+        output_tokens=completion.usage.completion_tokens if completion.usage else None,
         finish=choice.finish_reason,
     )
 
@@ -161,8 +161,8 @@ def _response(response: Any) -> dict[str, Any]:
         text=response.output_text,
         thought="".join(part.text for part in parts),
         calls=[(item.name, json.loads(item.arguments)) for item in calls],
-        input_tokens=response.usage.input_tokens,
-        output_tokens=response.usage.output_tokens,
+        input_tokens=response.usage.input_tokens if response.usage else None,
+        output_tokens=response.usage.output_tokens if response.usage else None,
         finish=response.status,
     )
 

@@ -8,9 +8,10 @@ from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 from pydantic_ai import Agent, Embedder, NativeOutput, ToolOutput
+from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.embeddings.google import GoogleEmbeddingModel
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
-from pydantic_ai.messages import ModelResponse, TextPart, TextPartDelta, ThinkingPart, ToolCallPart
+from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, TextPartDelta, ThinkingPart, ToolCallPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.google import GoogleModel
@@ -94,6 +95,18 @@ async def chat(*, dialect: str, stream: bool, text: str = "Hello!", **where: Any
     return {**response, "pieces": pieces}
 
 
+async def read(*, dialect: str, stream: bool, timeout_s: float, user: str, **where: Any) -> dict[str, Any]:
+    """One answer of a model, without an agent that would carry out the calls in it."""
+    model = _model(dialect, **where)
+    settings = _settings(dialect, timeout_s=timeout_s, user=user)
+    question = [ModelRequest.user_text_prompt("Hello!")]
+    if not stream:
+        return _heard(await model_request(model, question, model_settings=settings))
+    async with model_request_stream(model, question, model_settings=settings) as events:
+        pieces = sum([_is_text(event) async for event in events])
+        return {**_heard(events.get()), "pieces": pieces}
+
+
 async def tools(*, dialect: str, stream: bool, **where: Any) -> list[dict[str, Any]]:
     result, _ = await _run(dialect, QUESTION, stream, agent={"tools": [get_weather]}, **where)
     return _responses(result)
@@ -143,6 +156,7 @@ if __name__ == "__main__":
         serve(
             {
                 "chat": awaited(one_loop, chat),
+                "read": awaited(one_loop, read),
                 "tools": awaited(one_loop, tools),
                 "structured": awaited(one_loop, structured),
                 "embed": awaited(one_loop, embed),
