@@ -30,6 +30,7 @@ MEANINGS = {
     "internal_error": "A defect of the gateway. The log has the details under the request's id.",
     "invalid_api_key": "No such key, or a disabled one.",
     "invalid_json": "The body is not a JSON object in UTF-8.",
+    "invalid_multipart": "The body is not a form, or is one that can be read in two ways.",
     "invalid_parameter": "A parameter of the management or activity API has a value that it cannot have.",
     "invalid_request": "The request cannot be understood.",
     "invalid_type": "A field has the wrong JSON type; `param` names it.",
@@ -67,6 +68,7 @@ MEANINGS = {
     "upstream_timeout": "The provider did not answer in time.",
     "user_forbidden": "The key takes no requests with a `user`.",
     "user_required": "The key takes no requests without a `user`.",
+    "websocket_not_supported": "A WebSocket was asked for on a path that is passed through.",
     "wrong_key_type": "A management key cannot infer, a live key cannot manage, a test key reaches the sandbox only.",
 }
 """One sentence for each code; `tests/structure/test_docs.py` compares the names with those in the source."""

@@ -191,7 +191,7 @@ def test_it_runs_while_the_gateway_answers(tmp_path: Path) -> None:
 
 
 def test_cut_short_it_leaves_whole_pages_and_the_next_run_does_the_rest(tmp_path: Path) -> None:
-    numbers = range(10_000)
+    numbers = range(25_000)
     folder = fill(tmp_path, *(record(number) for number in numbers))
     command = [*COMMAND, "prices", "reprice", "--start", "2026-01-01", "--json"]
     with subprocess.Popen(

@@ -15,6 +15,7 @@ from arouter.domain.price import (
     Rate,
     RateCard,
     price,
+    price_quantity,
     rate_from_decimal,
     rate_from_text,
     rate_to_decimal,
@@ -241,3 +242,32 @@ def test_a_rate_is_its_price_exactly(dollars: Decimal) -> None:
 def test_what_is_not_an_exact_price_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         rate_from_text(text, TOKENS)
+
+
+# ---------------------------------------------------------------- what is not counted in tokens
+
+
+def test_a_quantity_is_priced_exactly() -> None:
+    """Groq's price of an hour is no whole number of anything for a second."""
+    hourly = card(audio_hours="0.111")
+    assert price_quantity(hourly, "audio_hours", Fraction(1)).cost == 111_000_000_000
+    assert price_quantity(hourly, "audio_hours", Fraction(1, 3600)).cost == 30_833_333
+    assert price_quantity(hourly, "audio_hours", Fraction(7, 3600)).cost == 215_833_333
+    priced = price_quantity(card(characters="15"), "characters", Fraction(7))
+    assert (priced.cost, priced.prompt_cost, priced.completion_cost) == (105_000_000, 105_000_000, 0)
+
+
+def test_a_quantity_without_a_rate_has_no_cost() -> None:
+    for rated in (card(), card(input_tokens="1"), card(characters="15")):
+        priced = price_quantity(rated, "audio_hours", Fraction(1))
+        assert (priced.cost, priced.unpriced_meters) == (None, ("audio_hours",))
+
+
+@given(RATES, st.fractions(min_value=0, max_value=10**9, max_denominator=10**9))
+def test_a_quantity_is_rounded_once_and_half_to_even(rate: int, quantity: Fraction) -> None:
+    rated = RateCard(source="operator", version="1", rates={"audio_hours": Rate(base=rate)})
+    exact = quantity * rate / 10**18
+    cost = price_quantity(rated, "audio_hours", quantity).cost
+    assert cost is not None
+    assert abs(exact - cost) <= Fraction(1, 2)
+    assert abs(exact - cost) < Fraction(1, 2) or cost % 2 == 0

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
+from arouter.engine.call import AnswerHead
 
 
 class ScriptedReply:
@@ -33,9 +34,10 @@ class ScriptedReply:
         self.blocked = asyncio.Event()
         self.pieces: list[bytes] = []
         self.ends: list[str] = []
-        """How the answer ended: `end`, `whole` or `fail`; one entry at most in a sound gateway."""
+        """How the answer ended: `end`, `cut`, `whole` or `fail`; one entry at most in a sound gateway."""
         self.last = b""
         self.error: ARouterError | None = None
+        self.head: AnswerHead | None = None
         self.dropped: tuple[str, ...] = ()
         self.wants_attempts = False
         self.attempts: tuple[Attempt, ...] = ()
@@ -93,6 +95,16 @@ class ScriptedReply:
 
     def end(self, data: bytes) -> None:
         self._finish("end", data)
+
+    def begin_with(self, head: AnswerHead) -> None:
+        assert not self.started
+        self.head = head
+
+    def break_off(self, data: bytes) -> None:
+        if self.head is None or self.head.tells_failures:
+            self._finish("end", data)
+        else:
+            self._finish("cut", b"")
 
     def whole(self, body: bytes) -> None:
         assert not self.started

@@ -205,3 +205,15 @@ def test_a_gateway_takes_preferences_itself_unless_it_was_chosen_from_the_table(
     assert routing.candidates("openrouter/a/m").beyond
     assert not routing.candidates("m").beyond
     assert not ROUTING.candidates("openai/m").beyond
+
+
+def test_what_has_no_model_is_the_first_deployments() -> None:
+    """Whatever models it lists: a file belongs to one account."""
+    eu, us = deployment("openai", name="eu", models=frozenset({"gpt"})), deployment("openai", name="us")
+    [route] = Routing([eu, us]).candidates("openai/*").routes
+    assert (route.deployment, route.name) == (eu, "openai/*")
+
+
+def test_what_providers_speak_is_known_by_all_their_names() -> None:
+    known = Routing([deployment("x-ai", vendor=OWN), deployment("openai")], off=[("google", "Set it."), ("mine", "")])
+    assert known.dialects == {"x-ai": "openai", "openai": "openai", "google": "gemini", "gemini": "gemini"}

@@ -40,6 +40,10 @@ TESTED_BY = {
         "web/inference/reply.py",
         "web/inference/responses_request.py",
     ),
+    "tests/acceptance/test_openai_endpoints.py": (
+        "engine/dialects/openai_endpoints.py",
+        "wire/openai_failures.py",
+    ),
     "tests/cli/test_activity.py": ("cli/export.py", "cli/filter_options.py", "cli/summary_table.py"),
     "tests/cli/test_commands.py": ("cli/__init__.py", "cli/options.py", "cli/output.py"),
     "tests/cli/test_config.py": ("settings/__init__.py", "settings/values.py", "wiring/providers.py"),
@@ -72,6 +76,7 @@ TESTED_BY = {
         "engine/tasks.py",
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
+    "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
     "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
     "tests/faults/test_workers.py": (
         "wiring/channel.py",
@@ -85,6 +90,13 @@ TESTED_BY = {
     "tests/providers/test_anthropic_recorded.py": ("providers/base.py",),
     "tests/providers/test_openai.py": ("providers/openai_error.py", "providers/routing_fields.py"),
     "tests/sandbox/test_openai.py": ("sandbox/embeddings.py",),
+    "tests/sandbox/test_openai_endpoints.py": (
+        "sandbox/audio.py",
+        "sandbox/completions.py",
+        "sandbox/images.py",
+        "sandbox/uploads.py",
+        "sandbox/verdicts.py",
+    ),
     "tests/sandbox/test_server.py": (
         "sandbox/dialect.py",
         "sandbox/faults.py",
@@ -101,7 +113,8 @@ TESTED_BY = {
     ),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
     "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
-    "tests/web/api/test_models.py": ("wire/models_json.py",),
+    "tests/web/api/test_models.py": ("wire/models_dialects.py", "wire/models_json.py"),
+    "tests/web/inference/test_passing_request.py": ("web/inference/passing.py",),
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_provider_keys.py": ("web/api/paging.py", "wire/provider_keys_json.py"),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
 import pytest
@@ -10,8 +10,26 @@ import pytest
 from arouter.domain.errors import StorageUnavailable
 from arouter.web.app import App, Handlers, aliases
 from arouter.web.asgi import Message, Receive, Scope, Send
+from arouter.web.inference.body import Body
+from arouter.web.inference.head import Head
+from arouter.web.inference.reply import HttpReply
 
 INFERENCE = "/v1/chat/completions"
+
+
+@dataclass(frozen=True)
+class Handler:
+    """Notes that it was asked, and for what."""
+
+    name: str
+    asked: list[tuple[str, str]]
+    methods: frozenset[str] = frozenset({"POST"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.append((self.name, scope["path"]))
+
+    async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
+        raise AssertionError("nothing came this way")
 
 
 class Stage:
@@ -28,20 +46,19 @@ class Stage:
         if self._failure is not None:
             raise self._failure
         self.life.append("started")
+        passing = Handler("passing", self.asked, frozenset({"GET", "POST"}))
+        pattern = Handler("pattern", self.asked)
         return Handlers(
-            inference={INFERENCE: self._handler("inference")},
-            patterns=((lambda path: path.endswith(":generate"), self._handler("pattern")),),
-            api=self._handler("api"),
+            inference={INFERENCE: Handler("inference", self.asked)},
+            patterns=(
+                (lambda path: path.startswith("/openai/"), passing),
+                (lambda path: path.endswith(":generate"), pattern),
+            ),
+            api=Handler("api", self.asked),
         )
 
     async def _stop(self) -> None:
         self.life.append("stopped")
-
-    def _handler(self, name: str) -> Any:
-        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-            self.asked.append((name, scope["path"]))
-
-        return handle
 
     def live(self, *messages: str) -> list[str]:
         told = iter([{"type": f"lifespan.{message}"} for message in messages])
@@ -124,6 +141,12 @@ def test_nobody_answers_before_the_start() -> None:
 def test_a_websocket_gets_no_word(stage: Stage) -> None:
     assert list(stage.ask("GET", "/v1/realtime", "websocket")) == []
     assert stage.asked == []
+
+
+@pytest.mark.parametrize(("method", "taken"), [("GET", True), ("POST", True), ("DELETE", False)])
+def test_a_pattern_takes_its_own_methods(stage: Stage, method: str, taken: bool) -> None:
+    stage.ask(method, "/openai/v1/files")
+    assert stage.asked == [("passing", "/openai/v1/files") if taken else ("api", "/v1/openai/v1/files")]
 
 
 def test_a_pattern_takes_posts_to_paths_that_it_matches(stage: Stage) -> None:

@@ -16,6 +16,7 @@ Rules:
 
 from collections.abc import Mapping
 from decimal import Decimal, Inexact, InvalidOperation, localcontext
+from fractions import Fraction
 from itertools import compress
 from operator import attrgetter
 
@@ -25,6 +26,8 @@ from arouter.domain.value import constructor, value
 
 REQUESTS = "requests"
 REASONING = "reasoning_tokens"
+AUDIO_HOURS = "audio_hours"
+CHARACTERS = "characters"
 
 TOKENS_PER_PRICE = 10**6
 EVENTS_PER_PRICE = 10**3
@@ -36,11 +39,14 @@ RATED_PER = {
     **dict.fromkeys((*INPUT_METERS, *OUTPUT_METERS, REASONING), TOKENS_PER_PRICE),
     "web_searches": EVENTS_PER_PRICE,
     REQUESTS: EVENTS_PER_PRICE,
+    AUDIO_HOURS: 1,
+    CHARACTERS: TOKENS_PER_PRICE,
 }
 """Everything a card may have a rate for, and how many of it a price is quoted for: a million tokens, a thousand events.
 
 `requests` counts one for each record. `reasoning_tokens`, where a card rates it, takes those tokens out of
-`output_tokens`; where it does not, they are output like any other.
+`output_tokens`; where it does not, they are output like any other. `audio_hours` and `characters` are what some models
+of sound are priced by instead of tokens: see `price_quantity`.
 """
 
 GENERALISATIONS: Mapping[str, tuple[str, ...]] = {
@@ -178,6 +184,17 @@ def _with_reasoning_apart(counts: list[tuple[str, int]], reasoning: int | None) 
         return counts
     rest = {**dict(counts), "output_tokens": output - reasoning, REASONING: reasoning}
     return [(meter, count) for meter, count in rest.items() if count]
+
+
+def price_quantity(card: RateCard, meter: str, quantity: Fraction) -> Priced:
+    """What that much of one thing that is not counted in tokens costs; the cost is None where the card has no rate
+    for it. It is rounded once, like any other."""
+    rate = card.rates.get(meter)
+    if rate is None:
+        return Priced(cost=None, unpriced_meters=(meter,), parts={})
+    picodollars = round(quantity * rate.base / _QUECTODOLLARS_PER_PICODOLLAR)
+    part = picodollars * _QUECTODOLLARS_PER_PICODOLLAR
+    return Priced(cost=Picodollars(picodollars), parts={meter: part}, prompt_part=part)
 
 
 def rate_from_decimal(dollars: Decimal, per: int) -> int:

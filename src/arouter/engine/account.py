@@ -29,6 +29,7 @@ class Account:
         "interrupted",
         "is_byok",
         "opening",
+        "passed_on",
         "route",
         "started_us",
         "tried",
@@ -57,6 +58,8 @@ class Account:
         self.answered = False
         """A provider began to answer this request: from then on it may charge for it."""
         self.error: ARouterError | None = None
+        self.passed_on: int | None = None
+        """The status of the answer, if it goes on to the client as the provider told it."""
         self.gone = False
         """The client left before the end."""
         self.interrupted = False

@@ -21,6 +21,7 @@ from arouter.engine.clock import Clock
 from arouter.engine.credentials import credential_lines
 from arouter.engine.departure import Departure
 from arouter.engine.exchange import Exchange
+from arouter.engine.manner import FIRST_FAILURE, head_in_manner, passes_on
 from arouter.engine.own_keys import blamed_rightly
 from arouter.engine.retrying import RetryBudget, RetryRules, Turns
 from arouter.engine.routing import Deployment, Plan, Route
@@ -138,7 +139,7 @@ class Attempts:
             self._breakers.failed(deployment, failed, failed_us)
             raise
         self._breakers.answered(deployment)
-        account.answered = True
+        account.answered = answer.status < FIRST_FAILURE
         return answer
 
     async def _send(self, route: Route, prepared: Prepared, account: Account, timeouts: Timeouts | None) -> Answer:
@@ -150,7 +151,7 @@ class Attempts:
             head += await credential_lines(credentials, deployment.origin, prepared, self._upstream, now_us)
         answer = await self._upstream.send(deployment.origin, head, prepared.body, timeouts=timeouts)
         account.upstream_status = answer.status
-        if 200 <= answer.status < 300:
+        if 200 <= answer.status < 300 or passes_on(prepared, answer.status):
             return answer
         failure = self._read_error(route, answer.status, await answer.read(_MOST_ERROR_BYTES))
         failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
@@ -172,8 +173,8 @@ class Attempts:
             reply.tell_attempts(account.attempts_until(self._clock.monotonic_us()))
 
     def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:
-        if deployment.own_key is not None:
-            return _new_head(deployment, prepared)  # Not kept: it holds somebody's key.
+        if deployment.own_key is not None or prepared.manner is not None:
+            return _new_head(deployment, prepared)  # Not kept: it holds somebody's key, or will not come again.
         key = (deployment.provider, deployment.name, prepared.path, prepared.query, prepared.headers)
         head = self._heads.get(key)
         if head is None:
@@ -185,6 +186,8 @@ class Attempts:
 
 def _new_head(deployment: Deployment, prepared: Prepared) -> bytes:
     path = f"{prepared.path}?{prepared.query}" if prepared.query else prepared.path
+    if prepared.manner is not None:
+        return head_in_manner(deployment, prepared, path)
     return request_head(deployment.origin, "POST", path, (*deployment.headers, *prepared.headers))
 
 

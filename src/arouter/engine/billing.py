@@ -11,11 +11,12 @@ from typing import Protocol
 from arouter.domain.charge import Charge
 from arouter.domain.estimate import tokens_of
 from arouter.domain.money import Picodollars
-from arouter.domain.price import Priced, RateCard, price
+from arouter.domain.price import Priced, RateCard, price, price_quantity
 from arouter.domain.record import Record, UsageSource
-from arouter.domain.usage import Usage
+from arouter.domain.usage import NOTHING_REPORTED, Usage
 from arouter.domain.value import constructor, value
 from arouter.engine.routing import Route
+from arouter.providers.quantity import quantity_in
 from arouter.providers.told import Told
 from arouter.providers.usage import advice_in, circumstances, reported_cost
 from arouter.providers.vendors import Vendor
@@ -91,7 +92,10 @@ class Billing:
         `asked_bytes` is the size of what the model was to read, from which the input is estimated if no usage came;
         `at_us` is when the request was made, in microseconds: prices change with time.
         """
-        if told.usage is None:
+        if told.usage is None and not told.countable:
+            usage = NOTHING_REPORTED
+            source = UsageSource.NONE if told.raw_usage is None else UsageSource.ESTIMATED
+        elif told.usage is None:
             asked = None if asked_bytes is None else tokens_of(asked_bytes)
             usage = Usage(input_tokens=asked, output_tokens=tokens_of(told.output_bytes))
             source = UsageSource.ESTIMATED
@@ -139,6 +143,8 @@ class Billing:
         rated = price(card, usage) if card is not None else None
         if rated is not None and served.advice:
             rated = self._with_advice(rated, served)
+        if rated is not None and rated.cost is None and served.raw_usage is not None and usage.total_tokens is None:
+            rated = _without_tokens(card, served.raw_usage)
         return _bill(usage, source, card, rated, _reported(served))
 
     def _find_card(self, served: _Served) -> RateCard | None:
@@ -182,6 +188,12 @@ class Billing:
             advice = price(card, usage).cost if card is not None else None
             cost = None if cost is None or advice is None else cost + advice
         return replace(rated, cost=None if cost is None else Picodollars(cost))
+
+
+def _without_tokens(card: RateCard | None, raw_usage: bytes) -> Priced | None:
+    """By the length of the sound or of the text, where that is what is known."""
+    quantity = quantity_in(raw_usage)
+    return None if card is None or quantity is None else price_quantity(card, *quantity)
 
 
 def _with_counted_output(usage: Usage, output_bytes: int) -> Usage:

@@ -15,6 +15,7 @@ from arouter.engine.routing import Route
 from arouter.providers.base import Prepared, Relay
 from arouter.providers.openai import Fields
 from arouter.wire.answer import AnswerWriter
+from arouter.wire.multipart import Form
 
 
 class Ingress(Protocol):
@@ -34,6 +35,23 @@ class Ingress(Protocol):
 
 
 @value(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A request as it came."""
+
+    content_type: str | None
+    body: bytes
+    form: Form | None = None
+    """The body, where it was read as a form."""
+    method: str = "POST"
+    path: str = ""
+    """As the provider knows it, still encoded."""
+    query: str = ""
+    """Without our key."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Those that go on to the provider."""
+
+
+@value(frozen=True, slots=True, kw_only=True)
 class Call:
     """What an ingress dialect has read of an authenticated request."""
 
@@ -47,6 +65,8 @@ class Call:
     stream: bool
     include_usage: bool
     """False only where the client said explicitly that it wants no usage in its stream."""
+    sent: "Sent | None" = None
+    """What the client sent, where that is not JSON, or goes on as it came."""
     preferences: Raw | None = None
     """The `provider` object as the client wrote it. It is read where it is followed: a gateway that is asked for by its
     name takes another one."""
@@ -60,8 +80,21 @@ class Call:
         return None if told is None else told.decode("latin-1")
 
 
+@value(frozen=True, slots=True, kw_only=True)
+class AnswerHead:
+    """How an answer begins that is not JSON, or a stream of events, with the status 200."""
+
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...]
+    tells_failures: bool
+    """Whether what is sent can say that it broke off. Anything else is cut, which every client notices."""
+
+
 class Reply(Protocol):
     """The client's end. The first of `send`, `end`, `whole` and `fail` begins the answer."""
+
+    def begin_with(self, head: AnswerHead) -> None:
+        """Let the answer begin like this. Before the first byte."""
 
     @property
     def started(self) -> bool:
@@ -96,6 +129,9 @@ class Reply(Protocol):
 
     def end(self, data: bytes) -> None:
         """The last piece of a stream."""
+
+    def break_off(self, data: bytes) -> None:
+        """The last piece of a stream that broke off. It says so, where that can be said."""
 
     def whole(self, body: bytes) -> None:
         """A whole answer."""

@@ -14,7 +14,7 @@ given up at once (`cancel`). Both end in a record that says so.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arouter.domain.errors import (
     ARouterError,
@@ -37,6 +37,7 @@ from arouter.engine.clock import Clock
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
+from arouter.engine.manner import PassedOn, begin_as_told, failure_passed_on, is_passed_on
 from arouter.engine.own_keys import OwnKeys, noted
 from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
@@ -109,10 +110,15 @@ class Completions:
         departure = Departure(self._drains)
         try:
             answer = await self._begin(call, account, reply, departure)
+            keep_alive_s = self._limits.keep_alive_s
+            if account.exchange is not None and account.exchange.prepared.manner is not None:
+                keep_alive_s = begin_as_told(answer, account, reply, keep_alive_s)
             if call.stream:
                 assert account.exchange is not None
                 forwarding = Forwarding(answer, account.exchange, account, reply, departure, self._clock)
-                await forwarding.run(self._tasks, self._limits.keep_alive_s)
+                await forwarding.run(self._tasks, keep_alive_s)
+                if account.passed_on is not None:
+                    account.error = failure_passed_on(account)
             else:
                 await self._read(answer, account)
             if not departure.gone:
@@ -189,7 +195,9 @@ class Completions:
         else:
             exchange = TranslatedExchange(call, route, self._adapters.of(route), identity)
         platform = route.deployment.platform
-        return exchange if platform is None else PlacedExchange(exchange, platform, route)
+        if platform is None or is_passed_on(exchange.prepared):
+            return exchange
+        return PlacedExchange(exchange, platform, route)
 
     def _identity(self, call: Call, deployment: Deployment) -> str | None:
         """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""
@@ -221,17 +229,21 @@ class Completions:
 
     def _settle(self, account: Account, bill: Bill, reply: Reply) -> Record:
         """The record, told to whoever counts."""
-        if account.error is not None and not reply.started and not account.gone:
+        if isinstance(account.error, PassedOn):
+            account.http_status = account.passed_on
+        elif account.error is not None and not reply.started and not account.gone:
             account.http_status = self._status_of(account.error)
         elif reply.started or not (account.gone or account.interrupted):
-            account.http_status = 200
+            account.http_status = 200 if account.passed_on is None else account.passed_on
         record = account.record(bill, now_us=self._clock.now_us(), monotonic_us=self._clock.monotonic_us())
+        if record.model is not None and record.opening.requested_model is None:
+            record = replace(record, model=None)  # The provider was asked for something that is no model's.
         self._on_record(record, account.error)
         return record
 
     async def _finish(self, call: Call, account: Account, record: Record, last: bytes, reply: Reply) -> None:
         """Make the record durable, then let the last bytes go: those of a stream, or the whole answer."""
-        error = account.error
+        error = None if isinstance(account.error, PassedOn) else account.error
         try:
             await self._recorder.close(record)
         except StorageUnavailable as failure:
@@ -242,7 +254,7 @@ class Completions:
         exchange = account.exchange
         if error is not None:
             if reply.started and exchange is not None:
-                reply.end(exchange.failure(error, self._type_of(error)))
+                reply.break_off(exchange.failure(error, self._type_of(error)))
             else:
                 reply.fail(error)
         elif call.stream:

@@ -45,7 +45,7 @@ async def credential_lines(
 ) -> bytes:
     """The lines to put behind the head of a request. UpstreamFailed if there are no credentials."""
     request = Unsigned(
-        method="POST",
+        method="POST" if prepared.manner is None else prepared.manner.method,
         path=origin.path + prepared.path,
         query=prepared.query,
         host=origin.authority,

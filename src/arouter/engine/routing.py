@@ -22,9 +22,12 @@ from arouter.engine.credentials import Credentials
 from arouter.engine.preferences import Sort
 from arouter.engine.upstream import Origin, Timeouts
 from arouter.providers.base import Platform
-from arouter.providers.vendors import ALIASES, Vendor
+from arouter.providers.vendors import ALIASES, BY_NAME, Dialect, Vendor
 
 DEFAULT_PROVIDER = "openai"
+NO_MODEL = "*"
+"""Asked for in place of a model by a request to a provider that names none. It is the first deployment's: what it asks
+for, such as a file, belongs to one account."""
 MOST_MODEL_BYTES = 256
 MOST_RESOLVED = 10_000
 """Names of models whose routes are remembered."""
@@ -155,6 +158,13 @@ class Routing:
     def providers(self) -> tuple[str, ...]:
         return tuple(self._deployments)
 
+    @property
+    def dialects(self) -> dict[str, Dialect]:
+        """What each provider speaks, by every name that it is known by, also where it cannot be asked."""
+        known: dict[str, Dialect] = {name: BY_NAME[name].dialect for name in self._off if name in BY_NAME}
+        known |= {name: deployments[0].vendor.dialect for name, deployments in self._deployments.items()}
+        return {alias: known[name] for alias, name in ALIASES.items() if name in known} | known
+
     def with_own(
         self, own: Iterable[Deployment], *, off: Mapping[str, str], fallbacks: Collection[str], most_names: int
     ) -> "Routing":
@@ -232,6 +242,8 @@ class Routing:
         deployments = self._deployments.get(name)
         if deployments is not None:
             route = Route(deployment=deployments[0], model=rest, name=f"{name}/{rest}")
+            if rest == NO_MODEL:
+                return (route,)
             routes = [replace(route, deployment=one) for one in deployments if one.has(rest)]
             if not routes:
                 raise NotFound(

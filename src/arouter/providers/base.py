@@ -11,6 +11,17 @@ from arouter.providers.vendors import Dialect
 
 
 @value(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a request differs from a `POST` of JSON that is answered with JSON, or with events."""
+
+    method: str = "POST"
+    content_type: str | None = "application/json"
+    """Of the body; None where there is none."""
+    any_status: bool = False
+    """The answer is the client's to read whatever its status, and goes on as it comes."""
+
+
+@value(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A request in the provider's dialect, still without host and credentials."""
 
@@ -22,6 +33,8 @@ class Prepared:
     """Beyond content type and credentials: `anthropic-version`."""
     dropped: tuple[str, ...] = ()
     """The names of the parameters that the dialect has no counterpart for."""
+    manner: Manner | None = None
+    """None: the plain one. Else the answer's content type is the provider's."""
 
 
 class StreamReader(Protocol):

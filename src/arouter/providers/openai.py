@@ -25,10 +25,14 @@ __all__ = [
     "CHAT_PATH",
     "FALL_BACK_FIELDS",
     "ROUTING_FIELDS",
+    "Choice",
     "Fields",
     "Relay",
+    "decode_answer",
     "read_error",
     "relay_request",
+    "string_bytes",
+    "with_usage",
 ]
 
 Fields = dict[str, msgspec.Raw]
@@ -61,9 +65,13 @@ class _Delta(msgspec.Struct):
     tool_calls: list[_ToolCall] | None = None
 
 
-class _Choice(msgspec.Struct):
+class Choice(msgspec.Struct):
+    """What a chunk or a completion says of one choice."""
+
     delta: _Delta | None = None
     message: _Delta | None = None
+    text: msgspec.Raw = _NOTHING
+    """Of the completions before chat."""
     finish_reason: str | None = None
 
 
@@ -80,7 +88,7 @@ class _Head(msgspec.Struct):
 class _Answer(_Head):
     """A chunk or a whole completion, with what was generated."""
 
-    choices: list[_Choice] | None = None
+    choices: list[Choice] | None = None
 
 
 class _WholeChoice(msgspec.Struct):
@@ -93,7 +101,7 @@ class _Whole(_Head):
     choices: list[_WholeChoice] | None = None
 
 
-_decode_answer = msgspec.json.Decoder(_Answer).decode
+decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_whole = msgspec.json.Decoder(_Whole).decode
 _decode_fields: msgspec.json.Decoder[Fields] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.encode
@@ -113,11 +121,12 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
     if "stream_options" in sent and not vendor.takes_stream_options:
         del sent["stream_options"]
     elif stream and vendor.takes_stream_options:
-        sent["stream_options"] = _with_usage(fields.get("stream_options"))
+        sent["stream_options"] = with_usage(fields.get("stream_options"))
     return _new_prepared(path=CHAT_PATH, body=_encode(sent))
 
 
-def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
+def with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
+    """The `stream_options` that ask for the usage. InvalidRequest if those of the client are no object."""
     if options is None or options == _NULL:
         return msgspec.Raw(b'{"include_usage":true}')
     try:
@@ -169,7 +178,7 @@ class Relay:
     def _count_output(self, body: bytes) -> None:
         """What the answer says, for an estimate."""
         try:
-            answer = _decode_answer(body)
+            answer = decode_answer(body)
         except MALFORMED as exc:
             raise _no_completion(self._vendor, body) from exc
         for choice in answer.choices or ():
@@ -248,7 +257,7 @@ class Relay:
     def _forward(self, event: bytes, said: bytes) -> bytes:
         """What to forward of an event, whose data are `said`."""
         try:
-            chunk = _decode_answer(said)
+            chunk = decode_answer(said)
             is_plain = self._envelope is not None and (chunk.usage is _NULL or chunk.usage == _NULL)
             fields = {} if is_plain else _decode_fields.decode(said)
         except msgspec.ValidationError:
@@ -286,7 +295,7 @@ class Relay:
             return usage_json(charge.usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
         return extend_usage(raw, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
 
-    def _read_choices(self, choices: list[_Choice]) -> None:
+    def _read_choices(self, choices: list[Choice]) -> None:
         told = self.told
         for choice in choices:
             if choice.finish_reason:
@@ -326,20 +335,20 @@ def _text_bytes(said: _Delta) -> int:
     """The bytes of everything generated that it holds, as it is written in JSON."""
     total = 0
     if said.content is not _NOTHING:
-        total = _string_bytes(said.content)
+        total = string_bytes(said.content)
     if said.reasoning is not _NOTHING:
-        total += _string_bytes(said.reasoning)
+        total += string_bytes(said.reasoning)
     if said.reasoning_content is not _NOTHING:
-        total += _string_bytes(said.reasoning_content)
+        total += string_bytes(said.reasoning_content)
     if said.refusal is not _NOTHING:
-        total += _string_bytes(said.refusal)
+        total += string_bytes(said.refusal)
     for call in said.tool_calls or ():
         if call.function is not None:
             total += max(0, len(memoryview(call.function.arguments)) - 2)
     return total
 
 
-def _string_bytes(raw: msgspec.Raw) -> int:
+def string_bytes(raw: msgspec.Raw) -> int:
     """Without the quotes; nothing for null."""
     size = len(memoryview(raw))
     return size - 2 if size > 2 and raw != _NULL else 0

@@ -81,6 +81,8 @@ _METERS: Mapping[str, str] = MappingProxyType(
         "output_reasoning_mtok": "reasoning_tokens",
         "web_searches_kcount": "web_searches",
         "requests_kcount": "requests",
+        "input_audio_hours": "audio_hours",
+        "input_mchars": "characters",
     }
 )
 """The data's price keys and the meters that they price."""

@@ -1,6 +1,7 @@
 """What a provider has told of one request so far: everything that the ledger will want to know of it."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from arouter.domain.usage import Usage
 
@@ -8,6 +9,9 @@ from arouter.domain.usage import Usage
 @dataclass(slots=True)
 class Told:
     """Filled while an answer is read; mutable, and owned by one exchange."""
+
+    countable: ClassVar[bool] = True
+    """Whether what is asked and answered is text, from whose size tokens can be estimated."""
 
     upstream_id: str | None = None
     upstream_model: str | None = None
@@ -28,3 +32,11 @@ class Told:
     failure_code: str | None = None
     complete: bool = False
     """The provider said that the answer is at its end."""
+
+
+class ToldWithoutText(Told):
+    """Of images, sound, vectors and verdicts: what the provider does not tell is not known."""
+
+    __slots__ = ()
+
+    countable: ClassVar[bool] = False

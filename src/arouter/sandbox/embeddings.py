@@ -10,7 +10,9 @@ import msgspec
 
 from arouter.domain.errors import InvalidRequest
 from arouter.sandbox.answers import count_prompt_tokens
-from arouter.sandbox.dialect import decode
+from arouter.sandbox.behaviour import Behaviour
+from arouter.sandbox.dialect import Stamp, decode
+from arouter.sandbox.plan import Plan, Received, whole_body
 
 _DIMENSIONS = 1536
 _MOST_DIMENSIONS = 4096
@@ -23,9 +25,14 @@ class _Request(msgspec.Struct):
     encoding_format: str | None = None
 
 
-def model_of(body: bytes) -> str:
+def model_of(received: Received) -> str:
     """The model of a request for embeddings. InvalidRequest, naming the param, if it is none."""
-    return decode(body, _Request).model
+    return decode(received.body, _Request).model
+
+
+def embedded(received: Received, stamp: Stamp, behaviour: Behaviour) -> Plan:
+    """The answer to a request for embeddings."""
+    return whole_body(embed(received.body))
 
 
 def embed(body: bytes) -> bytes:

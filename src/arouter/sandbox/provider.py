@@ -1,16 +1,30 @@
 """The pretend provider without the network: a request in, the plan of its answer out."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Final, Literal, cast
 from urllib.parse import unquote
 
 from msgspec.structs import replace
 
 from arouter.domain.errors import InvalidRequest
-from arouter.sandbox import anthropic, embeddings, faults, gemini, openai, responses
+from arouter.sandbox import (
+    anthropic,
+    audio,
+    completions,
+    embeddings,
+    faults,
+    gemini,
+    gemini_embeddings,
+    images,
+    openai,
+    responses,
+    uploads,
+    verdicts,
+)
 from arouter.sandbox.answers import Ask, reply_to
 from arouter.sandbox.behaviour import NAMED, Behaviour, for_request
 from arouter.sandbox.dialect import Dialect, Stamp
@@ -29,7 +43,7 @@ class _Route:
     """Where a request goes."""
 
     dialect: Dialect
-    work: Literal["chat", "embeddings", "models", "model", "health", "nothing"]
+    work: Literal["chat", "whole", "models", "model", "health", "nothing"]
     method: str = "POST"
     model: str = ""
     """From the path; empty where it stands in the body."""
@@ -37,6 +51,18 @@ class _Route:
     """From the path."""
     as_array: bool = False
     """The stream is one JSON array and not server-sent events."""
+    endpoint: "_Endpoint | None" = None
+    """Of the work `whole`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Endpoint:
+    """A path that is no conversation."""
+
+    model_of: Callable[[Received], str]
+    """The model of a request. InvalidRequest, naming the param, if it is none."""
+    answer: Callable[[Received, Stamp, Behaviour], Plan]
+    """The right answer, without delay. InvalidRequest as above."""
 
 
 def _dialect(module: ModuleType) -> Dialect:
@@ -46,9 +72,24 @@ def _dialect(module: ModuleType) -> Dialect:
 _CHAT = _Route(dialect=_dialect(openai), work="chat")
 _RESPONSES = _Route(dialect=_dialect(responses), work="chat")
 _MESSAGES = _Route(dialect=_dialect(anthropic), work="chat")
-_EMBEDDINGS = _Route(dialect=_dialect(openai), work="embeddings")
+_COMPLETIONS = _Route(dialect=_dialect(completions), work="chat")
 _MODELS = _Route(dialect=_dialect(openai), work="models", method="GET")
 _HEALTH = _Route(dialect=_dialect(openai), work="health", method="GET")
+
+_ENDPOINTS: Mapping[str, _Endpoint] = MappingProxyType(
+    {
+        "/v1/embeddings": _Endpoint(model_of=embeddings.model_of, answer=embeddings.embedded),
+        "/v1/images/generations": _Endpoint(model_of=images.model_of, answer=images.generated),
+        "/v1/images/edits": _Endpoint(model_of=uploads.model_in_form, answer=images.edited),
+        "/v1/audio/speech": _Endpoint(model_of=audio.model_of, answer=audio.spoken),
+        "/v1/audio/transcriptions": _Endpoint(model_of=uploads.model_in_form, answer=audio.heard),
+        "/v1/audio/translations": _Endpoint(model_of=uploads.model_in_form, answer=audio.heard),
+        "/v1/moderations": _Endpoint(model_of=verdicts.moderated_model, answer=verdicts.moderated),
+        "/v1/rerank": _Endpoint(model_of=verdicts.ranked_model, answer=verdicts.ranked),
+    }
+)
+
+_GEMINI_EMBEDDINGS = _Endpoint(model_of=gemini_embeddings.model_of, answer=gemini_embeddings.embedded)
 
 
 class Provider:
@@ -82,8 +123,8 @@ class Provider:
         match route.work:
             case "chat":
                 return self._chat(received.body, header, route, stamp)
-            case "embeddings":
-                return self._embeddings(received.body, header, route, stamp)
+            case "whole" if route.endpoint is not None:
+                return self._whole(received, header, route.endpoint, route, stamp)
             case "models":
                 return whole_body(openai.models([*NAMED, "sandbox-error-429", "sandbox-error-500"]))
             case "model":
@@ -103,14 +144,13 @@ class Provider:
         plan = _told(ask, behaviour, route, stamp)
         return faults.spoil(plan, behaviour, dialect)
 
-    def _embeddings(self, body: bytes, header: str, route: _Route, stamp: Stamp) -> Plan:
-        behaviour = self._behaviour_for(embeddings.model_of(body), header)
+    def _whole(self, received: Received, header: str, endpoint: _Endpoint, route: _Route, stamp: Stamp) -> Plan:
+        behaviour = self._behaviour_for(endpoint.model_of(received), header)
         early = faults.silent(behaviour) or self._fails(behaviour, route.dialect, stamp)
         if early is not None:
             return early
-        plan = whole_body(
-            embeddings.embed(body), headers=_headers(route.dialect, stamp), first_s=behaviour.ttft_ms / 1000
-        )
+        plan = endpoint.answer(received, stamp, behaviour)
+        plan = replace(plan, headers=_headers(route.dialect, stamp), first_s=behaviour.ttft_ms / 1000)
         return faults.spoil(plan, behaviour, route.dialect)
 
     def _behaviour_for(self, model: str, header: str) -> Behaviour:
@@ -141,12 +181,17 @@ def _find(target: str) -> _Route:
             return _RESPONSES
         case "/v1/messages":
             return _MESSAGES
-        case "/v1/embeddings":
-            return _EMBEDDINGS
+        case "/v1/completions":
+            return _COMPLETIONS
         case "/v1/models":
             return _MODELS
         case "/healthz":
             return _HEALTH
+    if (endpoint := _ENDPOINTS.get(path)) is not None:
+        return _Route(dialect=_dialect(openai), work="whole", endpoint=endpoint)
+    found = gemini_embeddings.TARGET.fullmatch(target)
+    if found is not None:
+        return _Route(dialect=_dialect(gemini), work="whole", endpoint=_GEMINI_EMBEDDINGS)
     found = _GENERATE.fullmatch(target)
     if found is not None:
         model, verb, query = found.groups()

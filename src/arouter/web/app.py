@@ -26,6 +26,10 @@ def aliases(path: str) -> tuple[str, ...]:
 class InferenceEndpoint(Endpoint, Protocol):
     """An endpoint that the gateway's own protocol serves, and the general server too."""
 
+    @property
+    def methods(self) -> frozenset[str]:
+        """Those that it takes."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As an ASGI application."""
 
@@ -69,26 +73,27 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            post = scope["method"] == "POST"
-            handler = self._endpoint(scope["path"]) if post else self._inference.get(scope["path"])
+            handler = self._endpoint(scope["path"], scope["method"])
             if handler is None:
                 await self._api(_with_version(scope), receive, send)
-            elif post:
+            elif scope["method"] in handler.methods:
                 await handler(scope, receive, send)
             else:
-                await _refuse_method(send)
+                await _refuse_method(send, handler.methods)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         # A websocket is refused by the server when its application returns without a word.
 
     def _asked(self, path: str, query: bytes, fields: Mapping[bytes, bytes]) -> Asked | None:
-        endpoint = self._endpoint(path)
+        endpoint = self._endpoint(path, "POST")
         return None if endpoint is None else (endpoint, read_head(fields, query, path))
 
-    def _endpoint(self, path: str) -> InferenceEndpoint | None:
+    def _endpoint(self, path: str, method: str) -> InferenceEndpoint | None:
+        """Under a pattern's paths the API has methods of its own."""
         found = self._inference.get(path)
         if found is None:
-            found = next((endpoint for matches, endpoint in self._patterns if matches(path)), None)
+            matching = (one for matches, one in self._patterns if method in one.methods and matches(path))
+            found = next(matching, None)
         return found
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -122,8 +127,14 @@ def _with_version(scope: Scope) -> Scope:
     return {**scope, "path": "/v1" + path.removeprefix("/api")}
 
 
-async def _refuse_method(send: Send) -> None:
-    body = error_body(ARouterError("This path takes POST only.", code="method_not_allowed"), "invalid_request_error")
-    headers = [(b"content-type", b"application/json"), (b"allow", b"POST"), (b"content-length", b"%d" % len(body))]
+async def _refuse_method(send: Send, methods: frozenset[str]) -> None:
+    allowed = ", ".join(sorted(methods))
+    error = ARouterError(f"This path takes {allowed} only.", code="method_not_allowed")
+    body = error_body(error, "invalid_request_error")
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"allow", allowed.encode()),
+        (b"content-length", b"%d" % len(body)),
+    ]
     await send({"type": "http.response.start", "status": 405, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -22,6 +22,8 @@ PRICE_NAMES = {
     "web_searches": "web_search",
     "reasoning_tokens": "internal_reasoning",
     "requests": "request",
+    "audio_hours": "audio_hour",
+    "characters": "character",
 }
 """OpenRouter's names of what a rate card has rates for, and names in their manner where it has none."""
 
@@ -67,8 +69,13 @@ def _model(info: ModelInfo) -> Model:
         name=info.name,
         context_length=info.context_length,
         architecture=Architecture(_modality(info), info.input_modalities, info.output_modalities),
-        pricing=None if info.pricing is None else {PRICE_NAMES[meter]: price for meter, price in info.pricing.items()},
+        pricing=named_prices(info),
     )
+
+
+def named_prices(info: ModelInfo) -> dict[str, str] | None:
+    """Prices by the names that clients know; None where no price is known."""
+    return None if info.pricing is None else {PRICE_NAMES[meter]: price for meter, price in info.pricing.items()}
 
 
 def _modality(info: ModelInfo) -> str | None:

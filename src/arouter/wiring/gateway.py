@@ -38,8 +38,9 @@ from arouter.web.app import App, Handlers
 from arouter.web.asgi import Application
 from arouter.web.auth import Authenticator
 from arouter.web.dashboard.page import WithDashboard
-from arouter.web.inference.dialects import dialects, gemini_dialects, gemini_matcher
+from arouter.web.inference.dialects import CHAT, dialects, gemini_dialects, gemini_matcher
 from arouter.web.inference.endpoint import Dialect, Inference
+from arouter.web.inference.passing import PassThrough
 from arouter.web.metrics import Metrics
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.entropy import Entropy
@@ -134,13 +135,15 @@ class Gateway:
         self._watch()
         self._lag.start()
         completions = self._completions(home)
+        passing = PassThrough(inference=self._inference(CHAT, completions), providers=self._routing.dialects)
         return Handlers(
             inference={
                 dialect.path: self._inference(dialect, completions)
                 for dialect in dialects(metadata_user=self.settings.server.metadata_user_id)
             },
             patterns=[
-                (gemini_matcher(dialect), self._inference(dialect, completions)) for dialect in gemini_dialects()
+                *((gemini_matcher(one), self._inference(one, completions)) for one in gemini_dialects()),
+                (passing.matches, passing),
             ],
             api=WithDashboard(self._api(home)),
         )

@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from arouter.web.inference.dialects import dialects, gemini_dialects
 from tests.web.api.gateway import NEEDS_NO_STORE, Gateway
 
 pytestmark = NEEDS_NO_STORE
@@ -31,13 +32,8 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 
 def test_every_operation_is_there(document: dict[str, Any]) -> None:
     assert set(operations(document)) == {
-        ("POST", "/v1/chat/completions"),
-        ("POST", "/v1/responses"),
-        ("POST", "/v1/messages"),
-        ("POST", "/v1beta/models/{model}:generateContent"),
-        ("POST", "/v1beta/models/{model}:streamGenerateContent"),
-        ("POST", "/v1beta/models/{model}:embedContent"),
-        ("POST", "/v1beta/models/{model}:batchEmbedContents"),
+        *(("POST", dialect.path) for dialect in (*dialects(), *gemini_dialects())),
+        *((method, "/{provider}/{path}") for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
         ("GET", "/v1/activity"),
         ("GET", "/v1/activity/summary"),
         ("GET", "/v1/generation"),
@@ -56,6 +52,8 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         ("GET", "/v1/models"),
         ("GET", "/v1/models/{slug}"),
         ("GET", "/v1/models/{author}/{slug}"),
+        ("GET", "/v1beta/models"),
+        ("GET", "/v1beta/models/{name}"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),

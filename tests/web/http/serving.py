@@ -36,6 +36,7 @@ class Endpoint:
     """Echoes, unless the session's id names another play."""
 
     plays: dict[str, Play] = field(default_factory=dict)
+    methods: frozenset[str] = frozenset({"POST"})
     bodies: list[bytes] = field(default_factory=list)
     """What was asked, in order."""
     failures: list[str] = field(default_factory=list)

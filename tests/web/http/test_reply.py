@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arouter.domain.errors import ARouterError, InternalError, RateLimited
+from arouter.domain.errors import ARouterError, InternalError, InvalidRequest, RateLimited
+from arouter.engine.call import AnswerHead
 from arouter.web.errors import status_of
 from arouter.web.http.reply import JOIN_UP_TO_BYTES, LineReply, reason_of
 from arouter.web.inference.headers import user_header
@@ -221,3 +222,67 @@ def test_a_client_that_leaves_after_the_end_has_not_left() -> None:
     reply.end(b"")
     reply.leave()
     assert not reply.gone
+
+
+# ---------------------------------------------------------------- answers that begin in another way
+
+SOUND = (b"content-type", b"audio/mpeg")
+
+
+def beginning(paper: Paper, status: int = 200, *, tells_failures: bool = False) -> LineReply:
+    reply = reply_on(paper)
+    reply.begin_with(AnswerHead(status=status, headers=(SOUND,), tells_failures=tells_failures))
+    return reply
+
+
+@pytest.mark.parametrize("status", [200, 206, 404, 599])
+def test_a_stream_begins_as_it_is_told_to(status: int) -> None:
+    paper = Paper()
+    reply = beginning(paper, status)
+    reply.send(b"\0\1")
+    reply.end(b"\2")
+    client = Client(*paper.written)
+    assert (client.status, client.body, client.whole) == (status, b"\0\1\2", True)
+    assert [field for field in client.fields if field[0] == b"content-type"] == [SOUND]
+    assert (b"x-generation-id", b"gen-1") in client.fields
+
+
+def test_a_whole_answer_begins_as_it_is_told_to() -> None:
+    paper = Paper()
+    beginning(paper, 202).whole(b"text")
+    client = Client(*paper.written)
+    assert (client.status, client.body, client.whole) == (202, b"text", True)
+    assert [field for field in client.fields if field[0] == b"content-type"] == [SOUND]
+    assert (b"content-length", b"4") in client.fields
+
+
+def test_an_error_is_json_however_the_answer_was_to_begin() -> None:
+    paper = Paper()
+    beginning(paper).fail(InvalidRequest("No."))
+    client = Client(*paper.written)
+    assert (client.status, (b"content-type", b"application/json") in client.fields) == (400, True)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_tells_no_length_of_one(status: int) -> None:
+    for work in (
+        lambda reply: reply.end(b""),
+        lambda reply: (reply.send(b"x"), reply.end(b"y")),
+        lambda r: r.whole(b""),
+    ):
+        paper = Paper()
+        work(beginning(paper, status))
+        client = Client(*paper.written)
+        assert (client.status, client.body, client.whole) == (status, b"", True)
+        assert not {b"content-length", b"transfer-encoding"} & {name for name, _ in client.fields}
+
+
+@pytest.mark.parametrize("tells_failures", [False, True])
+def test_what_breaks_off_says_so_or_is_left_without_an_end(tells_failures: bool) -> None:
+    paper = Paper()
+    reply = beginning(paper, tells_failures=tells_failures)
+    reply.send(b"half")
+    reply.break_off(b"failure")
+    client = Client(*paper.written)
+    assert (client.body, client.whole) == ((b"halffailure", True) if tells_failures else (b"half", False))
+    assert reply.ended is tells_failures

@@ -28,6 +28,8 @@ GENERATION = f"gen-{1_795_348_800_001_000:015x}{('ab' * 9)[1:]}"
 class Exchange:
     """One request and what came back."""
 
+    dialect = CHAT
+
     def __init__(self, *answers: Says | UpstreamFailed | Exception, **rules: Any) -> None:
         self.pipeline = Pipeline(*answers)
         self._key = key(hash=digest(PLAINTEXT), **rules)
@@ -57,7 +59,7 @@ class Exchange:
         store = MemoryStore(clock=lambda: 0)
         await self._add(store, self._key)
         endpoint = Inference(
-            dialect=CHAT,
+            dialect=self.dialect,
             authenticator=Authenticator(store.directory, now_us=self.pipeline.clock.now_us),
             completions=self.pipeline.completions,
             clock=self.pipeline.clock,
@@ -77,7 +79,9 @@ class Exchange:
             self.sent.append(message)
 
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await endpoint({"type": "http", "headers": raw, "query_string": query, "path": CHAT.path}, receive, send)
+        await endpoint(
+            {"type": "http", "headers": raw, "query_string": query, "path": self.dialect.path}, receive, send
+        )
         await turns()
         self.records = await self.pipeline.ledger.records()
 

@@ -20,8 +20,6 @@ from arouter.web.api.summary import SummaryApi
 
 __all__ = ["ApiServices", "Check", "Readiness", "create_api"]
 
-PREFIX, ALIAS = "/v1", "/api/v1"
-
 
 def create_api(services: ApiServices) -> FastAPI:
     """The application. It keeps no state besides what `services` hold."""
@@ -44,7 +42,7 @@ def create_api(services: ApiServices) -> FastAPI:
 
 
 def _add(app: FastAPI, endpoint: Endpoint) -> None:
-    paths = [endpoint.path] if endpoint.open else [PREFIX + endpoint.path, ALIAS + endpoint.path]
+    paths = [endpoint.path] if endpoint.open else [prefix + endpoint.path for prefix in endpoint.prefixes]
     app.add_api_route(
         paths[0],
         endpoint.handler,

@@ -15,7 +15,8 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """`path` is below `/v1`, and is served below `/api/v1` too; an `open` one is served at the root, without a key."""
+    """`path` is below `/v1`, and is served below `/api/v1` too, unless other `prefixes` are named; an `open` one is
+    served at the root, without a key."""
 
     method: str
     path: str
@@ -30,6 +31,8 @@ class Endpoint:
     """By media type; None is a form that JSON Schema does not describe."""
     status: int = 200
     open: bool = False
+    prefixes: tuple[str, ...] = ("/v1", "/api/v1")
+    """The first one is that of the documents."""
     errors: tuple[int, ...] = ()
 
 

@@ -1,8 +1,23 @@
 """What the OpenAPI document says of the inference paths, which are served outside the API framework."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
 from arouter.domain.chat import Json
 
 CHAT_PATH = "/v1/chat/completions"
+PASSING_PATH = "/{provider}/{path}"
+
+_IN_PATH = ("provider", "path")
+_USER_HEADER: Mapping[str, object] = MappingProxyType(
+    {
+        "name": "X-ARouter-User",
+        "in": "header",
+        "description": "The user, where the body names none.",
+        "schema": {"type": "string"},
+    }
+)
 _OTHERS = (
     (
         "/v1/responses",
@@ -57,6 +72,8 @@ def inference_paths() -> dict[str, Json]:
     return {
         CHAT_PATH: chat_path_item(),
         **{path: _path_item(path, name, summary, text) for path, name, summary, text in _OTHERS},
+        **endpoint_path_items(),
+        PASSING_PATH: passing_path_item(),
     }
 
 
@@ -90,14 +107,7 @@ def chat_path_item() -> Json:
             "description": "The OpenAI chat format. Fields that are not listed pass through to an upstream of the same "
             "dialect. The answer always tells `usage`, with `cost` in US dollars.",
             "operationId": "createChatCompletion",
-            "parameters": [
-                {
-                    "name": "X-ARouter-User",
-                    "in": "header",
-                    "description": "The user, where the body names none.",
-                    "schema": {"type": "string"},
-                }
-            ],
+            "parameters": [dict(_USER_HEADER)],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChatCompletionRequest"}}},
@@ -119,6 +129,130 @@ def chat_path_item() -> Json:
             },
         }
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What there is to say of an inference path whose bodies are the providers' own."""
+
+    path: str
+    operation_id: str
+    summary: str
+    body: str
+    """The media type of the request."""
+    answers: tuple[str, ...]
+    """The media types of the answer."""
+
+
+_JSON, _FORM, _EVENTS, _ANY = "application/json", "multipart/form-data", "text/event-stream", "*/*"
+
+_ENDPOINTS = (
+    _Told(
+        path="/v1/completions",
+        operation_id="createCompletion",
+        summary="A completion in the form from before chat",
+        body=_JSON,
+        answers=(_JSON, _EVENTS),
+    ),
+    _Told(
+        path="/v1/embeddings",
+        operation_id="createEmbedding",
+        summary="Vectors of texts",
+        body=_JSON,
+        answers=(_JSON,),
+    ),
+    _Told(
+        path="/v1/rerank",
+        operation_id="createRanking",
+        summary="Documents in the order of their relevance",
+        body=_JSON,
+        answers=(_JSON,),
+    ),
+    _Told(
+        path="/v1/moderations",
+        operation_id="createModeration",
+        summary="Whether a text or an image is harmful",
+        body=_JSON,
+        answers=(_JSON,),
+    ),
+    _Told(
+        path="/v1/images/generations",
+        operation_id="createImage",
+        summary="Images from a prompt",
+        body=_JSON,
+        answers=(_JSON, _EVENTS),
+    ),
+    _Told(
+        path="/v1/images/edits",
+        operation_id="createImageEdit",
+        summary="Images from images and a prompt",
+        body=_FORM,
+        answers=(_JSON, _EVENTS),
+    ),
+    _Told(
+        path="/v1/audio/speech",
+        operation_id="createSpeech",
+        summary="Sound from a text, as it comes",
+        body=_JSON,
+        answers=(_ANY, _EVENTS),
+    ),
+    _Told(
+        path="/v1/audio/transcriptions",
+        operation_id="createTranscription",
+        summary="The text of a sound",
+        body=_FORM,
+        answers=(_JSON, "text/plain", _EVENTS),
+    ),
+    _Told(
+        path="/v1/audio/translations",
+        operation_id="createTranslation",
+        summary="The text of a sound in English",
+        body=_FORM,
+        answers=(_JSON, "text/plain"),
+    ),
+)
+
+
+def endpoint_path_items() -> dict[str, Json]:
+    """The OpenAPI path items of OpenAI's other endpoints, by path."""
+    return {told.path: {"post": _operation(told)} for told in _ENDPOINTS}
+
+
+def _operation(told: _Told) -> Json:
+    form: Json = {"type": "object", "additionalProperties": True}
+    return {
+        "tags": ["Inference"],
+        "summary": told.summary,
+        "description": "OpenAI's format, relayed to a provider that has this endpoint. `model` is `provider/model`; "
+        "`user` names the end user.",
+        "operationId": told.operation_id,
+        "parameters": [dict(_USER_HEADER)],
+        "requestBody": {"required": True, "content": {told.body: {"schema": form}}},
+        "responses": {"200": {"description": "As the provider answers.", "content": _contents(told.answers)}},
+    }
+
+
+def passing_path_item() -> Json:
+    """The OpenAPI path item of the providers' own paths."""
+    return {
+        method: {
+            "tags": ["Pass-through"],
+            "summary": "A provider's own path, byte for byte",
+            "description": "`provider` is the name of a provider, such as `openai` or `google`. The key of "
+            "the gateway is taken off and the provider's put on; the body and the answer are not changed.",
+            "operationId": f"passThrough{method.title()}",
+            "parameters": [
+                *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _IN_PATH),
+                dict(_USER_HEADER),
+            ],
+            "responses": {"200": {"description": "As the provider answers.", "content": _contents((_ANY,))}},
+        }
+        for method in ("get", "post", "put", "patch", "delete")
+    }
+
+
+def _contents(media_types: Sequence[str]) -> Json:
+    return {media_type: {"schema": {}} for media_type in media_types}
 
 
 def chat_schemas() -> Json:

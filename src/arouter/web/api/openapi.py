@@ -89,7 +89,8 @@ def document(app: FastAPI, endpoints: Sequence[Endpoint]) -> Json:
     )
     inference = inference_paths()
     for item in inference.values():
-        item["post"]["responses"].update({str(status): _fault(status) for status in _FAULTS})  # type: ignore[index]
+        for operation in item.values():
+            operation["responses"].update({str(status): _fault(status) for status in _FAULTS})  # type: ignore[index]
     made["paths"] = {**inference, **made["paths"]}  # type: ignore[dict-item]
     made["components"] = {"schemas": _schemas(endpoints) | chat_schemas(), "securitySchemes": _security_schemes()}
     made["security"] = [{"bearer": []}, {"x_api_key": []}, {"query_key": []}]

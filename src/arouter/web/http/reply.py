@@ -4,7 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Protocol
 
-from arouter.web.inference.reply import Header, HttpReply
+from arouter.web.inference.reply import BODILESS, PLAIN, Header, HttpReply
 
 JOIN_UP_TO_BYTES = 64 * 1024
 """A body up to this length is joined to its head, so that one packet carries both."""
@@ -20,7 +20,9 @@ _STREAM = (
     b"x-accel-buffering: no\r\n%btransfer-encoding: chunked\r\n%b\r\n"
 )
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n"
-_OTHER = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n"
+_OTHER = b"HTTP/1.1 %d %b\r\n%b%b%b\r\n"
+_LENGTH = b"content-length: %d\r\n"
+_CHUNKED = b"transfer-encoding: chunked\r\n"
 _IDS = b"x-generation-id: %b\r\nx-request-id: %b\r\n"
 CLOSE = b"connection: close\r\n"
 
@@ -51,11 +53,12 @@ class Line(Protocol):
 class LineReply(HttpReply):
     """One answer."""
 
-    __slots__ = ("_line", "closes")
+    __slots__ = ("_bodiless", "_line", "closes")
 
     def __init__(self, line: Line) -> None:
         super().__init__()
         self._line = line
+        self._bodiless = False
         self.closes = False
         """Whether the client was told that this is the last answer on its connection."""
 
@@ -74,24 +77,37 @@ class LineReply(HttpReply):
     def send(self, data: bytes) -> None:
         if not self.started:
             self._start_stream()
-        if data:  # An empty chunk would be the end.
+        if data and not self._bodiless:  # An empty chunk would be the end.
             self._line.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _start_stream(self) -> None:
         self.started = True
-        self._line.write(_STREAM % (self._fields(()), self._close()))
+        head = self._head
+        if head is None:
+            self._line.write(_STREAM % (self._fields(()), self._close()))
+            return
+        self._bodiless = head.status in BODILESS
+        framing = b"" if self._bodiless else _CHUNKED
+        fields = self._fields(head.headers)
+        self._line.write(_OTHER % (head.status, reason_of(head.status), framing, fields, self._close()))
+
+    def _cut(self) -> None:
+        """The connection closes an answer that has not ended."""
 
     def _write_last(self, data: bytes) -> None:
+        if self._bodiless:
+            return
         self._line.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
 
     def _whole(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
         self.started = self.ended = True
         line = self._line
         close = self._close()
-        if status == 200:
-            head = _OK % (len(body), self._fields(headers), close)
+        if status == 200 and headers is PLAIN:
+            head = _OK % (len(body), self._fields(()), close)
         else:
-            head = _OTHER % (status, reason_of(status), len(body), self._fields(headers), close)
+            length = b"" if status in BODILESS else _LENGTH % len(body)
+            head = _OTHER % (status, reason_of(status), length, self._fields(headers), close)
         if len(body) <= JOIN_UP_TO_BYTES:
             line.write(head + body)
         else:

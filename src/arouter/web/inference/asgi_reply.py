@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Message, Receive, Send
-from arouter.web.inference.reply import EVENT_STREAM, JSON, Header, HttpReply
+from arouter.web.inference.reply import BODILESS, EVENT_STREAM, Header, HttpReply
 
 _WATCH_AFTER_S = 1.0
 """A short answer needs no watcher: whether the client has left is asked once, at its end."""
@@ -70,7 +70,10 @@ class AsgiReply(HttpReply):
             await self._send(self._outbox.pop(0))
 
     def _start_stream(self) -> None:
-        self._start(200, EVENT_STREAM)
+        if self._head is None:
+            self._start(200, EVENT_STREAM)
+        else:
+            self._start(self._head.status, self._head.headers)
 
     def _start(self, status: int, headers: tuple[Header, ...]) -> None:
         self.started = True
@@ -83,6 +86,11 @@ class AsgiReply(HttpReply):
             self._start_stream()
         self._outbox.append({"type": "http.response.body", "body": data, "more_body": True})
 
+    def _cut(self) -> None:
+        """The server closes the connection of an answer that its application left without an end."""
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _write_last(self, data: bytes) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -90,5 +98,6 @@ class AsgiReply(HttpReply):
 
     def _whole(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
         self.ended = True
-        self._start(status, (JSON, (b"content-length", b"%d" % len(body)), *headers))
+        length = () if status in BODILESS else ((b"content-length", b"%d" % len(body)),)
+        self._start(status, (*headers, *length))
         self._write_last(body)

@@ -5,11 +5,13 @@ from functools import partial
 
 from arouter.domain.errors import ARouterError
 from arouter.engine.call import Ingress
+from arouter.engine.dialects import openai_endpoints as openai
 from arouter.engine.dialects.chat import Chat
-from arouter.engine.dialects.embeddings import GeminiEmbeddings
+from arouter.engine.dialects.embeddings import GeminiEmbeddings, OpenAIEmbeddings
 from arouter.engine.dialects.generate import Generate
 from arouter.engine.dialects.messages import Messages
 from arouter.engine.dialects.responses import Responses
+from arouter.web.inference import endpoint_requests as requests
 from arouter.web.inference.chat_request import ChatReader
 from arouter.web.inference.endpoint import Dialect
 from arouter.web.inference.generate_request import PREFIXES, EmbedBatchReader, EmbedReader, GenerateReader
@@ -24,6 +26,19 @@ GEMINI_PATH = "/v1beta/models/{model}:"
 
 CHAT = Dialect(path="/v1/chat/completions", reader=ChatReader, ingress=Chat())
 
+ENDPOINTS = (
+    Dialect(path="/v1/completions", reader=requests.CompletionReader, ingress=openai.COMPLETIONS),
+    Dialect(path="/v1/embeddings", reader=requests.EmbeddingReader, ingress=OpenAIEmbeddings()),
+    Dialect(path="/v1/rerank", reader=requests.RerankReader, ingress=openai.RERANK),
+    Dialect(path="/v1/moderations", reader=requests.ModerationReader, ingress=openai.MODERATIONS),
+    Dialect(path="/v1/images/generations", reader=requests.ImageReader, ingress=openai.IMAGES),
+    Dialect(path="/v1/images/edits", reader=requests.ImageEditReader, ingress=openai.IMAGE_EDITS),
+    Dialect(path="/v1/audio/speech", reader=requests.SpeechReader, ingress=openai.SPEECH),
+    Dialect(path="/v1/audio/transcriptions", reader=requests.FormReader, ingress=openai.TRANSCRIPTIONS),
+    Dialect(path="/v1/audio/translations", reader=requests.TranslationReader, ingress=openai.TRANSLATIONS),
+)
+"""OpenAI's other endpoints."""
+
 
 def dialects(*, metadata_user: Extraction = "claude-code") -> tuple[Dialect, ...]:
     """All of them. `metadata_user` says how the user is found in the `metadata.user_id` of Anthropic's dialect."""
@@ -36,6 +51,7 @@ def dialects(*, metadata_user: Extraction = "claude-code") -> tuple[Dialect, ...
             ingress=Messages(),
             write_error=_anthropic_error,
         ),
+        *ENDPOINTS,
     )
 
 

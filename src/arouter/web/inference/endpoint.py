@@ -48,6 +48,7 @@ class Inference:
     entropy: Callable[[int], bytes]
     tasks: Tasks
     body_most_bytes: int
+    methods: frozenset[str] = frozenset({"POST"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As an ASGI application."""
@@ -103,7 +104,7 @@ class Inference:
             app_url=head.app_url,
             app_title=head.app_title,
             asked_bytes=reader.asked_bytes,
-            routed_model=self.completions.routed_name(reader.models[0]) if reader.models else None,
+            routed_model=self._routed_model(reader),
         )
         if reader.overruled:
             reply.add_header(user_header(reader.user))
@@ -111,6 +112,11 @@ class Inference:
             await self.completions.reject(opening, refusal, reply)
             return
         await self.completions.run(_call(self.dialect.ingress, opening, key, reader), reply)
+
+    def _routed_model(self, reader: RequestReader) -> str | None:
+        if not reader.models or reader.requested_model is None:
+            return None
+        return self.completions.routed_name(reader.models[0])
 
 
 def _call(ingress: Ingress, opening: Opening, key: Key, reader: RequestReader) -> Call:
@@ -120,8 +126,9 @@ def _call(ingress: Ingress, opening: Opening, key: Key, reader: RequestReader) -
         key=key,
         models=reader.models,
         fields=reader.fields,
-        stream=reader.stream,
+        stream=reader.stream or reader.in_pieces,
         include_usage=reader.include_usage,
+        sent=reader.sent,
         preferences=reader.fields.get("provider"),
         query=reader.head.query,
         headers=reader.head.headers,

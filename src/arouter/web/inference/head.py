@@ -14,11 +14,24 @@ from arouter.web.inference.headers import Headers, app_of, request_id_of, sessio
 READ = frozenset(
     {
         *(b"x-request-id", b"x-arouter-user", b"x-arouter-tags", b"x-arouter-metadata", b"x-session-id"),
-        *(b"http-referer", b"referer", b"x-title"),
+        *(b"http-referer", b"referer", b"x-title", b"sec-websocket-key"),
         *(b"anthropic-version", b"anthropic-beta", b"x-claude-code-session-id"),
     }
 )
 """The fields that are read here, besides those of `arouter.web.auth`."""
+
+FORWARDED = frozenset(
+    {
+        *(b"accept", b"accept-language", b"content-type", b"content-encoding", b"content-language", b"content-range"),
+        *(b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"),
+        *(b"idempotency-key", b"prefer", b"openai-beta", b"x-sandbox"),
+        *(b"anthropic-version", b"anthropic-beta", b"anthropic-dangerous-direct-browser-access"),
+        *(b"x-goog-api-client", b"x-goog-upload-protocol", b"x-goog-upload-command", b"x-goog-upload-offset"),
+        *(b"x-goog-upload-header-content-length", b"x-goog-upload-header-content-type", b"x-goog-upload-file-name"),
+    }
+)
+"""The fields that may go on to a provider. Everything else is about the connection, the client's machine, the person
+in front of it, or the gateway."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -29,6 +42,9 @@ class Head:
     """None if there are none."""
     headers: Headers
     """The fields in `READ` that are there: mostly none."""
+    forwarded: Headers
+    """Those in `FORWARDED`: what a request says of its body, and to the provider itself."""
+    method: str = "POST"
     path: str = ""
     """As it was asked for."""
     query: bytes = b""
@@ -38,6 +54,10 @@ class Head:
     app_title: str | None = None
     wants_attempts: bool = False
     """Whether the answer is to tell who was asked."""
+
+    @property
+    def content_type(self) -> str:
+        return self.forwarded.get(b"content-type", b"").decode("latin-1")
 
     def request_id(self, otherwise: str) -> str:
         return request_id_of(self.headers, otherwise) if self.headers else otherwise
@@ -51,7 +71,7 @@ class Head:
         return tags_of(self.headers) if self.headers else ()
 
 
-def read_head(headers: Mapping[bytes, bytes], query: bytes, path: str = "") -> Head:
+def read_head(headers: Mapping[bytes, bytes], query: bytes, path: str = "", method: str = "POST") -> Head:
     """`headers` by lower-case name; `query` is the raw query string."""
     try:
         credentials = find_credentials(headers, query)
@@ -62,6 +82,8 @@ def read_head(headers: Mapping[bytes, bytes], query: bytes, path: str = "") -> H
     return Head(
         credentials=credentials,
         headers=said,
+        forwarded={name: headers[name] for name in FORWARDED & headers.keys()},
+        method=method,
         path=path,
         query=query,
         session_id=session_of(said),

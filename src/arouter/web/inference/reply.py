@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
+from arouter.engine.call import AnswerHead
 from arouter.web.errors import retry_after_s, status_and_type
 from arouter.wire.attempts_header import attempts_header
 from arouter.wire.errors import error_body
@@ -18,7 +19,11 @@ Header = tuple[bytes, bytes]
 ErrorWriter = Callable[[ARouterError, int, str], bytes]
 """Writes the body of an error in a dialect, given the HTTP status and the error's type in our contract."""
 
+BODILESS = frozenset({204, 304})
+"""The statuses of answers that have no body, and tell no length of one (RFC 9110, 6.4.1)."""
+
 JSON = (b"content-type", b"application/json")
+PLAIN = (JSON,)
 EVENT_STREAM = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -37,11 +42,12 @@ class HttpReply(ABC):
     """Implements `arouter.engine.call.Reply`."""
 
     __slots__ = (
-        *("_headers", "_left", "_on_gone", "_record_id", "_request_id"),
+        *("_head", "_headers", "_left", "_on_gone", "_record_id", "_request_id"),
         *("ended", "started", "wants_attempts", "write_error"),
     )
 
     def __init__(self) -> None:
+        self._head: AnswerHead | None = None
         self._headers: list[Header] = []
         self._record_id = ""
         self._request_id = ""
@@ -95,6 +101,9 @@ class HttpReply(ABC):
 
     # ---------------------------------------------------------------- the answer
 
+    def begin_with(self, head: AnswerHead) -> None:
+        self._head = head
+
     @property
     @abstractmethod
     def paused(self) -> bool:
@@ -114,25 +123,38 @@ class HttpReply(ABC):
         self.ended = True
         self._write_last(data)
 
+    def break_off(self, data: bytes) -> None:
+        if self._head is None or self._head.tells_failures:
+            self.end(data)
+        else:
+            self._cut()
+
     def whole(self, body: bytes) -> None:
-        self._whole(200, body, ())
+        if self._head is None:
+            self._whole(200, body, PLAIN)
+        else:
+            self._whole(self._head.status, body, self._head.headers)
 
     def fail(self, error: ARouterError) -> None:
         status, type_ = status_and_type(error)
         wait_s = retry_after_s(error)
-        extra = () if wait_s is None else ((b"retry-after", b"%d" % wait_s),)
+        extra = PLAIN if wait_s is None else (JSON, (b"retry-after", b"%d" % wait_s))
         self._whole(status, self.write_error(error, status, type_), extra)
 
     # ---------------------------------------------------------------- how the bytes go
 
     @abstractmethod
     def _start_stream(self) -> None:
-        """Write the head of a stream, `EVENT_STREAM` in it."""
+        """Write the head of a stream: `EVENT_STREAM` in it, unless it is to begin in another way."""
 
     @abstractmethod
     def _write_last(self, data: bytes) -> None:
         """Write the last piece of a stream, and its end."""
 
     @abstractmethod
+    def _cut(self) -> None:
+        """End a stream in such a way that nobody takes it for whole."""
+
+    @abstractmethod
     def _whole(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
-        """Write a whole answer: `JSON`, the body's length, `headers`, and the ids."""
+        """Write a whole answer: `headers`, with the content type in them, the body's length, and the ids."""

@@ -13,6 +13,7 @@ import msgspec
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.keys import Key
 from arouter.engine.admission import resolve_user
+from arouter.engine.call import Sent
 from arouter.providers.openai import Fields
 from arouter.web.inference.head import Head
 
@@ -47,6 +48,10 @@ class RequestReader:
 
     asks: ClassVar[tuple[str, ...]] = ()
     """The fields that the model is to read: what an estimate of the input is made from."""
+    sent: Sent | None = None
+    """For `Call.sent`."""
+    in_pieces: ClassVar[bool] = False
+    """The answer goes on as it comes, also where the client did not ask for a stream."""
     default_provider: ClassVar[str | None] = None
     """Whose a model is that is named without a provider; None leaves it to the routing."""
 
@@ -66,7 +71,7 @@ class RequestReader:
         self.include_usage = True
 
     @property
-    def asked_bytes(self) -> int:
+    def asked_bytes(self) -> int | None:
         fields = self.fields
         return sum([len(memoryview(fields[name])) for name in self.asks if name in fields])
 

@@ -1,0 +1,1 @@
+"""OpenAI's endpoints besides chat, for vendors that have them: requests and answers go on as they are."""

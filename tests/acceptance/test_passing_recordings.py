@@ -1,0 +1,231 @@
+"""Recorded exchanges through the providers' own paths: bytes in, bytes out, and a record that says what they cost.
+
+A replay server is the provider. Embeddings also go through `/v1/embeddings`, where usage and cost must be the same.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from genai_prices.data_snapshot import get_snapshot
+
+from arouter.domain.money import Picodollars, from_decimal, to_text
+from tests.acceptance.client import Client, fields
+from tests.acceptance.gateway import Gateway, running_gateway
+from tests.acceptance.library_costs import body_of, library_cost
+from tests.acceptance.recorded import Counts, counts, recorded_counts, written
+from tests.acceptance.replay import Replay, running_replay
+from tests.acceptance.stored import Stored, stored_in
+from tests.recordings import Recording, need_recordings, recordings
+
+APIS = {
+    "openai.chat": "openai",
+    "openai.responses": "openai",
+    "openai.embeddings": "openai",
+    "anthropic.messages": "anthropic",
+    "google.generate": "google",
+}
+HOSTS = {
+    "openai": "api.openai.com",
+    "anthropic": "api.anthropic.com",
+    "google": "generativelanguage.googleapis.com",
+}
+PIECES = (1, 7, 37)
+
+FLAVORS = {"openai.responses": "responses", "openai.embeddings": "embeddings"}
+"""The library's words for what is no chat."""
+
+NO_COUNTS = Counts(
+    prompt_tokens=None,
+    completion_tokens=None,
+    total_tokens=None,
+    cached_tokens=None,
+    cache_write_tokens=None,
+    reasoning_tokens=None,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    recording: Recording
+    piece_bytes: int
+
+    @property
+    def provider(self) -> str:
+        return APIS[self.recording.api]
+
+    @property
+    def user(self) -> str:
+        return f"{self.recording.id} {self.piece_bytes}"
+
+    def __str__(self) -> str:
+        return f"{self.recording.id}-{self.piece_bytes}" if self.recording.stream else self.recording.id
+
+
+CASES = [
+    Case(recording=one, piece_bytes=size)
+    for api in APIS
+    for one in recordings(api)
+    if one.host == HOSTS[APIS[api]]
+    for size in (PIECES if one.stream else PIECES[:1])
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _there() -> None:
+    need_recordings()
+
+
+@pytest.fixture(scope="module")
+def replay() -> Iterator[Replay]:
+    with running_replay() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(replay: Replay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    providers = {
+        name: {"api_key": f"key-of-{name}", "base_url": replay.url + ("/v1" if name == "openai" else "")}
+        for name in HOSTS
+    }
+    with running_gateway(tmp_path_factory.mktemp("gateway"), providers) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[Client]:
+    with gateway.client() as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def stored(gateway: Gateway) -> Iterator[Stored]:
+    with stored_in(gateway.database) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_recorded_exchange(case: Case, client: Client, replay: Replay, stored: Stored) -> None:
+    recording = case.recording
+    replay.next(recording, case.piece_bytes)
+    sent = json.dumps(recording.request)
+    answer = client.post(
+        f"/{case.provider}{recording.path}",
+        sent,
+        {"X-ARouter-User": case.user, "anthropic-version": "2023-06-01", "Cookie": "private"},
+    )
+
+    assert answer.status == recording.status
+    assert answer.body == recording.response_text.encode()
+    assert answer.headers["content-type"] == recording.content_type
+    received = replay.received
+    assert received is not None
+    assert (received.target, received.body) == (recording.path, sent.encode())
+    headers = dict(received.headers)
+    assert b"key-of-" in b" ".join(headers.values())
+    assert not {b"cookie", b"x-arouter-user"} & headers.keys()
+    assert headers[b"anthropic-version"] == b"2023-06-01"
+    [raw] = client.raw_records([("user", case.user)])
+    record = {name: json.loads(value) for name, value in raw.items()}
+    check_the_record(case, record)
+    if recording.status == 200:
+        check_usage_and_cost(case, raw, record, stored)
+
+
+def check_the_record(case: Case, record: dict[str, Any]) -> None:
+    recording = case.recording
+    model = record["model"]
+    assert (record["provider"], record["http_status"]) == (case.provider, recording.status)
+    assert model == f"{case.provider}/{model_of(recording)}"
+    assert record["status"] in ("success", "upstream_error")
+    assert record["endpoint"].startswith(f"/{case.provider}/v1")
+    if recording.status != 200:
+        assert (record["status"], record["error_code"]) == ("upstream_error", "upstream_error")
+        assert (record["cost"], record["usage_source"]) == (None, "none")
+
+
+def model_of(recording: Recording) -> str:
+    if recording.api == "google.generate":
+        return recording.path.rpartition("/")[2].partition(":")[0]
+    return str(recording.request["model"])
+
+
+def check_usage_and_cost(case: Case, raw: dict[str, bytes], record: dict[str, Any], stored: Stored) -> None:
+    recording = case.recording
+    body = answer_of(recording)
+    usage = body.get("usageMetadata") or body.get("usage")
+    if usage is None:
+        assert record["usage_source"] in ("estimated", "none")
+        return
+    assert record["usage_source"] == "provider"
+    assert recorded_counts(record) == expected_counts(recording, usage)
+    bill = stored.record(record["id"])
+    at = datetime.fromtimestamp(bill.opening.created_at_us // 1_000_000, UTC)
+    expected = expected_cost(recording, body, at)
+    assert bill.cost == expected
+    assert raw["cost"] == (b"null" if expected is None else to_text(expected).encode())
+
+
+def answer_of(recording: Recording) -> dict[str, Any]:
+    """The body; of a stream, one with its model and its usage."""
+    if recording.api != "openai.responses" or not recording.stream:
+        return body_of(recording)
+    told = [json.loads(text) for text in written(recording)]
+    found: dict[str, Any] = next(one["response"] for one in reversed(told) if "response" in one)
+    return found
+
+
+def expected_counts(recording: Recording, usage: dict[str, Any]) -> Counts:
+    if recording.api == "openai.embeddings":
+        return replace(NO_COUNTS, prompt_tokens=usage["prompt_tokens"], total_tokens=usage["total_tokens"])
+    if recording.api != "openai.responses":
+        return counts(recording, usage)
+    return Counts(
+        prompt_tokens=usage["input_tokens"],
+        completion_tokens=usage["output_tokens"],
+        total_tokens=usage["total_tokens"],
+        cached_tokens=usage["input_tokens_details"]["cached_tokens"],
+        cache_write_tokens=usage["input_tokens_details"].get("cache_write_tokens"),
+        reasoning_tokens=usage["output_tokens_details"]["reasoning_tokens"],
+    )
+
+
+def expected_cost(recording: Recording, body: dict[str, Any], at: datetime) -> Picodollars | None:
+    """By the library, to the last digit; None where it knows no price."""
+    if recording.api not in FLAVORS:
+        return library_cost(recording, body, at)
+    url = f"https://{recording.host}{recording.path}"
+    extracted = get_snapshot().extract_usage(body, provider_api_url=url, api_flavor=FLAVORS[recording.api])
+    tier = body.get("service_tier")
+    context = None if tier is None else {"service_tier": tier}
+    return from_decimal(extracted.calc_price(genai_request_timestamp=at, price_context=context).total_price)
+
+
+# ---------------------------------------------------------------- through the gateway's own path
+
+
+@pytest.mark.parametrize("recording", recordings("openai.embeddings"), ids=lambda one: one.id)
+def test_recorded_embeddings(recording: Recording, client: Client, replay: Replay, stored: Stored) -> None:
+    replay.next(recording, 1)
+    asked = {**recording.request, "model": f"openai/{recording.request['model']}", "user": "embeddings"}
+    answer = client.post("/v1/embeddings", asked)
+    came, went = fields(recording.response_text), fields(answer.body)
+    assert {**went, "usage": b""} == {**came, "usage": b""}
+    usage = fields(went["usage"])
+    assert {**fields(came["usage"]), "cost": usage["cost"], "cost_details": usage["cost_details"]} == usage
+    [raw] = client.raw_records([("user", "embeddings")])
+    assert raw["cost"] == usage["cost"] != b"null"
+    [passed] = client.raw_records([("user", f"{recording.id} 1")])
+    same = ("prompt_tokens", "total_tokens", "cost", "model", "provider", "usage_source")
+    assert {name: raw[name] for name in same} == {name: passed[name] for name in same}
+    assert replay.received is not None
+    assert json.loads(replay.received.body) == {**recording.request, "user": stored.pseudonym("embeddings")}
+
+
+def test_every_recording_of_a_provider_with_a_path_is_a_case() -> None:
+    assert len({case.recording.id for case in CASES}) == sum(
+        one.host == HOSTS[provider] for api, provider in APIS.items() for one in recordings(api)
+    )
