@@ -4,20 +4,22 @@ A sandbox plays OpenAI, Anthropic and Google. Each SDK asks for a model of each 
 relayed to one of them and translated for the others.
 """
 
-from typing import Any
-
 import pytest
 
+from arouter.sandbox.embeddings import vector
 from arouter.sandbox.server import Sandbox
 from tests.acceptance.gateway import Gateway
 from tests.sdks.asking import ask, records, user_of
 from tests.sdks.clients import CLIENTS, ENDPOINTS, Client
 from tests.sdks.conftest import Scripts
+from tests.sdks.script import Raised
 
 PRICED = ("openai/gpt-5.4", "anthropic/claude-sonnet-4.6", "google/gemini-2.5-flash")
 PROVIDERS = ("openai", "anthropic", "google")
 SAYS = "Hello from the sandbox."
 THINKS = "The sandbox pretends to think"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+"""A picture as small as they get: PNG in base64."""
 
 pytestmark = pytest.mark.timeout(600)  # The first test of an SDK installs it.
 
@@ -25,7 +27,7 @@ streamed = pytest.mark.parametrize("stream", [False, True], ids=["whole", "strea
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=str)
 
 
-def those_that(verb: str) -> Any:
+def those_that(verb: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("client", [one for one in CLIENTS if verb not in one.lacks], ids=str)
 
 
@@ -101,3 +103,42 @@ def test_thought_is_told_apart_and_counted(
     assert answer["thought"].startswith(THINKS)
     [record] = records(gateway, user)
     assert (record["completion_tokens"], record["reasoning_tokens"]) == (48, 32)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@every_client
+def test_an_image_reaches_the_provider(
+    gateway: Gateway, vendors: Sandbox, scripts: Scripts, client: Client, provider: str
+) -> None:
+    model = f"{provider}/sandbox"
+    user = user_of(client, model, "image")
+    answer = ask(scripts(client), gateway, client, "chat", model=model, user=user, stream=False, image=PIXEL)
+    assert answer["text"].startswith(SAYS)
+    # Google's SDK writes the other alphabet of base64, which goes on to Google and to nobody else.
+    sent = vendors.requests[-1].body
+    assert PIXEL.encode() in (sent.translate(bytes.maketrans(b"-_", b"+/")) if provider == "google" else sent)
+
+
+@pytest.mark.parametrize(("provider", "dimensions"), [("openai", 1536), ("google", 3072)])
+@those_that("embed")
+def test_texts_have_vectors(gateway: Gateway, scripts: Scripts, client: Client, provider: str, dimensions: int) -> None:
+    model = f"{provider}/sandbox"
+    user = user_of(client, model, "embed")
+    texts = ["Hello, gateway", "Bye"]
+    answer = ask(scripts(client), gateway, client, "embed", model=model, user=user, texts=texts)
+    for found, text in zip(answer["vectors"], texts, strict=True):
+        assert found == pytest.approx(vector(text, dimensions), abs=1e-6)
+    found_records = records(gateway, user)
+    # An SDK may ask for each text by itself.
+    assert sum(record["prompt_tokens"] for record in found_records) == 3 + 1
+    assert {record["status"] for record in found_records} == {"success"}
+    if answer["input_tokens"] is not None:
+        assert answer["input_tokens"] == 3 + 1
+
+
+@those_that("embed")
+def test_a_provider_without_vectors_says_so(gateway: Gateway, scripts: Scripts, client: Client) -> None:
+    user = user_of(client, "no vectors")
+    with pytest.raises(Raised, match="no embeddings"):
+        ask(scripts(client), gateway, client, "embed", model="anthropic/sandbox", user=user, texts=["Hello"])
+    assert [record["error_code"] for record in records(gateway, user)] == ["endpoint_not_supported"]

@@ -89,7 +89,7 @@ def classes_of(client: Client) -> Classes:
     return CLASSES.get(str(client)) or CLASSES[client.script]
 
 
-def raised(scripts: Scripts, gateway: Gateway, client: Client, **asked: object) -> Raised:
+def raised(scripts: Scripts, gateway: Gateway, client: Client, **asked: Any) -> Raised:
     with pytest.raises(Raised) as caught:
         ask(scripts(client), gateway, client, "chat", **asked)
     return caught.value

@@ -94,10 +94,10 @@ def replaying(replay: Replay, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield started
 
 
-def heard(scripts: Scripts, gateway: Gateway, case: Case, **asked: object) -> dict[str, Any]:
+def heard(scripts: Scripts, gateway: Gateway, case: Case, **asked: Any) -> dict[str, Any]:
     """What the SDK makes of the recorded answer; its error's class where it makes nothing of it."""
     verb = "read" if case.client.script == "pydantic_ai" else "chat"
-    question = {"model": case.model, "stream": case.recording.stream, "user": str(case), **asked}
+    question: Any = {"model": case.model, "stream": case.recording.stream, "user": str(case), **asked}
     try:
         answer: dict[str, Any] = ask(scripts(case.client), gateway, case.client, verb, **question)
     except Raised as error:

@@ -37,7 +37,9 @@ function message(told) {
 }
 
 async function chat(where) {
-  const messages = [{ role: "user", content: where.text ?? "Hello!" }];
+  const text = { type: "text", text: "Hello!" };
+  const image = { type: "image", source: { type: "base64", media_type: "image/png", data: where.image } };
+  const messages = [{ role: "user", content: where.image ? [text, image] : text.text }];
   return answered(where, { ...asked(where), messages });
 }
 

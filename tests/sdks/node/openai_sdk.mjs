@@ -1,7 +1,7 @@
 // OpenAI's SDK for Node: chat completions, Responses and embeddings.
 import OpenAI from "openai";
 
-import { FORECAST, heard, PARAMETERS, QUESTION, serve, WEATHER_SAYS } from "./talk.mjs";
+import { FORECAST, heard, PARAMETERS, PNG, QUESTION, serve, WEATHER_SAYS } from "./talk.mjs";
 
 const FUNCTION = { name: "get_weather", description: "The weather in a city.", strict: true, parameters: PARAMETERS };
 
@@ -47,7 +47,9 @@ function completion(told) {
 }
 
 async function chat(where) {
-  const messages = [{ role: "user", content: where.text ?? "Hello!" }];
+  const text = { type: "text", text: "Hello!" };
+  const image = { type: "image_url", image_url: { url: PNG + where.image } };
+  const messages = [{ role: "user", content: where.image ? [text, image] : text.text }];
   return completed(where, { ...asked(where), messages });
 }
 
@@ -100,7 +102,12 @@ function response(told) {
 }
 
 async function responsesChat(where) {
-  return responded(where, { ...asked(where), input: where.text ?? "Hello!" });
+  const text = { type: "input_text", text: "Hello!" };
+  const image = { type: "input_image", detail: "auto", image_url: PNG + where.image };
+  return responded(where, {
+    ...asked(where),
+    input: where.image ? [{ role: "user", content: [text, image] }] : text.text,
+  });
 }
 
 async function responsesTools(where) {

@@ -1,6 +1,7 @@
 // The script's side of a test, as `scripts/talk.py` is for Python: a line of JSON asks, a line tells.
 import { createInterface } from "node:readline";
 
+export const PNG = "data:image/png;base64,";
 export const QUESTION = "How is the weather in Paris?";
 export const WEATHER_SAYS = "Sunny, 25 degrees.";
 

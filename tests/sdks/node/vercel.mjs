@@ -84,7 +84,10 @@ function step(told) {
 }
 
 async function chat(where) {
-  const { steps, pieces } = await run(where, { prompt: where.text ?? "Hello!" });
+  const text = { type: "text", text: "Hello!" };
+  const image = { type: "image", image: where.image, mediaType: "image/png" };
+  const messages = [{ role: "user", content: where.image ? [text, image] : text.text }];
+  const { steps, pieces } = await run(where, { messages });
   return { ...step(steps[0]), pieces };
 }
 

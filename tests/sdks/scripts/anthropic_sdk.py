@@ -18,13 +18,17 @@ def sdk(url: str, key: str, timeout_s: float) -> anthropic.Anthropic:
 
 
 def chat(
-    *, url: str, key: str, timeout_s: float, model: str, user: str, text: str = "Hello!", stream: bool
+    *, url: str, key: str, timeout_s: float, model: str, user: str, stream: bool, image: str | None = None
 ) -> dict[str, Any]:
     client = sdk(url, key, timeout_s)
+    content: Any = "Hello!"
+    if image is not None:
+        source = {"type": "base64", "media_type": "image/png", "data": image}
+        content = [{"type": "text", "text": content}, {"type": "image", "source": source}]
     asked: Any = {
         "model": model,
         "max_tokens": LIMIT,
-        "messages": [{"role": "user", "content": text}],
+        "messages": [{"role": "user", "content": content}],
         "metadata": {"user_id": user},
     }
     if not stream:

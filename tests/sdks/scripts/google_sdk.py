@@ -1,5 +1,6 @@
 """Google's SDK."""
 
+from base64 import b64decode
 from functools import cache
 from typing import Any
 
@@ -36,10 +37,12 @@ def asked(user: str, **config: Any) -> types.GenerateContentConfig:
 
 
 def chat(
-    *, url: str, key: str, timeout_s: float, model: str, user: str, text: str = "Hello!", stream: bool
+    *, url: str, key: str, timeout_s: float, model: str, user: str, stream: bool, image: str | None = None
 ) -> dict[str, Any]:
-    client = sdk(url, key, timeout_s)
-    return _answer(client, model, text, asked(user), stream)
+    contents: Any = "Hello!"
+    if image is not None:
+        contents = [contents, types.Part.from_bytes(data=b64decode(image), mime_type="image/png")]
+    return _answer(sdk(url, key, timeout_s), model, contents, asked(user), stream)
 
 
 def tools(*, url: str, key: str, timeout_s: float, model: str, user: str, stream: bool) -> list[dict[str, Any]]:
@@ -75,10 +78,12 @@ def structured(*, url: str, key: str, timeout_s: float, model: str, user: str, s
     return answer.parsed.model_dump()
 
 
-def _answer(client: Any, model: str, text: str, config: types.GenerateContentConfig, stream: bool) -> dict[str, Any]:
+def _answer(
+    client: Any, model: str, contents: Any, config: types.GenerateContentConfig, stream: bool
+) -> dict[str, Any]:
     if stream:
-        return _heard(list(client.models.generate_content_stream(model=model, contents=text, config=config)))
-    return _heard([client.models.generate_content(model=model, contents=text, config=config)])
+        return _heard(list(client.models.generate_content_stream(model=model, contents=contents, config=config)))
+    return _heard([client.models.generate_content(model=model, contents=contents, config=config)])
 
 
 def _heard(answers: list[types.GenerateContentResponse]) -> dict[str, Any]:

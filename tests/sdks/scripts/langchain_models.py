@@ -65,9 +65,12 @@ def _model(dialect: str, *, url: str, key: str, timeout_s: float, model: str, us
             )
 
 
-def chat(*, dialect: str, stream: bool, text: str = "Hello!", **where: Any) -> dict[str, Any]:
+def chat(*, dialect: str, stream: bool, image: str | None = None, **where: Any) -> dict[str, Any]:
     model = _model(dialect, **where)
-    said = [HumanMessage(text)]
+    content: Any = "Hello!"
+    if image is not None:
+        content = [{"type": "text", "text": content}, {"type": "image", "base64": image, "mime_type": "image/png"}]
+    said = [HumanMessage(content=content)]
     if not stream:
         return _heard(model.invoke(said))
     chunks = list(model.stream(said))
@@ -102,7 +105,8 @@ def structured(*, dialect: str, stream: bool, **where: Any) -> dict[str, Any]:
 
 def _whole(chunks: list[AIMessageChunk]) -> AIMessageChunk:
     first, *rest = chunks
-    return first + rest  # type: ignore[return-value]
+    whole: AIMessageChunk = first + rest
+    return whole
 
 
 def _heard(message: AIMessage) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import litellm
 from pydantic import BaseModel
 
-from tests.sdks.scripts.talk import WEATHER_SAYS, heard, serve
+from tests.sdks.scripts.talk import PNG, WEATHER_SAYS, heard, serve
 
 QUESTION = "How is the weather in Paris?"
 TOOL: dict[str, Any] = {
@@ -46,11 +46,14 @@ def _asked(dialect: str, *, url: str, key: str, timeout_s: float, model: str, us
     return {**shared, **told}
 
 
-def chat(*, dialect: str, stream: bool, text: str = "Hello!", **where: Any) -> dict[str, Any]:
+def chat(*, dialect: str, stream: bool, image: str | None = None, **where: Any) -> dict[str, Any]:
     asked = _asked(dialect, **where)
     if dialect == "responses":
-        return _responses(asked, text, stream)
-    messages = [{"role": "user", "content": text}]
+        return _responses(asked, stream, image)
+    content: Any = "Hello!"
+    if image is not None:
+        content = [{"type": "text", "text": content}, {"type": "image_url", "image_url": {"url": PNG + image}}]
+    messages = [{"role": "user", "content": content}]
     if not stream:
         return _heard(litellm.completion(messages=messages, **asked))
     chunks, whole = _streamed(messages, asked)
@@ -64,14 +67,18 @@ def _streamed(messages: list[Any], asked: dict[str, Any]) -> tuple[list[Any], An
     return chunks, litellm.stream_chunk_builder(chunks, messages=messages)
 
 
-def _responses(asked: dict[str, Any], text: str, stream: bool) -> dict[str, Any]:
+def _responses(asked: dict[str, Any], stream: bool, image: str | None) -> dict[str, Any]:
+    said: Any = "Hello!"
+    if image is not None:
+        parts = [{"type": "input_text", "text": said}, {"type": "input_image", "image_url": PNG + image}]
+        said = [{"role": "user", "content": parts}]
     pieces = 1
     if stream:
-        events = list(litellm.responses(input=text, stream=True, **asked))
+        events = list(litellm.responses(input=said, stream=True, **asked))
         pieces = sum(event.type == "response.output_text.delta" for event in events)
         response: Any = events[-1].response
     else:
-        response = litellm.responses(input=text, **asked)
+        response = litellm.responses(input=said, **asked)
     thoughts = [item for item in response.output if item.type == "reasoning"]
     return heard(
         text="".join(part.text for item in response.output if item.type == "message" for part in item.content),
@@ -125,12 +132,9 @@ def _heard(answer: Any) -> dict[str, Any]:
 
 def embed(*, dialect: str, texts: list[str], **where: Any) -> dict[str, Any]:
     answer = litellm.embedding(input=texts, **_asked(dialect, **where))
-    vectors = [_field_list(one) for one in answer.data]
-    return {"vectors": vectors, "input_tokens": answer.usage.prompt_tokens}
-
-
-def _field_list(one: Any) -> list[float]:
-    return list(one["embedding"])
+    # Of Gemini's it counts the tokens itself, whatever the answer says.
+    tokens = None if dialect == "gemini" else answer.usage.prompt_tokens
+    return {"vectors": [list(one["embedding"]) for one in answer.data], "input_tokens": tokens}
 
 
 if __name__ == "__main__":

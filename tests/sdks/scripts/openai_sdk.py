@@ -7,7 +7,7 @@ from typing import Any, Literal
 import openai
 from pydantic import BaseModel
 
-from tests.sdks.scripts.talk import WEATHER_SAYS, by_dialect, heard, serve
+from tests.sdks.scripts.talk import PNG, WEATHER_SAYS, by_dialect, heard, serve
 
 PARAMETERS: dict[str, Any] = {
     "type": "object",
@@ -35,10 +35,13 @@ def sdk(url: str, key: str, timeout_s: float) -> openai.OpenAI:
 
 
 def chat(
-    *, url: str, key: str, timeout_s: float, model: str, user: str, text: str = "Hello!", stream: bool
+    *, url: str, key: str, timeout_s: float, model: str, user: str, stream: bool, image: str | None = None
 ) -> dict[str, Any]:
     client = sdk(url, key, timeout_s)
-    messages: Any = [{"role": "user", "content": text}]
+    content: Any = "Hello!"
+    if image is not None:
+        content = [{"type": "text", "text": content}, {"type": "image_url", "image_url": {"url": PNG + image}}]
+    messages: Any = [{"role": "user", "content": content}]
     if not stream:
         return _completion(client.chat.completions.create(model=model, messages=messages, user=user))
     with client.chat.completions.stream(model=model, messages=messages, user=user) as events:
@@ -98,12 +101,16 @@ def _completion(completion: Any) -> dict[str, Any]:
 
 
 def responses_chat(
-    *, url: str, key: str, timeout_s: float, model: str, user: str, text: str = "Hello!", stream: bool
+    *, url: str, key: str, timeout_s: float, model: str, user: str, stream: bool, image: str | None = None
 ) -> dict[str, Any]:
     client = sdk(url, key, timeout_s)
+    asked: Any = "Hello!"
+    if image is not None:
+        parts = [{"type": "input_text", "text": asked}, {"type": "input_image", "image_url": PNG + image}]
+        asked = [{"role": "user", "content": parts}]
     if not stream:
-        return _response(client.responses.create(model=model, input=text, user=user))
-    with client.responses.stream(model=model, input=text, user=user) as events:
+        return _response(client.responses.create(model=model, input=asked, user=user))
+    with client.responses.stream(model=model, input=asked, user=user) as events:
         pieces = sum(event.type == "response.output_text.delta" for event in events)
         return {**_response(events.get_final_response()), "pieces": pieces}
 

@@ -1,13 +1,16 @@
 """Agents of pydantic-ai, which speak all four dialects."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterable, Callable, Coroutine
 from typing import Any, Literal
 
 from anthropic import AsyncAnthropic
+from google.genai import Client
+from google.genai.types import HttpOptions
 from openai import AsyncOpenAI
 from pydantic import BaseModel
-from pydantic_ai import Agent, Embedder, NativeOutput, ToolOutput
+from pydantic_ai import Agent, BinaryContent, Embedder, NativeOutput, ToolOutput
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.embeddings.google import GoogleEmbeddingModel
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
@@ -67,7 +70,7 @@ def _settings(dialect: str, *, timeout_s: float, user: str) -> Any:
 
 
 async def _run(
-    dialect: str, question: str, stream: bool, *, timeout_s: float, user: str, agent: dict[str, Any], **where: Any
+    dialect: str, question: Any, stream: bool, *, timeout_s: float, user: str, agent: dict[str, Any], **where: Any
 ) -> Any:
     """The end of a run of an agent, which the agent asked for in streams if it was told to."""
     asked = Agent(_model(dialect, **where), **agent)
@@ -89,8 +92,11 @@ def _is_text(event: Any) -> bool:
     return isinstance(part, TextPart | TextPartDelta)
 
 
-async def chat(*, dialect: str, stream: bool, text: str = "Hello!", **where: Any) -> dict[str, Any]:
-    result, pieces = await _run(dialect, text, stream, agent={}, **where)
+async def chat(*, dialect: str, stream: bool, image: str | None = None, **where: Any) -> dict[str, Any]:
+    said: Any = "Hello!"
+    if image is not None:
+        said = [said, BinaryContent(b64decode(image), media_type="image/png")]
+    result, pieces = await _run(dialect, said, stream, agent={}, **where)
     [response] = _responses(result)
     return {**response, "pieces": pieces}
 
@@ -139,12 +145,16 @@ def _heard(response: ModelResponse) -> dict[str, Any]:
 async def embed(*, dialect: str, texts: list[str], timeout_s: float, user: str, **where: Any) -> dict[str, Any]:
     url, key, model = where["url"], where["key"], where["model"]
     if dialect == "gemini":
-        made: Any = GoogleEmbeddingModel(model, provider=GoogleProvider(base_url=url, api_key=key))
+        options = HttpOptions(base_url=url, headers={"X-ARouter-User": user})
+        google = GoogleProvider(client=Client(api_key=key, http_options=options))
+        made: Any = GoogleEmbeddingModel(model, provider=google)
     else:
         client = AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, default_headers={"X-ARouter-User": user})
         made = OpenAIEmbeddingModel(model, provider=OpenAIProvider(openai_client=client))
     answer = await Embedder(made).embed_documents(texts)
-    return {"vectors": [list(one) for one in answer.embeddings], "input_tokens": answer.usage.input_tokens}
+    # Of Gemini's it reads the counts of Vertex AI only.
+    tokens = None if dialect == "gemini" else answer.usage.input_tokens
+    return {"vectors": [list(one) for one in answer.embeddings], "input_tokens": tokens}
 
 
 def awaited(runner: asyncio.Runner, verb: Callable[..., Coroutine[Any, Any, object]]) -> Callable[..., object]:

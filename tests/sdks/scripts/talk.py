@@ -11,6 +11,8 @@ from typing import Any
 
 Verbs = Mapping[str, Callable[..., object]]
 
+PNG = "data:image/png;base64,"
+"""What comes before an image in a URL."""
 WEATHER_SAYS = "Sunny, 25 degrees."
 """What the tool of every script gives."""
 
