@@ -49,6 +49,7 @@ MEANINGS = {
     "not_permitted": "The key may not do this. Nothing answers with it yet.",
     "own_keys_not_configured": "Keys of an organization's own cannot be stored: `security.key_encryption_key` is not "
     "set.",
+    "path_not_allowed": "The operator does not pass this path of a provider on: see `server.pass_through`.",
     "provider_key_not_found": "The organization has no provider key with this id.",
     "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
     "rate_limit_exceeded": "Too many requests.",

@@ -46,10 +46,13 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(folder: Path, providers: Mapping[str, Mapping[str, object]] | None = None) -> Iterator[Gateway]:
-    """A gateway with these providers and the sandbox. It must stop when it is told to, and log no error."""
+def running_gateway(
+    folder: Path, providers: Mapping[str, Mapping[str, object]] | None = None, **server: object
+) -> Iterator[Gateway]:
+    """A gateway with these providers and the sandbox; `server` are settings of that section. It must stop when it is
+    told to, and log no error."""
     settings = folder / "settings.toml"
-    settings.write_text(_toml(providers if providers is not None else {}), encoding="utf-8")
+    settings.write_text(_toml(providers if providers is not None else {}, server), encoding="utf-8")
     log = folder / "log.jsonl"
     started_s = time.monotonic()
     with (
@@ -80,8 +83,9 @@ def running_gateway(folder: Path, providers: Mapping[str, Mapping[str, object]] 
     assert [entry for entry in _entries(log) if entry["level"] in ("error", "critical")] == []
 
 
-def _toml(providers: Mapping[str, Mapping[str, object]]) -> str:
-    lines = ["[server]", "port = 0", "[storage]", 'url = "sqlite:///arouter.db"', "[log]", 'format = "json"']
+def _toml(providers: Mapping[str, Mapping[str, object]], server: Mapping[str, object]) -> str:
+    lines = ["[server]", "port = 0", *(f"{setting} = {json.dumps(value)}" for setting, value in server.items())]
+    lines += ["[storage]", 'url = "sqlite:///arouter.db"', "[log]", 'format = "json"']
     for name, provider in providers.items():
         lines.append(f"[providers.{json.dumps(name)}]")
         lines.extend(f"{setting} = {json.dumps(value)}" for setting, value in provider.items())

@@ -37,7 +37,7 @@ def gateway(vendors: Sandbox, replay: Replay, tmp_path_factory: pytest.TempPathF
         "google": {"api_key": "key-of-google", "base_url": vendors.url},
         "replayed": {"dialect": "openai", "base_url": f"{replay.url}/api/v1", "api_key": "key-of-replayed"},
     }
-    with running_gateway(tmp_path_factory.mktemp("passing"), providers) as started:
+    with running_gateway(tmp_path_factory.mktemp("passing"), providers, pass_through="all") as started:
         yield started
 
 

@@ -91,7 +91,7 @@ def gateway(replay: Replay, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         name: {"api_key": f"key-of-{name}", "base_url": replay.url + ("/v1" if name == "openai" else "")}
         for name in HOSTS
     }
-    with running_gateway(tmp_path_factory.mktemp("gateway"), providers) as started:
+    with running_gateway(tmp_path_factory.mktemp("gateway"), providers, pass_through="all") as started:
         yield started
 
 

@@ -51,6 +51,10 @@ class Sent:
     """Those that go on to the provider."""
 
 
+AnswerHere = Callable[["Call", Route], bytes | None]
+"""The whole answer to a call; None if the provider of the route is to be asked."""
+
+
 @value(frozen=True, slots=True, kw_only=True)
 class Call:
     """What an ingress dialect has read of an authenticated request."""
@@ -70,6 +74,10 @@ class Call:
     preferences: Raw | None = None
     """The `provider` object as the client wrote it. It is read where it is followed: a gateway that is asked for by its
     name takes another one."""
+    in_events: bool = True
+    """Whether a stream of its dialect is one of server-sent events; else it is a JSON text in pieces."""
+    here: "AnswerHere | None" = None
+    """Where its dialect can answer it without a provider."""
     query: bytes = b""
     """The query string, still encoded."""
     headers: Mapping[bytes, bytes] | None = None

@@ -29,7 +29,6 @@ from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
 from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
-from arouter.engine.answer import Answer
 from arouter.engine.attempts import Attempts
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
@@ -37,11 +36,11 @@ from arouter.engine.clock import Clock
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
-from arouter.engine.manner import PassedOn, begin_as_told, failure_passed_on, is_passed_on
+from arouter.engine.manner import JSON_STREAM, PassedOn, begin_as_told, failure_passed_on, is_passed_on
 from arouter.engine.own_keys import OwnKeys, noted
 from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
-from arouter.engine.routing import Deployment, Route, Routing
+from arouter.engine.routing import Deployment, Plan, Route, Routing
 from arouter.engine.selection import Selection
 from arouter.engine.tasks import Tasks
 
@@ -109,21 +108,7 @@ class Completions:
         last = b""
         departure = Departure(self._drains)
         try:
-            answer = await self._begin(call, account, reply, departure)
-            keep_alive_s = self._limits.keep_alive_s
-            if account.exchange is not None and account.exchange.prepared.manner is not None:
-                keep_alive_s = begin_as_told(answer, account, reply, keep_alive_s)
-            if call.stream:
-                assert account.exchange is not None
-                forwarding = Forwarding(answer, account.exchange, account, reply, departure, self._clock)
-                await forwarding.run(self._tasks, keep_alive_s)
-                if account.passed_on is not None:
-                    account.error = failure_passed_on(account)
-            else:
-                await self._read(answer, account)
-            if not departure.gone:
-                bill = self._bill(call, account)
-                last = _last(call, account, bill)
+            bill, last = await self._answer(call, account, reply, departure)
         except ARouterError as error:
             if isinstance(error, UpstreamFailed):
                 error.metadata = {**account.provider_metadata, **error.metadata}
@@ -148,6 +133,32 @@ class Completions:
             forget_frames(account.error)
         await self._finish(call, account, record, last, reply)
 
+    async def _answer(self, call: Call, account: Account, reply: Reply, departure: Departure) -> tuple[Bill, bytes]:
+        """The bill, and what goes out once the record is durable; nothing of both if the client has left."""
+        plan = await self._admit(call, account, reply, departure)
+        if call.here is not None and (told := call.here(call, plan.routes[0])) is not None:
+            return NOTHING_USED, told
+        answer = await self._attempts.begin(call, plan, account, reply, departure, self._exchange)
+        exchange = account.exchange
+        assert exchange is not None
+        keep_alive_s = self._limits.keep_alive_s
+        if exchange.prepared.manner is not None:
+            keep_alive_s = begin_as_told(answer, account, reply, keep_alive_s)
+        elif not call.in_events:
+            keep_alive_s = 0.0
+            reply.begin_with(JSON_STREAM)
+        if call.stream:
+            forwarding = Forwarding(answer, exchange, account, reply, departure, self._clock)
+            await forwarding.run(self._tasks, keep_alive_s)
+            if account.passed_on is not None:
+                account.error = failure_passed_on(account)
+        else:
+            exchange.read_answer(await answer.read(self._limits.answer_most_bytes))
+        if departure.gone:
+            return NOTHING_USED, b""
+        bill = self._bill(call, account)
+        return bill, _last(call, account, bill)
+
     async def reject(self, opening: Opening, error: ARouterError, reply: Reply) -> None:
         """A request that passed authentication and cannot become a call: a record, and the error."""
         account = Account(opening, started_us=self._clock.monotonic_us())
@@ -170,8 +181,8 @@ class Completions:
 
     # ---------------------------------------------------------------- asking
 
-    async def _begin(self, call: Call, account: Account, reply: Reply, departure: Departure) -> Answer:
-        """The first answer with a good status."""
+    async def _admit(self, call: Call, account: Account, reply: Reply, departure: Departure) -> Plan:
+        """Who may be asked. From here on the ledger knows that the request runs."""
         selection = self._selection
         if call.key.organization_id in self._own_keys.holders:
             selection = await self._own_keys.selection(call.key)
@@ -185,7 +196,7 @@ class Completions:
             await self._admission.check_spending(call.key)
         self._recorder.open(noted(call.opening, plan.routes[0]))
         reply.watch(departure.begin)
-        return await self._attempts.begin(call, plan, account, reply, departure, self._exchange)
+        return plan
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
         identity = self._identity(call, route.deployment)
@@ -207,13 +218,6 @@ class Completions:
         if deployment.identity == "raw":
             return user
         return self._pseudonyms.of(call.opening.organization_id, user)
-
-    # ---------------------------------------------------------------- forwarding
-
-    async def _read(self, answer: Answer, account: Account) -> None:
-        assert account.exchange is not None
-        body = await answer.read(self._limits.answer_most_bytes)
-        account.exchange.read_answer(body)
 
     # ---------------------------------------------------------------- settling
 

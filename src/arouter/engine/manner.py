@@ -16,6 +16,8 @@ FIRST_FAILURE = 400
 NOT_AUTHENTICATED = 401
 
 EVENT_STREAM = "text/event-stream"
+JSON_STREAM = AnswerHead(headers=((b"content-type", b"application/json"),), tells_failures=True)
+"""How a stream begins that is a JSON text in pieces."""
 
 _BACK = (
     *("content-type", "content-disposition", "content-encoding", "content-language", "content-range"),

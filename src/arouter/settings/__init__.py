@@ -75,6 +75,11 @@ class Server:
         "How a request to /v1/messages names its user in metadata.user_id. claude-code: of the text that Claude Code "
         "sends for each session the account or device is the user; anything else is the user as it is, as with raw.",
     )
+    pass_through: Literal["known", "all"] = setting(
+        "known",
+        "What of /{provider}/… is passed on. known: the paths whose usage can be read, and lists of models. all: every "
+        "path; files, batches and the like are then shared by all keys, as the account at the provider is.",
+    )
     metrics_port: int = setting(0, "Another port for /metrics, which is then not served on the first; 0: the same.")
 
 

@@ -135,7 +135,11 @@ class Gateway:
         self._watch()
         self._lag.start()
         completions = self._completions(home)
-        passing = PassThrough(inference=self._inference(CHAT, completions), providers=self._routing.dialects)
+        passing = PassThrough(
+            inference=self._inference(CHAT, completions),
+            providers=self._routing.dialects,
+            scope=self.settings.server.pass_through,
+        )
         return Handlers(
             inference={
                 dialect.path: self._inference(dialect, completions)

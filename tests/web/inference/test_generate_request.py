@@ -106,3 +106,11 @@ def test_embeddings_have_their_content(
     with pytest.raises(InvalidRequest) as refused:
         read_by(bad)
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "in_events"),
+    [(STREAM, b"", False), (STREAM, b"alt=json", False), (STREAM, b"alt=sse", True), (PATH, b"", True)],
+)
+def test_a_stream_is_one_array_unless_events_are_asked_for(path: str, query: bytes, in_events: bool) -> None:
+    assert read(PLAIN, path, query).in_events is in_events

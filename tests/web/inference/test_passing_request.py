@@ -1,6 +1,7 @@
 """A request to a provider's own path: what of it goes on, what is read of it, and which paths are whose."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from arouter.web.app import aliases
 from arouter.web.inference.dialects import dialects
 from arouter.web.inference.head import FORWARDED, read_head
 from arouter.web.inference.passing import RESERVED, PassThrough
-from arouter.web.inference.passing_request import PassingReader, split_path, without_key
+from arouter.web.inference.passing_request import ClosedReader, PassingReader, split_path, without_key
 from tests.engine.samples import key
 
 JSON = {b"content-type": b"application/json"}
@@ -200,4 +201,32 @@ def test_no_path_of_the_gateways_own_is_a_providers() -> None:
     ],
 )
 def test_records_know_few_names_of_endpoints(path: str, name: str) -> None:
-    assert passing()._name(read_head({}, b"", path)) == name
+    assert passing().name(*split_path(path)) == name
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("POST", PATH, True),
+        ("POST", "/openai/chat/completions", True),
+        ("POST", "/gemini/v1beta/models/g:generateContent", True),
+        ("GET", "/openai/v1/models", True),
+        ("GET", "/openai/models/gpt-5.4", True),
+        ("GET", "/gemini/v1beta/models/g", True),
+        ("DELETE", "/openai/v1/models/mine", False),
+        ("GET", "/openai/v1/files", False),
+        ("POST", "/openai/v1/files", False),
+        ("GET", "/openai/v1/responses/resp_1", False),
+        ("POST", "/nobody/v1/chat/completions", False),
+    ],
+)
+def test_what_a_provider_keeps_passes_only_where_the_operator_says_so(method: str, path: str, known: bool) -> None:
+    assert passing().passes(method, *split_path(path)) is known
+    assert replace(passing(), scope="all").passes(method, *split_path(path))
+
+
+def test_what_does_not_pass_is_refused_with_what_was_understood() -> None:
+    reader = ClosedReader(key(), read_head({b"x-arouter-user": b"u"}, b"", "/openai/v1/files", "GET"))
+    with pytest.raises(NotPermitted, match="pass_through") as refused:
+        reader.read(b"")
+    assert (refused.value.code, reader.user) == ("path_not_allowed", "u")

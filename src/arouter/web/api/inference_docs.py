@@ -33,6 +33,12 @@ _OTHERS = (
         "user is `user`, else `metadata.user_id`; a model without a provider is Anthropic's.",
     ),
     (
+        "/v1/messages/count_tokens",
+        "countMessageTokens",
+        "How many tokens a message has",
+        "Counted by Anthropic for its models, estimated for every other one. It costs nothing and leaves a record.",
+    ),
+    (
         "/v1beta/models/{model}:generateContent",
         "generateContent",
         "Gemini's answer, attributed to a user",
@@ -44,6 +50,12 @@ _OTHERS = (
         "streamGenerateContent",
         "Gemini's answer as a stream, attributed to a user",
         "The same as a stream: server-sent events with `alt=sse`, else one JSON array.",
+    ),
+    (
+        "/v1beta/models/{model}:countTokens",
+        "countTokens",
+        "How many tokens a request has",
+        "Counted by Google for its models, estimated for every other one. It costs nothing and leaves a record.",
     ),
     (
         "/v1beta/models/{model}:embedContent",

@@ -11,11 +11,18 @@ from arouter.engine.dialects.embeddings import GeminiEmbeddings, OpenAIEmbedding
 from arouter.engine.dialects.generate import Generate
 from arouter.engine.dialects.messages import Messages
 from arouter.engine.dialects.responses import Responses
+from arouter.engine.dialects.token_counts import GeminiTokenCount, MessagesTokenCount
 from arouter.web.inference import endpoint_requests as requests
 from arouter.web.inference.chat_request import ChatReader
 from arouter.web.inference.endpoint import Dialect
-from arouter.web.inference.generate_request import PREFIXES, EmbedBatchReader, EmbedReader, GenerateReader
-from arouter.web.inference.messages_request import MessagesReader
+from arouter.web.inference.generate_request import (
+    PREFIXES,
+    CountTokensReader,
+    EmbedBatchReader,
+    EmbedReader,
+    GenerateReader,
+)
+from arouter.web.inference.messages_request import CountReader, MessagesReader
 from arouter.web.inference.responses_request import ResponsesReader
 from arouter.wire.anthropic_messages.errors import anthropic_error_body
 from arouter.wire.anthropic_messages.identity import Extraction
@@ -23,6 +30,9 @@ from arouter.wire.gemini_generate.calls import Method
 from arouter.wire.gemini_generate.errors import gemini_error_body
 
 GEMINI_PATH = "/v1beta/models/{model}:"
+
+_MESSAGES_COUNT = MessagesTokenCount()
+_GEMINI_COUNT = GeminiTokenCount()
 
 CHAT = Dialect(path="/v1/chat/completions", reader=ChatReader, ingress=Chat())
 
@@ -51,6 +61,13 @@ def dialects(*, metadata_user: Extraction = "claude-code") -> tuple[Dialect, ...
             ingress=Messages(),
             write_error=_anthropic_error,
         ),
+        Dialect(
+            path="/v1/messages/count_tokens",
+            reader=partial(CountReader, extraction=metadata_user),
+            ingress=_MESSAGES_COUNT,
+            write_error=_anthropic_error,
+            here=_MESSAGES_COUNT.here,
+        ),
         *ENDPOINTS,
     )
 
@@ -63,9 +80,19 @@ def gemini_dialects() -> tuple[Dialect, ...]:
         (Method.EMBED, EmbedReader, GeminiEmbeddings(is_batch=False)),
         (Method.EMBED_BATCH, EmbedBatchReader, GeminiEmbeddings(is_batch=True)),
     )
-    return tuple(
-        Dialect(path=GEMINI_PATH + method, reader=reader, ingress=ingress, write_error=gemini_error_body)
-        for method, reader, ingress in rows
+    counts = Dialect(
+        path=GEMINI_PATH + Method.COUNT_TOKENS,
+        reader=CountTokensReader,
+        ingress=_GEMINI_COUNT,
+        write_error=gemini_error_body,
+        here=_GEMINI_COUNT.here,
+    )
+    return (
+        *(
+            Dialect(path=GEMINI_PATH + method, reader=reader, ingress=ingress, write_error=gemini_error_body)
+            for method, reader, ingress in rows
+        ),
+        counts,
     )
 
 

@@ -9,7 +9,7 @@ from arouter.domain.errors import ARouterError, ShuttingDown, forget_frames
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.domain.value import constructor
-from arouter.engine.call import Call, Ingress
+from arouter.engine.call import AnswerHere, Call, Ingress
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
 from arouter.engine.tasks import Tasks
@@ -35,6 +35,8 @@ class Dialect:
     reader: Callable[[Key, Head], RequestReader]
     ingress: Ingress
     write_error: ErrorWriter = openai_error
+    here: AnswerHere | None = None
+    """Answers without a provider, where that can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ class Inference:
         if refusal is not None:
             await self.completions.reject(opening, refusal, reply)
             return
-        await self.completions.run(_call(self.dialect.ingress, opening, key, reader), reply)
+        await self.completions.run(_call(self.dialect, opening, key, reader), reply)
 
     def _routed_model(self, reader: RequestReader) -> str | None:
         if not reader.models or reader.requested_model is None:
@@ -119,15 +121,17 @@ class Inference:
         return self.completions.routed_name(reader.models[0])
 
 
-def _call(ingress: Ingress, opening: Opening, key: Key, reader: RequestReader) -> Call:
+def _call(dialect: Dialect, opening: Opening, key: Key, reader: RequestReader) -> Call:
     return _new_call(
-        ingress=ingress,
+        ingress=dialect.ingress,
         opening=opening,
         key=key,
         models=reader.models,
         fields=reader.fields,
         stream=reader.stream or reader.in_pieces,
         include_usage=reader.include_usage,
+        in_events=reader.in_events,
+        here=dialect.here,
         sent=reader.sent,
         preferences=reader.fields.get("provider"),
         query=reader.head.query,

@@ -28,7 +28,7 @@ class GenerateReader(RequestReader):
     def _read_stream(self) -> bool:
         streamed = self._called()[1] is Method.STREAM
         if streamed:
-            answers_in_events(read_query_string(self.head.query))
+            self.in_events = answers_in_events(read_query_string(self.head.query))
         return streamed
 
     def _called(self) -> tuple[str, Method]:
@@ -45,6 +45,17 @@ class GenerateReader(RequestReader):
 
     def _check(self) -> None:
         check_array(self.fields, "contents")
+
+
+class CountTokensReader(GenerateReader):
+    """A request that is to be counted: what must be in it is for whoever counts."""
+
+    __slots__ = ()
+
+    asks = ("contents", "generateContentRequest")
+
+    def _check(self) -> None:
+        pass
 
 
 class EmbedReader(GenerateReader):

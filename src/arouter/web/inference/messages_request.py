@@ -62,3 +62,12 @@ class MessagesReader(RequestReader):
 
     def _check(self) -> None:
         check_array(self.fields, "messages")
+
+
+class CountReader(MessagesReader):
+    """A request that is to be counted, which is never a stream."""
+
+    __slots__ = ()
+
+    def _read_stream(self) -> bool:
+        return False

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from arouter.engine.dialects.passing import Passing
-from arouter.providers.passing.paths import below_base, known_path
+from arouter.providers.passing.paths import Known, below_base, known_path
 from arouter.providers.vendors import Dialect as UpstreamDialect
 from arouter.web.asgi import Receive, Scope, Send
 from arouter.web.inference.asgi_reply import AsgiReply
 from arouter.web.inference.body import AsgiBody, Body
 from arouter.web.inference.endpoint import Dialect, Inference
 from arouter.web.inference.head import Head, read_head
-from arouter.web.inference.passing_request import PassingReader, split_path
+from arouter.web.inference.passing_request import ClosedReader, PassingReader, split_path
 from arouter.web.inference.reply import HttpReply
 
 RESERVED = frozenset(
@@ -26,6 +27,11 @@ RESERVED = frozenset(
 )
 """What paths of the gateway's own begin with, with and without their version; those of the contract, built or not."""
 
+PassThroughScope = Literal["known", "all"]
+"""`known`: the paths whose usage can be read, and lists of models. Everything else that a provider keeps (files,
+batches, conversations) belongs to the operator's account there, and so to all keys alike."""
+
+_lists_models = re.compile(r"(?:/v[0-9]+[a-z]*)?/models(?:/[^/]+)*").fullmatch
 _VERSION = re.compile(r"v[0-9]+(?:beta|alpha)?[0-9]*")
 _PASSING = Passing()
 
@@ -38,6 +44,7 @@ class PassThrough:
     """Whichever: its parts are used, and not its dialect."""
     providers: Mapping[str, UpstreamDialect]
     """The names of all providers that are known, on or off, with their aliases; and what they speak."""
+    scope: PassThroughScope = "known"
     methods: frozenset[str] = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
     def matches(self, path: str) -> bool:
@@ -57,14 +64,27 @@ class PassThrough:
 
     async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
         """As `Inference.answer`."""
-        dialect = Dialect(path=self._name(head), reader=PassingReader, ingress=_PASSING)
+        provider, path = split_path(head.path)
+        passes = self.passes(head.method, provider, path)
+        reader = PassingReader if passes else ClosedReader
+        dialect = Dialect(path=self.name(provider, path), reader=reader, ingress=_PASSING)
         await replace(self.inference, dialect=dialect).answer(head, body, reply)
 
-    def _name(self, head: Head) -> str:
-        """As records have it: one of few."""
-        provider, path = split_path(head.path)
+    def _known(self, provider: str, path: str) -> Known | None:
         dialect = self.providers.get(provider)
         if dialect is None:
+            return None
+        return known_path(dialect, below_base(path, "/v1") if dialect == "openai" else path)
+
+    def passes(self, method: str, provider: str, path: str) -> bool:
+        """Whether it is among what the operator lets through."""
+        if self.scope == "all" or (method == "POST" and self._known(provider, path) is not None):
+            return True
+        return method == "GET" and _lists_models(path) is not None
+
+    def name(self, provider: str, path: str) -> str:
+        """As records have it: one of few."""
+        if provider not in self.providers:
             return "/{provider}/*"
-        known = known_path(dialect, below_base(path, "/v1") if dialect == "openai" else path)
+        known = self._known(provider, path)
         return f"/{provider}{'/*' if known is None else known.name}"

@@ -93,6 +93,20 @@ class PassingReader(RequestReader):
         return model
 
 
+class ClosedReader(PassingReader):
+    """A request to a path that the operator does not let through."""
+
+    __slots__ = ()
+
+    def read(self, body: bytes) -> None:
+        super().read(body)
+        raise NotPermitted(
+            "This gateway passes on the paths of providers whose usage it can read, and lists of models. Its operator "
+            "can let every path through (server.pass_through).",
+            code="path_not_allowed",
+        )
+
+
 def split_path(path: str) -> tuple[str, str]:
     """The provider that a path begins with, and the provider's own path."""
     provider, slash, rest = path[1:].partition("/")

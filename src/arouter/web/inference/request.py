@@ -37,6 +37,7 @@ class RequestReader:
         "_key",
         "fields",
         "head",
+        "in_events",
         "include_usage",
         "models",
         "overruled",
@@ -69,6 +70,8 @@ class RequestReader:
         """The model asked for, and those to fall back to, as the routing knows them."""
         self.stream = False
         self.include_usage = True
+        self.in_events = True
+        """Whether a stream is one of server-sent events."""
 
     @property
     def asked_bytes(self) -> int | None:
