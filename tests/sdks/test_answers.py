@@ -16,6 +16,7 @@ from tests.sdks.script import Raised
 
 PRICED = ("openai/gpt-5.4", "anthropic/claude-sonnet-4.6", "google/gemini-2.5-flash")
 PROVIDERS = ("openai", "anthropic", "google")
+COUNTING = ("anthropic_python-messages", "google_python-gemini")
 SAYS = "Hello from the sandbox."
 THINKS = "The sandbox pretends to think"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
@@ -117,6 +118,16 @@ def test_an_image_reaches_the_provider(
     # Google's SDK writes the other alphabet of base64, which goes on to Google and to nobody else.
     sent = vendors.requests[-1].body
     assert PIXEL.encode() in (sent.translate(bytes.maketrans(b"-_", b"+/")) if provider == "google" else sent)
+
+
+@pytest.mark.parametrize("client", [one for one in CLIENTS if str(one) in COUNTING], ids=str)
+def test_tokens_are_counted_before_they_are_spent(gateway: Gateway, scripts: Scripts, client: Client) -> None:
+    """Of a model whose provider does not count them, by an estimate."""
+    few, many = (
+        ask(scripts(client), gateway, client, "count", model="openai/sandbox", text="Hello, gateway. " * times)
+        for times in (1, 100)
+    )
+    assert 0 < few < many
 
 
 @pytest.mark.parametrize(("provider", "dimensions"), [("openai", 1536), ("google", 3072)])

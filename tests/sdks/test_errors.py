@@ -173,6 +173,16 @@ def test_a_stream_that_breaks_off_is_an_error_and_not_an_end(
     assert (record["status"], record["error_code"]) == ("upstream_error", "upstream_error")
 
 
+@pytest.mark.parametrize("trouble", ["cut_after=8", "error_after=8"])
+def test_where_an_sdk_does_not_see_the_error_its_answer_does_not_end_well(
+    gateway: Gateway, scripts: Scripts, trouble: str
+) -> None:
+    [client] = (one for one in CLIENTS if str(one) == "vercel-chat")
+    user = user_of(client, trouble)
+    answer = ask(scripts(client), gateway, client, "chat", model=f"openai/sandbox;{trouble}", user=user, stream=True)
+    assert answer["finish"] == "other"
+
+
 @every_client
 def test_a_client_that_waits_no_longer(gateway: Gateway, scripts: Scripts, client: Client) -> None:
     """The gateway waits for the answer, and so the record has its usage."""

@@ -33,9 +33,10 @@ class Forecast(BaseModel):
 
 def _asked(dialect: str, *, url: str, key: str, timeout_s: float, model: str, user: str) -> dict[str, Any]:
     shared = {"api_key": key, "timeout": timeout_s, "max_retries": 0}
+    told: dict[str, Any]
     match dialect:
         case "messages":
-            told = {"model": f"anthropic/{model}", "api_base": url, "metadata": {"user_id": user}, "user": user}
+            told = {"model": f"anthropic/{model}", "api_base": url, "user": user}
         case "gemini":
             told = {"model": f"gemini/{model}", "api_base": f"{url}/v1beta"}
             told["extra_headers"] = {"X-ARouter-User": user}
