@@ -8,6 +8,8 @@ from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox
 from tests.acceptance.client import Client
 from tests.acceptance.gateway import Gateway, running_gateway
+from tests.acceptance.replay import Replay, running_replay
+from tests.acceptance.stored import Stored, stored_in
 from tests.sandbox.conftest import running
 
 
@@ -42,3 +44,24 @@ def caller(alone: Gateway) -> Iterator[Client]:
     """With the first live key of the gateway that is alone."""
     with alone.client() as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def replay() -> Iterator[Replay]:
+    """A provider that says what was recorded."""
+    with running_replay() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[Client]:
+    """Of the module's own gateway."""
+    with gateway.client() as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def stored(gateway: Gateway) -> Iterator[Stored]:
+    """The database of the module's own gateway."""
+    with stored_in(gateway.database) as opened:
+        yield opened

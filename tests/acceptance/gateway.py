@@ -47,12 +47,15 @@ class Gateway:
 
 @contextmanager
 def running_gateway(
-    folder: Path, providers: Mapping[str, Mapping[str, object]] | None = None, **server: object
+    folder: Path,
+    providers: Mapping[str, Mapping[str, object]] | None = None,
+    prices: Mapping[str, Mapping[str, object]] | None = None,
+    **server: object,
 ) -> Iterator[Gateway]:
-    """A gateway with these providers and the sandbox; `server` are settings of that section. It must stop when it is
-    told to, and log no error."""
+    """A gateway with these providers and the sandbox, and these prices by `provider/model`; `server` are settings of
+    that section. It must stop when it is told to, and log no error."""
     settings = folder / "settings.toml"
-    settings.write_text(_toml(providers if providers is not None else {}, server), encoding="utf-8")
+    settings.write_text(_toml(server, providers=providers or {}, prices=prices or {}), encoding="utf-8")
     log = folder / "log.jsonl"
     started_s = time.monotonic()
     with (
@@ -83,12 +86,13 @@ def running_gateway(
     assert [entry for entry in _entries(log) if entry["level"] in ("error", "critical")] == []
 
 
-def _toml(providers: Mapping[str, Mapping[str, object]], server: Mapping[str, object]) -> str:
+def _toml(server: Mapping[str, object], **tables: Mapping[str, Mapping[str, object]]) -> str:
     lines = ["[server]", "port = 0", *(f"{setting} = {json.dumps(value)}" for setting, value in server.items())]
     lines += ["[storage]", 'url = "sqlite:///arouter.db"', "[log]", 'format = "json"']
-    for name, provider in providers.items():
-        lines.append(f"[providers.{json.dumps(name)}]")
-        lines.extend(f"{setting} = {json.dumps(value)}" for setting, value in provider.items())
+    for table, sections in tables.items():
+        for name, section in sections.items():
+            lines.append(f"[{table}.{json.dumps(name)}]")
+            lines.extend(f"{setting} = {json.dumps(value)}" for setting, value in section.items())
     return "\n".join(lines) + "\n"
 
 

@@ -13,12 +13,13 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 
 from arouter.domain.money import Picodollars, from_decimal, to_text
+from tests.acceptance import counts as count
 from tests.acceptance.client import Client, fields
 from tests.acceptance.gateway import Gateway, running_gateway
 from tests.acceptance.library_costs import body_of, library_cost
-from tests.acceptance.recorded import Counts, counts, recorded_counts, written
-from tests.acceptance.replay import Replay, running_replay
-from tests.acceptance.stored import Stored, stored_in
+from tests.acceptance.recorded import counts
+from tests.acceptance.replay import Replay
+from tests.acceptance.stored import Stored
 from tests.recordings import Recording, need_recordings, recordings
 
 APIS = {
@@ -34,18 +35,6 @@ HOSTS = {
     "google": "generativelanguage.googleapis.com",
 }
 PIECES = (1, 7, 37)
-
-FLAVORS = {"openai.responses": "responses", "openai.embeddings": "embeddings"}
-"""The library's words for what is no chat."""
-
-NO_COUNTS = Counts(
-    prompt_tokens=None,
-    completion_tokens=None,
-    total_tokens=None,
-    cached_tokens=None,
-    cache_write_tokens=None,
-    reasoning_tokens=None,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +69,6 @@ def _there() -> None:
 
 
 @pytest.fixture(scope="module")
-def replay() -> Iterator[Replay]:
-    with running_replay() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def gateway(replay: Replay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     providers = {
         name: {"api_key": f"key-of-{name}", "base_url": replay.url + ("/v1" if name == "openai" else "")}
@@ -93,18 +76,6 @@ def gateway(replay: Replay, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     }
     with running_gateway(tmp_path_factory.mktemp("gateway"), providers, pass_through="all") as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[Client]:
-    with gateway.client() as connected:
-        yield connected
-
-
-@pytest.fixture(scope="module")
-def stored(gateway: Gateway) -> Iterator[Stored]:
-    with stored_in(gateway.database) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -155,13 +126,13 @@ def model_of(recording: Recording) -> str:
 
 def check_usage_and_cost(case: Case, raw: dict[str, bytes], record: dict[str, Any], stored: Stored) -> None:
     recording = case.recording
-    body = answer_of(recording)
+    body = body_of(recording)
     usage = body.get("usageMetadata") or body.get("usage")
     if usage is None:
         assert record["usage_source"] in ("estimated", "none")
         return
     assert record["usage_source"] == "provider"
-    assert recorded_counts(record) == expected_counts(recording, usage)
+    assert count.recorded(record) == expected_counts(recording, usage)
     bill = stored.record(record["id"])
     at = datetime.fromtimestamp(bill.opening.created_at_us // 1_000_000, UTC)
     expected = expected_cost(recording, body, at)
@@ -169,39 +140,19 @@ def check_usage_and_cost(case: Case, raw: dict[str, bytes], record: dict[str, An
     assert raw["cost"] == (b"null" if expected is None else to_text(expected).encode())
 
 
-def answer_of(recording: Recording) -> dict[str, Any]:
-    """The body; of a stream, one with its model and its usage."""
-    if recording.api != "openai.responses" or not recording.stream:
-        return body_of(recording)
-    told = [json.loads(text) for text in written(recording)]
-    found: dict[str, Any] = next(one["response"] for one in reversed(told) if "response" in one)
-    return found
-
-
-def expected_counts(recording: Recording, usage: dict[str, Any]) -> Counts:
+def expected_counts(recording: Recording, usage: dict[str, Any]) -> count.Counts:
     if recording.api == "openai.embeddings":
-        return replace(NO_COUNTS, prompt_tokens=usage["prompt_tokens"], total_tokens=usage["total_tokens"])
-    if recording.api != "openai.responses":
-        return counts(recording, usage)
-    return Counts(
-        prompt_tokens=usage["input_tokens"],
-        completion_tokens=usage["output_tokens"],
-        total_tokens=usage["total_tokens"],
-        cached_tokens=usage["input_tokens_details"]["cached_tokens"],
-        cache_write_tokens=usage["input_tokens_details"].get("cache_write_tokens"),
-        reasoning_tokens=usage["output_tokens_details"]["reasoning_tokens"],
-    )
+        return replace(count.NOTHING, prompt_tokens=usage["prompt_tokens"], total_tokens=usage["total_tokens"])
+    return counts(recording, usage)
 
 
 def expected_cost(recording: Recording, body: dict[str, Any], at: datetime) -> Picodollars | None:
     """By the library, to the last digit; None where it knows no price."""
-    if recording.api not in FLAVORS:
+    if recording.api != "openai.embeddings":
         return library_cost(recording, body, at)
     url = f"https://{recording.host}{recording.path}"
-    extracted = get_snapshot().extract_usage(body, provider_api_url=url, api_flavor=FLAVORS[recording.api])
-    tier = body.get("service_tier")
-    context = None if tier is None else {"service_tier": tier}
-    return from_decimal(extracted.calc_price(genai_request_timestamp=at, price_context=context).total_price)
+    extracted = get_snapshot().extract_usage(body, provider_api_url=url, api_flavor="embeddings")
+    return from_decimal(extracted.calc_price(genai_request_timestamp=at).total_price)
 
 
 # ---------------------------------------------------------------- through the gateway's own path

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from arouter.domain.record import Record
+from tests.acceptance.case import PROVIDERS, Case
 from tests.acceptance.library_costs import body_of
-from tests.acceptance.recorded import counts, data
-from tests.acceptance.test_recordings import APIS, NOT_CHAT, PROVIDERS, Case
+from tests.acceptance.recorded import counts, data, dialect_of
 from tests.faults.client import Heard, ask
 from tests.faults.held_provider import HeldProvider, Line, listening, pieces_of, told_by
 from tests.faults.ledgers import contents
@@ -27,6 +27,7 @@ from tests.faults.processes import Gateway, Sections, place, wait_until
 from tests.providers.test_recorded_costs import usage_object
 from tests.recordings import Recording, need_recordings, recordings
 
+APIS = ("openai.chat", "compatible.chat", "openrouter.chat", "anthropic.messages", "google.generate")
 ROOM = 5000
 """For connections and drains: every client of a run is held at the same time."""
 BILL = (
@@ -53,7 +54,7 @@ BILL = (
 def streams() -> list[Case]:
     """Each recorded stream once: some were recorded again and again, word for word."""
     found = [one for api in APIS for one in recordings(api) if one.stream and one.status == 200]
-    different = {one.response_text: one for one in found if one.id not in NOT_CHAT}
+    different = {one.response_text: one for one in found if dialect_of(one) != "responses"}
     return [Case(recording=one, piece_bytes=0) for one in different.values()]
 
 

@@ -164,6 +164,26 @@ def test_nothing_counts_after_the_end() -> None:
     assert relay.told.output_bytes == 0
 
 
+def test_the_end_mark_of_a_vendor_that_has_one_leaves_with_the_end() -> None:
+    mark = b"data: [DONE]\n\n"
+    for pieces in ((CREATED, COMPLETED + mark), (CREATED, COMPLETED, mark)):
+        relay = ResponsesRelay(BY_NAME["openrouter"])
+        forwarded = b"".join(relay.feed(piece) for piece in (*pieces, HELLO))
+        assert (forwarded, relay.last(None), relay.told.complete) == (CREATED, COMPLETED + mark, True)
+
+
+def test_an_end_mark_may_be_missing_but_not_the_end() -> None:
+    relay = ResponsesRelay(BY_NAME["openrouter"])
+    assert relay.feed(CREATED + COMPLETED) == CREATED
+    assert not relay.told.complete
+    relay.end()
+    assert (relay.last(None), relay.told.complete) == (COMPLETED, True)
+    cut = ResponsesRelay(BY_NAME["openrouter"])
+    cut.feed(CREATED)
+    cut.end()
+    assert not cut.told.complete
+
+
 def test_what_we_do_not_know_passes() -> None:
     strange = [
         b": comment\r\n\r\n",

@@ -36,6 +36,8 @@ class Vendor:
     """Its usage object says what it charges."""
     has_responses: bool = False
     """It answers `/responses` too, for the models that speak the dialect `openai`."""
+    has_end_mark_in_responses: bool = False
+    """A stream of its `/responses` ends with `[DONE]`, as those of chat completions do, behind its last event."""
     takes_stream_options: bool = True
     """It knows `stream_options`; one that does not refuses the request, and tells usage in a stream by itself."""
     takes_routing_fields: bool = False
@@ -194,6 +196,7 @@ VENDORS = (
         reports_cost=True,
         takes_routing_fields=True,
         has_responses=True,
+        has_end_mark_in_responses=True,
     ),
     Vendor(
         name="perplexity",

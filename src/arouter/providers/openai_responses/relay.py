@@ -2,7 +2,8 @@
 
 A request is decoded one level deep and its fields stay the bytes that the client wrote; only `model` and the identity
 change, and what is for a gateway stays here. Of the answer not one byte changes. The event that ends the stream is kept
-back until the record is durable: it is what tells the client that it is at its end.
+back until the record is durable: it is what tells the client that it is at its end. With it is the end mark of a vendor
+that has one.
 
 A response that is made in the background is told as it stands when the request ends: its usage is not known yet.
 """
@@ -68,10 +69,13 @@ def relay_responses_request(
 class ResponsesRelay:
     """One answer on its way through."""
 
-    __slots__ = ("_body", "_called", "_kept", "_splitter", "_vendor", "told")
+    __slots__ = ("_awaits_mark", "_body", "_called", "_has_mark", "_kept", "_splitter", "_vendor", "told")
 
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor.name
+        self._has_mark = vendor.has_end_mark_in_responses
+        self._awaits_mark = False
+        """All but the end mark has come."""
         self._splitter = sse.Splitter()
         self._body = b""
         self._kept = b""
@@ -111,14 +115,21 @@ class ResponsesRelay:
         for event in events:
             if self.told.complete or self.told.failure is not None:
                 break  # Nothing counts after the end, however the network cut it.
-            if event.data and event.data != sse.DONE and self._ends(event.data):
+            if self._awaits_mark:
+                self._kept += event.raw
+                self.told.complete = event.data == sse.DONE
+            elif event.data and event.data != sse.DONE and self._ends(event.data):
                 self._kept = event.raw
+                if self._has_mark and self.told.complete:
+                    self._awaits_mark = True
+                    self.told.complete = False
             else:
                 forwarded.append(event.raw)
         return b"".join(forwarded)
 
     def end(self) -> None:
-        """The stream is closed. Only the event that ends it says that it is whole."""
+        """The stream is closed. Only the event that ends it says that it is whole, with or without its mark."""
+        self.told.complete = self.told.complete or self._awaits_mark
 
     def failed(self) -> bytes:
         """The event that told the failure, as it came: it may hold what was generated, and its usage."""
