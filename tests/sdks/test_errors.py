@@ -186,9 +186,9 @@ def test_where_an_sdk_does_not_see_the_error_its_answer_does_not_end_well(
 @every_client
 def test_a_client_that_waits_no_longer(gateway: Gateway, scripts: Scripts, client: Client) -> None:
     """The gateway waits for the answer, and so the record has its usage."""
-    model = f"{DEFAULT_PROVIDERS[client.dialect]}/sandbox;ttft_ms=700"
+    model = f"{DEFAULT_PROVIDERS[client.dialect]}/sandbox;ttft_ms=800"
     user = user_of(client, model)
-    error = raised(scripts, gateway, client, model=model, user=user, stream=False, timeout_s=0.3)
+    error = raised(scripts, gateway, client, model=model, user=user, stream=False, timeout_s=0.4)
     assert classes_of(client).timeout in error.kinds
     [record] = awaited_records(gateway, user)
     assert (record["status"], record["usage_source"]) == ("client_disconnect", "provider")
