@@ -59,7 +59,7 @@ bench-ledger: $(STAMP) ## records per second and commit times of the ledger, by 
 docs: $(STAMP) ## write the generated reference pages again
 	$(BIN)/python -m tools.docs
 
-lock: $(STAMP) ## resolve and pin the requirements again, with hashes and without an index
+lock: $(STAMP) ## resolve and pin the requirements again, those of the SDKs too, with hashes and without an index
 	$(BIN)/python -m tools.lock
 
 clean: ## remove what the other targets made

@@ -1,4 +1,4 @@
-"""Resolve pyproject.toml into hash-pinned requirement files that name no package index."""
+"""Resolve pyproject.toml, and the SDKs of the tests, into hash-pinned requirement files that name no package index."""
 
 import subprocess
 import sys
@@ -6,18 +6,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"run.txt": [], "dev.txt": ["--group", "dev"]}
+SDKS = ROOT / "tests" / "sdks" / "requirements"
 
 
 def main() -> int:
-    """Write requirements/run.txt and requirements/dev.txt. Needs `uv` on the path."""
+    """Write requirements/run.txt, requirements/dev.txt, and a file for each SDK. Needs `uv` on the path."""
     for name, extra in TARGETS.items():
-        command = [
-            *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"),
-            *("--no-emit-index-url", "--no-annotate", "--no-header", "--upgrade"),
-            *(*extra, "pyproject.toml", "--output-file", f"requirements/{name}"),
-        ]
-        subprocess.run(command, cwd=ROOT, check=True)
+        _compile([*extra, "pyproject.toml"], f"requirements/{name}")
+    for source in sorted(SDKS.glob("*.in")):
+        _compile([str(source.relative_to(ROOT))], str(source.with_suffix(".txt").relative_to(ROOT)))
     return 0
+
+
+def _compile(sources: list[str], output: str) -> None:
+    command = [
+        *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"),
+        *("--no-emit-index-url", "--no-annotate", "--no-header", "--upgrade"),
+        *(*sources, "--output-file", output),
+    ]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

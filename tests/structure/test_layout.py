@@ -213,7 +213,11 @@ def _requirements() -> list[Path]:
     return sorted((ROOT / "requirements").glob("*.txt"))
 
 
-@pytest.mark.parametrize("path", _requirements(), ids=lambda path: path.name)
+def _requirements_of_sdks() -> list[Path]:
+    return sorted((TESTS / "sdks" / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", [*_requirements(), *_requirements_of_sdks()], ids=lambda path: path.name)
 def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     entries = [entry for entry in re.split(r"\n(?! )", text.replace("\\\n", " ")) if entry.strip()]
@@ -229,6 +233,11 @@ def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> No
 
 def test_both_requirement_files_are_there() -> None:
     assert [path.name for path in _requirements()] == ["dev.txt", "run.txt"]
+
+
+def test_each_environment_of_sdks_is_locked() -> None:
+    asked = {path.stem for path in (TESTS / "sdks" / "requirements").glob("*.in")}
+    assert {path.stem for path in _requirements_of_sdks()} == asked == {"langchain", "litellm", "pydantic-ai"}
 
 
 def test_ci_runs_check_and_test_and_nothing_else() -> None:

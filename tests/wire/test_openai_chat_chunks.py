@@ -189,6 +189,12 @@ def test_refusals_citations_and_images() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["file_citation", "container_file_citation", "file_path"])
+def test_citations_of_files_are_left_out(kind: str) -> None:
+    told = Annotated(annotation={"type": kind, kind: {"file_id": "f", "filename": "a.txt", "index": 2}})
+    assert deltas([TextDelta(text="a"), told]) == [{"role": "assistant", "content": "a"}]
+
+
 def test_log_probabilities_share_the_chunk_of_their_text() -> None:
     told = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
     (chunk,) = chunks(encoder().encode([TextDelta(text="a"), LogprobsTold(content=(told,))]))

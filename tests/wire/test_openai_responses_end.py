@@ -110,6 +110,12 @@ def test_a_limit_of_the_provider_has_a_code_of_its_own() -> None:
     assert events[-1]["response"]["error"]["code"] == "rate_limit_exceeded"
 
 
+def test_a_stream_of_the_providers_own_gets_the_error_and_no_second_response() -> None:
+    writing = ResponsesWriter(id="gen-1", created_s=0, model="m", fields={}, begun=True)
+    [error] = events_of(writing.error("Gone.", "upstream_error", {}, type_="server_error"))
+    assert (error["type"], error["code"], error["message"]) == ("error", "upstream_error", "Gone.")
+
+
 class Bytes:
     """As much of an HTTP response as the SDK's stream reads."""
 

@@ -18,8 +18,10 @@ from arouter.sandbox import (
     embeddings,
     faults,
     gemini,
+    gemini_embeddings,
     images,
     openai,
+    responses,
     uploads,
     verdicts,
 )
@@ -55,7 +57,7 @@ class _Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Endpoint:
-    """One of OpenAI's paths that is no conversation."""
+    """A path that is no conversation."""
 
     model_of: Callable[[Received], str]
     """The model of a request. InvalidRequest, naming the param, if it is none."""
@@ -68,6 +70,7 @@ def _dialect(module: ModuleType) -> Dialect:
 
 
 _CHAT = _Route(dialect=_dialect(openai), work="chat")
+_RESPONSES = _Route(dialect=_dialect(responses), work="chat")
 _MESSAGES = _Route(dialect=_dialect(anthropic), work="chat")
 _COMPLETIONS = _Route(dialect=_dialect(completions), work="chat")
 _MODELS = _Route(dialect=_dialect(openai), work="models", method="GET")
@@ -85,6 +88,8 @@ _ENDPOINTS: Mapping[str, _Endpoint] = MappingProxyType(
         "/v1/rerank": _Endpoint(model_of=verdicts.ranked_model, answer=verdicts.ranked),
     }
 )
+
+_GEMINI_EMBEDDINGS = _Endpoint(model_of=gemini_embeddings.model_of, answer=gemini_embeddings.embedded)
 
 
 class Provider:
@@ -172,6 +177,8 @@ def _find(target: str) -> _Route:
     match path:
         case "/v1/chat/completions":
             return _CHAT
+        case "/v1/responses":
+            return _RESPONSES
         case "/v1/messages":
             return _MESSAGES
         case "/v1/completions":
@@ -182,6 +189,9 @@ def _find(target: str) -> _Route:
             return _HEALTH
     if (endpoint := _ENDPOINTS.get(path)) is not None:
         return _Route(dialect=_dialect(openai), work="whole", endpoint=endpoint)
+    found = gemini_embeddings.TARGET.fullmatch(target)
+    if found is not None:
+        return _Route(dialect=_dialect(gemini), work="whole", endpoint=_GEMINI_EMBEDDINGS)
     found = _GENERATE.fullmatch(target)
     if found is not None:
         model, verb, query = found.groups()

@@ -48,6 +48,10 @@ def test_the_header_names_the_user_where_the_body_does_not() -> None:
         (STREAM, "google/gemini-2.5-flash", True),
         ("/v1/models/openai/gpt-5.4:generateContent", "openai/gpt-5.4", False),
         ("/api/v1beta/models/openrouter/a/b:free:generateContent", "openrouter/a/b:free", False),
+        ("/models/openai/gpt-5.4:generateContent", "openai/gpt-5.4", False),
+        ("/api/models/gemini-2.5-flash:generateContent", "google/gemini-2.5-flash", False),
+        ("/v1beta/google/gemini-2.5-flash:streamGenerateContent", "google/gemini-2.5-flash", True),
+        ("/api/v1beta/fireworks/accounts/f/models/m:generateContent", "fireworks/accounts/f/models/m", False),
     ],
 )
 def test_the_path_names_model_and_method(path: str, asked: str, stream: bool) -> None:
@@ -62,6 +66,8 @@ def test_only_paths_of_its_method_are_a_dialects() -> None:
     assert gemini_matcher(stream)("/api" + STREAM)
     assert not gemini_matcher(whole)("/v1/models/gpt-5.4")
     assert not gemini_matcher(whole)("/elsewhere" + PATH)
+    assert gemini_matcher(whole)("/v1beta/google/gemini-2.5-flash:generateContent")
+    assert not gemini_matcher(whole)("/google/gemini-2.5-flash:generateContent")
 
 
 @pytest.mark.parametrize(

@@ -27,4 +27,4 @@ class Responses:
 
     def writer(self, call: Call, model: str, *, begun: bool = False) -> ResponsesWriter:
         created_s = call.opening.created_at_us // 1_000_000
-        return ResponsesWriter(id=call.opening.id, created_s=created_s, model=model, fields=call.fields)
+        return ResponsesWriter(id=call.opening.id, created_s=created_s, model=model, fields=call.fields, begun=begun)

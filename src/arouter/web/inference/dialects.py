@@ -15,15 +15,19 @@ from arouter.engine.dialects.token_counts import GeminiTokenCount, MessagesToken
 from arouter.web.inference import endpoint_requests as requests
 from arouter.web.inference.chat_request import ChatReader
 from arouter.web.inference.endpoint import Dialect
-from arouter.web.inference.generate_request import CountTokensReader, EmbedBatchReader, EmbedReader, GenerateReader
+from arouter.web.inference.generate_request import (
+    PREFIXES,
+    CountTokensReader,
+    EmbedBatchReader,
+    EmbedReader,
+    GenerateReader,
+)
 from arouter.web.inference.messages_request import CountReader, MessagesReader
 from arouter.web.inference.responses_request import ResponsesReader
 from arouter.wire.anthropic_messages.errors import anthropic_error_body
 from arouter.wire.anthropic_messages.identity import Extraction
 from arouter.wire.gemini_generate.calls import Method
 from arouter.wire.gemini_generate.errors import gemini_error_body
-
-_MODELS = tuple(f"{root}/{version}models/" for root in ("", "/api") for version in ("v1beta/", "v1alpha/", "v1/", ""))
 
 GEMINI_PATH = "/v1beta/models/{model}:"
 
@@ -97,7 +101,7 @@ def gemini_matcher(dialect: Dialect) -> Callable[[str], bool]:
     method = dialect.path[dialect.path.rindex(":") :]
 
     def matches(path: str) -> bool:
-        return path.endswith(method) and path.startswith(_MODELS)
+        return path.endswith(method) and path.startswith(PREFIXES)
 
     return matches
 

@@ -8,7 +8,10 @@ from arouter.wire.gemini_generate.calls import Method, answers_in_events, read_c
 from arouter.wire.gemini_generate.request import labelled_user
 from arouter.wire.query_string import read_query_string
 
-_MODELS = "/models/"
+_VERSIONS = tuple(f"{root}/{version}" for root in ("", "/api") for version in ("v1beta/", "v1alpha/", "v1/"))
+
+PREFIXES = (*(f"{root}models/" for root in (*_VERSIONS, "/", "/api/")), *_VERSIONS)
+"""What comes before a model, the longer ones first. Vercel's SDK writes `models/` only before names without a slash."""
 
 
 class GenerateReader(RequestReader):
@@ -29,7 +32,9 @@ class GenerateReader(RequestReader):
         return streamed
 
     def _called(self) -> tuple[str, Method]:
-        return read_call(self.head.path.partition(_MODELS)[2])
+        path = self.head.path
+        prefix = next((prefix for prefix in PREFIXES if path.startswith(prefix)), "")
+        return read_call(path[len(prefix) :])
 
     def _read_user(self, header_user: str | None) -> str | None:
         """Body `user`, else `labels.user`, else the header."""

@@ -8,6 +8,8 @@ A stream sends them one by one, a whole answer is their sum: both are written fr
 3. An event that adds nothing (an empty piece of text) makes no delta.
 4. The entries of a list that may come in pieces (tool calls, annotations, images, `reasoning_details`) carry their
    position as `index`, by which OpenAI's SDKs put them together.
+5. Of annotations this dialect has citations of URLs only. Those of files, which Responses has too, are left out: SDKs
+   that check what they read refuse the whole answer for them.
 """
 
 from arouter.domain.chat import (
@@ -36,6 +38,8 @@ ChoiceEvent = (
     | Finished
 )
 """The events that belong to a choice."""
+
+_ANNOTATION = "url_citation"
 
 
 class ChoiceDeltas:
@@ -81,6 +85,8 @@ class ChoiceDeltas:
             case ToolCallArguments(index=index, fragment=fragment):
                 return {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]} if fragment else None
             case Annotated(annotation=annotation):
+                if annotation.get("type") != _ANNOTATION:
+                    return None
                 self._annotations += 1
                 return {"annotations": [{**annotation, "index": self._annotations - 1}]}
             case ImageMade(url=url):

@@ -5,6 +5,8 @@
 2. Every event has its name twice, in the stream's `event:` line and as its `type`, and is numbered from 0.
 3. A stream that broke off ends as OpenAI's do: an `error` event and `response.failed`. OpenAI documents the error's
    fields at the top of the event and sends them within `error`, by which its SDKs know an error: here they are in both.
+   Where the stream was the provider's own, only the `error` event is added: SDKs take a response with another id than
+   the one that began for a defect of the stream, and raise that instead of the error.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,18 +38,28 @@ class ResponsesWriter:
 
     `id` is our generation id, `created_s` Unix seconds; `model` is named until `Started` names another. `fields` is the
     request's top-level object, whose settings an answer repeats; InvalidRequest if one of them is not JSON.
+    `begun` says that somebody else has begun the stream.
     """
 
-    __slots__ = ("_begun", "_created_s", "_echo", "_id", "_model", "_number", "_output")
+    __slots__ = ("_begun", "_created_s", "_echo", "_id", "_is_foreign", "_model", "_number", "_output")
 
-    def __init__(self, *, id: str, created_s: int, model: str, fields: Mapping[str, msgspec.Raw]) -> None:  # noqa: A002 - the field's own name
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the field's own name
+        created_s: int,
+        model: str,
+        fields: Mapping[str, msgspec.Raw],
+        begun: bool = False,
+    ) -> None:
         self._id = id
         self._created_s = created_s
         self._model = model
         self._echo = echoed(fields)
         self._output = Output(id)
         self._number = 0
-        self._begun = False
+        self._begun = begun
+        self._is_foreign = begun
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """The events that tell `events`. `UsageReported` and `Failed` write nothing here: the one is told by `last`,
@@ -87,6 +99,8 @@ class ResponsesWriter:
         self._output.break_off()
         error = error_object(message=message, type_=type_, param=None, code=code, metadata=metadata)
         told: Json = {"type": "error", "code": code, "message": message, "param": None, "error": error}
+        if self._is_foreign:
+            return self._written([told])
         # This one's codes are a closed list.
         failure = {"code": "rate_limit_exceeded" if type_ == _RATE_LIMIT else "server_error", "message": message}
         response = self._shape("failed", error=failure, output=self._output.told())
