@@ -4,7 +4,8 @@
 2. Consecutive messages of one role become one message. A tool's result belongs to the user's role, and the results of
    a turn stand before whatever else the user says in it.
 3. A block without content is left out; so is a message that has no blocks then.
-4. A cache mark is a block of its own, behind the one that it marks.
+4. A cache mark is a block of its own, behind the one that it marks. Of those within what tools gave the last one
+   counts, and stands behind all results of the turn, which hold none themselves.
 5. Images, sound and documents travel by value, or from `s3://`; nothing else is fetched.
 6. Thoughts go back only if they are this dialect's own and carry a proof.
 """
@@ -51,6 +52,8 @@ class _Turn:
     role: str
     results: list[Json] = field(default_factory=list)
     blocks: list[Json] = field(default_factory=list)
+    point: list[Json] = field(default_factory=list)
+    """The cache mark behind the results, if there is one."""
 
 
 def write_conversation(messages: Sequence[Message]) -> tuple[list[Json], list[Json]]:
@@ -66,12 +69,16 @@ def write_conversation(messages: Sequence[Message]) -> tuple[list[Json], list[Js
         if not turns or turns[-1].role != role:
             turns.append(_Turn(role))
         if message.role == "tool":
-            turns[-1].results.append(_tool_result(message, where))
+            result, points = _tool_result(message, where)
+            turns[-1].results.append(result)
+            turns[-1].point = points[-1:] or turns[-1].point
         else:
             turns[-1].blocks.extend(_blocks(message.parts, where))
             turns[-1].blocks.extend(_tool_uses(message.tool_calls, where))
     written: list[Json] = [
-        {"role": turn.role, "content": content} for turn in turns if (content := turn.results + turn.blocks)
+        {"role": turn.role, "content": content}
+        for turn in turns
+        if (content := turn.results + turn.point + turn.blocks)
     ]
     return system, written
 
@@ -180,14 +187,16 @@ def _arguments(text: str, where: str) -> msgspec.Raw:
     return msgspec.Raw(encoded)
 
 
-def _tool_result(message: Message, where: str) -> Json:
+def _tool_result(message: Message, where: str) -> tuple[Json, list[Json]]:
+    """The result, and the cache marks within it (rule 4)."""
     if not message.tool_call_id:
         raise InvalidRequest("A tool message must name its call.", param=f"{where}.tool_call_id")
-    content = [block for block in _blocks(message.parts, where) if "cachePoint" not in block]
+    blocks = _blocks(message.parts, where)
+    content = [block for block in blocks if "cachePoint" not in block]
     result: Json = {"toolUseId": _tool_use_id(message.tool_call_id), "content": content}
     if message.is_error:
         result["status"] = "error"
-    return {"toolResult": result}
+    return {"toolResult": result}, [block for block in blocks if "cachePoint" in block]
 
 
 def _tool_use_id(call_id: str) -> str:
