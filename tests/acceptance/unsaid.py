@@ -50,6 +50,13 @@ def _tells_a_failure(request: Json) -> bool:
     return '"is_error": true' in said or '"response": {"error": ' in said
 
 
+def addresses(request: Json, kind: str) -> list[str]:
+    """Where the sound or the video is that a request of Gemini's API tells by address."""
+    parts = [part for turn in request.get("contents", []) for part in turn["parts"]]
+    files = [file for part in parts if (file := part.get("fileData")) is not None]
+    return [file["fileUri"] for file in files if file.get("mimeType", "").startswith(f"{kind}/")]
+
+
 def _has_tools_beside(*known: str | None) -> Callable[[Json], bool]:
     """Tools that the API itself runs, or that only its models know."""
     return lambda request: any(tool.get("type") not in known for tool in request.get("tools") or [])
@@ -140,6 +147,12 @@ RULES = (
         client="generate",
         name="toolConfig",
         asks=lambda request: "VALIDATED" in str(request.get("toolConfig")),
+    ),
+    Rule(
+        client="generate",
+        name="messages.input_audio",
+        without=frozenset({"messages"}),
+        asks=lambda request: bool(addresses(request, "audio")),
     ),
     Rule(client="generate", name="cachedContent", asks=_has("cachedContent")),
     Rule(

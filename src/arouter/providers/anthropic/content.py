@@ -6,6 +6,7 @@
 3. A block without content is left out, which the API would refuse; so is a message that has no blocks then.
 4. Thoughts go back only to the provider that signed them: with our format's name, or, where the client sent no
    name, with a signature.
+5. Sound, by value or by address, is left out; a film cannot be said at all, and is refused by either.
 """
 
 import re
@@ -84,10 +85,14 @@ def _without_counterpart(message: Message) -> Iterable[str]:
     if message.name is not None and message.role != "tool":
         yield "messages.name"
     for part in message.parts:
-        if isinstance(part, Audio):
+        if _is_sound(part):
             yield "messages.input_audio"
         elif isinstance(part, Image) and part.detail not in (None, "auto"):
             yield "messages.image_url.detail"
+
+
+def _is_sound(part: Part) -> bool:
+    return isinstance(part, Audio) or (isinstance(part, File) and (part.media_type or "").startswith("audio/"))
 
 
 def _blocks(parts: Iterable[Part], where: str) -> list[Json]:
@@ -95,6 +100,8 @@ def _blocks(parts: Iterable[Part], where: str) -> list[Json]:
 
 
 def _block(part: Part, where: str) -> Json | None:
+    if _is_sound(part):
+        return None
     block: Json | None
     match part:
         case Text() | Refusal():
@@ -124,8 +131,12 @@ def _image_source(image: Image, where: str) -> Json:
 
 
 def _document(file: File, where: str) -> Json:
-    if file.data is not None and file.media_type is not None and file.media_type.startswith("image/"):
-        return {"type": "image", "source": {"type": "base64", "media_type": file.media_type, "data": file.data}}
+    media_type = file.media_type or ""
+    if media_type.startswith("image/") and file.file_id is None:
+        image = Image(url=file.url, data=file.data, media_type=file.media_type)
+        return {"type": "image", "source": _image_source(image, where)}
+    if media_type.startswith("video/"):
+        raise InvalidRequest("This provider takes no video.", code="invalid_value", param=f"{where}.content")
     block: Json = {"type": "document", "source": _document_source(file, where)}
     if file.name is not None:
         block["title"] = file.name
