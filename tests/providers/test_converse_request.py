@@ -141,6 +141,25 @@ def test_a_cache_mark_is_a_block_behind_what_it_marks() -> None:
     assert written["toolConfig"]["tools"][1:] == [{"cachePoint": {"type": "default"}}]
 
 
+def test_a_mark_within_what_tools_gave_is_a_block_behind_all_of_it() -> None:
+    calls = tuple(ToolCall(id=call_id, name="clock", arguments="{}") for call_id in ("a", "b"))
+    marked = Text(text="noon", cache_control={"type": "ephemeral"})
+    written = body(
+        HELLO,
+        Message(role="assistant", tool_calls=calls),
+        Message(role="tool", tool_call_id="a", parts=(marked, Text(text="sharp"))),
+        Message(role="tool", tool_call_id="b", parts=(marked,)),
+        said("Thanks"),
+        tools=(Tool(name="clock"),),
+    )
+    assert written["messages"][2]["content"] == [
+        {"toolResult": {"toolUseId": "a", "content": [{"text": "noon"}, {"text": "sharp"}]}},
+        {"toolResult": {"toolUseId": "b", "content": [{"text": "noon"}]}},
+        {"cachePoint": {"type": "default"}},
+        {"text": "Thanks"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("thought", "written"),
     [
