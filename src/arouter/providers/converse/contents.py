@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoning, Refusal, Text, ToolCall
 from arouter.domain.errors import InvalidRequest
 from arouter.providers.arguments import as_object
-from arouter.providers.call_ids import plain
+from arouter.providers.call_ids import bounded_id, plain
 from arouter.providers.turns import Turn, Words, in_turns
 
 REASONING_FORMAT = "bedrock-converse-v1"
@@ -167,4 +167,4 @@ def _tool_result(message: Message, where: str) -> list[Json]:
 
 
 def _tool_use_id(call_id: str) -> str:
-    return plain(call_id)[:_MOST_ID_CHARACTERS]
+    return bounded_id(plain(call_id), _MOST_ID_CHARACTERS)
