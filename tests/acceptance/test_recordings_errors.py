@@ -44,7 +44,7 @@ def test_a_recorded_error(case: Case, client: Client, replay: Replay) -> None:
     status, told = case.recording.status, case.recording.body["error"]
 
     assert answer.status == status
-    assert (answer.error["message"], type_of(case, answer)) == (told["message"], TYPES[status])
+    assert (answer.error["message"], type_of(case, answer)) == (message_of(told), TYPES[status])
     code = "rate_limit_exceeded" if status == 429 else code_of(case)
     assert ours(case, answer) == (code, case.provider, str(status), code_of(case))
     if case.client in ("chat", "responses"):
@@ -54,6 +54,12 @@ def test_a_recorded_error(case: Case, client: Client, replay: Replay) -> None:
     assert (record["status"], record["http_status"], record["error_code"]) == ("upstream_error", status, code)
     assert (record["provider"], record["model"]) == (case.provider, case.name)
     assert (record["cost"], record["total_tokens"], record["usage_source"]) == (None, None, "none")
+
+
+def message_of(told: dict[str, Any]) -> str:
+    """The provider's; of a gateway's also what the provider behind it said."""
+    behind = (told.get("metadata") or {}).get("raw")
+    return f"{told['message']}: {behind}" if behind else str(told["message"])
 
 
 def code_of(case: Case) -> str:

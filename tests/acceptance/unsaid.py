@@ -12,6 +12,7 @@ from typing import Any
 Json = dict[str, Any]
 
 EVERYBODY = frozenset({"chat", "responses", "messages", "generate"})
+OPENAI = frozenset({"chat", "responses"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,19 @@ def _marks_parts(request: Json) -> bool:
     inner = {name: request.get(name) for name in ("messages", "system", "tools", "input")}
     written = json.dumps(inner)
     return '"cache_control"' in written or '"prompt_cache_breakpoint"' in written
+
+
+def _tells_a_failure(request: Json) -> bool:
+    """Of a tool."""
+    said = json.dumps([request.get("messages"), request.get("contents")])
+    return '"is_error": true' in said or '"response": {"error": ' in said
+
+
+def addresses(request: Json, kind: str) -> list[str]:
+    """Where the sound or the video is that a request of Gemini's API tells by address."""
+    parts = [part for turn in request.get("contents", []) for part in turn["parts"]]
+    files = [file for part in parts if (file := part.get("fileData")) is not None]
+    return [file["fileUri"] for file in files if file.get("mimeType", "").startswith(f"{kind}/")]
 
 
 def _has_tools_beside(*known: str | None) -> Callable[[Json], bool]:
@@ -84,10 +98,13 @@ RULES = (
         without=frozenset({"messages", "generate"}),
         asks=_is("service_tier", "on_demand"),
     ),
-    # Gemini caches by a name.
-    Rule(client="chat", name="cache_control", without=frozenset({"generate"}), asks=_marks_parts),
-    Rule(client="responses", name="cache_control", without=frozenset({"generate"}), asks=_marks_parts),
-    Rule(client="messages", name="cache_control", without=frozenset({"generate"}), asks=_marks_parts),
+    # Only Anthropic takes marks: Gemini caches by a name, OpenAI by itself.
+    Rule(client="chat", name="cache_control", without=OPENAI | {"generate"}, asks=_marks_parts),
+    Rule(client="responses", name="cache_control", without=OPENAI | {"generate"}, asks=_marks_parts),
+    Rule(client="messages", name="cache_control", without=OPENAI | {"generate"}, asks=_marks_parts),
+    # OpenAI has no word for the failure of a tool.
+    Rule(client="messages", name="messages.is_error", without=OPENAI, asks=_tells_a_failure),
+    Rule(client="generate", name="messages.is_error", without=OPENAI, asks=_tells_a_failure),
     # What only OpenAI's Responses do: tools of their own, looking back, shortening.
     Rule(client="responses", name="tools", asks=_has_tools_beside("function")),
     Rule(client="responses", name="context_management.compaction", asks=_has("context_management")),
@@ -130,6 +147,12 @@ RULES = (
         client="generate",
         name="toolConfig",
         asks=lambda request: "VALIDATED" in str(request.get("toolConfig")),
+    ),
+    Rule(
+        client="generate",
+        name="messages.input_audio",
+        without=frozenset({"messages"}),
+        asks=lambda request: bool(addresses(request, "audio")),
     ),
     Rule(client="generate", name="cachedContent", asks=_has("cachedContent")),
     Rule(

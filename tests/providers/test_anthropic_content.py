@@ -121,6 +121,7 @@ CONVERSATIONS: dict[str, tuple[tuple[Message, ...], list[Json]]] = {
                 File(file_id="file_1", cache_control=EPHEMERAL),
                 File(data=NOTE, media_type="text/markdown"),
                 File(data="AAAA", media_type="image/webp"),
+                File(url="https://example.com/a", media_type="image/webp"),
             ),
         ),
         [
@@ -141,6 +142,7 @@ CONVERSATIONS: dict[str, tuple[tuple[Message, ...], list[Json]]] = {
                     },
                     {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Grüße"}},
                     {"type": "image", "source": {"type": "base64", "media_type": "image/webp", "data": "AAAA"}},
+                    {"type": "image", "source": {"type": "url", "url": "https://example.com/a"}},
                 ],
             }
         ],
@@ -238,6 +240,8 @@ def test_any_object_arrives(arguments: dict[str, object]) -> None:
         (Message(role="tool", parts=(Text(text="3"),)), "messages[0].tool_call_id"),
         (user(Image(data="AAAA")), "messages[0].content"),
         (user(File(data="not base64!", media_type="text/plain")), "messages[0].content"),
+        (user(File(data="AAAA", media_type="video/mp4")), "messages[0].content"),
+        (user(Text(text="See!"), File(url="https://x.example/1", media_type="video/mp4")), "messages[0].content"),
         (user(File(data=b64encode(b"\xff\xfe").decode(), media_type="application/zip")), "messages[0].content"),
     ],
 )

@@ -7,9 +7,11 @@ import pytest
 
 from arouter.domain.chat import (
     Audio,
+    File,
     Image,
     Json,
     Message,
+    Part,
     ReasoningRequest,
     ResponseFormat,
     Text,
@@ -221,6 +223,20 @@ def test_what_has_no_counterpart_is_left_out_and_named(said: dict[str, Any], dro
     assert prepared.dropped == dropped
     allowed = {"model", "messages", "max_tokens", "stop_sequences", "service_tier"}
     assert set(json.loads(prepared.body)) <= allowed
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        Audio(data="AAAA", format="wav"),
+        File(data="AAAA", media_type="audio/wav"),
+        File(url="https://example.com/a", media_type="audio/mpeg"),
+    ],
+)
+def test_sound_is_left_out_however_it_comes(sound: Part) -> None:
+    prepared = prepare(Message(role="user", parts=(Text(text="Hear!"), sound)))
+    assert prepared.dropped == ("messages.input_audio",)
+    assert json.loads(prepared.body)["messages"] == [{"role": "user", "content": [text("Hear!")]}]
 
 
 def test_what_a_message_cannot_carry_is_named_once() -> None:

@@ -1,5 +1,6 @@
 """Canonical requests written for Bedrock's Converse."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -139,6 +140,36 @@ def test_a_cache_mark_is_a_block_behind_what_it_marks() -> None:
     written = body(user(marked), tools=(tool,))
     assert written["messages"][0]["content"] == [{"text": "long"}, {"cachePoint": {"type": "default", "ttl": "1h"}}]
     assert written["toolConfig"]["tools"][1:] == [{"cachePoint": {"type": "default"}}]
+
+
+def test_long_ids_are_made_shorter_and_stay_apart() -> None:
+    ids = [f"{'call.' * 20}{number}" for number in range(2)]
+    calls = tuple(ToolCall(id=call_id, name="clock", arguments="{}") for call_id in ids)
+    results = (Message(role="tool", tool_call_id=call_id, parts=(Text(text="noon"),)) for call_id in ids)
+    written = body(HELLO, Message(role="assistant", tool_calls=calls), *results, tools=(Tool(name="clock"),))
+    called = [block["toolUse"]["toolUseId"] for block in written["messages"][1]["content"]]
+    assert called == [block["toolResult"]["toolUseId"] for block in written["messages"][2]["content"]]
+    assert len(set(called)) == 2
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", call_id) for call_id in called)
+
+
+def test_a_mark_within_what_tools_gave_is_a_block_behind_all_of_it() -> None:
+    calls = tuple(ToolCall(id=call_id, name="clock", arguments="{}") for call_id in ("a", "b"))
+    marked = Text(text="noon", cache_control={"type": "ephemeral"})
+    written = body(
+        HELLO,
+        Message(role="assistant", tool_calls=calls),
+        Message(role="tool", tool_call_id="a", parts=(marked, Text(text="sharp"))),
+        Message(role="tool", tool_call_id="b", parts=(marked,)),
+        said("Thanks"),
+        tools=(Tool(name="clock"),),
+    )
+    assert written["messages"][2]["content"] == [
+        {"toolResult": {"toolUseId": "a", "content": [{"text": "noon"}, {"text": "sharp"}]}},
+        {"toolResult": {"toolUseId": "b", "content": [{"text": "noon"}]}},
+        {"cachePoint": {"type": "default"}},
+        {"text": "Thanks"},
+    ]
 
 
 @pytest.mark.parametrize(

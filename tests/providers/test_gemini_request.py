@@ -112,7 +112,7 @@ def test_a_strict_tool_is_validated_where_the_model_can() -> None:
     assert new.dropped == ()
     old = prepare(tools=(strict,), model="gemini-2.0-flash")
     assert "toolConfig" not in json.loads(old.body)
-    assert old.dropped == ("strict",)
+    assert old.dropped == ("tools.strict",)
 
 
 # ---------------------------------------------------------------- parameters
@@ -232,7 +232,14 @@ def test_what_has_no_counterpart_is_named_once() -> None:
         rest={"logit_bias": {"1": 5}, "verbosity": "low", "prediction": None},
     )
     assert sorted(prepared.dropped) == sorted(
-        ["name", "detail", "cache_control", "parallel_tool_calls", "logit_bias", "verbosity"]
+        [
+            "messages.name",
+            "messages.image_url.detail",
+            "cache_control",
+            "parallel_tool_calls",
+            "logit_bias",
+            "verbosity",
+        ]
     )
 
 

@@ -356,6 +356,39 @@ def test_a_novel_is_cut() -> None:
     assert len(error.detail) <= 2000
 
 
+CAUSES = [
+    ("Too busy", "Provider returned error: Too busy"),
+    ('{"error":{"message":"Too busy"}}', "Provider returned error: Too busy"),
+    ('{"type":"error","error":{"type":"overloaded","message":"Too busy"}}', "Provider returned error: Too busy"),
+    ('[{"error":{"message":"Too busy"}}]', "Provider returned error: Too busy"),
+    ({"error": {"message": "Too busy"}}, "Provider returned error: Too busy"),
+    ('{"detail":"Too busy"}', 'Provider returned error: {"detail":"Too busy"}'),
+    ("Too\r\n\x00\u2028 busy", "Provider returned error: Too busy"),
+    ("Provider returned error", "Provider returned error"),
+    ("", "Provider returned error"),
+    (" \n", "Provider returned error"),
+    (None, "Provider returned error"),
+    (7, "Provider returned error: 7"),
+    ("[" * 5000, "Provider returned error: " + "[" * 1975),
+]
+
+
+@pytest.mark.parametrize(("raw", "message"), CAUSES)
+def test_the_words_of_the_provider_behind_a_gateway_follow_the_gateways(raw: object, message: str) -> None:
+    told = {"code": 429, "message": "Provider returned error", "metadata": {"provider_name": "Google", "raw": raw}}
+    assert read_error("openrouter", 429, msgspec.json.encode({"error": told})).message == message
+
+
+@pytest.mark.parametrize("metadata", [None, 1, "raw", [], {}, {"reasons": ["violence"]}])
+def test_an_error_whose_metadata_is_something_else_keeps_its_message(metadata: object) -> None:
+    told = {"message": "No", "metadata": metadata}
+    assert read_error("openrouter", 403, msgspec.json.encode({"error": told})).message == "No"
+
+
+def test_a_cause_without_a_message_is_the_message() -> None:
+    assert read_error("openrouter", 502, b'{"error":{"metadata":{"raw":"Too busy"}}}').message == "Too busy"
+
+
 @given(st.binary(max_size=100))
 def test_no_error_body_raises(body: bytes) -> None:
     assert read_error("openai", 500, body).message

@@ -147,6 +147,15 @@ def test_a_refused_request(recording: Recording) -> None:
     assert failed.client_fault == (recording.status != 429)
 
 
+def test_what_the_provider_behind_a_gateway_said_is_told() -> None:
+    recording = next(one for one in REFUSED if one.status == 429 and vendor_of(one).name == "openrouter")
+    failed = adapter_of(recording).read_error(recording.status, recording.response_text.encode())
+    assert failed.message == (
+        "Provider returned error: google/gemini-2.0-flash-exp:free is temporarily rate-limited upstream. Please retry"
+        " shortly, or add your own key to accumulate your rate limits: https://openrouter.ai/settings/integrations"
+    )
+
+
 # ---------------------------------------------------------------- what a request asks
 
 

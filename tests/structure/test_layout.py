@@ -68,7 +68,6 @@ TESTED_BY = {
         "engine/clock.py",
         "engine/dialects/__init__.py",
         "engine/dialects/chat.py",
-        "engine/exchange.py",
         "engine/forwarding.py",
         "engine/keepalive.py",
         "engine/recorder.py",

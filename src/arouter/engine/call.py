@@ -21,6 +21,9 @@ from arouter.wire.multipart import Form
 class Ingress(Protocol):
     """A client's dialect, without I/O. It holds no state: one instance serves every request."""
 
+    conversation: str | None
+    """The field that holds the conversation, if its entries are not, one by one, the canonical messages."""
+
     def relay(self, call: "Call", route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         """The provider's request and the reader of its answer, if the provider speaks this dialect too; else None.
 

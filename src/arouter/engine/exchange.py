@@ -4,9 +4,11 @@ Two kinds: a relay, where both sides speak the same dialect and bytes pass throu
 in canonical form stand in between. The pipeline does not know which one it drives.
 """
 
+import re
 from typing import Protocol
 
 from arouter.domain.chat import (
+    ChatRequest,
     Event,
     Failed,
     Finished,
@@ -17,7 +19,7 @@ from arouter.domain.chat import (
     ToolCallArguments,
     UsageReported,
 )
-from arouter.domain.errors import ARouterError
+from arouter.domain.errors import ARouterError, InvalidRequest
 from arouter.engine.billing import Bill
 from arouter.engine.call import Call
 from arouter.engine.routing import Route
@@ -25,6 +27,8 @@ from arouter.providers.base import Adapter, Prepared, Relay
 from arouter.providers.told import Told
 from arouter.providers.usage import advice_in, circumstances
 from arouter.wire.answer import AnswerWriter
+
+_IN_MESSAGES = re.compile(r"messages(?=[.\[]|$)")
 
 
 class Exchange(Protocol):
@@ -92,7 +96,7 @@ class TranslatedExchange:
     __slots__ = ("_adapter", "_events", "_reader", "_writer", "prepared", "told")
 
     def __init__(self, call: Call, route: Route, adapter: Adapter, identity: str | None) -> None:
-        self.prepared = adapter.prepare(call.ingress.read(call, route.model, identity))
+        self.prepared = _prepared(adapter, call.ingress.read(call, route.model, identity), call.ingress.conversation)
         self.told = Told()
         self._adapter = adapter
         self._reader = adapter.stream_reader()
@@ -152,6 +156,23 @@ class TranslatedExchange:
         if tier is not None:
             told.service_tier = tier
         told.advice = advice_in(raw)
+
+
+def _prepared(adapter: Adapter, request: ChatRequest, conversation: str | None) -> Prepared:
+    """The request for the provider. InvalidRequest that names a field of the client's own."""
+    try:
+        return adapter.prepare(request)
+    except InvalidRequest as error:
+        error.param = clients_place(error.param, conversation)
+        raise
+
+
+def clients_place(param: str | None, conversation: str | None) -> str | None:
+    """A place in a canonical request as one in the client's: within a conversation that was told in other entries it
+    is the `conversation`, and no more is known of it."""
+    if param is None or conversation is None or _IN_MESSAGES.match(param) is None:
+        return param
+    return conversation
 
 
 def _broken_off(writer: AnswerWriter, error: ARouterError, type_: str) -> bytes:

@@ -7,12 +7,18 @@ replaced by one that is made of it, the same in the call and in its result and o
 import re
 from hashlib import blake2b
 
+_NOT_PLAIN = re.compile(r"[^a-zA-Z0-9_-]")
 _NINE_CHARACTERS = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 def bounded_id(call_id: str, most: int) -> str:
     """The id, if it has no more than `most` characters, which are at least 33."""
     return call_id if len(call_id) <= most else f"call_{_digest(call_id, 14)}"
+
+
+def plain(call_id: str) -> str:
+    """The id in letters, digits, `_` and `-`; any other character becomes `_`."""
+    return _NOT_PLAIN.sub("_", call_id)
 
 
 def nine_characters(call_id: str) -> str:

@@ -16,6 +16,16 @@ _NULL = msgspec.Raw(b"null")
 _decode_fields: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+class _Metadata(msgspec.Struct):
+    """What OpenRouter tells beside its own message."""
+
+    raw: msgspec.Raw = _NULL
+    """The words of the provider behind it: a text, which may be JSON, or an object."""
+
+
+_decode_metadata = msgspec.json.Decoder(_Metadata).decode
+
+
 class ErrorObject(msgspec.Struct):
     """A provider's error, as far as it is told."""
 
@@ -46,7 +56,25 @@ def read_error(vendor: str, status: int, body: bytes) -> UpstreamFailed:
 
 
 def error_object(body: bytes | msgspec.Raw) -> ErrorObject:
-    """The error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, a list of these, or an empty one."""
+    """The error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, a list of these, or an empty one.
+
+    A gateway's message says that a provider failed; what that one said is in `metadata.raw` and follows it.
+    Source: https://openrouter.ai/docs/api-reference/errors.
+    """
+    fields = _error_fields(body)
+    if isinstance(fields, ErrorObject):
+        return fields
+    code = fields.get("code", _NULL)
+    return ErrorObject(
+        message=_with_cause(_text(fields.get("message", _NULL)), fields.get("metadata", _NULL)),
+        type=_text(fields.get("type", _NULL)),
+        code=_text(code) if (number := _whole_number(code)) is None else number,
+        param=_text(fields.get("param", _NULL)),
+    )
+
+
+def _error_fields(body: bytes | msgspec.Raw) -> Mapping[str, msgspec.Raw] | ErrorObject:
+    """The object that tells the error, or the error, where a text does."""
     raw = bytes(body).strip()
     fields: Mapping[str, msgspec.Raw] = {}
     for _ in range(3):
@@ -62,13 +90,33 @@ def error_object(body: bytes | msgspec.Raw) -> ErrorObject:
         if bytes(inner)[:1] != b"{":
             break
         raw = bytes(inner)
-    code = fields.get("code", _NULL)
-    return ErrorObject(
-        message=_text(fields.get("message", _NULL)),
-        type=_text(fields.get("type", _NULL)),
-        code=_text(code) if (number := _whole_number(code)) is None else number,
-        param=_text(fields.get("param", _NULL)),
-    )
+    return fields
+
+
+def _with_cause(message: str | None, metadata: msgspec.Raw) -> str | None:
+    """The message and what `metadata.raw` says beyond it, both in one line of bounded length."""
+    try:
+        raw = _decode_metadata(metadata).raw
+    except MALFORMED:
+        return message
+    if raw == _NULL:
+        return message
+    told = text if (text := _text(raw)) is not None else bytes(raw).decode(errors="replace")
+    cause = _line(_message_in(told) or told)
+    if message is None or not cause or cause in message:
+        return message or cause or None
+    return f"{message.rstrip(' .:')}: {cause}"[:_MOST_ERROR_TEXT]
+
+
+def _message_in(text: str) -> str | None:
+    """The message of an error that is JSON; None if it is none, or has no message."""
+    fields = _error_fields(text.encode(errors="replace"))
+    return fields.message if isinstance(fields, ErrorObject) else _text(fields.get("message", _NULL))
+
+
+def _line(text: str) -> str:
+    """A text without line ends and whatever else is not printable."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text[:_MOST_ERROR_TEXT]).split())
 
 
 def not_this_dialect(vendor: str, expected: str, body: bytes) -> UpstreamFailed:

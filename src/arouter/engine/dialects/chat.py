@@ -12,6 +12,8 @@ from arouter.wire.openai_chat.writer import ChatWriter
 class Chat:
     """Implements `arouter.engine.call.Ingress`."""
 
+    conversation: str | None = None
+
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
         if vendor.dialect_of(route.model) != "openai":

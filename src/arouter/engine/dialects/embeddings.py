@@ -47,6 +47,8 @@ class TranslatedEmbeddings(WholeAnswers):
 class _Embeddings(ABC):
     """What the two dialects share. Implements `arouter.engine.call.Ingress` together with them."""
 
+    conversation: str | None = None
+
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
         match vendor.dialect_of(route.model):

@@ -14,6 +14,8 @@ from arouter.wire.query_string import read_query_string
 class Generate:
     """Implements `arouter.engine.call.Ingress`."""
 
+    conversation: str | None = "contents"
+
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
         if vendor.dialect_of(route.model) != "gemini":

@@ -12,6 +12,8 @@ from arouter.wire.anthropic_messages.writer import MessagesWriter
 class Messages:
     """Implements `arouter.engine.call.Ingress`."""
 
+    conversation: str | None = "messages"
+
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
         if vendor.dialect_of(route.model) != "anthropic":

@@ -28,6 +28,8 @@ _PLAIN_TEXTS = frozenset({"text", "srt", "vtt"})
 class Endpoint:
     """Implements `arouter.engine.call.Ingress` for one path."""
 
+    conversation: str | None = None
+
     def __init__(self, path: str) -> None:
         """`path` is appended to the provider's base URL."""
         self._path = path

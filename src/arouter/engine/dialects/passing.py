@@ -17,6 +17,8 @@ READ = "POST"
 class Passing:
     """Implements `arouter.engine.call.Ingress`."""
 
+    conversation: str | None = None
+
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         sent = call.sent
         assert sent is not None

@@ -12,6 +12,8 @@ from arouter.wire.openai_responses.writer import ResponsesWriter
 class Responses:
     """Implements `arouter.engine.call.Ingress`."""
 
+    conversation: str | None = "input"
+
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
         dialect = vendor.dialect_of(route.model)

@@ -23,6 +23,8 @@ _WHAT = "a count of tokens"
 class _TokenCount(ABC):
     """What the two dialects share. Implements `arouter.engine.call.Ingress` together with them."""
 
+    conversation: str | None = None
+
     dialect: Dialect
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:

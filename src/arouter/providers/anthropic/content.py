@@ -6,15 +6,13 @@
 3. A block without content is left out, which the API would refuse; so is a message that has no blocks then.
 4. Thoughts go back only to the provider that signed them: with our format's name, or, where the client sent no
    name, with a signature.
+5. Sound, by value or by address, is left out; a film cannot be said at all, and is refused by either.
 """
 
-import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-
-import msgspec
+from dataclasses import dataclass
 
 from arouter.domain.chat import (
     Audio,
@@ -30,12 +28,12 @@ from arouter.domain.chat import (
 )
 from arouter.domain.errors import InvalidRequest
 from arouter.providers.anthropic.blocks import THINKING_FORMAT
+from arouter.providers.arguments import as_object
+from arouter.providers.call_ids import plain
+from arouter.providers.turns import Words, in_turns
 
-_FOREIGN_ID_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
 _PDF_IN_BASE64 = "JVBERi"
 """`%PDF-`, which every PDF begins with."""
-
-_MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,34 +44,10 @@ class Conversation:
     """Names of what could not be said."""
 
 
-@dataclass(slots=True)
-class _Turn:
-    """A message being put together."""
-
-    role: str
-    results: list[Json] = field(default_factory=list)
-    blocks: list[Json] = field(default_factory=list)
-
-
 def write_conversation(messages: Sequence[Message]) -> Conversation:
     """The messages in this dialect. InvalidRequest, naming the field, for what has no place in it at all."""
-    system: list[Json] = []
-    turns: list[_Turn] = []
-    dropped: list[str] = []
-    for index, message in enumerate(messages):
-        where = f"messages[{index}]"
-        dropped.extend(_without_counterpart(message))
-        if message.role in ("system", "developer"):
-            system.extend(_blocks(message.parts, where))
-            continue
-        role = "assistant" if message.role == "assistant" else "user"
-        if not turns or turns[-1].role != role:
-            turns.append(_Turn(role))
-        if message.role == "tool":
-            turns[-1].results.append(_tool_result(message, where))
-        else:
-            turns[-1].blocks.extend(_blocks(message.parts, where))
-            turns[-1].blocks.extend(_tool_uses(message.tool_calls, where))
+    system, turns = in_turns(messages, Words(parts=_blocks, calls=_tool_uses, result=_tool_result))
+    dropped = [name for message in messages for name in _without_counterpart(message)]
     written: list[Json] = [
         {"role": turn.role, "content": content} for turn in turns if (content := turn.results + turn.blocks)
     ]
@@ -84,10 +58,14 @@ def _without_counterpart(message: Message) -> Iterable[str]:
     if message.name is not None and message.role != "tool":
         yield "messages.name"
     for part in message.parts:
-        if isinstance(part, Audio):
+        if _is_sound(part):
             yield "messages.input_audio"
         elif isinstance(part, Image) and part.detail not in (None, "auto"):
             yield "messages.image_url.detail"
+
+
+def _is_sound(part: Part) -> bool:
+    return isinstance(part, Audio) or (isinstance(part, File) and (part.media_type or "").startswith("audio/"))
 
 
 def _blocks(parts: Iterable[Part], where: str) -> list[Json]:
@@ -95,6 +73,8 @@ def _blocks(parts: Iterable[Part], where: str) -> list[Json]:
 
 
 def _block(part: Part, where: str) -> Json | None:
+    if _is_sound(part):
+        return None
     block: Json | None
     match part:
         case Text() | Refusal():
@@ -124,8 +104,12 @@ def _image_source(image: Image, where: str) -> Json:
 
 
 def _document(file: File, where: str) -> Json:
-    if file.data is not None and file.media_type is not None and file.media_type.startswith("image/"):
-        return {"type": "image", "source": {"type": "base64", "media_type": file.media_type, "data": file.data}}
+    media_type = file.media_type or ""
+    if media_type.startswith("image/") and file.file_id is None:
+        image = Image(url=file.url, data=file.data, media_type=file.media_type)
+        return {"type": "image", "source": _image_source(image, where)}
+    if media_type.startswith("video/"):
+        raise InvalidRequest("This provider takes no video.", code="invalid_value", param=f"{where}.content")
     block: Json = {"type": "document", "source": _document_source(file, where)}
     if file.name is not None:
         block["title"] = file.name
@@ -161,31 +145,19 @@ def _tool_uses(calls: Iterable[ToolCall], where: str) -> list[Json]:
     return [
         {
             "type": "tool_use",
-            "id": _tool_use_id(call.id),
+            "id": plain(call.id),
             "name": call.name,
-            "input": _arguments(call.arguments, f"{where}.tool_calls[{index}].function.arguments"),
+            "input": as_object(call.arguments, f"{where}.tool_calls[{index}].function.arguments"),
         }
         for index, call in enumerate(calls)
     ]
 
 
-def _arguments(text: str, where: str) -> msgspec.Raw:
-    """The text itself, known to be a JSON object: decoding and encoding would round its numbers."""
-    if not text.strip():
-        return msgspec.Raw(b"{}")
-    try:
-        encoded = text.encode()
-        msgspec.json.decode(encoded, type=dict[str, msgspec.Raw])
-    except _MALFORMED as error:
-        raise InvalidRequest("The arguments of a tool call must be the JSON text of an object.", param=where) from error
-    return msgspec.Raw(encoded)
-
-
-def _tool_result(message: Message, where: str) -> Json:
+def _tool_result(message: Message, where: str) -> list[Json]:
     """A cache mark within the result moves to the result: only whole blocks of a message can be cached."""
     if not message.tool_call_id:
         raise InvalidRequest("A tool message must name its call.", param=f"{where}.tool_call_id")
-    block: Json = {"type": "tool_result", "tool_use_id": _tool_use_id(message.tool_call_id)}
+    block: Json = {"type": "tool_result", "tool_use_id": plain(message.tool_call_id)}
     content = _blocks(message.parts, where)
     marks = [mark for part in content if (mark := part.pop("cache_control", None)) is not None]
     if content:
@@ -194,9 +166,4 @@ def _tool_result(message: Message, where: str) -> Json:
         block["is_error"] = True
     if marks:
         block["cache_control"] = marks[-1]
-    return block
-
-
-def _tool_use_id(call_id: str) -> str:
-    """The id with Anthropic's alphabet: a conversation may have begun with a provider whose ids look different."""
-    return _FOREIGN_ID_CHARACTER.sub("_", call_id)
+    return [block]

@@ -19,6 +19,7 @@ from arouter.domain.errors import InvalidRequest
 from arouter.providers.anthropic.abilities import abilities
 from arouter.providers.anthropic.content import write_conversation
 from arouter.providers.anthropic.thinking import room, write_thinking
+from arouter.providers.asked import demands_a_call
 from arouter.providers.base import Prepared
 
 PATH = "/v1/messages"
@@ -68,8 +69,9 @@ def write_request(request: ChatRequest) -> Prepared:
     }
     if conversation.system:
         body["system"] = conversation.system
-    body |= _tools(request) | _settings(request) | _output_config(request, thinking.effort) | native
-    dropped = (*conversation.dropped, *thinking.dropped, *_dropped(request))
+    tools = _tools(request)
+    body |= tools | _settings(request) | _output_config(request, thinking.effort) | native
+    dropped = (*conversation.dropped, *thinking.dropped, *_dropped(request, tools))
     return Prepared(
         path=PATH,
         body=msgspec.json.encode(body),
@@ -159,8 +161,8 @@ def _output_config(request: ChatRequest, effort: str | None) -> Json:
     return {"output_config": config} if config else {}
 
 
-def _dropped(request: ChatRequest) -> Iterator[str]:
-    """The names of the parameters that this dialect cannot say."""
+def _dropped(request: ChatRequest, tools: Json) -> Iterator[str]:
+    """The names of the parameters that this dialect cannot say; `tools` is what it says of them."""
     if not abilities(request.model).sampling:
         yield from (name for name, value in _sampling(request).items() if value is not None)
     wanted = request.response_format
@@ -174,6 +176,7 @@ def _dropped(request: ChatRequest) -> Iterator[str]:
         "stop": any(not sequence.strip() for sequence in request.stop),
         "service_tier": request.service_tier is not None and request.service_tier not in _SERVICE_TIERS,
         "response_format": wanted is not None and wanted.kind != "text" and wanted.schema is None,
+        "tool_choice": not tools and demands_a_call(request),
         "tools": not all(_is_native(tool) for tool in _other_tools(request)),
     }
     yield from (name for name, missing in without_counterpart.items() if missing)

@@ -4,24 +4,24 @@
 2. Consecutive messages of one role become one message. A tool's result belongs to the user's role, and the results of
    a turn stand before whatever else the user says in it.
 3. A block without content is left out; so is a message that has no blocks then.
-4. A cache mark is a block of its own, behind the one that it marks.
+4. A cache mark is a block of its own, behind the one that it marks. Of those within what tools gave the last one
+   counts, and stands behind all results of the turn, which hold none themselves.
 5. Images, sound and documents travel by value, or from `s3://`; nothing else is fetched.
 6. Thoughts go back only if they are this dialect's own and carry a proof.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-
-import msgspec
 
 from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoning, Refusal, Text, ToolCall
 from arouter.domain.errors import InvalidRequest
+from arouter.providers.arguments import as_object
+from arouter.providers.call_ids import bounded_id, plain
+from arouter.providers.turns import Turn, Words, in_turns
 
 REASONING_FORMAT = "bedrock-converse-v1"
 """The name of this dialect's thoughts in `reasoning_details`."""
 
-_FOREIGN_ID_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_ID_CHARACTERS = 64
 _FOREIGN_NAME_CHARACTERS = re.compile(r"[^a-zA-Z0-9()\[\] -]+| {2,}")
 """What the name of a document may not hold."""
@@ -41,39 +41,25 @@ _DOCUMENTS = {
 _PDF_IN_BASE64 = "JVBERi"
 """`%PDF-`, which every PDF begins with."""
 _S3 = "s3://"
-_MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError)
-
-
-@dataclass(slots=True)
-class _Turn:
-    """A message being put together."""
-
-    role: str
-    results: list[Json] = field(default_factory=list)
-    blocks: list[Json] = field(default_factory=list)
 
 
 def write_conversation(messages: Sequence[Message]) -> tuple[list[Json], list[Json]]:
     """`system` and `messages`. InvalidRequest, naming the field, for what has no place in them at all."""
-    system: list[Json] = []
-    turns: list[_Turn] = []
-    for index, message in enumerate(messages):
-        where = f"messages[{index}]"
-        if message.role in ("system", "developer"):
-            system.extend(_blocks(message.parts, where))
-            continue
-        role = "assistant" if message.role == "assistant" else "user"
-        if not turns or turns[-1].role != role:
-            turns.append(_Turn(role))
-        if message.role == "tool":
-            turns[-1].results.append(_tool_result(message, where))
-        else:
-            turns[-1].blocks.extend(_blocks(message.parts, where))
-            turns[-1].blocks.extend(_tool_uses(message.tool_calls, where))
+    system, turns = in_turns(messages, Words(parts=_blocks, calls=_tool_uses, result=_tool_result))
     written: list[Json] = [
-        {"role": turn.role, "content": content} for turn in turns if (content := turn.results + turn.blocks)
+        {"role": turn.role, "content": content} for turn in turns if (content := _results(turn) + turn.blocks)
     ]
     return system, written
+
+
+def _results(turn: Turn) -> list[Json]:
+    """What tools gave, and the last of the cache marks within it (rule 4)."""
+    points = [block for block in turn.results if _is_point(block)]
+    return [block for block in turn.results if not _is_point(block)] + points[-1:]
+
+
+def _is_point(block: Json) -> bool:
+    return "cachePoint" in block
 
 
 def cache_point(mark: Json) -> Json:
@@ -161,35 +147,24 @@ def _tool_uses(calls: Iterable[ToolCall], where: str) -> list[Json]:
             "toolUse": {
                 "toolUseId": _tool_use_id(call.id),
                 "name": call.name,
-                "input": _arguments(call.arguments, f"{where}.tool_calls[{index}].function.arguments"),
+                "input": as_object(call.arguments, f"{where}.tool_calls[{index}].function.arguments"),
             }
         }
         for index, call in enumerate(calls)
     ]
 
 
-def _arguments(text: str, where: str) -> msgspec.Raw:
-    """The text itself, known to be a JSON object: decoding and encoding would round its numbers."""
-    if not text.strip():
-        return msgspec.Raw(b"{}")
-    try:
-        encoded = text.encode()
-        msgspec.json.decode(encoded, type=dict[str, msgspec.Raw])
-    except _MALFORMED as error:
-        raise InvalidRequest("The arguments of a tool call must be the JSON text of an object.", param=where) from error
-    return msgspec.Raw(encoded)
-
-
-def _tool_result(message: Message, where: str) -> Json:
+def _tool_result(message: Message, where: str) -> list[Json]:
+    """The result, and the cache marks that stood within it."""
     if not message.tool_call_id:
         raise InvalidRequest("A tool message must name its call.", param=f"{where}.tool_call_id")
-    content = [block for block in _blocks(message.parts, where) if "cachePoint" not in block]
+    blocks = _blocks(message.parts, where)
+    content = [block for block in blocks if not _is_point(block)]
     result: Json = {"toolUseId": _tool_use_id(message.tool_call_id), "content": content}
     if message.is_error:
         result["status"] = "error"
-    return {"toolResult": result}
+    return [{"toolResult": result}, *(block for block in blocks if _is_point(block))]
 
 
 def _tool_use_id(call_id: str) -> str:
-    """The id with AWS's alphabet: a conversation may have begun with a provider whose ids look different."""
-    return _FOREIGN_ID_CHARACTER.sub("_", call_id)[:_MOST_ID_CHARACTERS]
+    return bounded_id(plain(call_id), _MOST_ID_CHARACTERS)

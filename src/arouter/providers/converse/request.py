@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from arouter.domain.chat import ChatRequest, Image, Json, Message, Tool
+from arouter.providers.asked import demands_a_call
 from arouter.providers.base import Prepared
 from arouter.providers.converse.contents import cache_point, write_conversation
 
@@ -132,10 +133,7 @@ def _dropped(request: ChatRequest) -> Iterator[str]:
         "service_tier": request.service_tier not in (None, "auto", *_SERVICE_TIERS),
         "response_format": wanted is not None and wanted.kind != "text" and _output(request) is None,
         "parallel_tool_calls": request.parallel_tool_calls is False,
-        "tool_choice": request.tool_choice is not None
-        and request.tool_choice.mode == "none"
-        and bool(request.tools)
-        and _has_calls(request),
+        "tool_choice": _forbids_calls_in_vain(request) if request.tools else demands_a_call(request),
         "reasoning_effort": reasoning is not None and reasoning.effort is not None,
         "reasoning": reasoning is not None and reasoning.effort is None,
         "messages.image_url.detail": any(_wants_detail(message) for message in request.messages),
@@ -146,6 +144,11 @@ def _dropped(request: ChatRequest) -> Iterator[str]:
         asks = value is not None and not (name in _ASKS_FOR_NOTHING and _ASKS_FOR_NOTHING[name] == value)
         if asks and name not in NATIVE:
             yield name
+
+
+def _forbids_calls_in_vain(request: ChatRequest) -> bool:
+    """No tool is to be called, and yet the tools must be sent."""
+    return request.tool_choice is not None and request.tool_choice.mode == "none" and _has_calls(request)
 
 
 def _wants_detail(message: Message) -> bool:

@@ -20,6 +20,7 @@ import msgspec
 
 from arouter.domain.chat import ChatRequest, Image, Json, Message, Tool
 from arouter.domain.errors import InvalidRequest
+from arouter.providers.asked import demands_a_call, marks_a_cache
 from arouter.providers.base import Prepared
 from arouter.providers.gemini.contents import contents, system_instruction
 from arouter.providers.gemini.thinking import Version, thinking_config, version_of
@@ -66,11 +67,13 @@ def _body(request: ChatRequest) -> tuple[Json, list[str]]:
     if request.tools:
         body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in request.tools]}]
         _set(body, "toolConfig", _tool_config(request, version))
+    elif demands_a_call(request):
+        dropped.append("tool_choice")
     config = _generation_config(request, dropped)
     if request.parallel_tool_calls is False:
         dropped.append("parallel_tool_calls")
     if _is_strict(request) and not _has_validated_mode(version):
-        dropped.append("strict")
+        dropped.append("tools.strict")
     if request.service_tier not in (None, "auto"):
         _set_or_drop(body, "serviceTier", _SERVICE_TIERS.get(request.service_tier or ""), "service_tier", dropped)
     _add_rest(request.rest, body, config, dropped)
@@ -179,11 +182,10 @@ def _add_rest(rest: Mapping[str, object], body: Json, config: Json, dropped: lis
 def _dropped_from_messages(request: ChatRequest) -> list[str]:
     dropped = []
     if any(message.name is not None and message.role != "tool" for message in request.messages):
-        dropped.append("name")
+        dropped.append("messages.name")
     if any(_wants_detail(message) for message in request.messages):
-        dropped.append("detail")
-    marked = [part for message in request.messages for part in message.parts]
-    if any(getattr(part, "cache_control", None) is not None for part in (*marked, *request.tools)):
+        dropped.append("messages.image_url.detail")
+    if marks_a_cache(request):
         dropped.append("cache_control")
     return dropped
 

@@ -3,7 +3,7 @@
 1. The developer is the system to a vendor that does not know the role.
 2. A tool's result can only be text here. What else a tool gave follows its turn's results as a message of the user,
    because nothing may stand between a call and the results.
-3. That a tool failed has no field of its own: its text says so.
+3. That a tool failed has no field here.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,8 @@ def write_messages(messages: Sequence[Message], able: Abilities) -> Conversation
         where = f"messages[{index}].content"
         if message.role == "tool":
             written.messages.append(_tool_result(message, able, where))
+            if message.is_error:
+                written.dropped.append("messages.is_error")
             given += content_parts(_media(message.parts), able, where)
             continue
         _hand_over(given, written)

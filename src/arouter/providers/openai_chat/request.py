@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from arouter.domain.chat import ChatRequest, Json, ResponseFormat, Tool, ToolChoice
+from arouter.providers.asked import demands_a_call, marks_a_cache, names_effort_and_budget
 from arouter.providers.base import Prepared
 from arouter.providers.effort import effort_of
 from arouter.providers.openai_chat.abilities import Abilities, abilities
@@ -51,6 +52,8 @@ def write_request(request: ChatRequest, vendor: Vendor) -> Prepared:
         body["stream"] = True
         if vendor.takes_stream_options:
             body["stream_options"] = {"include_usage": True}
+    if marks_a_cache(request) and not able.cache_marks:
+        dropped.append("cache_control")
     dropped.extend(_unknown_fields(request, able))
     return Prepared(path=PATH, body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys(dropped)))
 
@@ -110,6 +113,8 @@ def _thinking(request: ChatRequest, able: Abilities, vendor: Vendor, dropped: li
     if vendor.takes_routing_fields:
         told = {"effort": asked.effort, "max_tokens": asked.max_tokens, "exclude": asked.exclude or None}
         return {"reasoning": {name: value for name, value in told.items() if value is not None}}
+    if names_effort_and_budget(request):
+        dropped.append("reasoning.max_tokens")
     written: Json = {}
     effort = effort_of(asked, request.max_tokens)
     if effort is not None and able.thinking:
@@ -148,6 +153,8 @@ def _tools(request: ChatRequest, able: Abilities, dropped: list[str]) -> Json:
         else:
             dropped.append("tools")
     if not tools:
+        if demands_a_call(request):
+            dropped.append("tool_choice")
         return {}
     written: Json = {"tools": tools}
     other_choice = request.rest.get("tool_choice")

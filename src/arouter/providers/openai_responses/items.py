@@ -5,7 +5,7 @@
 3. A thought goes back as the item that it was, if this provider encrypted it: the ciphertext is the thought, the text
    beside it its summary. Without one it would be a reference to an item that the provider does not keep (it is told
    not to), which the API refuses.
-4. What a tool gave is text where it is nothing else, and parts otherwise. That it failed has no field of its own.
+4. What a tool gave is text where it is nothing else, and parts otherwise. That it failed has no field here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,6 +39,8 @@ def write_input(messages: Sequence[Message], thought_format: str) -> Input:
                 _add_assistant(message, thought_format, written)
             case "tool":
                 written.items.append(_tool_result(message, where))
+                if message.is_error:
+                    written.dropped.append("messages.is_error")
             case role:
                 content = _content(message.parts)
                 written.items.append({"type": "message", "role": role, "content": content})

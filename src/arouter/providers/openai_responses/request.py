@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from arouter.domain.chat import ChatRequest, Json, ResponseFormat, Tool, ToolChoice
+from arouter.providers.asked import demands_a_call, marks_a_cache, names_effort_and_budget
 from arouter.providers.base import Prepared
 from arouter.providers.effort import effort_of
 from arouter.providers.openai_models import able_to_think, refused_in_thought
@@ -133,6 +134,8 @@ def _tools(request: ChatRequest, dropped: list[str]) -> Json:
         else:
             tools.append(own)
     if not tools:
+        if demands_a_call(request):
+            dropped.append("tool_choice")
         return {}
     written: Json = {"tools": tools}
     if request.tool_choice is not None:
@@ -189,6 +192,8 @@ def _dropped(request: ChatRequest) -> Iterator[str]:
         "seed": request.seed is not None,
         "frequency_penalty": request.frequency_penalty not in (None, 0),
         "presence_penalty": request.presence_penalty not in (None, 0),
+        "cache_control": marks_a_cache(request),
+        "reasoning.max_tokens": names_effort_and_budget(request),
     }
     yield from (name for name, missing in without_counterpart.items() if missing)
     for name, told in request.rest.items():
