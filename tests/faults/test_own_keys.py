@@ -38,8 +38,9 @@ MODEL = "openai/gpt-4o-mini"
 WITHIN_S = 1.0
 CONNECTIONS = 24
 """Enough that the kernel gives some of them to each worker."""
-MANY = 1500
 KILLS = int(os.environ.get("AROUTER_FAULTS_KILLS", "3"))
+MANY = 500 * KILLS
+"""Keys whose rotation is killed: more than are through by the last kill."""
 
 Result = TypeVar("Result")
 
