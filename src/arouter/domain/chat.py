@@ -302,9 +302,8 @@ class Failed:
     """The provider's own code or type."""
 
 
-Event = (
-    Started
-    | TextDelta
+ChoiceEvent = (
+    TextDelta
     | ReasoningDelta
     | RefusalDelta
     | ToolCallStarted
@@ -313,6 +312,7 @@ Event = (
     | ImageMade
     | LogprobsTold
     | Finished
-    | UsageReported
-    | Failed
 )
+"""The events that belong to a choice."""
+
+Event = Started | ChoiceEvent | UsageReported | Failed

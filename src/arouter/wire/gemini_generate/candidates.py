@@ -18,6 +18,7 @@ import msgspec
 
 from arouter.domain.chat import (
     Annotated,
+    ChoiceEvent,
     Finished,
     FinishReason,
     ImageMade,
@@ -34,19 +35,6 @@ from arouter.wire.gemini_generate.grounding import grounding_metadata
 from arouter.wire.gemini_generate.media import read_data_url
 from arouter.wire.gemini_generate.proofs import native, seal, seal_call
 from arouter.wire.gemini_generate.reasons import MALFORMED_CALL, write_reason
-
-ChoiceEvent = (
-    TextDelta
-    | ReasoningDelta
-    | RefusalDelta
-    | ToolCallStarted
-    | ToolCallArguments
-    | Annotated
-    | ImageMade
-    | LogprobsTold
-    | Finished
-)
-"""The events that belong to a choice."""
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 

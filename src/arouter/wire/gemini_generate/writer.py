@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from arouter.domain.charge import Charge
-from arouter.domain.chat import Event, Json, Started
+from arouter.domain.chat import ChoiceEvent, Event, Json, Started
 from arouter.wire import sse
-from arouter.wire.gemini_generate.candidates import Candidate, ChoiceEvent
+from arouter.wire.gemini_generate.candidates import Candidate
 from arouter.wire.gemini_generate.errors import stream_error
 from arouter.wire.gemini_generate.usage import usage_metadata
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from arouter.domain.chat import (
+    ChoiceEvent,
     Event,
     Finished,
     Json,
@@ -22,7 +23,7 @@ from arouter.domain.chat import (
 )
 from arouter.wire import sse
 from arouter.wire.errors import error_object
-from arouter.wire.openai_chat.deltas import ChoiceDeltas, ChoiceEvent, logprobs
+from arouter.wire.openai_chat.deltas import ChoiceDeltas, logprobs
 
 _json = msgspec.json.Encoder().encode
 _RUNNING = b',"logprobs":null,"finish_reason":null}]}\n\n'

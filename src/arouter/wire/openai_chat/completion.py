@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from arouter.domain.chat import Event, Finished, Json, LogprobsTold, Started
-from arouter.wire.openai_chat.deltas import ChoiceDeltas, ChoiceEvent, logprobs
+from arouter.domain.chat import ChoiceEvent, Event, Finished, Json, LogprobsTold, Started
+from arouter.wire.openai_chat.deltas import ChoiceDeltas, logprobs
 from arouter.wire.openai_chat.reasoning_details import join_pieces
 
 _TEXTS = ("content", "refusal", "reasoning")

@@ -14,6 +14,7 @@ A stream sends them one by one, a whole answer is their sum: both are written fr
 
 from arouter.domain.chat import (
     Annotated,
+    ChoiceEvent,
     Finished,
     ImageMade,
     Json,
@@ -25,19 +26,6 @@ from arouter.domain.chat import (
     ToolCallStarted,
 )
 from arouter.wire.openai_chat.reasoning_details import DetailsWriter
-
-ChoiceEvent = (
-    TextDelta
-    | ReasoningDelta
-    | RefusalDelta
-    | ToolCallStarted
-    | ToolCallArguments
-    | Annotated
-    | ImageMade
-    | LogprobsTold
-    | Finished
-)
-"""The events that belong to a choice."""
 
 _ANNOTATION = "url_citation"
 
