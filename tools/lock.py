@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGETS = {"run.txt": [], "dev.txt": ["--group", "dev"]}
+TARGETS = {"run.txt": [], "dev.txt": ["--all-extras", "--group", "dev"]}
 SDKS = ROOT / "tests" / "sdks" / "requirements"
 
 
