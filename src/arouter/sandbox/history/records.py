@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import msgspec
 from numpy.typing import NDArray
 
 from arouter.domain.attempt import Attempt
@@ -12,8 +11,9 @@ from arouter.domain.usage import Usage
 from arouter.sandbox.history.asking import REQUESTED, TAG_SETS
 from arouter.sandbox.history.columns import STATUSES, USAGE_SOURCES, Day, History
 from arouter.sandbox.history.endings import ERRORS, FINISH_REASONS, OWN_KEYS
-from arouter.sandbox.history.population import APPLICATIONS, ENDPOINTS, FAILURES, MODELS, Model, Owner
+from arouter.sandbox.history.population import APPLICATIONS, ENDPOINTS, FAILURES, MODELS, Owner
 from arouter.sandbox.history.prices import UNKNOWN
+from arouter.sandbox.history.raw_usage import raw_usage
 from arouter.sandbox.history.texts import as_texts, generation_letters, hexadecimal
 
 UPSTREAM_PREFIXES = {"openai": "chatcmpl-", "anthropic": "msg_01", "google": ""}
@@ -86,7 +86,15 @@ class _Maker:
             latency_us=get("latency_us"),
             time_to_first_token_us=get("first_token_us"),
             attempts=get("attempts"),
-            tried=self._tried(get, model),
+            tried=()
+            if get("first_failure") is None
+            else attempts(
+                get("application"),
+                (get("first_model"), number),
+                get("first_failure"),
+                get("error"),
+                (get("first_latency_us"), get("latency_us")),
+            ),
         )
 
     def _opening(self, at: int, get: Callable[[str], Any]) -> Opening:
@@ -110,62 +118,33 @@ class _Maker:
             app_title=application.app_title,
         )
 
-    def _tried(self, get: Callable[[str], Any], last: Model | None) -> tuple[Attempt, ...]:
-        """The attempts, if there were two."""
-        if get("first_failure") is None or last is None:
-            return ()
-        first = MODELS[get("first_model")]
-        _, code, status = FAILURES[get("first_failure")]
-        error = _one(ERRORS, get("error"))
-        return (
-            Attempt(
-                provider=first.provider,
-                model=first.name,
-                http_status=status,
-                error_code=code,
-                latency_us=get("first_latency_us"),
-                is_byok=bool(OWN_KEYS[get("application"), get("first_model")]),
-            ),
-            Attempt(
-                provider=last.provider,
-                model=last.name,
-                http_status=200 if error is None else status,
-                error_code=error,
-                latency_us=get("latency_us") - get("first_latency_us"),
-                is_byok=get("byok"),
-            ),
-        )
 
-
-def raw_usage(model: Model, usage: Usage) -> bytes:
-    """The usage object as the model's provider writes it."""
-    prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    told: dict[str, object]
-    if model.dialect == "anthropic":
-        told = {
-            "input_tokens": usage.input_tokens,
-            "cache_creation_input_tokens": usage.cache_write_tokens,
-            "cache_read_input_tokens": usage.cache_read_tokens,
-            "output_tokens": usage.output_tokens,
-        }
-    elif model.dialect == "google":
-        thoughts = usage.reasoning_tokens or 0
-        told = {
-            "promptTokenCount": prompt,
-            "candidatesTokenCount": (completion or 0) - thoughts,
-            "totalTokenCount": usage.total_tokens,
-            "cachedContentTokenCount": usage.cache_read_tokens,
-            "thoughtsTokenCount": thoughts,
-        }
-    else:
-        told = {"prompt_tokens": prompt, "total_tokens": usage.total_tokens}
-        if completion is not None:
-            told["completion_tokens"] = completion
-        if usage.cache_read_tokens is not None:
-            told["prompt_tokens_details"] = {"cached_tokens": usage.cache_read_tokens}
-        if usage.reasoning_tokens is not None:
-            told["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
-    return msgspec.json.encode(told)
+def attempts(
+    application: int, models: tuple[int, int], failure: int, error: int | None, latencies_us: tuple[int, int]
+) -> tuple[Attempt, ...]:
+    """Two attempts: at one of `models` that failed with one of `FAILURES`, and at the other, which failed with one of
+    `ERRORS` or did not. The latencies are those of the first and of the whole request."""
+    first, last = MODELS[models[0]], MODELS[models[1]]
+    _, code, status = FAILURES[failure]
+    first_us, whole_us = latencies_us
+    return (
+        Attempt(
+            provider=first.provider,
+            model=first.name,
+            http_status=status,
+            error_code=code,
+            latency_us=first_us,
+            is_byok=bool(OWN_KEYS[application, models[0]]),
+        ),
+        Attempt(
+            provider=last.provider,
+            model=last.name,
+            http_status=200 if error is None else status,
+            error_code=_one(ERRORS, error),
+            latency_us=whole_us - first_us,
+            is_byok=bool(OWN_KEYS[application, models[1]]),
+        ),
+    )
 
 
 def _nullable(column: NDArray[Any]) -> list[Any]:
