@@ -165,7 +165,7 @@ def _numbers(meters: Mapping[str, Integers]) -> Mapping[str, Integers]:
 def _texts_of(model: Integers, names: Sequence[str | None], numbers: Mapping[str, Integers]) -> pa.Array:
     """For each record the number that its model's shape has in this place, or nothing."""
     chosen = np.full(len(model), UNKNOWN, dtype=np.int64)
-    for name in {*names} - {None}:
+    for name in {name for name in names if name is not None}:
         of_name = np.array([each == name for each in names])[model]
         chosen = np.where(of_name, numbers[name], chosen)
     return known(chosen).cast(pa.string()).fill_null("")
