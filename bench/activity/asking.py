@@ -25,12 +25,15 @@ from bench.activity.world import DATABASE, NOTE, World, listed_prices
 
 USERS = 200
 """Of whom a page is read, drawn in each way."""
-HEAVY = 20
+HEAVY = 60
 LIGHT = 100
+REPEATED = 60
+"""Times that the same question is asked."""
 DEEP_PAGES = 1_000
 PAGE = 100
 _LEAST_QUESTIONS = 3
 _WALKED = 1_000
+_DEEP_PLACES = 40
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +87,7 @@ class Asking:
             await self._time(f"user page, {way}", f"newest {PAGE} of a user {way}", questions, goal)
         heaviest = self._names[int(np.argmax(self._expected))]
         for name, filters in (("the organization", Filters()), ("the heaviest user", Filters(users=(heaviest,)))):
-            first = [self._page(filters)] * 40
+            first = [self._page(filters)] * REPEATED
             await self._time(f"first page, {name}", f"newest {PAGE} of {name}", first, None)
             places = await self._walk(filters)
             if places:
@@ -101,7 +104,7 @@ class Asking:
         places: list[Cursor] = []
         query = ActivityQuery(scope=self._scope, filters=filters, limit=_WALKED)
         walked = 0
-        while len(places) < 20:
+        while len(places) < _DEEP_PLACES:
             page = await self._ledger.page(query)
             walked += len(page.rows)
             if page.next_cursor is None:
@@ -130,9 +133,9 @@ class Asking:
             what = f"one user by day and model over {self._world.size.days} days, {way} users"
             await self._time(f"user sums, {way}", what, questions, 50.0)
         lately = Filters(start_us=max(start_us, end_us - 30 * DAY_US), end_us=end_us)
-        top = [self._summary(lately, Dimension.USER, limit=100)] * 20
+        top = [self._summary(lately, Dimension.USER, limit=100)] * REPEATED
         await self._time("top users", "top 100 users by cost over 30 days", top, 300.0)
-        hours = [self._summary(Filters(start_us=start_us, end_us=end_us), Dimension.HOUR)] * 20
+        hours = [self._summary(Filters(start_us=start_us, end_us=end_us), Dimension.HOUR)] * REPEATED
         await self._time("hours", f"hourly totals over {self._world.size.days} days", hours, 300.0)
 
     def _summary(self, filters: Filters, *group_by: Dimension, limit: int | None = None) -> Question:
