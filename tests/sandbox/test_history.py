@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from arouter.domain.windows import DAY_US
 from arouter.engine.billing import Billing
 from arouter.engine.repricing import Repricing
 from arouter.providers.usage import anthropic_usage, gemini_usage, openai_usage_from_json
-from arouter.sandbox.history.columns import History
+from arouter.sandbox.history.columns import Day, History
 from arouter.sandbox.history.population import APPLICATIONS, MODELS, WORKSPACES, Model, Owner, Plan
 from arouter.sandbox.history.prices import UNKNOWN, RateTable
 from arouter.sandbox.history.records import records_of
@@ -36,6 +37,8 @@ OWNER = Owner(
     workspace_ids=tuple(f"ws_{number}" for number in range(WORKSPACES)),
     key_hashes=tuple(f"{number:064x}" for number in range(len(APPLICATIONS))),
 )
+HOUR_US = 3_600_000_000
+PROVIDERS = sorted({model.provider for model in MODELS})
 PRICES = read_prices({})
 
 
@@ -288,3 +291,44 @@ def test_a_customer_and_two_models_come_later(records: list[Record]) -> None:
     for model in MODELS:
         if model.released:
             assert first([one for one in records if one.model == model.id]) >= model.released
+
+
+@pytest.fixture(scope="module")
+def long() -> list[Day]:
+    return list(History(plan(days=80, users=500, records=300_000), listed))
+
+
+def test_now_and_then_an_agent_runs_away_with_ever_longer_prompts(long: list[Day]) -> None:
+    loops = [(day, np.flatnonzero(day.asked.looping >= 0)) for day in long]
+    loops = [(day, places) for day, places in loops if len(places) >= 8]
+    assert 2 <= len(loops) < 40
+    early = late = 0.0
+    for day, places in loops:
+        assert len(set(day.asked.user[places].tolist())) == 1
+        assert APPLICATIONS[int(day.asked.application[places[0]])].name == "coding agents"
+        assert np.ptp(day.asked.created_at_us[places]) < DAY_US / 8
+        counts = [day.spent.meters[name] for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens")]
+        prompts = np.sum([np.maximum(count[places], 0) for count in counts], axis=0)
+        early += float(np.median(prompts[: len(places) // 2]))
+        late += float(np.median(prompts[len(places) // 2 :]))
+    assert late > 1.2 * early
+
+
+def test_now_and_then_a_provider_is_away_for_some_hours(long: list[Day]) -> None:
+    bad = set()
+    for day in long:
+        hours = (day.asked.created_at_us - START_US) // HOUR_US
+        providers = np.array([PROVIDERS.index(model.provider) for model in MODELS])[day.asked.model]
+        for hour in np.unique(hours).tolist():
+            for number in range(len(PROVIDERS)):
+                there = (hours == hour) & (providers == number)
+                if there.sum() >= 30 and np.mean(day.ended.attempts[there] == 2) > 0.3:
+                    bad.add((day.number, number))
+    assert 1 <= len(bad) < 20
+    assert len({day for day, _ in bad}) == len(bad)
+
+
+def test_users_come_and_go(long: list[Day]) -> None:
+    first, last = ({user for day in days for user in day.asked.user.tolist()} for days in (long[:20], long[-20:]))
+    assert len(first - last) > 20
+    assert len(last - first) > 20
