@@ -131,8 +131,9 @@ SELECT json_group_array(id) FROM adjustments WHERE id IN (SELECT value FROM json
 
 -- name: records_to_adjust
 SELECT json_group_array(json_array(
-    id, seq, created_at_us, {cost}, {used} > 0, created_at_us / 3600000000, organization_no, workspace_no, key_no,
-    coalesce(user_no, 0), coalesce(model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no
+    id, seq, created_at_us, {cost}, {used} > 0, created_at_us / 900000000, organization_no, workspace_no, key_no,
+    coalesce(user_no, 0), coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0),
+    endpoint_no, status_no
 ))
 FROM records LEFT JOIN adjusted ON adjusted_seq = seq
 WHERE id IN (SELECT value FROM json_each(?));
@@ -170,8 +171,8 @@ SELECT json_group_array(batch_no) FROM (SELECT DISTINCT batch_no FROM adjustment
 
 -- name: raise_rollups
 INSERT INTO rollups ({columns})
-SELECT created_at_us / 3600000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
-    coalesce(model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {measures}
+SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0), coalesce(model_no, 0),
+    coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {measures}
 FROM records WHERE seq BETWEEN ?1 AND ?2
 ON CONFLICT DO UPDATE SET {sums};
 
@@ -249,25 +250,51 @@ latency_us IS NOT NULL
 -- name: effective_cost
 iif(adjusted_seq IS NULL, cost, adjusted_cost)
 
--- name: summary
-WITH grouped ({columns}) AS (
-    SELECT {groups} {sums}, count(DISTINCT user_no)
-    FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
-    WHERE {where} {group_by}
+-- name: ranges
+(SELECT value ->> 0 AS first, value ->> 1 AS beyond, value ->> 2 AS bucket FROM json_each(?) LIMIT -1) CROSS JOIN
+
+-- name: records_and_adjusted
+records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = records.seq
+
+-- name: each_tag
+LEFT JOIN record_tags AS tagged ON tagged.seq = records.seq AND NOT EXISTS (
+    SELECT 1 FROM record_tags AS before
+    WHERE before.seq = tagged.seq AND before.position < tagged.position AND before.tag_no = tagged.tag_no
 )
+
+-- name: grouped
+WITH grouped ({columns}) AS (SELECT {values} FROM {source} WHERE {where} {group_by})
 SELECT json_group_array(json_array({columns})) FROM grouped;
 
 -- name: users_of_groups
-WITH grouped ({columns}) AS (
-    SELECT DISTINCT {groups} user_no
-    FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
-    WHERE {where} AND user_no IS NOT NULL
-)
-SELECT json_group_array(json_array({columns})) FROM grouped;
+WITH pairs ({columns}, user_no) AS ({pairs}),
+grouped ({columns}, users) AS (SELECT {columns}, count(*) FROM pairs GROUP BY {columns})
+SELECT json_group_array(json_array({columns}, users)) FROM grouped;
+
+-- name: pairs
+SELECT DISTINCT {values} FROM {source} WHERE {where} AND {user} > 0
 
 -- name: distinct_users
-SELECT count(DISTINCT user_no) FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
-WHERE {where};
+SELECT count(*) FROM ({pairs});
+
+-- name: latencies
+WITH found ({columns}) AS (SELECT {values} FROM {source} WHERE {where} AND latency_us IS NOT NULL)
+SELECT json_group_array(json_array({columns})) FROM found;
+
+-- name: count_up_to
+SELECT count(*) FROM (SELECT 1 FROM records INDEXED BY {index} WHERE {where} LIMIT ?);
+
+-- name: slots_of_organization
+SELECT min(slot), max(slot) FROM rollups WHERE organization_no = ?;
+
+-- name: occupied_days
+WITH RECURSIVE days (day) AS (
+    SELECT (SELECT min(slot) FROM rollups WHERE organization_no = ?1 AND slot >= ?2) / 96
+    UNION ALL
+    SELECT (SELECT min(slot) FROM rollups WHERE organization_no = ?1 AND slot >= (day + 1) * 96) / 96 FROM days
+    WHERE day IS NOT NULL AND (day + 1) * 96 < ?3
+)
+SELECT json_group_array(day) FROM days WHERE day IS NOT NULL AND day * 96 < ?3;
 
 -- name: spending
 SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
@@ -302,9 +329,9 @@ SELECT count(*) FROM open_records;
 
 -- name: differing_rollups
 WITH counted AS (
-    SELECT created_at_us / 3600000000 AS hour, organization_no, workspace_no, key_no, coalesce(user_no, 0) AS user_no,
-        coalesce(model_no, 0) AS model_no, coalesce(provider_no, 0) AS provider_no, endpoint_no, status_no, {sums}
-    FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
+        coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {sums}
+    FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 )
 SELECT count(*) FROM (
     SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM rollups)
