@@ -33,10 +33,10 @@ from arouter.store.sqlite.connections import require_sound_library
 from arouter.store.sqlite.intents import TICK_S
 from arouter.store.sqlite.names import numbers_of
 from arouter.store.sqlite.pages import page_statements
-from arouter.store.sqlite.pieces import Pieces, Times, connection_slots
+from arouter.store.sqlite.pieces import Pieces, Times, slots_of
 from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.selection import select
-from arouter.store.sqlite.summaries import sums_statement
+from arouter.store.sqlite.sums import sums_statement
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import FULL, NOON_US, adjust, adjustment, append, ids, key, opening, record
 
@@ -188,7 +188,7 @@ def test_a_summary_searches_an_index(
     organization_no = numbers_of(connection, ["org_a"])["org_a"]
     times = Times(tuple(one for one in group_by if one in TIME_DIMENSIONS), ZoneInfo("UTC"))
     pieces = Pieces(connection, query, organization_no, times)
-    for span in plan(query, connection_slots(connection, organization_no)).spans:
+    for span in plan(query, slots_of(connection, organization_no)).spans:
         piece = pieces.of(span)
         assert piece is not None
         text = plan_of(connection, *sums_statement(piece))
@@ -313,6 +313,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     connection.execute(
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; DROP INDEX records_on_own_keys;"
+        "DROP TABLE folded_days; DROP TABLE day_blocks;"
         "PRAGMA user_version = 1"
     )
     connection.close()

@@ -5,7 +5,7 @@ compares what SQL counts with it.
 """
 
 from collections.abc import Iterable, Sequence, Set
-from operator import add
+from operator import add, sub
 
 from arouter.domain.activity import PERCENTILES, Totals
 from arouter.domain.money import Picodollars
@@ -87,6 +87,10 @@ def cost_measures(cost: Picodollars | None, *, has_tokens: bool) -> Measures:
 
 def added(left: Measures, right: Measures) -> Measures:
     return tuple(map(add, left, right))
+
+
+def less(left: Measures, right: Measures) -> Measures:
+    return tuple(map(sub, left, right))
 
 
 def total(many: Iterable[Measures]) -> Measures:

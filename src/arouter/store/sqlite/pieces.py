@@ -4,7 +4,7 @@ Numbers of names and users stand for themselves, 0 for none. The times that a su
 the combination of buckets that the row lies in: SQL is told where each begins and ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ import apsw
 
 from arouter.domain.activity import TIME_DIMENSIONS, Dimension, SummaryQuery
 from arouter.domain.record import Status
-from arouter.store.buckets import SLOT_US, SLOTS_OF_DAY, Bucket, bucket_ranges
+from arouter.store.buckets import SLOT_US, Bucket, bucket_ranges
 from arouter.store.planning import Source, Span
 from arouter.store.sqlite.names import fetch, numbers_of, to_json
 from arouter.store.sqlite.rollups import ROLLUP_SUMS
@@ -78,6 +78,10 @@ class Times:
         return number
 
 
+def _go_on() -> None:
+    """Nothing ends it."""
+
+
 @dataclass(slots=True)
 class Pieces:
     """Makes the pieces of one summary."""
@@ -86,6 +90,8 @@ class Pieces:
     query: SummaryQuery
     organization_no: int
     times: Times
+    check: Callable[[], None] = _go_on
+    """Called now and then: raises what ends the summary before its time."""
     dimensions: tuple[Dimension, ...] = field(init=False)
     """Those that are no times, in their order."""
 
@@ -111,7 +117,7 @@ class Pieces:
         if Dimension.TAG in self.query.group_by:
             source = f"{source} {queries()['each_tag']}"
         if self.times.dimensions:
-            first, last = connection_slots(self.connection, self.organization_no) or (0, -1)
+            first, last = slots_of(self.connection, self.organization_no) or (0, -1)
             first = first if start_us is None else max(first, start_us // SLOT_US)
             beyond = last + 1 if end_us is None else min(last + 1, -(-end_us // SLOT_US))
             ranges = self.times.ranges(self.days(first, beyond), first, beyond)
@@ -207,13 +213,9 @@ class Pieces:
         return (*of_time, *(columns[dimension] for dimension in self.dimensions))
 
 
-def connection_slots(connection: apsw.Connection, organization_no: int) -> tuple[int, int] | None:
+def slots_of(connection: apsw.Connection, organization_no: int) -> tuple[int, int] | None:
     """The first and the last quarter of an hour in which the organization has records."""
     row = connection.execute(queries()["slots_of_organization"], (organization_no,)).fetchone()
     if row is None or row[0] is None or row[1] is None:
         return None
     return int(row[0]), int(row[1])
-
-
-def day_of(slot: int) -> int:
-    return slot // SLOTS_OF_DAY

@@ -100,6 +100,9 @@ SELECT json_group_array(json_array(no, text)) FROM names WHERE no IN (SELECT val
 -- name: names_of_texts
 SELECT json_group_array(json_array(no, text)) FROM names WHERE text IN (SELECT value FROM json_each(?));
 
+-- name: greatest_user
+SELECT coalesce(max(no), 0) FROM end_users;
+
 -- name: users_of_texts
 SELECT json_group_array(no) FROM end_users
 WHERE organization_no = ? AND name IN (SELECT value FROM json_each(?));
@@ -274,6 +277,10 @@ SELECT json_group_array(json_array({columns}, users)) FROM grouped;
 -- name: pairs
 SELECT DISTINCT {values} FROM {source} WHERE {where} AND {user} > 0
 
+-- name: each_pair
+WITH pairs ({columns}) AS ({pairs})
+SELECT json_group_array(json_array({columns})) FROM pairs;
+
 -- name: distinct_users
 SELECT count(*) FROM ({pairs});
 
@@ -295,6 +302,74 @@ WITH RECURSIVE days (day) AS (
     WHERE day IS NOT NULL AND (day + 1) * 96 < ?3
 )
 SELECT json_group_array(day) FROM days WHERE day IS NOT NULL AND day * 96 < ?3;
+
+-- name: folded_beyond
+SELECT coalesce(max(day) + 1, 0) FROM folded_days;
+
+-- name: unfold_days_of_records
+DELETE FROM folded_days WHERE (organization_no, day) IN (
+    SELECT organization_no, created_at_us / 86400000000 FROM records WHERE seq BETWEEN ? AND ?
+);
+
+-- name: unfold_day
+DELETE FROM folded_days WHERE organization_no = ? AND day = ?;
+
+-- name: unfold_all
+DELETE FROM folded_days;
+
+-- name: folded_days
+SELECT json_group_array(day) FROM (SELECT day FROM folded_days WHERE organization_no = ? AND ready = 1 ORDER BY day);
+
+-- name: organizations_with_sums
+WITH RECURSIVE found (no) AS (
+    SELECT min(organization_no) FROM rollups
+    UNION ALL
+    SELECT (SELECT min(organization_no) FROM rollups WHERE organization_no > no) FROM found WHERE no IS NOT NULL
+)
+SELECT json_group_array(no) FROM found WHERE no IS NOT NULL;
+
+-- name: days_in_hand
+SELECT json_group_array(day) FROM folded_days WHERE organization_no = ? AND (ready = 1 OR claimed_at_us > ?);
+
+-- name: claim_day
+INSERT INTO folded_days (organization_no, day, claim, claimed_at_us, ready) VALUES (?, ?, ?, ?, 0)
+ON CONFLICT DO UPDATE SET claim = excluded.claim, claimed_at_us = excluded.claimed_at_us
+WHERE ready = 0 AND claimed_at_us <= ?;
+
+-- name: is_claimed
+SELECT count(*) FROM folded_days WHERE organization_no = ? AND day = ? AND claim = ? AND ready = 0;
+
+-- name: forget_blocks
+DELETE FROM day_blocks WHERE rowid IN (
+    SELECT rowid FROM day_blocks WHERE organization_no = ? AND kind = ? AND day = ? LIMIT ?
+);
+
+-- name: add_block
+INSERT INTO day_blocks (organization_no, kind, day, first_user_no, data) VALUES (?, ?, ?, ?, ?);
+
+-- name: day_is_ready
+UPDATE folded_days SET ready = 1 WHERE organization_no = ? AND day = ? AND claim = ? AND ready = 0;
+
+-- name: count_rollups_of_slot
+SELECT count(*) FROM rollups WHERE organization_no = ? AND slot = ?;
+
+-- name: rollups_of_slot
+SELECT json_group_array(json_array({columns})) FROM rollups
+WHERE organization_no = ? AND slot = ? AND user_no % ? = ?;
+
+-- name: blocks_of_day
+SELECT data FROM day_blocks WHERE organization_no = ? AND kind = ? AND day = ? ORDER BY first_user_no;
+
+-- name: blocks_of_users
+WITH wanted (day, first) AS (
+    SELECT DISTINCT days.value, (
+        SELECT max(first_user_no) FROM day_blocks
+        WHERE organization_no = ?1 AND kind = ?2 AND day = days.value AND first_user_no <= users.value
+    )
+    FROM json_each(?3) AS days CROSS JOIN json_each(?4) AS users
+)
+SELECT wanted.day, data FROM wanted CROSS JOIN day_blocks
+WHERE organization_no = ?1 AND kind = ?2 AND day_blocks.day = wanted.day AND first_user_no = wanted.first;
 
 -- name: spending
 SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
