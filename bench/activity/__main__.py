@@ -29,7 +29,7 @@ from arouter.sandbox.history.columns import History
 from arouter.store.sqlite import SqliteStore
 from bench.activity import over_http
 from bench.activity.asking import Answered, lines
-from bench.activity.build import Loader, build, clear, found_world, loader_for
+from bench.activity.build import Loader, build, clear, fold, found_world, loader_for
 from bench.activity.exporting import FORMATS, Exported, NotThere, Sums, export
 from bench.activity.figures import Built, Figures, write
 from bench.activity.recording import Phase
@@ -128,7 +128,13 @@ class Run:
             size=world.size,
             rate=self._options.rate,
             minutes=round((time.monotonic() - began) / 60, 2),
-            built=Built(loader=world.loader, records=world.records, bytes=world.bytes, seconds=world.seconds),
+            built=Built(
+                loader=world.loader,
+                records=world.records,
+                bytes=world.bytes,
+                seconds=world.seconds,
+                fold_seconds=world.fold_seconds,
+            ),
             answered=self._answered,
             phases=self._phases,
             exported=self._exported,
@@ -149,6 +155,7 @@ class Run:
             loader = loader_for(world)
             self._require_space(world, loader)
             self._build(world, loader)
+        self._fold(world)
         return world
 
     def _require_space(self, world: World, loader: Loader) -> None:
@@ -169,6 +176,12 @@ class Run:
             total = sum(plan.records for plan in world.plans)
             task = bar.add_task("records", total=total, completed=world.records)
             asyncio.run(build(self._folder, world, loader, lambda records: bar.advance(task, records)))
+
+    def _fold(self, world: World) -> None:
+        bar = Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True))
+        with bar:
+            task = bar.add_task("columns for sums, days", total=None)
+            asyncio.run(fold(self._folder, world, lambda done, days: bar.update(task, completed=done, total=days)))
 
     # ---------------------------------------------------------------- questions
 

@@ -10,12 +10,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
+from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Order, Scope, SummaryQuery
 from arouter.domain.windows import DAY_US
 from arouter.engine.clock import SystemClock
 from arouter.sandbox.history.columns import History
@@ -139,7 +138,8 @@ class Asking:
         await self._time("hours", f"hourly totals over {self._world.size.days} days", hours, 300.0)
 
     def _summary(self, filters: Filters, *group_by: Dimension, limit: int | None = None) -> Question:
-        query = SummaryQuery(scope=self._scope, filters=filters, group_by=group_by, **limited(limit))
+        order = None if limit is None else Order(by="cost", descending=True)
+        query = SummaryQuery(scope=self._scope, filters=filters, group_by=group_by, order=order, limit=limit)
         return lambda: self._ledger.summary(query)
 
     # ---------------------------------------------------------------- time
@@ -156,12 +156,6 @@ class Asking:
                 break
         sys.stdout.buffer.write(msgspec.json.encode(Answered.of(name, what, times_ms, goal_ms)) + b"\n")
         sys.stdout.buffer.flush()
-
-
-def limited(limit: int | None) -> dict[str, Any]:
-    """The argument for so many rows, where the protocol takes one."""
-    known = {field.name for field in dataclasses.fields(SummaryQuery)}
-    return {"limit": limit} if limit is not None and "limit" in known else {}
 
 
 async def main(folder: Path, part: str, seconds: float) -> None:

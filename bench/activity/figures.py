@@ -25,6 +25,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     bytes: int
     seconds: float
+    fold_seconds: float
 
     @property
     def rate(self) -> float:

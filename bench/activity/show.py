@@ -74,7 +74,8 @@ def _built(figures: Figures) -> str:
     return (
         f"{built.records:,} records of two organizations, the first with {size.users:,} users, over {size.days} days: "
         f"{built.bytes / 1e9:,.2f} GB, {built.bytes_per_record:,.0f} bytes a record; loaded as {built.loader}, "
-        f"{built.rate:,.0f} records a second. Meanwhile {figures.rate:,} requests a second are recorded."
+        f"{built.rate:,.0f} records a second, and {built.fold_seconds:,.0f} s for the columns of sums. "
+        f"Meanwhile {figures.rate:,} requests a second are recorded."
     )
 
 

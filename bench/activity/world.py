@@ -57,7 +57,9 @@ class World(msgspec.Struct, kw_only=True):
     loader: str = ""
     days_done: int = 0
     seconds: float = 0.0
-    """That the building has taken."""
+    """That the loading has taken."""
+    fold_seconds: float = 0.0
+    """That the columns for sums have taken."""
     records: int = 0
     """Of all organizations."""
     cost: int = 0
