@@ -100,7 +100,9 @@ ROWS = st.lists(
 def row(number: int = 0, **changes: Any) -> ActivityRow:
     """A plain one. `changes` are fields of the opening, the record or the row."""
     opening = {name: changes.pop(name) for name in list(changes) if name in Opening.__dataclass_fields__}
-    outside = {name: changes.pop(name) for name in ("key_name", "creator", "written_at_us") if name in changes}
+    outside: dict[str, Any] = {
+        name: changes.pop(name) for name in ("key_name", "creator", "written_at_us") if name in changes
+    }
     created_at_us = opening.pop("created_at_us", 1_795_327_200_123_456 + number)
     record = Record(
         opening=Opening(
