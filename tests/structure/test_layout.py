@@ -215,11 +215,11 @@ def _requirements() -> list[Path]:
     return sorted((ROOT / "requirements").glob("*.txt"))
 
 
-def _requirements_of_sdks() -> list[Path]:
-    return sorted((TESTS / "sdks" / "requirements").glob("*.txt"))
+def _requirements_of_tests(suffix: str = "txt") -> list[Path]:
+    return sorted(TESTS.glob(f"*/requirements/*.{suffix}"))
 
 
-@pytest.mark.parametrize("path", [*_requirements(), *_requirements_of_sdks()], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*_requirements(), *_requirements_of_tests()], ids=lambda path: path.name)
 def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     entries = [entry for entry in re.split(r"\n(?! )", text.replace("\\\n", " ")) if entry.strip()]
@@ -237,9 +237,10 @@ def test_both_requirement_files_are_there() -> None:
     assert [path.name for path in _requirements()] == ["dev.txt", "run.txt"]
 
 
-def test_each_environment_of_sdks_is_locked() -> None:
-    asked = {path.stem for path in (TESTS / "sdks" / "requirements").glob("*.in")}
-    assert {path.stem for path in _requirements_of_sdks()} == asked == {"langchain", "litellm", "pydantic-ai"}
+def test_each_environment_of_tests_is_locked() -> None:
+    asked = {path.stem for path in _requirements_of_tests("in")}
+    locked = {path.stem for path in _requirements_of_tests()}
+    assert locked == asked == {"focus-validator", "langchain", "litellm", "pydantic-ai"}
 
 
 def test_ci_runs_check_and_test_and_nothing_else() -> None:

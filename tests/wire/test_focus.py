@@ -41,7 +41,7 @@ def test_a_row_is_filled_as_the_specification_wants() -> None:
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodEnd": "2026-11-23T00:00:00Z",
         "ChargePeriodStart": "2026-11-22T00:00:00Z",
-        "ConsumedQuantity": "60",
+        "ConsumedQuantity": "60.0",
         "ConsumedUnit": "Tokens",
         "ContractedCost": "0.0015",
         "EffectiveCost": "0.0015",
@@ -50,7 +50,7 @@ def test_a_row_is_filled_as_the_specification_wants() -> None:
         "PricingCategory": "Standard",
         "PricingCurrency": "USD",
         "PricingCurrencyEffectiveCost": "0.0015",
-        "PricingQuantity": "60",
+        "PricingQuantity": "60.0",
         "PricingUnit": "Tokens",
         "ProviderName": "openai",
         "PublisherName": "openai",
@@ -62,6 +62,7 @@ def test_a_row_is_filled_as_the_specification_wants() -> None:
         "ServiceSubcategory": "Generative AI",
         "SkuId": "openai/gpt-0",
         "SkuMeter": "Tokens",
+        "SkuPriceId": "openai/gpt-0",
         "SubAccountId": "ws_home",
         "SubAccountType": "Workspace",
         "Tags": '{"user":"ü"}',
@@ -127,7 +128,7 @@ def test_what_is_unknown_is_counted_and_not_guessed() -> None:
         row(created_at_us=NOON_US, cost=None),
     )
     names = ("BilledCost", "x_Requests", "x_RequestsWithoutUsage", "x_RequestsWithoutPrice", "ConsumedQuantity")
-    assert [shown[name] for name in names] == ["0", "3", "1", "1", "60"]
+    assert [shown[name] for name in names] == ["0.0", "3", "1", "1", "60.0"]
 
 
 @given(ROWS, st.integers(1, 3))

@@ -218,8 +218,8 @@ def _cells(group: Group, key_name: str, sums: Sums) -> list[csv_cells.Cell]:
     next_month = (month + timedelta(days=31)).replace(day=1)
     provider = UNROUTED if group.provider is None else group.provider
     service = "Refused requests" if group.model is None else group.model
-    cost = exact_dollars(sums.cost)
-    tokens = sums.total_tokens
+    cost = _decimal(exact_dollars(sums.cost))
+    quantity = _decimal(msgspec.Raw(str(sums.total_tokens).encode()))
     filled: dict[str, csv_cells.Cell] = {
         "BilledCost": cost,
         "BillingAccountId": group.organization_id,
@@ -232,7 +232,7 @@ def _cells(group: Group, key_name: str, sums: Sums) -> list[csv_cells.Cell]:
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodEnd": _instant(start + timedelta(days=1)),
         "ChargePeriodStart": _instant(start),
-        "ConsumedQuantity": tokens,
+        "ConsumedQuantity": quantity,
         "ConsumedUnit": "Tokens",
         "ContractedCost": cost,
         "EffectiveCost": cost,
@@ -241,7 +241,7 @@ def _cells(group: Group, key_name: str, sums: Sums) -> list[csv_cells.Cell]:
         "PricingCategory": "Standard",
         "PricingCurrency": "USD",
         "PricingCurrencyEffectiveCost": cost,
-        "PricingQuantity": tokens,
+        "PricingQuantity": quantity,
         "PricingUnit": "Tokens",
         "ProviderName": provider,
         "PublisherName": provider,
@@ -253,6 +253,7 @@ def _cells(group: Group, key_name: str, sums: Sums) -> list[csv_cells.Cell]:
         "ServiceSubcategory": "Generative AI",
         "SkuId": service,
         "SkuMeter": "Tokens",
+        "SkuPriceId": service,
         "SubAccountId": group.workspace_id,
         "SubAccountType": "Workspace",
         "Tags": None if group.user is None else msgspec.json.encode({"user": group.user}).decode(),
@@ -261,13 +262,19 @@ def _cells(group: Group, key_name: str, sums: Sums) -> list[csv_cells.Cell]:
         "x_Requests": sums.requests,
         "x_PromptTokens": sums.prompt_tokens,
         "x_CompletionTokens": sums.completion_tokens,
-        "x_TotalTokens": tokens,
+        "x_TotalTokens": sums.total_tokens,
         "x_CachedTokens": sums.cached_tokens,
         "x_ReasoningTokens": sums.reasoning_tokens,
         "x_RequestsWithoutUsage": sums.requests_without_usage,
         "x_RequestsWithoutPrice": sums.requests_without_price,
     }
     return [filled.get(column) for column in COLUMNS]
+
+
+def _decimal(number: msgspec.Raw) -> msgspec.Raw:
+    """With a point: who guesses the types of columns takes one without for integers, where FOCUS has decimals."""
+    digits = bytes(number)
+    return number if b"." in digits else msgspec.Raw(digits + b".0")
 
 
 def _instant(when: datetime) -> str:

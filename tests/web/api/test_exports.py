@@ -190,7 +190,7 @@ def test_focus_has_the_sums_of_each_day(gateway: Gateway) -> None:
         (row["ChargePeriodStart"], row["x_User"], row["BilledCost"], row["x_Requests"], row["x_RequestsWithoutPrice"])
         for row in shown
     ] == [
-        ("2026-11-21T00:00:00Z", "a", "0", "1", "1"),
+        ("2026-11-21T00:00:00Z", "a", "0.0", "1", "1"),
         ("2026-11-22T00:00:00Z", None, "0.000000000002", "1", "0"),
         ("2026-11-22T00:00:00Z", "a", "0.000000000015", "2", "0"),
     ]
