@@ -23,7 +23,20 @@ from arouter.domain.record import Record, Status, UsageSource
 from arouter.domain.usage import Usage
 from arouter.store.base import Spending
 from tests.conformance.backends import Backend
-from tests.conformance.samples import BARE, FULL, NOON_US, SCOPE, ZEROS, append, ids, key, opening, record
+from tests.conformance.samples import (
+    BARE,
+    FULL,
+    NOON_US,
+    SCOPE,
+    ZEROS,
+    adjust,
+    adjustment,
+    append,
+    ids,
+    key,
+    opening,
+    record,
+)
 
 HOUR_US = 3_600_000_000
 USERS = [
@@ -347,6 +360,30 @@ def test_updated_since_goes_by_the_time_of_writing(backend: Backend) -> None:
     assert sorted(ids(backend, updated_since_us=backend.clock() + 100)) == ["gen-2", "gen-3"]
     assert ids(backend, updated_since_us=backend.clock() + 101) == []
     assert len(ids(backend, updated_since_us=0)) == 3
+
+
+def test_what_is_written_later_is_not_among_what_was_written_until_then(backend: Backend) -> None:
+    assert backend.run(backend.ledger.written_until()) is None
+    append(backend, record("gen-1"))
+    until_us = backend.run(backend.ledger.written_until())
+    assert until_us == backend.clock()
+    backend.clock.now_us += 10
+    append(backend, record("gen-2", opened={"created_at_us": NOON_US - 1}))
+    assert sorted(ids(backend)) == ["gen-1", "gen-2"]
+    assert ids(backend, written_until_us=until_us) == ["gen-1"]
+    assert ids(backend, written_until_us=until_us, users=("alice",)) == ["gen-1"]
+    assert ids(backend, written_until_us=until_us - 1) == []
+    backend.clock.now_us -= 100
+    append(backend, record("gen-3"))
+    assert backend.run(backend.ledger.written_until()) == until_us + 10
+    assert sorted(ids(backend, written_until_us=until_us + 10)) == ["gen-1", "gen-2", "gen-3"]
+
+
+def test_an_adjustment_is_written_too(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    backend.clock.now_us += 10
+    assert adjust(backend, adjustment("adj-1", "gen-1", 1)) == 1
+    assert backend.run(backend.ledger.written_until()) == backend.clock()
 
 
 def test_a_page_names_the_key_of_each_record(backend: Backend) -> None:

@@ -257,8 +257,12 @@ def test_when(gateway: Gateway, query: str, expected: list[str]) -> None:
         ("start=2026-11-22&end=2026-11-21", "end", "before"),
         ("status=ok", "status", "success"),
         ("unattributed=maybe", "unattributed", "true or false"),
-        ("format=xml", "format", "json, ndjson, csv"),
-        ("format=parquet", "format", "not supported yet"),
+        ("format=xml", "format", "json, ndjson, csv, parquet, focus"),
+        ("until=soon", "until", "not an instant"),
+        ("cursor=2026-11-22", "cursor", "not a cursor"),
+        ("cursor=soon,gen-1", "cursor", "not a cursor"),
+        ("format=focus&limit=1", "limit", "format=focus"),
+        ("format=focus&order=desc", "order", "format=focus"),
         ("user=%FF", "user", "UTF-8"),
     ],
 )
@@ -410,7 +414,7 @@ class TestGeneration:
 
 def test_head_has_the_headers_and_no_body(gateway: Gateway) -> None:
     gateway.add_record(user="a")
-    for query in ("", "?format=csv", "?format=ndjson"):
+    for query in ("", "?format=csv", "?format=ndjson", "?format=parquet", "?format=focus", "?format=csv&limit=1"):
         answer = gateway.ask("HEAD", f"/v1/activity{query}", key=gateway.live)
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer.headers["content-type"] == gateway.get(f"/v1/activity{query}").headers["content-type"]
