@@ -135,7 +135,7 @@ def test_without_numpy_it_says_what_to_install(tmp_path: Path) -> None:
     absent.mkdir()
     (absent / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\", name='numpy')\n")
     line = refused(*BASE, *SMALL, cwd=tmp_path, env={"PYTHONPATH": f"{absent}:{SOURCE}"})
-    assert line.endswith("pip install 'arouter[analytics]'")
+    assert "pip install 'arouter[analytics]'" in line
 
 
 def test_a_demo_without_a_past_needs_no_numpy() -> None:

@@ -1,6 +1,5 @@
 """A pretend past for the demo's database: asked for, found again, put beside nothing real."""
 
-import importlib
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from arouter.sandbox.history.population import APPLICATIONS, WORKSPACES, Owner, 
 from arouter.settings import Settings
 from arouter.store.base import Home
 from arouter.store.sqlite import SqliteStore
+from arouter.wire import extras
 from arouter.wire.instants import write_instant
 from arouter.wiring.storage import SQLITE
 
@@ -65,11 +65,9 @@ class Filling(Protocol):
 def filling() -> Filling:
     """Failure if numpy is not installed."""
     try:
-        return cast(Filling, importlib.import_module("arouter.cli.demo_filling"))
-    except ModuleNotFoundError as exc:
-        if exc.name is None or exc.name.partition(".")[0] != "numpy":
-            raise
-        raise Failure("a history is made with numpy, which is not installed: pip install 'arouter[analytics]'") from exc
+        return cast(Filling, extras.analytics("arouter.cli.demo_filling"))
+    except extras.ExtraMissing as missing:
+        raise Failure(f"a history is made with numpy: {missing}") from missing
 
 
 async def add_history(
