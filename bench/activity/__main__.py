@@ -29,7 +29,8 @@ from arouter.sandbox.history.columns import History
 from arouter.store.sqlite import SqliteStore
 from bench.activity import over_http
 from bench.activity.asking import Answered, lines
-from bench.activity.build import Loader, build, clear, fold, found_world, loader_for
+from bench.activity.blocks import BlockLoader, is_there
+from bench.activity.build import Loader, RowLoader, build, clear, fold, found_world
 from bench.activity.exporting import FORMATS, Exported, NotThere, Sums, export
 from bench.activity.figures import Built, Figures, write
 from bench.activity.recording import Phase
@@ -49,6 +50,12 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--users", type=int, default=200_000)
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--load",
+        choices=("rows", "blocks"),
+        default="blocks" if is_there() else "rows",
+        help="as sealed blocks, a day at once, or each record as a row through the ledger",
+    )
     parser.add_argument("--fresh", action="store_true", help="build anew, whatever is there")
     parser.add_argument("--rate", type=int, default=500, help="requests recorded a second meanwhile")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each kind of question, at most")
@@ -152,11 +159,16 @@ class Run:
         elif world.whole:
             self._console.print(f"{world.records:,} records are there from before", highlight=False)
         if not world.whole:
-            loader = loader_for(world)
+            loader = self._loader(world)
             self._require_space(world, loader)
             self._build(world, loader)
         self._fold(world)
         return world
+
+    def _loader(self, world: World) -> Loader:
+        """As it was begun; else as it was asked for, or the quickest that there is."""
+        as_rows = world.loader == RowLoader.name if world.days_done else self._options.load == "rows"
+        return RowLoader(world) if as_rows else BlockLoader(world)
 
     def _require_space(self, world: World, loader: Loader) -> None:
         """Stop before anything is written if there is no room for it."""

@@ -84,11 +84,6 @@ class RowLoader:
         pass
 
 
-def loader_for(world: World) -> Loader:
-    """The quickest way into the database that there is."""
-    return RowLoader(world)
-
-
 def clear(folder: Path) -> None:
     """Make the folder, or remove what an earlier building left in it, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)

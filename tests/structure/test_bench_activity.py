@@ -3,17 +3,20 @@
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from bench.activity import blocks
 from bench.activity.build import Loaded, OnRecords, RowLoader, build, clear, found_world
 from bench.activity.figures import Figures, Goal, goals, read
 from bench.activity.show import BEGIN, END, verdict, write_section
 from bench.activity.tables import Tables
 from bench.activity.world import DATABASE, NOTE, Size, read_world
 
+from arouter.domain.activity import ActivityQuery, Scope, SummaryQuery, Totals
 from arouter.domain.record import Record
 from arouter.sandbox.history.columns import History
 from arouter.sandbox.history.population import Plan
@@ -23,6 +26,7 @@ from arouter.store.sqlite import SqliteStore
 from tests.sandbox.test_history import OWNER, START_US, listed
 
 ROOT = Path(__file__).parents[2]
+LOAD = "blocks" if blocks.is_there() else "rows"
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +96,35 @@ def test_a_building_goes_on_where_it_ended_and_is_found_again(tmp_path: Path) ->
     assert read_world(tmp_path, msgspec.structs.replace(SIZE, seed=6)) is None
 
 
+@pytest.mark.skipif(not blocks.is_there(), reason="this version cannot load days as blocks")
+def test_blocks_hold_what_rows_hold(tmp_path: Path) -> None:
+    async def built(folder: Path, *, as_blocks: bool) -> tuple[list[Record], Totals]:
+        world = await found_world(folder, SIZE)
+        loader = blocks.BlockLoader(world) if as_blocks else RowLoader(world)
+        await build(folder, world, loader, lambda records: None)
+        store = SqliteStore.open(str(folder / DATABASE), clock=lambda: world.end_us)
+        await store.start()
+        scope = Scope(organization_id=world.tenants[0].organization_id)
+        page = await store.ledger.page(ActivityQuery(scope=scope, limit=1000))
+        sums = await store.ledger.summary(SummaryQuery(scope=scope))
+        report = await store.ledger.check()
+        await store.close()
+        assert report.problems == ()
+        assert report.records == 606
+        return [_anywhere(row.record) for row in page.rows], sums.totals
+
+    for name in ("rows", "blocks"):
+        (tmp_path / name).mkdir()
+    as_rows = asyncio.run(built(tmp_path / "rows", as_blocks=False))
+    assert len(as_rows[0]) == 600
+    assert asyncio.run(built(tmp_path / "blocks", as_blocks=True)) == as_rows
+
+
+def _anywhere(record: Record) -> Record:
+    """Without what each database makes anew."""
+    return replace(record, opening=replace(record.opening, organization_id="", workspace_id="", key_hash=""))
+
+
 def test_only_what_a_building_made_is_removed(tmp_path: Path) -> None:
     for name in (DATABASE, f"{DATABASE}-wal", NOTE, "mine.txt"):
         (tmp_path / name).write_text("x")
@@ -111,7 +144,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(folder: Path) -> Figures:
     """A short run."""
     command = [sys.executable, "-m", "bench.activity", "--records", "2000", "--users", "50", "--days", "6"]
-    command += ["--seconds", "0.2", "--exported", "500", "--rate", "200", "--folder", str(folder)]
+    command += ["--seconds", "0.2", "--exported", "500", "--rate", "200", "--folder", str(folder), "--load", LOAD]
     ended = subprocess.run(
         [*command, "--json", str(folder / "figures.json")], cwd=ROOT, capture_output=True, text=True, timeout=100
     )
