@@ -18,6 +18,7 @@ from arouter.domain.models import ModelInfo
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.usage import Usage
+from arouter.engine.credits import CreditPool, NoCredits
 from arouter.engine.vault import Vault
 from arouter.settings import Settings
 from arouter.store.base import Home
@@ -53,7 +54,11 @@ class Gateway:
     """A running API, the keys of its organization, and a way to put records into the ledger."""
 
     def __init__(
-        self, make_store: Callable[[Callable[[], int]], Store] = in_memory, *, vault: Vault | None = VAULT
+        self,
+        make_store: Callable[[Callable[[], int]], Store] = in_memory,
+        *,
+        vault: Vault | None = VAULT,
+        credits: CreditPool | None = None,  # noqa: A002
     ) -> None:
         """`make_store` is given the clock."""
         self.now_us = NOW_US
@@ -80,6 +85,7 @@ class Gateway:
             metrics=self._metrics,
             default_home=HOME,
             directory_changed=authenticator.refresh,
+            credits=NoCredits() if credits is None else credits,
             vault=vault,
             own_providers=own_providers(Settings()),
         )

@@ -12,6 +12,9 @@ from arouter.wire.query_string import read_query_string
 KEY_PARAMETER = "key"
 """Gemini's SDK sends the API key so; it is read where keys are, and no endpoint may trip over it."""
 
+_BRACKETS = "[]"
+"""OpenAI's SDKs write it behind the name of what may be repeated."""
+
 _TRUE, _FALSE = ("true", "1", ""), ("false", "0")
 
 
@@ -34,9 +37,11 @@ class Parameters:
     def __init__(self, query_string: bytes, known: Sequence[Parameter]) -> None:
         declared = {parameter.name: parameter for parameter in known}
         self._values: dict[str, list[str]] = {}
-        for name, value in read_query_string(query_string):
-            if name == KEY_PARAMETER:
+        for sent, value in read_query_string(query_string):
+            if sent == KEY_PARAMETER:
                 continue
+            bare = declared.get(sent.removesuffix(_BRACKETS))
+            name = bare.name if bare is not None and bare.repeatable else sent
             if name not in declared:
                 raise InvalidRequest(unknown("parameter", name, declared), code="unknown_parameter", param=name[:64])
             values = self._values.setdefault(name, [])
