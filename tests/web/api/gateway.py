@@ -200,6 +200,10 @@ class Gateway:
         )
         self._runner.run(self._adjust(adjustment))
 
+    def replace_key(self, key: Key) -> None:
+        """Store the key as it is from now on."""
+        self._runner.run(self._replace_key(key))
+
     def break_models(self, fault: Exception) -> None:
         """From now on the list of models fails so."""
         self._fault = fault
@@ -208,6 +212,10 @@ class Gateway:
         if self._fault is not None:
             raise self._fault
         return self.models
+
+    async def _replace_key(self, key: Key) -> None:
+        assert await self.store.directory.replace_key(key)
+        await self.services.directory_changed()
 
     async def _close(self, record: Record) -> None:
         self.store.ledger.open(record.opening)

@@ -173,8 +173,7 @@ def test_a_key_sees_what_its_scope_covers(gateway: Gateway, path: str) -> None:
 
     assert [seen(""), seen(f"key_id={colleague.hash}"), seen("user=colleague"), seen("user=stranger")] == [1, 0, 0, 0]
     wide = replace(gateway.live_key, activity_scope=ActivityScope.ORGANIZATION)
-    gateway.run(gateway.store.directory.replace_key(wide))
-    gateway.run(gateway.services.directory_changed())
+    gateway.replace_key(wide)
     assert [seen(""), seen(f"key_id={colleague.hash}"), seen("user=stranger")] == [2, 1, 0]
     assert gateway.ask("GET", path).status_code == 401
 

@@ -176,8 +176,7 @@ def test_a_key_that_sees_only_its_own_sees_no_credits_either() -> None:
         alone = ([f"txn_{mine.opening.id}"], [None, "0.000000000001", None, "0.000000000001"])
         assert seen(gateway.live) == alone
         key = replace(gateway.live_key, activity_scope=ActivityScope.WORKSPACE)
-        gateway.run(gateway.store.directory.replace_key(key))
-        gateway.run(gateway.services.directory_changed())
+        gateway.replace_key(key)
         assert seen(gateway.live)[1] == [None, "0.000000000003", None, "0.000000000003"]
         assert seen(gateway.management)[1] == ["10", "0.000000000003", "1", "0.000000000003"]
         assert seen(stranger)[1] == [None, "0.000000000004", None, "0.000000000004"]

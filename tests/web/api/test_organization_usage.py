@@ -1,6 +1,5 @@
 """`/v1/organization/usage/…` and `/v1/organization/costs`: the ledger in OpenAI's shapes."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -302,14 +301,13 @@ class TestScopes:
     """Whoever asks, however: its own records only."""
 
     @pytest.fixture(autouse=True)
-    def _requests(self, gateway: Gateway) -> Iterator[None]:
+    def _requests(self, gateway: Gateway) -> None:
         _, colleague = gateway.add_key("colleague")
         _, neighbour = gateway.add_key("neighbour", workspace_id="ws_2")
         _, stranger = gateway.add_key("stranger", organization_id="org_2", workspace_id="ws_3")
         self.keys = {"mine": gateway.live_key, "colleague": colleague, "neighbour": neighbour, "stranger": stranger}
         for user, key in self.keys.items():
             gateway.add_record(user=user, key=key, organization_id=key.organization_id, workspace_id=key.workspace_id)
-        return
 
     @pytest.mark.parametrize(
         ("scope", "seen"),
@@ -323,7 +321,7 @@ class TestScopes:
     def test_a_key_sees_what_its_scope_covers(
         self, gateway: Gateway, scope: ActivityScope, seen: list[str], path: str
     ) -> None:
-        gateway.run(gateway.store.directory.replace_key(replace(gateway.live_key, activity_scope=scope)))
+        gateway.replace_key(replace(gateway.live_key, activity_scope=scope))
         path, _, query = path.partition("?")
         start = f"start_time={NOW_US // SECOND - 60}"
         for more in ("", *(f"&api_key_ids={key.hash}" for key in self.keys.values()), "&user_ids=mem_1"):
