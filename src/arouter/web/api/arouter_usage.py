@@ -15,7 +15,7 @@ from arouter.domain.visibility import visible_to
 from arouter.engine.usage_buckets import instant_us
 from arouter.store.buckets import bucket_start, bucket_text, time_zone
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
-from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.parameters import INSTANT, Parameter, Parameters, invalid
 from arouter.web.api.services import ApiServices
 from arouter.wire.arouter_usage import (
     Point,
@@ -41,8 +41,8 @@ _UTC = time_zone("UTC")
 _INSTANT = "RFC 3339, a date, or Unix seconds with or without decimals; UTC where no offset is given."
 
 _FILTERS = (
-    Parameter(name="start_time", description=f"Created at or after. {_INSTANT}"),
-    Parameter(name="end_time", description=f"Created before. {_INSTANT}"),
+    Parameter(name="start_time", schema=INSTANT, description=f"Created at or after. {_INSTANT}"),
+    Parameter(name="end_time", schema=INSTANT, description=f"Created before. {_INSTANT}"),
     Parameter(name="provider_id", repeatable=True, description="The provider that answered."),
     Parameter(name="model", repeatable=True, description="The model that was routed to or the one asked for."),
     Parameter(name="key_id", repeatable=True, description="The key's hash."),

@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from arouter.domain.activity import ActivityQuery, Cursor, Filters, Scope, SummaryQuery
 from arouter.domain.visibility import visible_to
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
-from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.parameters import INSTANT, Parameter, Parameters, invalid
 from arouter.web.api.services import ApiServices
 from arouter.wire.billing_json import (
     BalanceAnswer,
@@ -35,8 +35,8 @@ PARAMETERS = (
         description="How many transactions at most.",
     ),
     Parameter(name="cursor", description="`next_cursor` of the page before. Keep the other parameters as they were."),
-    Parameter(name="start", description=f"At or after. {_INSTANT}"),
-    Parameter(name="end", description=f"Before. {_INSTANT}"),
+    Parameter(name="start", schema=INSTANT, description=f"At or after. {_INSTANT}"),
+    Parameter(name="end", schema=INSTANT, description=f"Before. {_INSTANT}"),
     Parameter(
         name="user", repeatable=True, description="Charges for this user. Exact, byte for byte; without credits."
     ),

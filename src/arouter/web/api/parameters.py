@@ -18,6 +18,16 @@ _BRACKETS = "[]"
 _TRUE, _FALSE = ("true", "1", ""), ("false", "0")
 
 
+INSTANT: Mapping[str, object] = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date"},
+        {"type": "number", "minimum": -2_208_988_800, "maximum": 253_402_214_400},
+    ]
+}
+"""What `arouter.wire.instants` reads: RFC 3339, a date, Unix seconds; and it takes some more forms."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """`schema` is the JSON Schema of one value."""
