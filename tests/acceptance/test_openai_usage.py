@@ -93,25 +93,25 @@ def test_embeddings_and_moderations_are_of_the_sdks_types(sdk: openai.OpenAI) ->
 
 def test_costs_are_of_the_sdks_type(sdk: openai.OpenAI, manager: Client) -> None:
     page = sdk.admin.organization.usage.costs(start_time=START, group_by=["line_item", "project_id"], limit=180)
-    results = [result for bucket in page.data for result in bucket.results]
-    assert all(isinstance(result, costs.DataResultOrganizationCostsResult) for result in results)
-    amounts = {result.line_item: result.amount for result in results}
+    told = {}
+    for result in (result for bucket in page.data for result in bucket.results):
+        assert isinstance(result, costs.DataResultOrganizationCostsResult)
+        assert result.amount is not None
+        assert result.amount.currency == "usd"
+        told[result.line_item] = result.amount.value
     totals = manager.ask("GET", "/v1/activity/summary?group_by=model").json["data"]
-    assert {row["model"]: row["cost"] for row in totals} == {
-        model: amount.value for model, amount in amounts.items() if amount is not None
-    }
-    assert {amount.currency for amount in amounts.values() if amount is not None} == {"usd"}
+    assert told == {row["model"]: row["cost"] for row in totals}
 
 
 @pytest.mark.parametrize("width", ["1m", "1h", "1d"])
 def test_pages_are_read_to_their_end(sdk: openai.OpenAI, manager: Client, width: str) -> None:
-    start, requests, more = int(time.time()) - 3600 - 1, 0, {}
+    start, requests, following = int(time.time()) - 3600 - 1, 0, ""
     while True:
         page = sdk.admin.organization.usage.completions(
             start_time=start,
             bucket_width=width,  # type: ignore[arg-type]
             limit=10,
-            **more,  # type: ignore[arg-type]
+            page=following,
         )
         requests += sum(
             result.num_model_requests
@@ -122,7 +122,7 @@ def test_pages_are_read_to_their_end(sdk: openai.OpenAI, manager: Client, width:
         if page.next_page is None:
             break
         assert page.has_more
-        more = {"page": page.next_page}
+        following = page.next_page
     rows = manager.ask("GET", "/v1/activity/summary?group_by=endpoint").json["data"]
     assert requests == sum(row["requests"] for row in rows if "chat" in row["endpoint"])
 
