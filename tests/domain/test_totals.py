@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arouter.domain.activity import SummaryRow, Totals
-from arouter.domain.totals import added, regrouped, total
+from arouter.domain.totals import regrouped, total
 
 NAMES = [field.name for field in fields(Totals)]
 
@@ -36,4 +36,10 @@ def test_what_has_no_group_is_left_out(many: list[SummaryRow]) -> None:
 
 def test_users_cannot_be_added() -> None:
     one = replace(Totals(), requests=1, users=1)
-    assert added(one, one) == replace(Totals(), requests=2, users=0)
+    assert total([one, one]) == replace(Totals(), requests=2, users=0)
+    assert total([one]) == replace(Totals(), requests=1, users=0)
+
+
+def test_nothing_is_nothing() -> None:
+    assert total([]) == Totals()
+    assert regrouped([], lambda row: row.group) == {}

@@ -2,26 +2,21 @@
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import fields
-from typing import TypeVar
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from arouter.domain.activity import SummaryRow, Totals
 
 Group = TypeVar("Group", bound=Hashable)
 
 _SUMMED = tuple(field.name for field in fields(Totals) if field.name != "users")
-
-
-def added(left: Totals, right: Totals) -> Totals:
-    """Both together, exactly. `users` is 0: distinct users of two groups cannot be added."""
-    return Totals(**{name: getattr(left, name) + getattr(right, name) for name in _SUMMED})
+_sums_of = attrgetter(*_SUMMED)
 
 
 def total(many: Iterable[Totals]) -> Totals:
-    """All together, `users` as in `added`."""
-    sums = Totals()
-    for each in many:
-        sums = added(sums, each)
-    return sums
+    """All together, exactly. `users` is 0: distinct users of several groups cannot be added."""
+    sums: Any = map(sum, zip(*map(_sums_of, many), strict=True))
+    return Totals(**dict(zip(_SUMMED, sums, strict=False)))
 
 
 def regrouped(rows: Iterable[SummaryRow], group: Callable[[SummaryRow], Group | None]) -> dict[Group, Totals]:

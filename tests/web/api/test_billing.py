@@ -188,6 +188,12 @@ def test_without_a_key_there_is_nothing(gateway: Gateway, path: str) -> None:
     assert gateway.ask("GET", path).status_code == 401
 
 
+@NEEDS_NO_STORE
+def test_a_path_without_parameters_takes_none(gateway: Gateway) -> None:
+    error = failure(gateway.get("/v1/balance?currency=EUR"))
+    assert (error["param"], error["message"]) == ("currency", "Unknown parameter `currency`.")
+
+
 @pytest.mark.parametrize(
     ("query", "param", "message"),
     [

@@ -3,7 +3,8 @@
 Every answer is made of one question to the ledger, so that its parts agree while records are added.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -126,21 +127,7 @@ class ARouterUsageApi:
         asked = await self._read(request, SUMMARY_PARAMETERS, by_user=True)
         users = (Dimension.USER,) if asked.by_user else ()
         summary = await self._sums(asked, (Dimension.PROVIDER, Dimension.MODEL, *users))
-        by_user = None if not asked.by_user else _dearest(regrouped(summary.rows, lambda row: (row.group[2],)))
-        listed, others = by_user, None
-        if by_user is not None and len(by_user) > MOST_USERS:
-            listed, rest = by_user[:MOST_USERS], by_user[MOST_USERS:]
-            others = (len({user for (user,), _ in rest} - {None}), total(sums for _, sums in rest))
-        by_provider = _dearest(regrouped(summary.rows, lambda row: row.group[:1]))
-        by_model = _dearest(regrouped(summary.rows, lambda row: row.group[:2]))
-        parts = UsageParts(
-            totals=summary.totals,
-            by_provider=[(provider, sums) for (provider,), sums in by_provider],
-            by_model=[((provider, model), sums) for (provider, model), sums in by_model],
-            by_user=None if listed is None else [(user, sums) for (user,), sums in listed],
-            other_users=others,
-        )
-        return answer_json(encode_usage_summary(parts))
+        return answer_json(await asyncio.to_thread(_summary_body, summary, by_user=asked.by_user))
 
     async def series(self, request: Request) -> Response:
         """Every hour, day or month from the first to the last; without a start, from the first request on."""
@@ -155,18 +142,8 @@ class ARouterUsageApi:
         by_start: dict[int, list[SummaryRow]] = {}
         for row in summary.rows:
             by_start.setdefault(instant_us(row.group[0]), []).append(row)
-        return answer_json(
-            encode_time_series(
-                [
-                    Point(
-                        timestamp=bucket_text(start_us, _UTC),
-                        totals=total(row.totals for row in by_start.get(start_us, ())),
-                        by_user=_users(by_start.get(start_us, ())) if asked.by_user else None,
-                    )
-                    for start_us in self._starts(asked, sorted(by_start))
-                ]
-            )
-        )
+        starts = self._starts(asked, sorted(by_start))
+        return answer_json(await asyncio.to_thread(_series_body, starts, by_start, by_user=asked.by_user))
 
     async def _read(self, request: Request, known: Sequence[Parameter], *, by_user: bool) -> _Asked:
         key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
@@ -210,6 +187,42 @@ class ARouterUsageApi:
         return list(_every(first_us, behind_us, asked.granularity))
 
 
+def _summary_body(summary: Summary, *, by_user: bool) -> bytes:
+    """Of rows by provider, model and, where they are wanted, users: there may be many of those."""
+    listed, others = None, None
+    if by_user:
+        listed = _dearest(regrouped(summary.rows, lambda row: row.group[2:]))
+        listed, rest = listed[:MOST_USERS], listed[MOST_USERS:]
+        if rest:
+            others = (len({user for (user,), _ in rest} - {None}), total(sums for _, sums in rest))
+    by_provider = _dearest(regrouped(summary.rows, lambda row: row.group[:1]))
+    by_model = _dearest(regrouped(summary.rows, lambda row: row.group[:2]))
+    return encode_usage_summary(
+        UsageParts(
+            totals=summary.totals,
+            by_provider=[(provider, sums) for (provider,), sums in by_provider],
+            by_model=[((provider, model), sums) for (provider, model), sums in by_model],
+            by_user=None if listed is None else [(user, sums) for (user,), sums in listed],
+            other_users=others,
+        )
+    )
+
+
+def _series_body(starts: Sequence[int], by_start: Mapping[int, Sequence[SummaryRow]], *, by_user: bool) -> bytes:
+    """Of rows by time and, where they are wanted, users."""
+    points = []
+    for start_us in starts:
+        rows = by_start.get(start_us, ())
+        points.append(
+            Point(
+                timestamp=bucket_text(start_us, _UTC),
+                totals=total(row.totals for row in rows),
+                by_user=[(row.group[1], row.totals) for row in rows] if by_user else None,
+            )
+        )
+    return encode_time_series(points)
+
+
 def _every(first_us: int, behind_us: int, granularity: Dimension) -> Iterator[int]:
     """The starts from `first_us` on that lie before `behind_us`."""
     start_us = first_us
@@ -217,10 +230,6 @@ def _every(first_us: int, behind_us: int, granularity: Dimension) -> Iterator[in
         yield start_us
         # A month later is within the next one, whatever the lengths of both.
         start_us = bucket_start(start_us + _LONGEST_US[granularity], granularity, _UTC)
-
-
-def _users(rows: Sequence[SummaryRow]) -> list[tuple[str | None, Totals]]:
-    return [(row.group[1], row.totals) for row in rows]
 
 
 def _dearest(groups: dict[tuple[str | None, ...], Totals]) -> list[tuple[tuple[str | None, ...], Totals]]:

@@ -125,6 +125,9 @@ class BillingApi:
         return visible_to(key)
 
     async def _spent(self, scope: Scope) -> int:
+        if scope.key_hash is not None:
+            # What a key has spent is kept; it need not be added up.
+            return (await self._services.ledger.spending(scope.key_hash, day_us=0, week_us=0, month_us=0)).total
         return (await self._services.ledger.summary(SummaryQuery(scope=scope))).totals.cost
 
     async def _found(self, query: ActivityQuery) -> list[tuple[Cursor, Transaction]]:

@@ -7,6 +7,7 @@
    `user`, which OpenAI's API lacks, is the end user.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from arouter.domain.totals import regrouped
 from arouter.domain.visibility import visible_to
 from arouter.engine.usage_buckets import (
     MOST_RECORDS,
+    Bucket,
     BucketWidth,
     Span,
     TooManyRecords,
@@ -272,14 +274,7 @@ class OrganizationUsageApi:
             place = dimensions.index(Dimension.API_KEY)
             hashes = {row.group[place] for bucket in buckets for row in bucket.rows}
             members = await self._members(asked.scope.organization_id, hashes)
-        return [
-            UsageBucket(
-                start_us=bucket.span.start_us,
-                end_us=bucket.span.end_us,
-                groups=_groups(asked, dimensions, bucket.rows, members),
-            )
-            for bucket in buckets
-        ]
+        return await asyncio.to_thread(_regrouped, asked, dimensions, buckets, members)
 
     async def _members(self, organization_id: str, hashes: Iterable[str | None]) -> dict[str | None, str | None]:
         """Who made each of these keys, deleted ones too: their records know."""
@@ -297,6 +292,22 @@ class OrganizationUsageApi:
             )
             members[key_hash] = page.rows[0].creator if page.rows else None
         return members
+
+
+def _regrouped(
+    asked: _Asked,
+    dimensions: Sequence[Dimension],
+    buckets: Iterable[Bucket],
+    members: Mapping[str | None, str | None],
+) -> list[UsageBucket]:
+    return [
+        UsageBucket(
+            start_us=bucket.span.start_us,
+            end_us=bucket.span.end_us,
+            groups=_groups(asked, dimensions, bucket.rows, members),
+        )
+        for bucket in buckets
+    ]
 
 
 def _groups(
