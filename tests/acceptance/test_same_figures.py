@@ -133,10 +133,10 @@ def newest(client: Client) -> dict[str, Any]:
 
 
 def correct(folder: Path, manager: Client) -> None:
-    """One record gets another cost, one loses its own, and a refused one gets one."""
+    """One record gets a cost of more digits than a float has, one loses its own, and a refused one gets one."""
     by_status = {status: manager.records([("status", status), ("limit", "2")]) for status in ("success", "rejected")}
     (one, other), (refused, _) = by_status["success"], by_status["rejected"]
-    for record, cost in ((one, "1234.567890123456"), (other, "unknown"), (refused, "0.000000000007")):
+    for record, cost in ((one, "1234567.890123456789"), (other, "unknown"), (refused, "0.000000000007")):
         succeeded(*("activity", "correct", record["id"], "--cost", cost, "--reason", "a test", *CONFIG), cwd=folder)
 
 
