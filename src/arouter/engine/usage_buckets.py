@@ -5,7 +5,8 @@ OpenAI's does, so that every bucket says exactly what it counts. Hours and days 
 finer than anything that is kept in sums: they are added up from the records, of which there may be only so many.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -26,7 +27,12 @@ from arouter.store.base import Ledger
 MOST_RECORDS = 50_000
 """As many records are read for one page of minutes."""
 
-_PAGE = 500
+_PAGE = 200
+"""Records are added up on the event loop: a page must not hold up the requests beside it."""
+
+_Place = tuple[int, tuple[str | None, ...]]
+"""The minute and the group that a record counts in."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -114,20 +120,31 @@ async def read_buckets(
         return ()
     filters = replace(filters, start_us=wanted[0].start_us, end_us=wanted[-1].end_us)
     if width is BucketWidth.MINUTE:
-        rows = await _minutes(ledger, scope, filters, group_by, most_records)
-    else:
-        rows = await _summed(ledger, scope, filters, group_by, _DIMENSIONS[width])
+        sums = await _minutes(ledger, scope, filters, group_by, most_records)
+        return await asyncio.to_thread(_buckets_of_minutes, sums, wanted)
+    query = SummaryQuery(scope=scope, filters=filters, group_by=(_DIMENSIONS[width], *group_by))
+    summary = await ledger.summary(query)
+    return await asyncio.to_thread(_buckets_of_rows, summary.rows, width, wanted)
+
+
+def _buckets_of_rows(rows: Iterable[SummaryRow], width: BucketWidth, wanted: Iterable[Span]) -> tuple[Bucket, ...]:
+    """Rows by time and whatever else."""
+    timed = ((instant_us(row.group[0]), SummaryRow(group=row.group[1:], totals=row.totals)) for row in rows)
+    return _sorted_into(wanted, width, timed)
+
+
+def _buckets_of_minutes(sums: Mapping[_Place, tally.Measures], wanted: Iterable[Span]) -> tuple[Bucket, ...]:
+    timed = ((at_us, SummaryRow(group=group, totals=tally.totals(each, 0))) for (at_us, group), each in sums.items())
+    return _sorted_into(wanted, BucketWidth.MINUTE, timed)
+
+
+def _sorted_into(
+    wanted: Iterable[Span], width: BucketWidth, timed: Iterable[tuple[int, SummaryRow]]
+) -> tuple[Bucket, ...]:
     by_edge: dict[int, list[SummaryRow]] = {}
-    for at_us, row in rows:
+    for at_us, row in timed:
         by_edge.setdefault(next_edge(at_us, width), []).append(row)
     return tuple(Bucket(span=span, rows=tuple(by_edge.get(next_edge(span.start_us, width), ()))) for span in wanted)
-
-
-async def _summed(
-    ledger: Ledger, scope: Scope, filters: Filters, group_by: Sequence[Dimension], time: Dimension
-) -> list[tuple[int, SummaryRow]]:
-    summary = await ledger.summary(SummaryQuery(scope=scope, filters=filters, group_by=(time, *group_by)))
-    return [(instant_us(row.group[0]), replace(row, group=row.group[1:])) for row in summary.rows]
 
 
 def instant_us(text: str | None) -> int:
@@ -138,8 +155,8 @@ def instant_us(text: str | None) -> int:
 
 async def _minutes(
     ledger: Ledger, scope: Scope, filters: Filters, group_by: Sequence[Dimension], left: int
-) -> list[tuple[int, SummaryRow]]:
-    sums: dict[tuple[int, tuple[str | None, ...]], tally.Measures] = {}
+) -> dict[_Place, tally.Measures]:
+    sums: dict[_Place, tally.Measures] = {}
     after: Cursor | None = None
     while True:
         page = await ledger.page(
@@ -150,13 +167,8 @@ async def _minutes(
             raise TooManyRecords
         for row in page.rows:
             group = tuple(_VALUES[dimension](row.record) for dimension in group_by)
-            key = (
-                next_edge(row.record.opening.created_at_us, BucketWidth.MINUTE) - BucketWidth.MINUTE.duration_us,
-                group,
-            )
-            sums[key] = tally.added(sums.get(key, tally.NOTHING), tally.measures(row.record))
+            place = next_edge(row.record.opening.created_at_us, BucketWidth.MINUTE) - BucketWidth.MINUTE.duration_us
+            sums[place, group] = tally.added(sums.get((place, group), tally.NOTHING), tally.measures(row.record))
         after = page.next_cursor
         if after is None:
-            return [
-                (at_us, SummaryRow(group=group, totals=tally.totals(one, 0))) for (at_us, group), one in sums.items()
-            ]
+            return sums
