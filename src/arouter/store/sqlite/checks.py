@@ -50,6 +50,9 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = int(connection.execute(queries()["differing_key_hours"].format(cost=effective_cost())).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."
+    differing = int(connection.execute(queries()["differing_own_key_hours"].format(cost=effective_cost())).get)
+    if differing:
+        yield f"{differing} sums of requests on own keys differ from the records."
     differing = _number(connection, "differing_adjusted")
     if differing:
         yield f"{differing} records go by another adjustment than their latest."
@@ -91,7 +94,7 @@ def _digest(
         rows.sort(key=lambda row: row[_SEQ] or 0)
         numbers = {number for row in rows for number in name_numbers(row)}
         names = texts.of(connection, numbers)
-        tags = tags_of(connection, texts, rows)
+        tags = tags_of(connection, texts, rows, {})
         for row in rows:
             chain.update(read_canonical(row, names, tags.get(row[_SEQ], ())))
     for adjustment in adjustments:
