@@ -410,12 +410,12 @@ def test_a_database_locked_for_too_long_is_unavailable(backend: Backend) -> None
 def test_the_log_moves_into_the_database_while_it_is_open(backend: Backend) -> None:
     path = Path(store_of(backend).path)
     before = path.stat().st_size
-    append(backend, *(record(f"gen-{number}") for number in range(500)))
+    append(backend, *(record(f"gen-{number}") for number in range(800)))
     end = time.monotonic() + 10
     while path.stat().st_size <= before + 100_000:
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert len(ids(backend)) == 500
+    assert len(ids(backend)) == 800
 
 
 # ---------------------------------------------------------------- intents
