@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from arouter.domain.activity import ActivityQuery, Dimension, Filters, Scope, Summary, SummaryQuery, Totals
+from arouter.domain.activity import (
+    ActivityQuery,
+    Dimension,
+    Filters,
+    Order,
+    Scope,
+    Summary,
+    SummaryQuery,
+    Totals,
+)
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Record, Status, UsageSource
 from arouter.domain.usage import Usage
@@ -400,7 +409,7 @@ def test_rows_are_in_the_order_of_their_values_and_none_comes_first(backend: Bac
     assert [row.totals.users for row in rows] == [0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("dimension", Dimension)
+@pytest.mark.parametrize("dimension", [one for one in Dimension if one is not Dimension.TAG])
 def test_rows_add_up_to_the_totals(backend: Backend, dimension: Dimension) -> None:
     append(backend, *LETTERS, FULL, BARE, ZEROS)
     answer = summary(backend, dimension)
@@ -410,11 +419,92 @@ def test_rows_add_up_to_the_totals(backend: Backend, dimension: Dimension) -> No
 
 
 def test_nothing_sums_up_to_nothing(backend: Backend) -> None:
-    assert summary(backend) == Summary(rows=(), totals=Totals())
+    nothing = Summary(rows=(), totals=Totals(), as_of_us=backend.clock())
+    assert summary(backend) == nothing
     append(backend, record("gen-1"))
     for group_by in permutations((Dimension.USER, Dimension.DAY), 2):
-        assert summary(backend, *group_by, users=("nobody",)) == Summary(rows=(), totals=Totals())
-    assert summary(backend, statuses=("rejected",)) == Summary(rows=(), totals=Totals())
+        assert summary(backend, *group_by, users=("nobody",)) == nothing
+    assert summary(backend, statuses=("rejected",)) == nothing
+
+
+def test_a_record_counts_once_under_each_of_its_tags(backend: Backend) -> None:
+    append(backend, *LETTERS, record("e", opened={"tags": ("x", "x", "")}, cost=Picodollars(7)))
+    answer = summary(backend, Dimension.TAG)
+    assert {row.group[0]: row.totals.requests for row in answer.rows} == {None: 1, "": 1, "x": 3, "y": 1, "z": 1}
+    assert answer.totals.requests == 5
+    assert answer.totals.cost == 4 * 1_234_500_000 + 7
+    assert [row.group for row in summary(backend, Dimension.TAG, Dimension.STATUS, tags=("y",)).rows] == [
+        ("x", "upstream_error"),
+        ("y", "upstream_error"),
+    ]
+
+
+def test_only_the_first_rows_are_told_and_the_others_are_added_up(backend: Backend) -> None:
+    append(
+        backend,
+        *(
+            record(f"gen-{user}-{n}", opened={"user": user}, cost=Picodollars(cost))
+            for user, cost in (("a", 5), ("b", 9), ("c", 5), ("d", 5), (None, 1))
+            for n in range(2)
+        ),
+    )
+    query = SummaryQuery(scope=SCOPE, group_by=(Dimension.USER,), order=Order(by="cost", descending=True), limit=2)
+    answer = backend.run(backend.ledger.summary(query))
+    # Of equal ones those with the lesser name.
+    assert [row.group for row in answer.rows] == [("b",), ("a",)]
+    assert answer.groups == 5
+    assert answer.other is not None
+    assert (answer.other.groups, answer.other.users, answer.other.totals.cost) == (3, 2, 22)
+    assert answer.totals.cost == 50
+    everything = backend.run(backend.ledger.summary(replace(query, limit=5)))
+    assert everything.other is None
+    assert [row.group[0] for row in everything.rows] == ["b", "a", "c", "d", None]
+    first = backend.run(backend.ledger.summary(replace(query, order=None, limit=1)))
+    assert [row.group[0] for row in first.rows] == [None]
+
+
+def test_users_are_counted_only_when_they_are_asked_for(backend: Backend) -> None:
+    append(backend, *LETTERS)
+    query = SummaryQuery(scope=SCOPE, group_by=(Dimension.STATUS,), metrics=frozenset({"cost"}))
+    answer = backend.run(backend.ledger.summary(query))
+    assert {row.totals.users for row in answer.rows} == {answer.totals.users} == {None}
+    ordered = replace(query, order=Order(by="users", descending=True))
+    assert backend.run(backend.ledger.summary(ordered)).totals.users == 2
+
+
+def test_percentiles_are_the_nearest_rank_of_every_record(backend: Backend) -> None:
+    append(
+        backend,
+        *(record(f"gen-{n:02}", opened={"user": f"u{n % 2}"}, latency_us=n) for n in range(1, 21)),
+        record("gen-none", latency_us=None),
+    )
+    query = SummaryQuery(
+        scope=SCOPE,
+        group_by=(Dimension.USER, Dimension.DAY),
+        metrics=frozenset({"latency_ms_p50", "latency_ms_p95"}),
+        order=Order(by="latency_ms_p95", descending=True),
+    )
+    answer = backend.run(backend.ledger.summary(query))
+    assert [(row.group[0], row.totals.latency_us_p50, row.totals.latency_us_p95) for row in answer.rows] == [
+        ("u0", 10, 20),
+        ("u1", 9, 19),
+        ("alice", None, None),
+    ]
+    assert (answer.totals.latency_us_p50, answer.totals.latency_us_p95) == (10, 19)
+    assert summary(backend).totals.latency_us_p50 is None
+
+
+def test_a_range_may_begin_and_end_at_any_instant(backend: Backend) -> None:
+    quarter = 900_000_000
+    start = NOON_US - NOON_US % quarter
+    times = [start + n * quarter // 3 for n in range(-4, 10)]
+    append(backend, *(record(f"gen-{at}", opened={"created_at_us": at}) for at in times))
+    for first in (*times, None):
+        for beyond in (*times, times[0] + 1, times[-1] + 1, None):
+            expected = [at for at in times if (first is None or at >= first) and (beyond is None or at < beyond)]
+            for group_by in ((), (Dimension.HOUR,)):
+                answer = summary(backend, *group_by, start_us=first, end_us=beyond)
+                assert answer.totals.requests == len(expected)
 
 
 def test_a_day_of_a_zone_may_have_23_or_25_hours(backend: Backend) -> None:

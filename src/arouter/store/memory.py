@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, product
 from typing import Self
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from arouter.domain.activity import (
+    PERCENTILES,
     TIME_DIMENSIONS,
     ActivityQuery,
     ActivityRow,
@@ -33,6 +34,7 @@ from arouter.domain.interruption import interrupted, without_intent
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
+from arouter.domain.ranking import rank
 from arouter.domain.record import Opening, Record
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
@@ -287,13 +289,20 @@ class MemoryLedger:
         groups: dict[tuple[str | int | None, ...], list[Record]] = {}
         everything = [row.record for row in self._matching(query.scope, query.filters)]
         for record in everything:
-            key = tuple(_group_value(record, dimension, zone) for dimension in query.group_by)
-            groups.setdefault(key, []).append(record)
+            for key in product(*(_group_values(record, dimension, zone) for dimension in query.group_by)):
+                groups.setdefault(key, []).append(record)
         rows = [
-            SummaryRow(group=tuple(_group_text(value, zone) for value in key), totals=_totals(groups[key]))
+            SummaryRow(group=tuple(_group_text(value, zone) for value in key), totals=_totals(groups[key], query))
             for key in sorted(groups, key=lambda key: [(value is not None, value) for value in key])
         ]
-        return Summary(rows=tuple(rows), totals=_totals(everything))
+        ranking = rank(rows, query.group_by, query.order, query.limit)
+        return Summary(
+            rows=ranking.rows,
+            totals=_totals(everything, query),
+            other=ranking.rest,
+            groups=len(rows),
+            as_of_us=self._clock(),
+        )
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):
@@ -424,10 +433,13 @@ def _is_one_of(value: str | None, alternatives: tuple[str, ...]) -> bool:
     return not alternatives or value in alternatives
 
 
-def _group_value(record: Record, dimension: Dimension, zone: ZoneInfo) -> str | int | None:
+def _group_values(record: Record, dimension: Dimension, zone: ZoneInfo) -> Set[str | int | None]:
+    """More than one for the tags of a record that has several."""
     opening = record.opening
     if dimension in TIME_DIMENSIONS:
-        return bucket_start(opening.created_at_us, dimension, zone)
+        return {bucket_start(opening.created_at_us, dimension, zone)}
+    if dimension is Dimension.TAG:
+        return {*opening.tags} or {None}
     values: dict[Dimension, str | None] = {
         Dimension.USER: opening.user,
         Dimension.MODEL: record.model,
@@ -438,7 +450,7 @@ def _group_value(record: Record, dimension: Dimension, zone: ZoneInfo) -> str | 
         Dimension.ENDPOINT: opening.endpoint,
         Dimension.STATUS: record.status.value,
     }
-    return values[dimension]
+    return {values[dimension]}
 
 
 def _group_text(value: str | int | None, zone: ZoneInfo) -> str | None:
@@ -453,6 +465,11 @@ def _spending(records: Sequence[Record], day_us: int, week_us: int, month_us: in
     return Spending(total=since(0), daily=since(day_us), weekly=since(week_us), monthly=since(month_us))
 
 
-def _totals(records: Sequence[Record]) -> Totals:
+def _totals(records: Sequence[Record], query: SummaryQuery) -> Totals:
     users: Set[str] = {record.opening.user for record in records if record.opening.user is not None}
-    return tally.totals(tally.total(map(tally.measures, records)), users)
+    latencies = [record.latency_us for record in records if record.latency_us is not None]
+    return tally.totals(
+        tally.total(map(tally.measures, records)),
+        users if query.asks_for("users") else None,
+        tally.percentiles(latencies) if any(map(query.asks_for, PERCENTILES)) else tally.NO_PERCENTILES,
+    )

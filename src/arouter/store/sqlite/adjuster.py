@@ -16,11 +16,12 @@ import msgspec
 from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import INPUT_METERS, OUTPUT_METERS
+from arouter.store.buckets import SLOT_US
 from arouter.store.limits import check_adjustment
 from arouter.store.sqlite.appender import Batch, last_batch
+from arouter.store.sqlite.folded import unfold
 from arouter.store.sqlite.names import Numbers, fetch, to_json
 from arouter.store.sqlite.rollups import (
-    HOUR_US,
     ROLLUP_KEY,
     RollupKey,
     StoredSums,
@@ -141,32 +142,24 @@ def adjust(
     _add_batch(connection, last, made, written_at_us, min(targets[one.record_id].created_at_us for one in new))
     _write(connection, numbers, made, last.no + 1)
     latest = {adjustment.record_id: adjustment.cost for adjustment in new}
-    add_to_rollups(connection, _differences(latest, targets))
+    differences = _differences(latest, targets)
+    add_to_rollups(connection, differences)
     add_to_own_keys(connection, _own_keys(latest, targets))
+    unfold(connection, differences)
     return len(new)
 
 
 def target_of(row: Row) -> Target:
     """A sealed record that is to be adjusted."""
     values: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
-    key = (
-        values["created_at_us"] // HOUR_US,
-        values["organization_no"],
-        values["workspace_no"],
-        values["key_no"],
-        values["user_no"] or 0,
-        values["model_no"] or 0,
-        values["provider_no"] or 0,
-        values["endpoint_no"],
-        values["status_no"],
-    )
+    values["slot"] = values["created_at_us"] // SLOT_US
     return Target(
         seq=values["seq"],
         created_at_us=values["created_at_us"],
         cost=values["cost"],
         has_tokens=any(values[meter] for meter in INPUT_METERS + OUTPUT_METERS),
         is_byok=values["is_byok"] == 1,
-        key=key,
+        key=tuple(values[name] or 0 for name in ROLLUP_KEY),
     )
 
 

@@ -1,6 +1,7 @@
 """`Ledger` in SQLite."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -31,6 +32,10 @@ from arouter.store.sqlite.writer import Writer
 _SEQ = COLUMNS.index("seq")
 _ID = COLUMNS.index("id")
 _ORGANIZATION = COLUMNS.index("organization_no")
+
+
+def _nothing(connection: apsw.Connection) -> None:
+    """Only takes its turn."""
 
 
 class SqliteLedger:
@@ -120,7 +125,20 @@ class SqliteLedger:
         return await self._readers.read(lambda connection: read_page(connection, self._texts, query))
 
     async def summary(self, query: SummaryQuery) -> Summary:
-        return await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
+        as_of_us = await self._behind_all_writes()
+        found = await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
+        return replace(found, as_of_us=as_of_us)
+
+    async def _behind_all_writes(self) -> int:
+        """An instant before which nothing was written that a reader who begins now does not see.
+
+        A transaction takes the time before it commits. Whoever had done so by now has committed when an empty one of
+        ours, which has to wait for it, is through. While nothing can be written, what is there is all that there is.
+        """
+        now_us = self._clock()
+        with suppress(StorageUnavailable):
+            await self._writer.command(_nothing)
+        return now_us
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         return await self._spending("key_hours", key_hash, day_us, week_us, month_us)

@@ -1,5 +1,5 @@
-"""The sums that are kept beside the records: by hour and everything that a summary groups by, and by key and hour, of
-requests on own keys once more.
+"""The sums that are kept beside the records: by quarter of an hour and everything that a summary
+groups or filters by, and by key and hour, of requests on own keys once more.
 
 They change in the transaction of what changes them, by what is added to them.
 """
@@ -10,18 +10,19 @@ from functools import cache
 import apsw
 
 from arouter.domain.record import Status
+from arouter.store.buckets import HOUR_US, SLOT_US
 from arouter.store.sqlite.names import Numbers
 from arouter.store.sqlite.statements import adding, insert_rows, measures, queries
 from arouter.store.tally import Measures, added
 
-HOUR_US = 3_600_000_000
 ROLLUP_KEY = (
-    "hour",
+    "slot",
     "organization_no",
     "workspace_no",
     "key_no",
     "user_no",
     "model_no",
+    "requested_model_no",
     "provider_no",
     "endpoint_no",
     "status_no",
@@ -48,6 +49,7 @@ _COST = 7
 """The place of the cost in `tally.MEASURES`."""
 _KEY = ROLLUP_KEY.index("key_no")
 _MICRO = 1_000_000
+SLOTS_OF_HOUR = HOUR_US // SLOT_US
 
 
 RollupKey = tuple[int, ...]
@@ -79,7 +81,7 @@ def add_to_own_keys(connection: apsw.Connection, sums: Sequence[tuple[RollupKey,
     """Add what is given of requests on own keys to what each key spent on those."""
     hours: dict[tuple[int, int], Measures] = {}
     for key, each in sums:
-        place = (key[_KEY], key[0])
+        place = (key[_KEY], key[0] // SLOTS_OF_HOUR)
         hours[place] = added(hours.get(place, (0, 0)), each[_COST : _COST + 2])
     rows = [(*place, *each) for place, each in sorted(hours.items())]
     insert_rows(connection, "add_own_key_hours", _OWN_KEY_COLUMNS, rows)
@@ -101,7 +103,8 @@ def stored(sums: Measures) -> StoredSums:
 
 def _key_hours(rollups: Mapping[RollupKey, StoredSums]) -> list[tuple[object, ...]]:
     hours: dict[tuple[int, int], Measures] = {}
-    for (hour, _, _, key_no, *_), sums in rollups.items():
+    for (slot, _, _, key_no, *_), sums in rollups.items():
+        hour = slot // SLOTS_OF_HOUR
         adding = (sums[0], *sums[_COST : _COST + 2])
         before = hours.get((key_no, hour))
         hours[key_no, hour] = adding if before is None else added(before, adding)

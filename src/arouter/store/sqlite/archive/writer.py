@@ -116,7 +116,7 @@ def read_rows(connection: apsw.Connection, day: Day) -> Iterator[pa.RecordBatch]
 
 def blocks_of(connection: apsw.Connection, day_no: int) -> Iterator[pa.RecordBatch]:
     """The blocks by time of a day, in order."""
-    for _, present, size, data in connection.execute(queries()["blocks_of_day"], (day_no,)):
+    for _, present, size, data in connection.execute(queries()["time_blocks_of_day"], (day_no,)):
         yield unpack(present, size, data)
 
 
