@@ -566,3 +566,6 @@ DELETE FROM user_blocks WHERE no IN (SELECT no FROM user_blocks WHERE day_no = ?
 
 -- name: forget_sealed_ids
 DELETE FROM sealed_ids WHERE id IN (SELECT id FROM sealed_ids WHERE day_no = ? LIMIT ?);
+
+-- name: sealed_sums
+(SELECT {columns} FROM json_each(?) LIMIT -1)
