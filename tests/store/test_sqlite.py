@@ -315,7 +315,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; ALTER TABLE batches DROP COLUMN blocks_of;"
         "DROP TABLE folded_days; DROP TABLE day_blocks;"
         "DROP TABLE own_key_hours; DROP TABLE sealed_ids; DROP TABLE user_blocks; DROP TABLE time_blocks;"
-        "DROP TABLE sealed_days;"
+        "DROP TABLE sealed_days; DROP TABLE expired_days; ALTER TABLE organizations DROP COLUMN retention_days;"
         "PRAGMA user_version = 1"
     )
     connection.close()

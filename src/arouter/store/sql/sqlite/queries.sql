@@ -392,7 +392,13 @@ SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
 FROM {hours} WHERE key_no = (SELECT no FROM names WHERE text = ?1);
 
 -- name: count_records
-SELECT count(*) FROM records;
+SELECT (SELECT count(*) FROM records)
+    + (SELECT coalesce(sum(records), 0) FROM sealed_days WHERE state IN (1, 2))
+    - (SELECT coalesce(sum((
+        SELECT count(*) FROM records INDEXED BY records_by_time
+        WHERE organization_no = d.organization_no AND created_at_us >= d.day * 86400000000
+            AND created_at_us < (d.day + 1) * 86400000000 AND seq <= d.last_seq
+    )), 0) FROM sealed_days AS d WHERE state IN (1, 3));
 
 -- name: last_seq
 SELECT coalesce(max(seq), 0) FROM records;
@@ -401,15 +407,21 @@ SELECT coalesce(max(seq), 0) FROM records;
 SELECT count(*) FROM open_records;
 
 -- name: differing_rollups
-WITH counted AS (
+WITH others AS (
+    SELECT organization_no, day FROM sealed_days WHERE state > 0 UNION SELECT organization_no, day FROM expired_days
+),
+counted AS (
     SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
         coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {sums}
-    FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-)
+    FROM records LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE (organization_no, created_at_us / 86400000000) NOT IN (SELECT * FROM others)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+),
+kept AS (SELECT * FROM rollups WHERE (organization_no, slot / 96) NOT IN (SELECT * FROM others))
 SELECT count(*) FROM (
-    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM rollups)
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)
     UNION ALL
-    SELECT * FROM (SELECT * FROM rollups EXCEPT SELECT * FROM counted)
+    SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted)
 );
 
 -- name: differing_key_hours
@@ -424,17 +436,90 @@ SELECT count(*) FROM (
     SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
 );
 
--- name: differing_own_key_hours
+-- name: differing_key_hours_of_sums
+WITH counted AS (
+    SELECT key_no, slot / 4 AS hour, sum(requests) AS requests, sum(cost_units) AS cost_units,
+        sum(cost_rest) AS cost_rest
+    FROM rollups GROUP BY 1, 2
+)
+SELECT count(*) FROM (
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM key_hours)
+    UNION ALL
+    SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
+);
+
+-- name: own_key_hours
+SELECT json_group_array(json_array(key_no, hour, cost_units, cost_rest)) FROM own_key_hours;
+
+-- name: own_key_hours_of_rows
 WITH counted AS (
     SELECT key_no, created_at_us / 3600000000 AS hour,
         coalesce(sum({cost} / 1000000), 0) AS cost_units, coalesce(sum({cost} % 1000000), 0) AS cost_rest
-    FROM records LEFT JOIN adjusted ON adjusted_seq = seq WHERE is_byok = 1 GROUP BY 1, 2
+    FROM records LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE is_byok = 1 AND NOT EXISTS (
+        SELECT 1 FROM sealed_days AS d WHERE d.organization_no = records.organization_no
+            AND d.day = created_at_us / 86400000000 AND d.state = 1 AND seq <= d.last_seq
+    )
+    GROUP BY 1, 2
 )
-SELECT count(*) FROM (
-    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM own_key_hours)
-    UNION ALL
-    SELECT * FROM (SELECT * FROM own_key_hours EXCEPT SELECT * FROM counted)
+SELECT json_group_array(json_array(key_no, hour, cost_units, cost_rest)) FROM counted;
+
+-- name: days_expired_anywhere
+SELECT json_group_array(day) FROM (SELECT day FROM expired_days UNION SELECT day FROM sealed_days WHERE state = 3);
+
+-- name: sealed_days
+SELECT json_group_array(json_array(no, organization_no, day, last_seq)) FROM (
+    SELECT * FROM sealed_days WHERE state IN (1, 2) ORDER BY organization_no, day
 );
+
+-- name: rollups_of_rows
+WITH counted ({columns}) AS (
+    SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
+        coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {sums}
+    FROM records INDEXED BY records_by_time LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE organization_no = ? AND created_at_us >= ? AND created_at_us < ? AND seq > ?
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+)
+SELECT json_group_array(json_array({columns})) FROM counted;
+
+-- name: user_blocks_of_buckets
+SELECT present, size, data FROM user_blocks INDEXED BY user_blocks_by_day
+WHERE day_no = ? AND bucket BETWEEN ? AND ? ORDER BY bucket, part;
+
+-- name: counts_of_blocks
+SELECT (SELECT records FROM sealed_days WHERE no = ?), (SELECT sum(records) FROM time_blocks WHERE day_no = ?),
+    (SELECT sum(records) FROM user_blocks WHERE day_no = ?);
+
+-- name: bytes_of_day
+SELECT data, records FROM time_blocks WHERE day_no = ? ORDER BY first_us, no;
+
+-- name: blocks_by_seq
+SELECT json_group_array(json_array(first_seq, no)) FROM (
+    SELECT first_seq, no FROM time_blocks
+    WHERE day_no IN (SELECT no FROM sealed_days WHERE state IN (1, 2))
+        AND day_no NOT IN (SELECT blocks_of FROM batches WHERE blocks_of IS NOT NULL)
+    ORDER BY first_seq
+);
+
+-- name: time_block
+SELECT present, size, data FROM time_blocks WHERE no = ?;
+
+-- name: has_expired_days
+SELECT EXISTS (SELECT 1 FROM expired_days) OR EXISTS (SELECT 1 FROM sealed_days WHERE state = 3);
+
+-- name: expired_records
+SELECT iif(EXISTS (SELECT 1 FROM sealed_days WHERE state = 3), NULL, coalesce(sum(requests), 0)) FROM expired_days;
+
+-- name: expired_days
+SELECT json_group_array(json_array(organization_no, day, {columns})) FROM expired_days
+WHERE (organization_no, day) NOT IN (SELECT organization_no, day FROM sealed_days WHERE state = 3);
+
+-- name: sums_of_slots
+SELECT {columns} FROM rollups WHERE organization_no = ? AND slot >= ? AND slot < ?;
+
+-- name: sums_of_rows
+SELECT {sums} FROM records INDEXED BY records_by_time LEFT JOIN adjusted ON adjusted_seq = seq
+WHERE organization_no = ? AND created_at_us >= ? AND created_at_us < ?;
 
 -- name: differing_adjusted
 WITH counted AS (
@@ -448,7 +533,7 @@ SELECT count(*) FROM (
 );
 
 -- name: batches_after
-SELECT no, first_seq, last_seq, written_at_us, earliest_us, hash FROM batches WHERE no > ? ORDER BY no LIMIT 1000;
+SELECT no, first_seq, last_seq, written_at_us, earliest_us, hash, blocks_of FROM batches WHERE no > ? ORDER BY no LIMIT 1000;
 
 -- name: records_between
 SELECT json_group_array(json_array({columns})) FROM (

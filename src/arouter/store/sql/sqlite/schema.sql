@@ -15,10 +15,11 @@ CREATE TABLE directory_revision (
     revision INTEGER NOT NULL
 ) STRICT;
 
+-- retention_days: how long records are kept; NULL as the settings say.
 CREATE TABLE organizations (
     id TEXT PRIMARY KEY,
     created_at_us INTEGER NOT NULL
-) STRICT;
+, retention_days INTEGER) STRICT;
 
 CREATE TABLE workspaces (
     id TEXT PRIMARY KEY,
@@ -352,3 +353,23 @@ CREATE TABLE sealed_ids (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sealed_ids_by_day ON sealed_ids (day_no);
+
+-- What was noted of the records that have expired. Their sums stay in rollups.
+CREATE TABLE expired_days (
+    organization_no INTEGER NOT NULL REFERENCES names (no),
+    day INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    total_tokens INTEGER NOT NULL,
+    cost_units INTEGER NOT NULL,
+    cost_rest INTEGER NOT NULL,
+    requests_without_usage INTEGER NOT NULL,
+    requests_without_price INTEGER NOT NULL,
+    latency_us INTEGER NOT NULL,
+    requests_with_latency INTEGER NOT NULL,
+    PRIMARY KEY (organization_no, day)
+) STRICT, WITHOUT ROWID;

@@ -1,6 +1,6 @@
 """Sealed records added up by group and user, without making a record of any."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from arouter.domain.usage import INPUT_METERS, METERS, OUTPUT_METERS
 from arouter.store.buckets import SLOT_US
 from arouter.store.sqlite.archive.blocks import Numbers, numbers
 from arouter.store.sqlite.archive.reader import adjusted_in, scan
-from arouter.store.sqlite.rollups import ROLLUP_SUMS
+from arouter.store.sqlite.rollups import ROLLUP_COLUMNS, ROLLUP_KEY, ROLLUP_SUMS
 from arouter.store.sqlite.selection import Wanted
 
 _MICRO: Final = 1_000_000
@@ -57,6 +57,24 @@ def grouped(connection: apsw.Connection, wanted: Wanted, grouping: Grouping) -> 
         return []
     added = _added(waiting, names)
     return [list(row) for row in zip(*(column.to_pylist() for column in added.columns), strict=True)]
+
+
+def rollups_of(connection: apsw.Connection, batches: Iterable[pa.RecordBatch], grouping: Grouping) -> pa.Table:
+    """The roll-ups that records make: the columns of `ROLLUP_COLUMNS`. `grouping` tells the statuses only."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for batch in batches:
+        keys = [
+            numbers(batch, "created_at_us") // SLOT_US if name == "slot" else numbers(batch, name)
+            for name in ROLLUP_KEY
+        ]
+        columns = [*keys, *measures(connection, batch, grouping)]
+        waiting.append(pa.table([pa.array(each) for each in columns], names=[*ROLLUP_COLUMNS]))
+        rows += batch.num_rows
+        if rows > 5 * _ROWS_AT_ONCE:
+            waiting = [_added(waiting, ROLLUP_KEY)]
+            rows = 0
+    return _added(waiting, ROLLUP_KEY)
 
 
 def latencies(connection: apsw.Connection, wanted: Wanted, grouping: Grouping) -> Iterator[list[int]]:

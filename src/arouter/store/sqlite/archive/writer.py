@@ -70,7 +70,7 @@ def by_time(batches: Iterable[pa.RecordBatch], day: Day) -> Iterator[Step]:
 
 def by_user(connection: apsw.Connection, day: Day) -> Iterator[Step]:
     """The blocks by user of a day whose blocks by time are written."""
-    for first, last in _passes(_rows_of_buckets(connection, day)):
+    for first, last in passes(rows_of_buckets(connection, day)):
         pieces = []
         for batch in blocks_of(connection, day.no):
             buckets = numbers(batch, "user_no") // USERS_IN_BUCKET
@@ -142,7 +142,8 @@ def _of_size(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Record
         yield joined(waiting)
 
 
-def _rows_of_buckets(connection: apsw.Connection, day: Day) -> Counter[int]:
+def rows_of_buckets(connection: apsw.Connection, day: Day) -> Counter[int]:
+    """How many records of a day are of the users of each bucket."""
     counts: Counter[int] = Counter()
     for batch in blocks_of(connection, day.no):
         buckets, rows = np.unique(numbers(batch, "user_no") // USERS_IN_BUCKET, return_counts=True)
@@ -150,7 +151,7 @@ def _rows_of_buckets(connection: apsw.Connection, day: Day) -> Counter[int]:
     return counts
 
 
-def _passes(counts: Counter[int]) -> Iterator[tuple[int, int]]:
+def passes(counts: Counter[int]) -> Iterator[tuple[int, int]]:
     """Ranges of buckets with about `ROWS_IN_PASS` rows each; a bucket is never divided."""
     first: int | None = None
     last = rows = 0

@@ -65,6 +65,27 @@ CREATE TABLE sealed_ids (
 
 CREATE INDEX sealed_ids_by_day ON sealed_ids (day_no);
 
+CREATE TABLE expired_days (
+    organization_no INTEGER NOT NULL REFERENCES names (no),
+    day INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    total_tokens INTEGER NOT NULL,
+    cost_units INTEGER NOT NULL,
+    cost_rest INTEGER NOT NULL,
+    requests_without_usage INTEGER NOT NULL,
+    requests_without_price INTEGER NOT NULL,
+    latency_us INTEGER NOT NULL,
+    requests_with_latency INTEGER NOT NULL,
+    PRIMARY KEY (organization_no, day)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE organizations ADD COLUMN retention_days INTEGER;
+
 ALTER TABLE batches ADD COLUMN blocks_of INTEGER;
 
 CREATE TABLE adjustments_without_rows (
