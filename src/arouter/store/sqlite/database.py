@@ -86,7 +86,7 @@ class SqliteStore:
         self._readers = Readers(path)
         self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
-        self.archive = Archivist(path, self._writer)
+        self.archive = Archivist(path, self._writer, clock)
         self.ledger = SqliteLedger(path, self._writer, self._readers, clock)
 
     @classmethod

@@ -87,6 +87,14 @@ def add_to_own_keys(connection: apsw.Connection, sums: Sequence[tuple[RollupKey,
     insert_rows(connection, "add_own_key_hours", _OWN_KEY_COLUMNS, rows)
 
 
+def add_key_sums(
+    connection: apsw.Connection, sums: Sequence[tuple[int, ...]], own_keys: Sequence[tuple[int, ...]]
+) -> None:
+    """Add what keys spent in hours, altogether and on own keys: key, hour, requests, units and rest of the cost."""
+    insert_rows(connection, "add_key_hours", _KEY_HOUR_COLUMNS, sums)
+    insert_rows(connection, "add_own_key_hours", _OWN_KEY_COLUMNS, [(*row[:2], *row[3:]) for row in own_keys])
+
+
 @cache
 def _raise_rollups() -> str:
     return queries()["raise_rollups"].format(

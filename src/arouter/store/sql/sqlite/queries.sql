@@ -654,3 +654,17 @@ DELETE FROM sealed_ids WHERE id IN (SELECT id FROM sealed_ids WHERE day_no = ? L
 
 -- name: sealed_sums
 (SELECT {columns} FROM json_each(?) LIMIT -1)
+
+-- name: add_batch_of_blocks
+INSERT INTO batches (no, first_seq, last_seq, written_at_us, earliest_us, hash, blocks_of)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: add_sealed_day
+INSERT INTO sealed_days (organization_no, day, state, last_seq, records) VALUES (?, ?, ?, ?, ?);
+
+-- name: is_known_day
+SELECT EXISTS (SELECT 1 FROM sealed_days WHERE organization_no = ? AND day = ?)
+    OR EXISTS (SELECT 1 FROM expired_days WHERE organization_no = ? AND day = ?);
+
+-- name: count_users
+SELECT count(*) FROM end_users WHERE organization_no = ? AND no IN (SELECT value FROM json_each(?));

@@ -317,6 +317,8 @@ def _adjusted(
     connection: apsw.Connection, seqs: np.ndarray[Any, np.dtype[np.int64]]
 ) -> Sequence[tuple[int, int, int, int | None]]:
     """The adjustments that hold for records of those numbers: `seq`, the adjustment's number, time and cost."""
+    if not len(seqs):
+        return []
     first, last = int(seqs.min()), int(seqs.max())
     if last - first < _MOST_GAPS * len(seqs):
         known = set(seqs.tolist())
