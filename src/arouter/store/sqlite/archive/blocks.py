@@ -103,9 +103,10 @@ def user_blocks(batch: pa.RecordBatch, day_no: int, organization_no: int, day: i
     They are brought into the order of users. All records of a bucket must be in one call.
     """
     users = numbers(batch, "user_no")
-    order = np.argsort(users, kind="stable")
-    users = users[order]
-    batch = batch.take(pa.array(order))
+    if (np.diff(users) < 0).any():
+        order = np.argsort(users, kind="stable")
+        users = users[order]
+        batch = batch.take(pa.array(order))
     created = numbers(batch, "created_at_us")
     buckets = users // USERS_IN_BUCKET
     starts = [0, *(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(users)]
