@@ -446,6 +446,25 @@ def test_rows_are_in_the_order_of_their_values_and_none_comes_first(backend: Bac
     assert [row.totals.users for row in rows] == [0, 1, 1, 1]
 
 
+def test_a_summary_may_have_any_number_of_dimensions(backend: Backend) -> None:
+    """The API allows three; OpenAI's shapes need a time and more."""
+    append(backend, record("gen-1"), record("gen-2", opened={"user": None}, model=None), record("gen-3"))
+    group_by = (
+        Dimension.DAY,
+        Dimension.API_KEY,
+        Dimension.MODEL,
+        Dimension.WORKSPACE,
+        Dimension.USER,
+        Dimension.ENDPOINT,
+    )
+    rows = summary(backend, *group_by).rows
+    day, path = "2026-09-21T00:00:00Z", "/v1/chat/completions"
+    assert [(row.group, row.totals.requests) for row in rows] == [
+        ((day, "key-a", None, "ws_a", None, path), 1),
+        ((day, "key-a", "openai/gpt-5.4", "ws_a", "alice", path), 2),
+    ]
+
+
 @pytest.mark.parametrize("dimension", [one for one in Dimension if one is not Dimension.TAG])
 def test_rows_add_up_to_the_totals(backend: Backend, dimension: Dimension) -> None:
     append(backend, *LETTERS, FULL, BARE, ZEROS)

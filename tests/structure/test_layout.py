@@ -111,6 +111,8 @@ TESTED_BY = {
         "wire/generation_json.py",
         "wire/numbers.py",
     ),
+    "tests/web/api/test_arouter_usage.py": ("wire/arouter_usage.py",),
+    "tests/web/api/test_billing.py": ("engine/credits.py", "wire/billing_json.py"),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
     "tests/web/api/test_exports.py": ("engine/export.py", "wire/export_forms.py"),
     "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
