@@ -29,7 +29,7 @@ from arouter.sandbox.history.columns import History
 from arouter.store.sqlite import SqliteStore
 from bench.activity import over_http
 from bench.activity.asking import Answered, lines
-from bench.activity.blocks import BlockLoader, is_there
+from bench.activity.blocks import BlockLoader
 from bench.activity.build import Loader, RowLoader, build, clear, fold, found_world
 from bench.activity.exporting import FORMATS, Exported, NotThere, Sums, export
 from bench.activity.figures import Built, Figures, write
@@ -53,8 +53,8 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--load",
         choices=("rows", "blocks"),
-        default="blocks" if is_there() else "rows",
-        help="as sealed blocks, a day at once, or each record as a row through the ledger",
+        default="blocks",
+        help="each day at once, as sealed blocks, or each record as a row through the ledger",
     )
     parser.add_argument("--fresh", action="store_true", help="build anew, whatever is there")
     parser.add_argument("--rate", type=int, default=500, help="requests recorded a second meanwhile")

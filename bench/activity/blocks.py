@@ -4,7 +4,6 @@ import asyncio
 import multiprocessing
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 
 from arouter.domain.windows import DAY_US
 from arouter.sandbox.history.columns import Day, History
+from arouter.store.sqlite import SqliteStore
 from bench.activity.build import Loaded, OnRecords
 from bench.activity.tables import Tables
 from bench.activity.world import World, listed_prices
@@ -32,14 +32,6 @@ NAMED = {
 """Dictionary columns, and what the archive calls the numbers of their texts."""
 
 
-def is_there() -> bool:
-    """Whether this version can load days as blocks."""
-    try:
-        return find_spec("arouter.store.sqlite.archive.loading") is not None
-    except ModuleNotFoundError:
-        return False
-
-
 class BlockLoader:
     """Each day through `SqliteStore.archive.load`."""
 
@@ -57,7 +49,7 @@ class BlockLoader:
         self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(world,))
         self._made: dict[int, Future[tuple[Loaded, list[pa.Table]]]] = {}
 
-    async def load(self, store: Any, day: int, on_records: OnRecords) -> Loaded:
+    async def load(self, store: SqliteStore, day: int, on_records: OnRecords) -> Loaded:
         for number in (day, day + 1):
             if number < self._world.size.days and number not in self._made:
                 self._made[number] = self._pool.submit(_make, number)
@@ -68,7 +60,7 @@ class BlockLoader:
                 on_records(table.num_rows)
         return loaded
 
-    async def _load(self, store: Any, tenant: int, day: int, table: pa.Table) -> None:
+    async def _load(self, store: SqliteStore, tenant: int, day: int, table: pa.Table) -> None:
         organization_id = self._world.tenants[tenant].organization_id
         await self._number_names(store, table)
         await self._number_users(store, tenant, table)
@@ -80,13 +72,13 @@ class BlockLoader:
             if "is sealed" not in str(refused):
                 raise
 
-    async def _number_names(self, store: Any, table: pa.Table) -> None:
+    async def _number_names(self, store: SqliteStore, table: pa.Table) -> None:
         texts = {text for name in NAMED for text in _dictionary(table, name).to_pylist()}
         texts |= set(pc.unique(pc.list_flatten(table.column("tags"))).to_pylist())
         if new := sorted(texts - self._names.keys()):
             self._names |= await store.archive.name_numbers(new)
 
-    async def _number_users(self, store: Any, tenant: int, table: pa.Table) -> None:
+    async def _number_users(self, store: SqliteStore, tenant: int, table: pa.Table) -> None:
         known = self._users[tenant]
         places = _indices(table, "user").drop_null().unique().to_numpy()
         new = places[known[places] == 0]

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from bench.activity import blocks
-from bench.activity.build import Loaded, OnRecords, RowLoader, build, clear, found_world
+from bench.activity.blocks import BlockLoader
+from bench.activity.build import Loaded, Loader, OnRecords, RowLoader, build, clear, found_world
 from bench.activity.figures import Figures, Goal, goals, read
 from bench.activity.show import BEGIN, END, verdict, write_section
 from bench.activity.tables import Tables
@@ -26,7 +26,6 @@ from arouter.store.sqlite import SqliteStore
 from tests.sandbox.test_history import OWNER, START_US, listed
 
 ROOT = Path(__file__).parents[2]
-LOAD = "blocks" if blocks.is_there() else "rows"
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +95,10 @@ def test_a_building_goes_on_where_it_ended_and_is_found_again(tmp_path: Path) ->
     assert read_world(tmp_path, msgspec.structs.replace(SIZE, seed=6)) is None
 
 
-@pytest.mark.skipif(not blocks.is_there(), reason="this version cannot load days as blocks")
 def test_blocks_hold_what_rows_hold(tmp_path: Path) -> None:
     async def built(folder: Path, *, as_blocks: bool) -> tuple[list[Record], Totals]:
         world = await found_world(folder, SIZE)
-        loader = blocks.BlockLoader(world) if as_blocks else RowLoader(world)
+        loader: Loader = BlockLoader(world) if as_blocks else RowLoader(world)
         await build(folder, world, loader, lambda records: None)
         store = SqliteStore.open(str(folder / DATABASE), clock=lambda: world.end_us)
         await store.start()
@@ -144,7 +142,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(folder: Path) -> Figures:
     """A short run."""
     command = [sys.executable, "-m", "bench.activity", "--records", "2000", "--users", "50", "--days", "6"]
-    command += ["--seconds", "0.2", "--exported", "500", "--rate", "200", "--folder", str(folder), "--load", LOAD]
+    command += ["--seconds", "0.2", "--exported", "500", "--rate", "200", "--folder", str(folder)]
     ended = subprocess.run(
         [*command, "--json", str(folder / "figures.json")], cwd=ROOT, capture_output=True, text=True, timeout=100
     )
@@ -173,7 +171,7 @@ def test_requests_were_recorded_all_the_time(told: Figures) -> None:
 
 def test_every_question_was_asked(told: Figures) -> None:
     names = [one.name for one in told.answered]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 14
     for one in told.answered:
         assert one.asked > 0
         assert 0 < one.p50_ms <= one.p95_ms <= one.most_ms
