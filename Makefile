@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-faults check fix bench bench-quick bench-docs bench-peers bench-ledger docs lock clean
+.PHONY: help install run test test-faults check fix bench bench-quick bench-docs bench-peers bench-ledger bench-activity docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ARouter needs Python 3.11 or newer; call make with PYTHON=/path/to/python3.11"; exit 1; }
@@ -55,6 +55,9 @@ bench-peers: $(STAMP) ## install the peers of the benchmark below var/bench
 
 bench-ledger: $(STAMP) ## records per second and commit times of the ledger, by number of writers
 	$(BIN)/python -m bench.ledger
+
+bench-activity: $(STAMP) ## pages, sums and exports beside 100 million records, which are made first and kept below var/bench
+	$(BIN)/python -m bench.activity
 
 docs: $(STAMP) ## write the generated reference pages again
 	$(BIN)/python -m tools.docs

@@ -49,6 +49,7 @@ TESTED_BY = {
     "tests/cli/test_config.py": ("settings/__init__.py", "settings/values.py", "wiring/providers.py"),
     "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_db.py": ("cli/database.py",),
+    "tests/cli/test_demo_history.py": ("cli/demo_filling.py",),
     "tests/cli/test_demo.py": (
         "cli/demo_client.py",
         "cli/demo_screen.py",
