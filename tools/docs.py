@@ -17,9 +17,13 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands.commands,
     "error codes": error_codes.error_codes,
     "key list parameters": reference.key_list_parameters,
+    "organization cost parameters": reference.organization_cost_parameters,
+    "organization usage parameters": reference.organization_usage_parameters,
     "routes": reference.routes,
     "settings": reference.settings,
     "summary parameters": reference.summary_parameters,
+    "transaction parameters": reference.transaction_parameters,
+    "usage series parameters": reference.usage_series_parameters,
     "vendors": reference.vendors,
 }
 

@@ -23,7 +23,20 @@ from arouter.domain.record import Record, Status, UsageSource
 from arouter.domain.usage import Usage
 from arouter.store.base import Spending
 from tests.conformance.backends import Backend
-from tests.conformance.samples import BARE, FULL, NOON_US, SCOPE, ZEROS, append, ids, key, opening, record
+from tests.conformance.samples import (
+    BARE,
+    FULL,
+    NOON_US,
+    SCOPE,
+    ZEROS,
+    adjust,
+    adjustment,
+    append,
+    ids,
+    key,
+    opening,
+    record,
+)
 
 HOUR_US = 3_600_000_000
 USERS = [
@@ -349,6 +362,30 @@ def test_updated_since_goes_by_the_time_of_writing(backend: Backend) -> None:
     assert len(ids(backend, updated_since_us=0)) == 3
 
 
+def test_what_is_written_later_is_not_among_what_was_written_until_then(backend: Backend) -> None:
+    assert backend.run(backend.ledger.written_until()) is None
+    append(backend, record("gen-1"))
+    until_us = backend.run(backend.ledger.written_until())
+    assert until_us == backend.clock()
+    backend.clock.now_us += 10
+    append(backend, record("gen-2", opened={"created_at_us": NOON_US - 1}))
+    assert sorted(ids(backend)) == ["gen-1", "gen-2"]
+    assert ids(backend, written_until_us=until_us) == ["gen-1"]
+    assert ids(backend, written_until_us=until_us, users=("alice",)) == ["gen-1"]
+    assert ids(backend, written_until_us=until_us - 1) == []
+    backend.clock.now_us -= 100
+    append(backend, record("gen-3"))
+    assert backend.run(backend.ledger.written_until()) == until_us + 10
+    assert sorted(ids(backend, written_until_us=until_us + 10)) == ["gen-1", "gen-2", "gen-3"]
+
+
+def test_an_adjustment_is_written_too(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    backend.clock.now_us += 10
+    assert adjust(backend, adjustment("adj-1", "gen-1", 1)) == 1
+    assert backend.run(backend.ledger.written_until()) == backend.clock()
+
+
 def test_a_page_names_the_key_of_each_record(backend: Backend) -> None:
     backend.run(backend.directory.add_key(key("a", name="prod", creator="mem_1"), secret="s"))
     append(backend, record("gen-1"), record("gen-2", opened={"key_hash": "key-b"}))
@@ -407,6 +444,25 @@ def test_rows_are_in_the_order_of_their_values_and_none_comes_first(backend: Bac
         ("bob", "rejected"),
     ]
     assert [row.totals.users for row in rows] == [0, 1, 1, 1]
+
+
+def test_a_summary_may_have_any_number_of_dimensions(backend: Backend) -> None:
+    """The API allows three; OpenAI's shapes need a time and more."""
+    append(backend, record("gen-1"), record("gen-2", opened={"user": None}, model=None), record("gen-3"))
+    group_by = (
+        Dimension.DAY,
+        Dimension.API_KEY,
+        Dimension.MODEL,
+        Dimension.WORKSPACE,
+        Dimension.USER,
+        Dimension.ENDPOINT,
+    )
+    rows = summary(backend, *group_by).rows
+    day, path = "2026-09-21T00:00:00Z", "/v1/chat/completions"
+    assert [(row.group, row.totals.requests) for row in rows] == [
+        ((day, "key-a", None, "ws_a", None, path), 1),
+        ((day, "key-a", "openai/gpt-5.4", "ws_a", "alice", path), 2),
+    ]
 
 
 @pytest.mark.parametrize("dimension", [one for one in Dimension if one is not Dimension.TAG])

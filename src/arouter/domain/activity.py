@@ -44,6 +44,8 @@ class Filters:
     end_us: int | None = None
     updated_since_us: int | None = None
     """Written or re-priced since."""
+    written_until_us: int | None = None
+    """Written at or before. Of the costs it says nothing: they are those that hold when the question is asked."""
 
 
 @dataclass(frozen=True, slots=True)

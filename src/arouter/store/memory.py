@@ -284,6 +284,9 @@ class MemoryLedger:
         page = tuple(islice(rows, query.limit))
         return Page(rows=page, next_cursor=page[-1].cursor if page and len(rows) > len(page) else None)
 
+    async def written_until(self) -> int | None:
+        return self._data.last_written_us or None
+
     async def summary(self, query: SummaryQuery) -> Summary:
         zone = time_zone(query.timezone)
         groups: dict[tuple[str | int | None, ...], list[Record]] = {}
@@ -366,6 +369,7 @@ class MemoryLedger:
             if _in_scope(row.record.opening, scope)
             and _matches(row.record, filters)
             and (filters.updated_since_us is None or _updated_at(row) >= filters.updated_since_us)
+            and (filters.written_until_us is None or row.written_at_us <= filters.written_until_us)
         ]
 
 

@@ -17,6 +17,7 @@ from arouter.domain.record import Opening, Record
 from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US
 from arouter.store.sqlite.adjuster import NoRows, Sealed, Target, adjust, read_adjustments, target_of
+from arouter.store.sqlite.appender import last_batch
 from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
@@ -123,6 +124,9 @@ class SqliteLedger:
 
     async def page(self, query: ActivityQuery) -> Page:
         return await self._readers.read(lambda connection: read_page(connection, self._texts, query))
+
+    async def written_until(self) -> int | None:
+        return await self._readers.read(lambda connection: last_batch(connection).written_at_us or None)
 
     async def summary(self, query: SummaryQuery) -> Summary:
         as_of_us = await self._behind_all_writes()

@@ -41,6 +41,7 @@ class Wanted:
     start_us: int
     end_us: int
     updated_since_us: int | None
+    written_until_us: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,7 @@ def _wanted(organization_no: int, made: _Conditions, filters: Filters, users: tu
         start_us=max(made.earliest_us, filters.start_us or 0),
         end_us=2**63 - 1 if filters.end_us is None else filters.end_us,
         updated_since_us=filters.updated_since_us,
+        written_until_us=filters.written_until_us,
     )
 
 
@@ -162,6 +164,8 @@ def _add_filters(made: _Conditions, filters: Filters) -> None:
         made.add("created_at_us >= ?", filters.start_us)
     if filters.end_us is not None:
         made.add("created_at_us < ?", filters.end_us)
+    if filters.written_until_us is not None:
+        made.add("written_at_us <= ?", filters.written_until_us)
 
 
 def _add_updated_since(connection: apsw.Connection, made: _Conditions, since_us: int) -> bool:

@@ -7,6 +7,8 @@ errors and the OpenAPI document.
 from fastapi import FastAPI
 
 from arouter.web.api.activity import ActivityApi
+from arouter.web.api.arouter_usage import ARouterUsageApi
+from arouter.web.api.billing import BillingApi
 from arouter.web.api.docs import Docs
 from arouter.web.api.endpoint import Endpoint
 from arouter.web.api.faults import Faults
@@ -14,6 +16,7 @@ from arouter.web.api.health import HealthApi
 from arouter.web.api.keys import KeysApi
 from arouter.web.api.models import ModelsApi
 from arouter.web.api.openapi import answers, document, documentation
+from arouter.web.api.organization_usage import OrganizationUsageApi
 from arouter.web.api.provider_keys import ProviderKeysApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
@@ -27,6 +30,9 @@ def create_api(services: ApiServices) -> FastAPI:
     endpoints = (
         *ActivityApi(services).endpoints(),
         *SummaryApi(services).endpoints(),
+        *ARouterUsageApi(services).endpoints(),
+        *BillingApi(services).endpoints(),
+        *OrganizationUsageApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
         *ModelsApi(services).endpoints(),

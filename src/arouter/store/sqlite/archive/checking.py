@@ -55,9 +55,9 @@ def differing_rollups(
         sums: dict[tuple[int, ...], tuple[int, ...]] = {}
         for row in zip(*(column.to_pylist() for column in there.columns), strict=True):
             sums[row[:_KEY]] = row[_KEY:]
-        for row in counted(day, slot):
-            key = tuple(row[:_KEY])
-            sums[key] = tuple(map(add, sums[key], row[_KEY:])) if key in sums else tuple(row[_KEY:])
+        for more in counted(day, slot):
+            key, adding = tuple(more[:_KEY]), tuple(more[_KEY:])
+            sums[key] = tuple(map(add, sums[key], adding)) if key in sums else adding
         expected = {(*key, *each) for key, each in sums.items()}
         found = {tuple(row) for row in fetch(connection, sql, day.organization_no, slot, 1, 0)}
         differing += len(expected ^ found)

@@ -1,7 +1,7 @@
 """Sealed records found: by a question, by their ids, or all that match."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import apsw
@@ -71,17 +71,7 @@ def page(connection: apsw.Connection, wanted: Wanted, *, descending: bool, limit
 
 def within(wanted: Wanted, *, start_us: int = 0, end_us: int = _LATEST_US) -> Wanted:
     """The same of fewer instants."""
-    return Wanted(
-        organization_no=wanted.organization_no,
-        one_of=wanted.one_of,
-        models=wanted.models,
-        sessions=wanted.sessions,
-        tags=wanted.tags,
-        users=wanted.users,
-        start_us=max(wanted.start_us, start_us),
-        end_us=min(wanted.end_us, end_us),
-        updated_since_us=wanted.updated_since_us,
-    )
+    return replace(wanted, start_us=max(wanted.start_us, start_us), end_us=min(wanted.end_us, end_us))
 
 
 def scan(connection: apsw.Connection, wanted: Wanted) -> Iterator[pa.RecordBatch]:
@@ -141,6 +131,8 @@ def matching(connection: apsw.Connection, batch: pa.RecordBatch, wanted: Wanted,
         mask &= _text_is_in(batch, "session_id", wanted.sessions)
     if wanted.tags is not None:
         mask &= _has_tag(batch, wanted.tags)
+    if wanted.written_until_us is not None:
+        mask &= numbers(batch, "written_at_us") <= wanted.written_until_us
     if wanted.updated_since_us is not None and mask.any():
         mask &= _updated_since(connection, batch, wanted.updated_since_us)
     return mask
