@@ -23,6 +23,8 @@ MEANINGS = {
     "client_disconnect": "The client left before its request was whole. Seen in the activity only.",
     "credit_limit_exceeded": "The key's spending limit is used up. `metadata`: `scope`, `limit_usd`, `used_usd`, "
     "`resets_at`.",
+    "records_expired": "The summary needs records of days that have expired; the message names the first day that is "
+    "still whole.",
     "endpoint_not_supported": "The provider of the model has nothing like this path: ask for a model of one that has.",
     "expired_api_key": "The key's `expires_at` has passed.",
     "insufficient_credits": "A budget or the credits are spent. Nothing answers with it yet.",

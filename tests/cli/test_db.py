@@ -50,3 +50,21 @@ def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "arouter.db").write_bytes(b"something else entirely, and long enough to be looked at" * 100)
     assert "file is not a database" in refused("db", "status", cwd=tmp_path)
+
+
+def test_days_are_sealed_by_a_command_while_the_gateway_runs(gateway: Gateway) -> None:
+    before = told("activity", "summary", cwd=gateway.folder)
+    assert told("db", "seal", "--older-than-days", "3", cwd=gateway.folder) == {"days": 0, "records": 0}
+    assert told("db", "status", cwd=gateway.folder)["records"] >= len(USERS)
+    assert told("activity", "summary", cwd=gateway.folder)["data"] == before["data"]
+
+
+def test_how_long_records_are_kept_is_shown_set_and_applied(tmp_path: Path) -> None:
+    told("db", "migrate", cwd=tmp_path)
+    assert told("db", "retention", cwd=tmp_path) == {"default_days": None, "organization_days": None}
+    assert told("db", "retention", "set", "30", cwd=tmp_path) == {"default_days": None, "organization_days": 30}
+    assert "for 30 days" in succeeded("db", "retention", cwd=tmp_path)
+    assert "DAYS is a whole number" in refused("db", "retention", "set", "0", cwd=tmp_path)
+    assert told("db", "retention", "apply", "--yes", cwd=tmp_path) == {"days": 0, "records": 0}
+    assert "as the settings say" in succeeded("db", "retention", "set", "default", cwd=tmp_path)
+    assert told("db", "retention", cwd=tmp_path) == {"default_days": None, "organization_days": None}

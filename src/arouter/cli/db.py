@@ -11,16 +11,23 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from arouter.cli.database import existing_path, opened
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
+from arouter.engine.clock import SystemClock
+from arouter.jobs.housekeeping import DAY_US
 from arouter.settings import Settings, load
 from arouter.store.base import CheckReport
 from arouter.store.migrate import migrations
 from arouter.store.sqlite import DatabaseStatus
 from arouter.store.sqlite.connections import connect_reader, schema_version, storage_errors
+from arouter.store.sqlite.sealing import Expired, Sealed
 from arouter.wiring.storage import database_path
 
 app = application(help="Look after the database.", no_args_is_help=True)
 
+retention = application(help="How long records are kept.")
+app.add_typer(retention, name="retention")
+
 _ENGINE = "sqlite"
+_SEAL_AFTER_DAYS = 7
 
 
 # ---------------------------------------------------------------- commands
@@ -107,7 +114,123 @@ def backup(
         stdout().print(f"{size:,} bytes in {file}.", soft_wrap=True, markup=False)
 
 
+@app.command()
+def seal(
+    older_than_days: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Seal days that ended at least so many days ago. Default: storage.seal_after_days, else 7.",
+            show_default=False,
+        ),
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Keep past days of records in columns, in a quarter of the room. Needs the extra analytics."""
+    settings = load(config)
+    existing_path(settings)
+    after_days = settings.storage.seal_after_days if older_than_days is None else older_than_days
+    sealed = asyncio.run(_seal(settings, _SEAL_AFTER_DAYS if after_days is None else after_days))
+    if sealed is None:
+        raise Failure("another process seals days of this database at the moment")
+    if json:
+        write_json(sealed)
+    else:
+        stdout().print(f"{sealed.days:,} days with {sealed.records:,} records sealed.")
+
+
+# ---------------------------------------------------------------- retention
+
+
+@retention.callback(invoke_without_command=True)
+def show_retention(context: typer.Context, config: Config = None, json: Json = False) -> None:
+    """How long records are kept. Sums are kept for ever."""
+    if context.invoked_subcommand is None:
+        settings = load(config)
+        existing_path(settings)
+        own = asyncio.run(_retention(settings))
+        default = settings.storage.retention_days
+        if json:
+            write_json({"default_days": default, "organization_days": own})
+        else:
+            shown = "as set in the settings" if own is None else _kept(own)
+            stdout().print(facts((("Settings", _kept(default)), ("Organization", shown))))
+
+
+@retention.command("set")
+def set_retention(
+    days: Annotated[str, typer.Argument(metavar="DAYS", help="How many days, or `default` for as the settings say.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Keep the organization's records for so many days, whatever the settings say."""
+    settings = load(config)
+    existing_path(settings)
+    if days != "default" and not (days.isascii() and days.isdecimal() and int(days) > 0):
+        raise Failure(f"DAYS is a whole number above 0, or `default`; not {days!r}")
+    chosen = None if days == "default" else int(days)
+    asyncio.run(_set_retention(settings, chosen))
+    if json:
+        write_json({"default_days": settings.storage.retention_days, "organization_days": chosen})
+    else:
+        stdout().print(
+            "Records are kept as the settings say." if chosen is None else f"Records are kept {_kept(chosen)}."
+        )
+
+
+@retention.command("apply")
+def apply_retention(
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Delete now the records whose time is over. A gateway does so by itself."""
+    settings = load(config)
+    existing_path(settings)
+    if not yes and not typer.confirm("Records whose time is over will be deleted for good. Go on?", err=True):
+        raise typer.Exit(1)
+    expired = asyncio.run(_expire(settings))
+    if expired is None:
+        raise Failure("another process seals or deletes days of this database at the moment")
+    if json:
+        write_json(expired)
+    else:
+        stdout().print(f"{expired.days:,} days with {expired.records:,} records deleted.")
+
+
 # ---------------------------------------------------------------- work
+
+
+async def _seal(settings: Settings, after_days: int) -> Sealed | None:
+    before_us = SystemClock().now_us() - after_days * DAY_US
+    async with opened(settings) as (store, _):
+        total = sum(day.records for day in await store.archive.unsealed(before_us=before_us))
+        with _progress() as progress:
+            task = progress.add_task("records", total=total)
+            return await store.archive.seal(
+                before_us=before_us, on_progress=lambda records: progress.advance(task, records)
+            )
+
+
+async def _retention(settings: Settings) -> int | None:
+    async with opened(settings) as (store, home):
+        return await store.archive.retention_days(home.organization_id)
+
+
+async def _set_retention(settings: Settings, days: int | None) -> None:
+    async with opened(settings) as (store, home):
+        await store.archive.set_retention_days(home.organization_id, days)
+
+
+async def _expire(settings: Settings) -> Expired | None:
+    async with opened(settings) as (store, _):
+        return await store.archive.expire(default_days=settings.storage.retention_days, now_us=SystemClock().now_us())
+
+
+def _kept(days: int | None) -> str:
+    return "for ever" if days is None else f"for {days:,} days"
 
 
 def _version(path: Path) -> int:

@@ -92,6 +92,14 @@ class Storage:
     durability: Literal["strict", "relaxed"] = setting(
         "strict", "strict: a record is on disk before its answer ends. relaxed: shortly after."
     )
+    seal_after_days: int | None = setting(
+        None,
+        "Days after which records are sealed: kept in columns, in a quarter of the room. Unset: never. "
+        "Needs the extra analytics.",
+    )
+    retention_days: int | None = setting(
+        None, "Days after which records are deleted; their sums stay. Unset: never. An organization may have its own."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Upstream
+from arouter.jobs.housekeeping import Housekeeping
 from arouter.jobs.recovery import Recovery
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
@@ -103,6 +104,14 @@ class Gateway:
         self.first_keys: FirstKeys | None = None
         """The keys that were made because the database had none."""
         self._recovery = Recovery(self.store.ledger, now_us=self._clock.now_us, on_found=self._recovered)
+        self._housekeeping = Housekeeping(
+            self.store.archive,
+            seal_after_days=settings.storage.seal_after_days,
+            retention_days=settings.storage.retention_days,
+            now_us=self._clock.now_us,
+            on_done=lambda what, done: self._log.info(f"days of records {what}", days=done.days, records=done.records),
+            on_failure=lambda failure: self._log.error("days of records cannot be sealed", reason=failure.message),
+        )
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
         self.app = App(start=self.start, stop=self.stop, idle_timeout_s=settings.server.idle_timeout_s)
@@ -131,6 +140,7 @@ class Gateway:
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self.read_prices())
         self._tasks.start("recover", self._recovery.run())
+        self._tasks.start("seal and expire", self._housekeeping.run())
         if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import apsw
 
 from arouter.store.sqlite.sealed import archive
-from arouter.store.sqlite.sealing import OnProgress, Sealed, Sealer, UnsealedDay
+from arouter.store.sqlite.sealing import Expired, OnProgress, Sealed, Sealer, UnsealedDay
+from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
 
 Result = TypeVar("Result")
@@ -34,6 +35,28 @@ class Archivist:
         `analytics` is not installed: then the next call goes on.
         """
         return await self._run(lambda: self._sealer.seal(before_us, on_progress))
+
+    async def expire(
+        self, *, default_days: int | None, now_us: int, on_progress: OnProgress = lambda records: None
+    ) -> Expired | None:
+        """Delete the records of days that ended more than so many days ago; their sums stay. None if another process
+        seals or deletes. An organization's own number of days goes before the default."""
+        return await self._run(lambda: self._sealer.expire(default_days, now_us, on_progress))
+
+    async def retention_days(self, organization_id: str) -> int | None:
+        """How many days an organization keeps its records; None for as the settings say."""
+
+        def run(connection: apsw.Connection) -> int | None:
+            found = connection.execute(queries()["retention_of"], (organization_id,)).get
+            return None if found is None else int(found)
+
+        return await self._run(lambda: self._writer.chore(run))
+
+    async def set_retention_days(self, organization_id: str, days: int | None) -> None:
+        def run(connection: apsw.Connection) -> None:
+            connection.execute(queries()["set_retention"], (days, organization_id))
+
+        await self._run(lambda: self._writer.chore(run))
 
     async def name_numbers(self, texts: Sequence[str]) -> Mapping[str, int]:
         """The numbers of texts that records name (ids of organizations, workspaces and keys, models, statuses, tags,

@@ -7,6 +7,7 @@ from typing import cast
 
 import apsw
 
+from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Status
 from arouter.store.base import CheckReport
 from arouter.store.buckets import SLOT_US, SLOTS_OF_DAY
@@ -28,12 +29,21 @@ _SEQ = COLUMNS.index("seq")
 
 def check_ledger(connection: apsw.Connection, path: str) -> CheckReport:
     """Everything at one instant: the caller's read transaction."""
-    problems = [*_engine(connection), *_rollups(connection), *_chain(connection), *_owners(connection, path)]
+    parts = (_engine(connection), _rollups(connection), _chain(connection), _owners(connection, path))
+    problems = [problem for part in parts for problem in _found(part)]
     return CheckReport(
         records=_number(connection, "count_records"),
         open_records=_number(connection, "count_open"),
         problems=tuple(problems),
     )
+
+
+def _found(part: Iterator[str]) -> Iterator[str]:
+    """What a part of the check finds; a block that cannot be read ends the part, and is found too."""
+    try:
+        yield from part
+    except StorageUnavailable as failure:
+        yield failure.message
 
 
 def _engine(connection: apsw.Connection) -> Iterator[str]:

@@ -16,15 +16,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import sub
 from typing import Any, Final
 
 import apsw
 
 from arouter.domain.errors import StorageUnavailable
-from arouter.store.sqlite.connections import connect_reader, storage_errors
-from arouter.store.sqlite.names import fetch, to_json
+from arouter.domain.record import Status
+from arouter.store.buckets import SLOTS_OF_DAY
+from arouter.store.sqlite.connections import connect_reader, storage_errors, transaction
+from arouter.store.sqlite.names import fetch, numbers_of, to_json
+from arouter.store.sqlite.rollups import ROLLUP_SUMS
 from arouter.store.sqlite.sealed import DAY_US, Day, DayState, archive
-from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.statements import queries, sums
 from arouter.store.sqlite.writer import Writer
 
 _STEP_S: Final = 0.006
@@ -51,6 +55,14 @@ class UnsealedDay:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
     """What was done: days and records that were sealed."""
+
+    days: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What was deleted: days and records."""
 
     days: int
     records: int
@@ -100,10 +112,45 @@ class Sealer:
         for day, state, records in left:
             if state == DayState.CLEARING:
                 self._clear(day, records, lambda done: None)
+            elif state == DayState.FORGETTING:
+                self._expire(day)
             else:
                 self._forget(day)
 
+    def expire(
+        self, default_days: int | None, now_us: int, on_progress: OnProgress = lambda records: None
+    ) -> Expired | None:
+        """Delete the records of days that ended longer ago than each organization, or the default, says.
+
+        None if another process is at it. Days of 24 hours; None as default keeps everything.
+        """
+        with self._alone() as alone:
+            if not alone:
+                return None
+            self.finish()
+            count = records = 0
+            with self._reading() as connection:
+                days = [*_days_to_expire(connection, default_days, now_us)]
+            for organization_no, day in days:
+                found = self._chore(partial(_begin_forgetting, organization_no=organization_no, day=day))
+                gone = self._expire(found)
+                on_progress(gone)
+                count, records = count + 1, records + gone
+            return Expired(days=count, records=records)
+
     # ------------------------------------------------------------ one day
+
+    def _expire(self, day: Day) -> int:
+        """Note what the records of a day that nobody sees any more add up to, and delete them; how many there were."""
+        place = (day.organization_no, day.day * SLOTS_OF_DAY, (day.day + 1) * SLOTS_OF_DAY)
+        with self._reading() as connection, transaction(connection, "DEFERRED"):
+            noted = _sums_that_expire(connection, day, place)
+            before = _noted_before(connection, day)
+        self._chore(lambda connection: _note_expired(connection, day, noted))
+        while self._chore(lambda connection: self._clear_some(connection, day)):
+            pass
+        self._forget(day)
+        return noted[0] - before
 
     def _seal(self, organization_no: int, day: int, on_progress: OnProgress) -> int:
         made = archive("writer")
@@ -231,6 +278,54 @@ def _days_in_change(connection: apsw.Connection) -> Sequence[tuple[Day, int, int
 
 def _set_state(connection: apsw.Connection, day: Day, state: DayState, records: int) -> None:
     connection.execute(queries()["set_day_state"], (int(state), records, day.no))
+
+
+def _days_to_expire(connection: apsw.Connection, default_days: int | None, now_us: int) -> Iterator[tuple[int, int]]:
+    """Organizations and days with records that are kept no longer."""
+    for organization_no, _, own_days in fetch(connection, queries()["retention_of_organizations"]):
+        kept_days = default_days if own_days is None else own_days
+        if kept_days is not None:
+            before = (now_us - kept_days * DAY_US) // DAY_US
+            days = {*fetch(connection, queries()["sealed_days_before"], organization_no, before)}
+            start_us = 0
+            while (day := _next_day(connection, organization_no, start_us, before * DAY_US)) is not None:
+                days.add(day)
+                start_us = (day + 1) * DAY_US
+            for day in sorted(days):
+                yield organization_no, day
+
+
+def _begin_forgetting(connection: apsw.Connection, organization_no: int, day: int) -> Day:
+    connection.execute(queries()["begin_forgetting"], (organization_no, day))
+    row = connection.execute(queries()["day_of_organization"], (organization_no, day)).fetchone()
+    assert row is not None
+    no, last_seq = row
+    assert isinstance(no, int)
+    assert isinstance(last_seq, int)
+    return Day(no=no, organization_no=organization_no, day=day, last_seq=last_seq)
+
+
+def _sums_that_expire(connection: apsw.Connection, day: Day, slots: tuple[int, int, int]) -> tuple[int, ...]:
+    """The day's sums, without the records that came since it began to expire."""
+    columns = ", ".join(f"coalesce(sum({column}), 0)" for column in ROLLUP_SUMS)
+    kept = connection.execute(queries()["sums_of_slots"].format(columns=columns), slots).fetchone()
+    statuses = numbers_of(connection, (Status.SUCCESS.value, Status.REJECTED.value))
+    counted = sums(success=statuses.get(Status.SUCCESS.value, 0), rejected=statuses.get(Status.REJECTED.value, 0))
+    later = f"{queries()['sums_of_rows']} AND seq > ?".format(sums=counted)
+    left = connection.execute(later, day.rows).fetchone()
+    assert kept is not None
+    assert left is not None
+    return tuple(map(sub, kept, left))
+
+
+def _noted_before(connection: apsw.Connection, day: Day) -> int:
+    return int(connection.execute(queries()["expired_requests"], (day.organization_no, day.day)).get or 0)
+
+
+def _note_expired(connection: apsw.Connection, day: Day, noted: tuple[int, ...]) -> None:
+    columns = ("organization_no", "day", *ROLLUP_SUMS)
+    sql = queries()["note_expired"].format(columns=", ".join(columns), places=", ".join("?" * len(columns)))
+    connection.execute(sql, (day.organization_no, day.day, *noted))
 
 
 def _forget_day(connection: apsw.Connection, day: Day) -> None:

@@ -14,6 +14,7 @@ from arouter.domain.ranking import rank, value_of
 from arouter.store import tally
 from arouter.store.buckets import SLOTS_OF_DAY, bucket_text, time_zone
 from arouter.store.planning import Source, plan
+from arouter.store.sqlite.expired import require_kept
 from arouter.store.sqlite.folded import folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.pieces import Pieces, Times, slots_of
@@ -35,7 +36,8 @@ def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo) -> G
         return Groups()
     times = Times(tuple(one for one in query.group_by if one in TIME_DIMENSIONS), zone)
     maker = Pieces(connection, query, organization_no, times)
-    spans = plan(query, slots_of(connection, organization_no), folded_days(connection, organization_no)).spans
+    planned = plan(query, slots_of(connection, organization_no), folded_days(connection, organization_no))
+    spans = require_kept(connection, organization_no, planned.spans, planned.reasons)
     days = [
         day
         for span in spans

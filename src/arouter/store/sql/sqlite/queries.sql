@@ -139,7 +139,10 @@ SELECT json_group_array(json_array(
     endpoint_no, status_no
 ))
 FROM records LEFT JOIN adjusted ON adjusted_seq = seq
-WHERE id IN (SELECT value FROM json_each(?));
+WHERE id IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
+    SELECT 1 FROM sealed_days AS d WHERE d.state = 3 AND d.organization_no = records.organization_no
+        AND d.day = created_at_us / 86400000000 AND seq <= d.last_seq
+);
 
 -- name: adjustments_that_hold
 SELECT json_group_array(json_array(adjusted_seq, id)) FROM adjusted JOIN adjustments ON no = adjustment_no
@@ -239,7 +242,11 @@ SELECT json_group_array(json_array({columns})) FROM (
 );
 
 -- name: record
-SELECT json_group_array(json_array({columns})) FROM records LEFT JOIN adjusted ON adjusted_seq = seq WHERE id = ?;
+SELECT json_group_array(json_array({columns})) FROM records LEFT JOIN adjusted ON adjusted_seq = seq
+WHERE id = ? AND NOT EXISTS (
+    SELECT 1 FROM sealed_days AS d WHERE d.state = 3 AND d.organization_no = records.organization_no
+        AND d.day = created_at_us / 86400000000 AND seq <= d.last_seq
+);
 
 -- name: tags_of_records
 SELECT json_group_array(json_array(seq, position, tag_no)) FROM record_tags
@@ -668,3 +675,42 @@ SELECT EXISTS (SELECT 1 FROM sealed_days WHERE organization_no = ? AND day = ?)
 
 -- name: count_users
 SELECT count(*) FROM end_users WHERE organization_no = ? AND no IN (SELECT value FROM json_each(?));
+
+-- name: retention_of_organizations
+SELECT json_group_array(json_array(names.no, id, retention_days)) FROM organizations JOIN names ON text = id;
+
+-- name: set_retention
+UPDATE organizations SET retention_days = ? WHERE id = ?;
+
+-- name: retention_of
+SELECT retention_days FROM organizations WHERE id = ?;
+
+-- name: sealed_days_before
+SELECT json_group_array(day) FROM sealed_days WHERE organization_no = ? AND day < ? AND state = 2;
+
+-- name: begin_forgetting
+INSERT INTO sealed_days (organization_no, day, state, last_seq, records)
+VALUES (?, ?, 3, (SELECT coalesce(max(last_seq), 0) FROM batches WHERE no = (SELECT max(no) FROM batches)), 0)
+ON CONFLICT (organization_no, day) DO UPDATE SET state = 3, last_seq = excluded.last_seq;
+
+-- name: day_of_organization
+SELECT no, last_seq FROM sealed_days WHERE organization_no = ? AND day = ?;
+
+-- name: note_expired
+INSERT OR REPLACE INTO expired_days ({columns}) VALUES ({places});
+
+-- name: expired_between
+SELECT json_group_array(day) FROM (
+    SELECT day FROM expired_days WHERE organization_no = ?1 AND day BETWEEN ?2 AND ?3
+    UNION SELECT day FROM sealed_days WHERE organization_no = ?1 AND day BETWEEN ?2 AND ?3 AND state = 3
+    ORDER BY day
+);
+
+-- name: first_whole_day
+SELECT max(day) + 1 FROM (
+    SELECT day FROM expired_days WHERE organization_no = ?1
+    UNION SELECT day FROM sealed_days WHERE organization_no = ?1 AND state = 3
+);
+
+-- name: expired_requests
+SELECT requests FROM expired_days WHERE organization_no = ? AND day = ?;

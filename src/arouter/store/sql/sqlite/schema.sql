@@ -286,7 +286,7 @@ CREATE TABLE own_key_hours (
 -- the rows up to last_seq are being deleted, 2 they are gone, 3 the day is being forgotten. Rows beyond last_seq came
 -- later and stay rows.
 CREATE TABLE sealed_days (
-    no INTEGER PRIMARY KEY,
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
     organization_no INTEGER NOT NULL REFERENCES names (no),
     day INTEGER NOT NULL,
     state INTEGER NOT NULL,

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from arouter.domain.errors import StorageUnavailable
 from arouter.store.sqlite.rows import COLUMNS, NAMED, Row
 
 ID_PREFIX: Final = "gen-"
@@ -74,8 +75,11 @@ def pack(batch: pa.RecordBatch) -> Packed:
 
 
 def unpack(present: int, size: int, data: bytes) -> pa.RecordBatch:
-    """The batch of a block, with the columns that are there."""
-    return pa.ipc.read_record_batch(_CODEC.decompress(data, size), _schema(present))
+    """The batch of a block, with the columns that are there. StorageUnavailable if it is damaged."""
+    try:
+        return pa.ipc.read_record_batch(_CODEC.decompress(data, size), _schema(present))
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        raise StorageUnavailable("A block of sealed records is damaged.", detail=str(exc)) from exc
 
 
 def whole(batch: pa.RecordBatch) -> pa.RecordBatch:

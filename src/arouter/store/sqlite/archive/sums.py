@@ -74,7 +74,7 @@ def rollups_of(connection: apsw.Connection, batches: Iterable[pa.RecordBatch], g
         if rows > 5 * _ROWS_AT_ONCE:
             waiting = [_added(waiting, ROLLUP_KEY)]
             rows = 0
-    return _added(waiting, ROLLUP_KEY)
+    return _added(waiting or [pa.table({name: pa.array([], pa.int64()) for name in ROLLUP_COLUMNS})], ROLLUP_KEY)
 
 
 def latencies(connection: apsw.Connection, wanted: Wanted, grouping: Grouping) -> Iterator[list[int]]:

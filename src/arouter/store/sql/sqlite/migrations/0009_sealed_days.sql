@@ -2,7 +2,7 @@
 -- references go. What requests on own keys cost is kept as a sum, since it was added up from rows.
 
 CREATE TABLE sealed_days (
-    no INTEGER PRIMARY KEY,
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
     organization_no INTEGER NOT NULL REFERENCES names (no),
     day INTEGER NOT NULL,
     state INTEGER NOT NULL,
