@@ -35,7 +35,7 @@ from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.store import tally
-from arouter.store.base import CheckReport, Home, Spending
+from arouter.store.base import CheckReport, Home, KeyLabel, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
 
@@ -169,6 +169,13 @@ class MemoryDirectory(MemoryProviderKeys):
         keys.sort(key=lambda key: (key.created_at_us, key.hash), reverse=True)
         return tuple(keys[offset : offset + limit])
 
+    async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
+        return {
+            key.hash: KeyLabel(name=key.name, creator=key.creator)
+            for key in self._data.keys.values()
+            if key.organization_id == organization_id and key.hash in {*key_hashes}
+        }
+
     async def add_key(self, key: Key, *, secret: str) -> None:
         if key.hash in self._data.keys or secret in self._data.secrets:
             raise ValueError("there is such a key already")
@@ -294,6 +301,10 @@ class MemoryLedger:
             for key in sorted(groups, key=lambda key: [(value is not None, value) for value in key])
         ]
         return Summary(rows=tuple(rows), totals=_totals(everything))
+
+    async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
+        # Nothing here gives way to another task.
+        return tuple([await self.summary(query) for query in queries])
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):

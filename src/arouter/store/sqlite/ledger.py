@@ -90,6 +90,12 @@ class SqliteLedger:
     async def summary(self, query: SummaryQuery) -> Summary:
         return await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
 
+    async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
+        # One read transaction, which sees nothing that is written meanwhile.
+        return await self._readers.read(
+            lambda connection: tuple(read_summary(connection, self._texts, query) for query in queries)
+        )
+
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         starts = (day_us, week_us, month_us)
         if any(start % HOUR_US for start in starts):
