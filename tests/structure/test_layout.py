@@ -76,6 +76,7 @@ TESTED_BY = {
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
     "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
+    "tests/engine/test_reporting.py": ("domain/report.py",),
     "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
     "tests/faults/test_workers.py": (
         "wiring/channel.py",
@@ -116,6 +117,7 @@ TESTED_BY = {
     "tests/web/inference/test_passing_request.py": ("web/inference/passing.py",),
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_provider_keys.py": ("web/api/paging.py", "wire/provider_keys_json.py"),
+    "tests/web/api/test_report.py": ("web/api/zones.py",),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
     "tests/wire/test_anthropic_messages_thoughts.py": ("wire/seals.py",),
     "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),

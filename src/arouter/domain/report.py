@@ -7,17 +7,21 @@
 4. A day or a month without requests is there, with zeros.
 """
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
+from operator import attrgetter
+from typing import Any
 
 from arouter.domain.activity import Dimension, Filters, Scope, Summary, SummaryRow, Totals
-from arouter.domain.ranking import Order, Rest, rank
+from arouter.domain.ranking import Rest
 
 DEFAULT_LIMIT, MOST_LIMIT = 15, 100
 """How many groups a list names."""
 
-_BY_COST = Order(by="cost", descending=True)
 _SUMMED = tuple(field.name for field in fields(Totals) if field.name != "users")
+_SUMMED_OF = attrgetter(*_SUMMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +154,23 @@ def _periods(this: Summary, before: Summary, starts: Sequence[str], starts_befor
     )
 
 
+def weeks(days: Sequence[Period]) -> tuple[Period, ...]:
+    """Days as calendar weeks, which begin on Mondays. Users are not told: the same one may be there on two days."""
+    made: dict[date, Period] = {}
+    for day in days:
+        at = date.fromisoformat(day.start[:10])
+        monday = at - timedelta(days=at.weekday())
+        week = made.get(monday)
+        if week is None:
+            made[monday] = replace(day, totals=_added(Totals(), day.totals))
+        else:
+            before = [each for each in (week.before, day.before) if each is not None]
+            made[monday] = replace(
+                week, totals=_added(week.totals, day.totals), before=_added(*before) if before else None
+            )
+    return tuple(made.values())
+
+
 def _filled(summary: Summary, starts: Sequence[str]) -> list[Totals]:
     """Rule 4."""
     known = {row.group[0]: row.totals for row in summary.rows}
@@ -174,21 +195,31 @@ def _by_creator(rows: Sequence[SummaryRow], keys: Mapping[str, KeyName]) -> list
     return [SummaryRow(group=(creator,), totals=totals) for creator, totals in sums.items()]
 
 
-def _added(left: Totals, right: Totals) -> Totals:
-    return replace(Totals(), **{name: getattr(left, name) + getattr(right, name) for name in _SUMMED})
+def _added(*parts: Totals) -> Totals:
+    """Exact sums of all but the users, who cannot be added up."""
+    columns = zip(*map(_SUMMED_OF, parts), strict=True)
+    sums: dict[str, Any] = dict(zip(_SUMMED, map(sum, columns), strict=False))
+    return replace(Totals(), **sums)
 
 
 def _listing(rows: Sequence[SummaryRow], limit: int, dimension: Dimension | None) -> Listing:
     """Rules 1 and 2. Users are distinct over several groups only where the groups are users."""
-    ordered = sorted(rows, key=lambda row: _weight(row.totals), reverse=True)
+    first = heapq.nlargest(limit, rows, key=_weight)
+    kept = {row.group for row in first}
+    others = [row for row in rows if row.group not in kept]
     return Listing(
         rows=tuple(
             Listed(value=row.group[0], totals=row.totals, users=None if dimension is None else row.totals.users)
-            for row in ordered[:limit]
+            for row in first
         ),
-        rest=rank(ordered[limit:], () if dimension is None else (dimension,), _BY_COST, 0).rest,
+        rest=_rest(others, dimension) if others else None,
     )
 
 
-def _weight(totals: Totals) -> tuple[int, int, int]:
-    return totals.cost, totals.total_tokens, totals.requests
+def _rest(rows: Sequence[SummaryRow], dimension: Dimension | None) -> Rest:
+    users = sum(row.group[0] is not None for row in rows) if dimension is Dimension.USER else None
+    return Rest(groups=len(rows), totals=_added(*(row.totals for row in rows)), users=users)
+
+
+def _weight(row: SummaryRow) -> tuple[int, int, int]:
+    return row.totals.cost, row.totals.total_tokens, row.totals.requests

@@ -7,6 +7,7 @@ Without a start and an end a report is on the last 30 days, today included. What
 - any other range: one of the same length before.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -47,7 +48,9 @@ async def read_report(directory: Directory, ledger: Ledger, asked: Asked, *, now
     sums = await _read_sums(ledger, head, daily=daily)
     hashes = [row.group[0] for row in sums.keys.rows if row.group[0] is not None]
     labels = await directory.label_keys(asked.scope.organization_id, hashes)
-    return make_report(
+    # To sort hundreds of thousands of users takes its time.
+    return await asyncio.to_thread(
+        make_report,
         head,
         sums,
         days=_both(head, Dimension.DAY, zone) if daily else ((), ()),
