@@ -17,6 +17,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands.commands,
     "error codes": error_codes.error_codes,
     "key list parameters": reference.key_list_parameters,
+    "report parameters": reference.report_parameters,
     "routes": reference.routes,
     "settings": reference.settings,
     "summary parameters": reference.summary_parameters,

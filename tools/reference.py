@@ -13,7 +13,7 @@ from arouter.providers.vendors import VENDORS, Vendor
 from arouter.settings import Row, rows
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
-from arouter.web.api import activity, paging, summary
+from arouter.web.api import activity, paging, report, summary
 from arouter.web.api.app import create_api
 from arouter.web.api.filters import FILTERS
 from arouter.web.api.parameters import Parameter
@@ -76,6 +76,11 @@ def activity_parameters() -> str:
 def summary_parameters() -> str:
     shared = {parameter.name for parameter in FILTERS}
     return _parameters([parameter for parameter in summary.PARAMETERS if parameter.name not in shared])
+
+
+def report_parameters() -> str:
+    shared = {parameter.name for parameter in FILTERS}
+    return _parameters([parameter for parameter in report.PARAMETERS if parameter.name not in shared])
 
 
 def key_list_parameters() -> str:

@@ -23,7 +23,7 @@ def wanted_format(request: Request, parameters: Parameters, formats: Sequence[st
     """One of `formats`. InvalidRequest for another; an `Accept` header that names none of ours means JSON."""
     chosen = parameters.choice("format", (*formats, NOT_YET))
     if chosen is None:
-        chosen = _preferred(request.headers.getlist("accept"), MEDIA_TYPES)
+        chosen = preferred(request.headers.getlist("accept"), MEDIA_TYPES)
         if chosen not in (*formats, NOT_YET):
             return "json"
     if chosen == NOT_YET:
@@ -35,7 +35,7 @@ def wanted_format(request: Request, parameters: Parameters, formats: Sequence[st
     return chosen
 
 
-def _preferred(headers: Sequence[str], known: Mapping[str, str]) -> str | None:
+def preferred(headers: Sequence[str], known: Mapping[str, str]) -> str | None:
     """The known media type of the highest quality; the first of equals."""
     best, best_quality = None, 0.0
     for entry in ",".join(headers).split(","):

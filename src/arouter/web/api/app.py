@@ -15,6 +15,7 @@ from arouter.web.api.keys import KeysApi
 from arouter.web.api.models import ModelsApi
 from arouter.web.api.openapi import answers, document, documentation
 from arouter.web.api.provider_keys import ProviderKeysApi
+from arouter.web.api.report import ReportApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
 
@@ -27,6 +28,7 @@ def create_api(services: ApiServices) -> FastAPI:
     endpoints = (
         *ActivityApi(services).endpoints(),
         *SummaryApi(services).endpoints(),
+        *ReportApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
