@@ -1,10 +1,12 @@
 """`arouter activity report`: the same report as the API's, in a file."""
 
 import json
+from importlib.metadata import distribution
 from pathlib import Path
 
 from tests.cli.conftest import USERS, Gateway
 from tests.cli.process import arouter, call, misused, refused, succeeded, told
+from tests.pdf_text import lines
 
 
 def test_the_data_is_the_apis(gateway: Gateway) -> None:
@@ -56,3 +58,13 @@ def test_without_the_extra_it_says_how_to_get_it(gateway: Gateway, tmp_path: Pat
     line = refused("activity", "report", "--out", str(target), cwd=gateway.folder, env=env)
     assert "pip install 'arouter[report]'" in line
     assert not target.exists()
+
+
+def test_letters_of_a_configured_font_are_in_the_pdf(gateway: Gateway, tmp_path: Path) -> None:
+    folder = Path(str(distribution("matplotlib").locate_file("matplotlib/mpl-data/fonts/ttf")))
+    asked = ("activity", "report", "--title", "⌓", "--out", str(tmp_path / "a.pdf"))
+    succeeded(*asked, cwd=gateway.folder)
+    assert r"\u2313" in lines((tmp_path / "a.pdf").read_bytes())
+    succeeded(*asked, cwd=gateway.folder, env={"AROUTER_REPORT__FONTS": str(folder / "DejaVuSansMono.ttf")})
+    assert "⌓" in lines((tmp_path / "a.pdf").read_bytes())
+    assert "cannot be read" in refused(*asked, cwd=gateway.folder, env={"AROUTER_REPORT__FONTS": "absent.ttf"})

@@ -1,6 +1,8 @@
 """The PDF holds what the pages say, as text that can be copied, and the same report is the same file."""
 
 from dataclasses import replace
+from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,10 @@ from arouter.wire.report.pdf import render_pdf
 from tests.pdf_text import lines, pieces
 from tests.wire.report_samples import sample
 from tests.wire.test_report_layout import HOSTILE, REPORTS
+
+FONTS = Path(str(distribution("matplotlib").locate_file("matplotlib/mpl-data/fonts/ttf")))
+MONO, LAST = FONTS / "DejaVuSansMono.ttf", FONTS / "LastResortHE-Regular.ttf"
+"""One with a few letters more, and one with a picture for every letter there is."""
 
 
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
@@ -41,6 +47,25 @@ def test_names_in_many_scripts_are_there_and_what_has_no_glyph_is_told() -> None
     assert {"Zoë", "Ελένη", "Юлия", "Ωmega", "{nb}", "<script>", r"\u202eevil", r"\u7528\u6237"} <= texts
     assert r"\U0001f469\u200d\U0001f52c" in texts
     assert "שלום"[::-1] in texts, "Hebrew is drawn from right to left"
+
+
+def test_letters_that_are_in_another_font_are_written_with_it() -> None:
+    report = sample(users=["a⌓b⌔", "用户", "Zoë"], limit=100)
+    assert r"a\u2313b\u2314" in {piece.text for piece in pieces(render_pdf(report))}
+    content = render_pdf(report, fonts=[str(MONO), str(LAST)])
+    told = ["".join(line.split("|")[:4]) for line in lines(content)]
+    assert any(line.startswith("a⌓b⌔") for line in told)
+    texts = [piece.text for piece in pieces(content)]
+    assert {"Zoë", "⌓", "⌔", "用户"} <= {*texts}
+    assert r"\u7528\u6237" not in texts
+    place = next(one for one in pieces(content) if one.text == "⌓")
+    before = next(one for one in pieces(content) if one.text == "a" and one.y == place.y)
+    after = next(one for one in pieces(content) if one.text == "b" and one.y == place.y)
+    assert before.x < place.x < after.x
+
+
+def test_a_font_that_nobody_needs_is_not_read() -> None:
+    assert render_pdf(sample(users=["Zoë"]), fonts=["absent.ttf"]) == render_pdf(sample(users=["Zoë"]))
 
 
 def test_the_same_report_is_the_same_file() -> None:

@@ -16,6 +16,7 @@ from arouter.engine.clock import SystemClock
 from arouter.engine.reporting import Asked, read_report
 from arouter.settings import Settings
 from arouter.wire.report.forms import FORMS, renderer
+from arouter.wiring.report_fonts import report_fonts
 
 DEFAULT_TITLE = "Activity report"
 
@@ -24,7 +25,7 @@ def write_report(
     settings: Settings, filters: Filters, *, title: str, timezone: str, limit: int, out: Path | None, json: bool
 ) -> None:
     """To `out`, in the form that its ending names, and with `json` to standard output as well."""
-    write = None if out is None else renderer(_form(out))
+    write = None if out is None else renderer(_form(out), report_fonts(settings))
     report = asyncio.run(_read(settings, filters, title=title, timezone=timezone, limit=limit))
     if out is not None and write is not None:
         with destination(out) as target:

@@ -90,7 +90,7 @@ class ReportApi:
         if request.method == "HEAD":
             return Response(media_type=FORMS[form], headers=headers)
         async with self._turn:
-            write = await asyncio.to_thread(renderer, form)
+            write = await asyncio.to_thread(renderer, form, self._services.report_fonts)
             report = await self._read(asked)
             content = await asyncio.to_thread(write, report)
         if form == "html":

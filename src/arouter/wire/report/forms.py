@@ -1,6 +1,7 @@
 """The forms that a report is written in. The PDF's renderer needs an extra and is loaded when it is asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 
@@ -15,8 +16,10 @@ FORMS: Mapping[str, str] = MappingProxyType({"pdf": "application/pdf", "html": "
 _PDF = "arouter.wire.report.pdf"
 
 
-def renderer(form: str) -> Callable[[Report], bytes]:
+def renderer(form: str, fonts: Sequence[str] = ()) -> Callable[[Report], bytes]:
     """What writes a report in one of `FORMS`. NotInstalled where a library for it is missing.
+
+    `fonts` are files with letters for the PDF that its own font lacks.
 
     Loading the libraries takes some tenths of a second, and some tens of megabytes for good.
     """
@@ -34,5 +37,4 @@ def renderer(form: str) -> Callable[[Report], bytes]:
             "`format=html` and `format=json` have the same figures.",
             param="format",
         ) from exc
-    write: Callable[[Report], bytes] = module.render_pdf
-    return write
+    return partial(module.render_pdf, fonts=fonts)

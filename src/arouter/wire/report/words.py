@@ -207,8 +207,8 @@ STATUSES = {
     "success": "answered",
     "upstream_error": "the provider failed",
     "client_disconnect": "the client left",
-    "rejected": "a rule refused it, or it was malformed",
-    "interrupted": "the gateway stopped while it ran",
+    "rejected": "refused, or malformed",
+    "interrupted": "the gateway stopped",
 }
 """What each status means."""
 
