@@ -84,6 +84,21 @@ def test_its_tables_are_those_of_the_pdf() -> None:
     assert f"<b>${in_line([report.totals.cost])[0]}</b>" in render_html(report).decode()
 
 
+def test_bars_are_as_long_as_the_shares() -> None:
+    report = sample()
+    page = Reader(render_html(report).decode())
+    widths = [value for name, value in page.attributes if name == "style" and value and value.startswith("width:")]
+    bars = [
+        part
+        for section in contents.sections(report, FONT)
+        for column in section.table.columns
+        for part in column.bars
+        if part is not None
+    ]
+    assert widths == [f"width:{100 * part:.2f}%" for part in bars]
+    assert bars
+
+
 def test_names_are_texts_and_every_script_has_its_letters() -> None:
     evil = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&amp;", "a\u202eb"]
     report = sample(users=[*HOSTILE, *evil], limit=100, title="</title><script>", made_by="<b>")

@@ -49,6 +49,23 @@ def test_a_share_is_rounded_and_never_hides_or_completes(part: int, whole: int) 
 
 
 @pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [
+        (0, 5, "0.0%"),
+        (5, 5, "100.0%"),
+        (1, 10**6, "<0.1%"),
+        (10**6 - 1, 10**6, ">99.9%"),
+        (1, 3, "33.3%"),
+        (1, 2000, "0.1%"),
+        (3, 2, "150.0%"),
+        (0, 0, "–"),
+    ],
+)
+def test_shares(part: int, whole: int, shown: str) -> None:
+    assert words.share(part, whole) == shown
+
+
+@pytest.mark.parametrize(
     ("now", "before", "shown"),
     [
         (5, 5, "unchanged"),

@@ -29,8 +29,6 @@ def render_pdf(report: Report, fonts: Sequence[str] = ()) -> bytes:
     """The document, with its fonts in it. `fonts` are files with letters that DejaVu Sans lacks, in their order."""
     document = fpdf.FPDF(unit="mm", format="A4")
     document.set_margin(0)
-    # Otherwise a user called `{nb}` would be shown as the number of pages.
-    document.str_alias_nb_pages = ""
     document.set_auto_page_break(False)
     font = _Fonts(document, fonts)
     head = report.head
