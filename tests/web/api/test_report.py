@@ -152,6 +152,7 @@ def test_head_reads_and_writes_nothing(gateway: Gateway) -> None:
     answer = gateway.ask("HEAD", f"/v1/activity/report?{RANGE}", key=gateway.live)
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-type"] == "application/pdf"
+    assert "content-disposition" not in answer.headers, "the name is that of what was read"
 
 
 @pytest.mark.parametrize(
