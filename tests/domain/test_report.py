@@ -1,7 +1,5 @@
 """How a report's lists are ordered and cut, and how its days become weeks."""
 
-from dataclasses import replace
-
 from arouter.domain.activity import Dimension, Summary, SummaryRow, Totals
 from arouter.domain.money import Picodollars
 from arouter.domain.ranking import Rest
@@ -24,10 +22,11 @@ def listed(groups: dict[str | None, Totals], limit: int, dimension: Dimension) -
         Dimension.API_KEY: "keys",
         Dimension.STATUS: "statuses",
     }
-    every = Sums(days=None, months=(nothing, nothing), models=nothing, keys=nothing, users=nothing, statuses=nothing)
+    summaries = dict.fromkeys(names.values(), nothing) | {names[dimension]: found}
+    sums = Sums(days=None, months=(nothing, nothing), **summaries)
     report: Report = make_report(
         sample().head,
-        replace(every, **{names[dimension]: found}),
+        sums,
         days=((), ()),
         months=((), ()),
         keys=KEYS,

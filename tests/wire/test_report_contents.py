@@ -8,7 +8,7 @@ from arouter.domain.activity import Totals
 from arouter.domain.money import Picodollars, in_line
 from arouter.domain.report import Report
 from arouter.wire.report import contents
-from arouter.wire.report.tables import Cell, Table
+from arouter.wire.report.tables import Cell, Table, money_cells
 from tests.wire.report_samples import sample
 from tests.wire.test_report_words import FONT
 
@@ -89,6 +89,12 @@ def test_days_stand_beside_those_before_and_add_up() -> None:
     costs_before = in_line([*before, report.before.cost])
     assert [row(table, number)["Spend before, $"] for number in range(3)] == costs_before[:-1]
     assert sums(table)["Spend before, $"] == costs_before[-1] != costs[-1]
+
+
+def test_digits_beyond_the_cents_matter_less_among_dollars() -> None:
+    assert money_cells([5 * 10**12, 10**9]) == [Cell(text="5.00", more="0"), Cell(text="0.00", more="1")]
+    assert money_cells([10**12 - 10**9, 10**9]) == [Cell(text="0.999"), Cell(text="0.001")]
+    assert money_cells([0]) == [Cell(text="0.00")]
 
 
 def test_totals_stand_beside_those_before() -> None:

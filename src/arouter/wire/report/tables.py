@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from arouter.domain.money import in_line
+from arouter.domain.money import PICODOLLARS_PER_DOLLAR, in_line
 from arouter.wire.report.marks import FAINT, INK, LINE, MIDDLE, QUIET, Face, Font, Mark, Rectangle, Text, fitted
 
 SIZES = (7.5, 7.0, 6.5, 6.0, 5.5, 5.0, 4.5)
@@ -144,13 +144,11 @@ def measured(table: Table, x: float, width: float, font: Font) -> Measured:
 
 
 def money_cells(amounts: Sequence[int]) -> list[Cell]:
-    """Exact amounts with their points above each other."""
-    return [money_cell(text) for text in in_line(amounts)]
-
-
-def money_cell(text: str) -> Cell:
-    cents = text.index(".") + 3
-    return Cell(text=text[:cents], more=text[cents:])
+    """Exact amounts with their points above each other. What is beyond the cents matters less among dollars."""
+    texts = in_line(amounts)
+    if max(amounts) < PICODOLLARS_PER_DOLLAR:
+        return [Cell(text=text) for text in texts]
+    return [Cell(text=text[: text.index(".") + 3], more=text[text.index(".") + 3 :]) for text in texts]
 
 
 def _needed(table: Table, place: int, size: float, font: Font) -> float:
