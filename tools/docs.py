@@ -19,6 +19,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "key list parameters": reference.key_list_parameters,
     "organization cost parameters": reference.organization_cost_parameters,
     "organization usage parameters": reference.organization_usage_parameters,
+    "report parameters": reference.report_parameters,
     "routes": reference.routes,
     "settings": reference.settings,
     "summary parameters": reference.summary_parameters,

@@ -26,6 +26,8 @@ MEANINGS = {
     "records_expired": "The summary needs records of days that have expired; the message names the first day that is "
     "still whole.",
     "endpoint_not_supported": "The provider of the model has nothing like this path: ask for a model of one that has.",
+    "extra_not_installed": "What was asked for needs libraries that are not installed with the gateway; the message "
+    "says which extra has them.",
     "expired_api_key": "The key's `expires_at` has passed.",
     "insufficient_credits": "A budget or the credits are spent. Nothing answers with it yet.",
     "header_fields_too_large": "The request line and header fields are over 64 kB. The connection is closed.",

@@ -13,7 +13,7 @@ from arouter.providers.vendors import VENDORS, Vendor
 from arouter.settings import Row, rows
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
-from arouter.web.api import activity, arouter_usage, billing, organization_usage, paging, summary
+from arouter.web.api import activity, arouter_usage, billing, organization_usage, paging, report, summary
 from arouter.web.api.app import create_api
 from arouter.web.api.filters import FILTERS
 from arouter.web.api.parameters import Parameter
@@ -93,6 +93,11 @@ def usage_series_parameters() -> str:
 
 def transaction_parameters() -> str:
     return _parameters(billing.PARAMETERS)
+
+
+def report_parameters() -> str:
+    shared = {parameter.name for parameter in FILTERS}
+    return _parameters([parameter for parameter in report.PARAMETERS if parameter.name not in shared])
 
 
 def key_list_parameters() -> str:

@@ -15,7 +15,7 @@ NAMES = {
     "sandbox": (),
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
-    "activity": ("export", "summary", "show", "correct"),
+    "activity": ("export", "summary", "report", "show", "correct"),
     "db": ("migrate", "status", "check", "backup"),
     "prices": ("list", "show", "reprice"),
     "config": ("check", "show"),

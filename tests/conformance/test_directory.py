@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from arouter.domain.keys import Key
-from arouter.store.base import Home
+from arouter.store.base import Home, KeyLabel
 from tests.conformance.backends import Backend
 from tests.conformance.samples import FULL_KEY, append, ids, key, record
 
@@ -103,6 +103,20 @@ def test_a_deleted_key_is_gone_but_its_records_keep_its_name(backend: Backend) -
     assert row is not None
     assert (row.key_name, row.creator) == ("a", "mem_1")
     assert ids(backend) == ["gen-1"]
+
+
+def test_keys_have_their_names_even_when_they_are_deleted(backend: Backend) -> None:
+    backend.run(backend.directory.add_key(key("a", creator="mem_1"), secret="s"))
+    backend.run(backend.directory.add_key(key("b", creator=None), secret="t"))
+    backend.run(backend.directory.add_key(key("c", organization_id="org_b"), secret="u"))
+    backend.run(backend.directory.replace_key(key("b", name="other", creator=None)))
+    assert backend.run(backend.directory.delete_key("org_a", "key-a", now_us=9))
+    asked = ["key-b", "key-a", "key-c", "key-a", "nobody"]
+    assert backend.run(backend.directory.label_keys("org_a", asked)) == {
+        "key-a": KeyLabel(name="a", creator="mem_1"),
+        "key-b": KeyLabel(name="other", creator=None),
+    }
+    assert backend.run(backend.directory.label_keys("org_a", [])) == {}
 
 
 def test_a_key_is_added_once(backend: Backend) -> None:

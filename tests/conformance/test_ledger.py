@@ -1,6 +1,7 @@
 """What every ledger does."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import permutations
@@ -598,6 +599,29 @@ def test_buckets_begin_where_the_zone_says(backend: Backend) -> None:
 def test_an_unknown_time_zone_is_a_value_error(backend: Backend) -> None:
     with pytest.raises(ValueError):
         summary(backend, Dimension.DAY, timezone="Mars/Olympus")
+
+
+def test_several_summaries_are_of_one_state_of_the_ledger(backend: Backend) -> None:
+    dimensions = [(), (Dimension.USER,), (Dimension.MODEL, Dimension.DAY), (Dimension.HOUR,)] * 10
+    questions = [SummaryQuery(scope=SCOPE, group_by=each) for each in dimensions]
+
+    async def ask_while_records_arrive() -> list[Sequence[Summary]]:
+        found = []
+        for number in range(20):
+            closing = [
+                asyncio.ensure_future(backend.ledger.close(record(f"gen-{number}-{each}", opened={"user": str(each)})))
+                for each in range(20)
+            ]
+            found.append(await backend.ledger.summaries(questions))
+            await asyncio.gather(*closing)
+        return found
+
+    for answers in backend.run(ask_while_records_arrive()):
+        assert len(answers) == len(questions)
+        assert {each.totals for each in answers} == {answers[0].totals}
+    last = backend.run(backend.ledger.summaries(questions[:3]))
+    assert list(last) == [backend.run(backend.ledger.summary(each)) for each in questions[:3]]
+    assert last[0].totals.requests == 400
 
 
 # ---------------------------------------------------------------- spending

@@ -80,3 +80,17 @@ def test_what_is_not_an_amount_is_refused(dollars: str) -> None:
 )
 def test_text_has_the_digits_needed(amount: int, text: str) -> None:
     assert money.to_text(amount) == text
+
+
+@given(st.lists(AMOUNTS, min_size=1))
+def test_a_column_is_exact_and_no_wider_than_it_must_be(amounts: list[int]) -> None:
+    shown = money.in_line(amounts)
+    assert [money.from_text(text.replace(",", "")) for text in shown] == amounts
+    (decimals,) = {len(text.partition(".")[2]) for text in shown}
+    assert decimals == 2 or any(not text.endswith("0") for text in shown)
+
+
+def test_a_column_has_cents_and_thousands() -> None:
+    assert money.in_line([0, 1234 * 10**12]) == ["0.00", "1,234.00"]
+    assert money.in_line([10**9, 5 * 10**12]) == ["0.001", "5.000"]
+    assert money.in_line([]) == []

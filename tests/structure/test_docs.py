@@ -12,7 +12,8 @@ from tools import commands, error_codes, reference
 from tools.docs import PARTS, out_of_step, pages, rendered
 
 from arouter.settings import rows
-from arouter.web.api import activity, arouter_usage, billing, organization_usage, paging, summary
+from arouter.web.api import activity, arouter_usage, billing, organization_usage, paging, report, summary
+from arouter.web.api.filters import FILTERS
 from arouter.web.inference.dialects import dialects, gemini_dialects
 from arouter.wire.activity_json import COLUMNS
 from arouter.wire.keys_json import CreateKey, UpdateKey
@@ -99,6 +100,7 @@ def test_every_parameter_is_mentioned() -> None:
         ("compatibility", arouter_usage.SUMMARY_PARAMETERS),
         ("compatibility", billing.PARAMETERS),
         ("keys", paging.LIST_PARAMETERS),
+        ("reports", [one for one in report.PARAMETERS if one not in FILTERS]),
     )
     missing = [
         parameter.name

@@ -91,6 +91,7 @@ TESTED_BY = {
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
     "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
+    "tests/engine/test_reporting.py": ("domain/report.py",),
     "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
     "tests/faults/test_workers.py": (
         "wiring/channel.py",
@@ -134,6 +135,7 @@ TESTED_BY = {
     "tests/web/inference/test_passing_request.py": ("web/inference/passing.py",),
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_provider_keys.py": ("web/api/paging.py", "wire/provider_keys_json.py"),
+    "tests/web/api/test_report.py": ("web/api/zones.py",),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
     "tests/wire/test_activity_lines.py": ("wire/column_numbers.py",),
     "tests/wire/test_anthropic_messages_thoughts.py": ("wire/seals.py",),

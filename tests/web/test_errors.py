@@ -22,6 +22,7 @@ TABLE = {
     errors.UpstreamBusy: (503, "server_error"),
     errors.NoProvider: (503, "server_error"),
     errors.StorageUnavailable: (503, "server_error"),
+    errors.NotInstalled: (501, "server_error"),
     errors.ShuttingDown: (503, "server_error"),
     errors.InternalError: (500, "server_error"),
 }

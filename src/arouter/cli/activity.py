@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,6 +18,7 @@ from arouter.cli.export import ENCODINGS, Format, destination, write_records
 from arouter.cli.filter_options import read_options
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import stderr, stdout, write_json
+from arouter.cli.report import DEFAULT_TITLE, write_report
 from arouter.cli.summary_table import summary_table
 from arouter.domain.activity import (
     METRICS,
@@ -32,6 +34,7 @@ from arouter.domain.activity import (
 )
 from arouter.domain.ranking import default_order
 from arouter.domain.record import Status
+from arouter.domain.report import DEFAULT_LIMIT, MOST_LIMIT
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
 from arouter.store.buckets import time_zone
@@ -163,10 +166,7 @@ def summary(
     if len(dimensions) > MOST_DIMENSIONS or len(set(dimensions)) < len(dimensions):
         raise typer.BadParameter(f"give up to {MOST_DIMENSIONS} different dimensions", param_hint="--group-by")
     order = _read_order(order_by, dimensions)
-    try:
-        zone = time_zone(timezone)
-    except ValueError as exc:
-        raise typer.BadParameter(f"there is no time zone {timezone!r}", param_hint="--timezone") from exc
+    zone = _read_zone(timezone)
     settings = load(config)
     existing_path(settings)
     filters = read_options(
@@ -189,6 +189,59 @@ def summary(
         sys.stdout.buffer.flush()
     else:
         stdout().print(summary_table(found, dimensions))
+
+
+@app.command()
+def report(
+    config: Config = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write it: a PDF, or by its ending .html or .json.", show_default=False
+        ),
+    ] = None,
+    title: Annotated[str, typer.Option(metavar="TEXT", help="What stands above it.")] = DEFAULT_TITLE,
+    user: Users = None,
+    unattributed: Unattributed = False,
+    start: Start = None,
+    end: End = None,
+    model: Models = None,
+    provider: Providers = None,
+    status: Statuses = None,
+    api_key_hash: Keys = None,
+    endpoint: Endpoints = None,
+    session_id: Sessions = None,
+    tag: Tags = None,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin: an IANA name.")] = "UTC",
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MOST_LIMIT, help="Users, models and keys listed; the others add up.")
+    ] = DEFAULT_LIMIT,
+    json: Annotated[bool, typer.Option("--json", help="Print the data behind it as one JSON value.")] = False,
+) -> None:
+    """Write a PDF or a page of spend, tokens and requests over time and by user, model, key and creator.
+
+    Without a range it is on the last 30 days. The PDF needs the extra `report`.
+    """
+    if out is None and not json:
+        raise typer.BadParameter("say where to write it, or give --json", param_hint="--out")
+    zone = _read_zone(timezone)
+    settings = load(config)
+    existing_path(settings)
+    filters = read_options(
+        zone=zone,
+        user=user,
+        unattributed=unattributed,
+        start=start,
+        end=end,
+        model=model,
+        provider=provider,
+        status=status,
+        api_key_hash=api_key_hash,
+        endpoint=endpoint,
+        session_id=session_id,
+        tag=tag,
+    )
+    write_report(settings, filters, title=title, timezone=timezone, limit=limit, out=out, json=json)
 
 
 @app.command()
@@ -297,6 +350,13 @@ def _read_format(form: Format | None, *, json: bool) -> Format:
     if form is None:
         return Format.JSON if json else Format.CSV
     return form
+
+
+def _read_zone(name: str) -> ZoneInfo:
+    try:
+        return time_zone(name)
+    except ValueError as exc:
+        raise typer.BadParameter(f"there is no time zone {name!r}", param_hint="--timezone") from exc
 
 
 def _read_order(name: str | None, dimensions: tuple[Dimension, ...]) -> Order:

@@ -1,8 +1,7 @@
 """What commands print: text and tables for people, one JSON value for machines, one line for what went wrong."""
 
 import sys
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterable
 
 import msgspec
 from rich.console import Console
@@ -10,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from arouter.domain.errors import ARouterError
-from arouter.domain.money import to_decimal
 
 _WIDTH_OF_A_FILE = 240
 """Columns of output that is not a terminal: nothing is cut there for want of room."""
@@ -71,15 +69,3 @@ def facts(pairs: Iterable[tuple[str, Text | str]]) -> Table:
     for name, value in pairs:
         made.add_row(name, value if isinstance(value, Text) else Text(value))
     return made
-
-
-def dollars_in_line(amounts: Sequence[int]) -> list[str]:
-    """Picodollars as dollars with as many decimals as the finest of them needs, at least two."""
-    exact = [to_decimal(amount).normalize() for amount in amounts]
-    decimals = max([2, *(_decimals(amount) for amount in exact)])
-    return [f"{amount:,.{decimals}f}" for amount in exact]
-
-
-def _decimals(amount: Decimal) -> int:
-    exponent = amount.as_tuple().exponent
-    return -exponent if isinstance(exponent, int) and exponent < 0 else 0

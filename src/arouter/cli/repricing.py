@@ -9,8 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from arouter.cli.database import count_records, opened
-from arouter.cli.output import dollars_in_line, stderr, table, visible
+from arouter.cli.output import stderr, table, visible
 from arouter.domain.activity import ActivityQuery, Filters, Scope
+from arouter.domain.money import in_line
 from arouter.engine.billing import Billing
 from arouter.engine.clock import SystemClock
 from arouter.engine.repricing import Outcome, Outcomes, Repricing
@@ -71,7 +72,7 @@ def repricing_table(outcomes: Outcomes) -> Table:
     made = table(("Model", *_NUMBERS), numbers=_NUMBERS)
     by_model = _in_order(outcomes)
     every = [*(outcome for _, outcome in by_model), outcomes.total]
-    costs = dollars_in_line([amount for one in every for amount in (one.cost_before, one.cost_after)])
+    costs = in_line([amount for one in every for amount in (one.cost_before, one.cost_after)])
     for (model, outcome), before, after in zip(by_model, costs[::2], costs[1::2], strict=False):
         made.add_row(visible(model), *_cells(outcome, before, after))
     made.add_section()

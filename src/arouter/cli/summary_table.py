@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from arouter.cli.output import dollars_in_line, table, visible
+from arouter.cli.output import table, visible
 from arouter.domain.activity import Dimension, Summary, Totals
+from arouter.domain.money import in_line
 
 _NUMBERS = ("Requests", "Errors", "Prompt", "Completion", "Tokens", "Users", "Cost, $")
 
@@ -18,7 +19,7 @@ def summary_table(summary: Summary, group_by: Sequence[Dimension]) -> Table:
     every = [row.totals for row in summary.rows]
     if other is not None:
         every.append(other.totals)
-    *costs, total = dollars_in_line([one.cost for one in (*every, totals)])
+    *costs, total = in_line([one.cost for one in (*every, totals)])
     for row, cost in zip(summary.rows, costs, strict=False):
         made.add_row(*(visible(value) for value in row.group), *_cells(row.totals, row.totals.users, cost))
     if other is not None:

@@ -14,6 +14,7 @@
     │   └── UpstreamBusy        no connection to the provider was free, and nothing was sent
     ├── NoProvider              nobody is configured who could answer
     ├── StorageUnavailable      the ledger cannot take a record, so nothing may be spent
+    ├── NotInstalled            an optional library that this needs is not there
     ├── ShuttingDown            the gateway stops, and could not wait for the end of this request
     └── InternalError           a defect of ours
 
@@ -153,6 +154,12 @@ class StorageUnavailable(ARouterError):
     """The ledger cannot take a record: nothing is forwarded, so that nothing is spent unrecorded."""
 
     default_code = "storage_unavailable"
+
+
+class NotInstalled(ARouterError):
+    """What was asked for needs an optional library that is not installed. The message says how to install it."""
+
+    default_code = "extra_not_installed"
 
 
 class ShuttingDown(ARouterError):

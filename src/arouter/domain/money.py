@@ -5,6 +5,7 @@ million tokens multiplies without a remainder. The few finer ones (a rate per ho
 rounded once per record, half to even. Unknown money is None, which is not zero.
 """
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from typing import NewType
 
@@ -53,3 +54,10 @@ def to_text(amount: Picodollars | int) -> str:
     if not rest:
         return f"{sign}{whole}"
     return f"{sign}{whole}.{rest:012d}".rstrip("0")
+
+
+def in_line(amounts: Sequence[int]) -> list[str]:
+    """Picodollars as a column of dollars: exact, with as many decimals as the finest needs and at least two."""
+    exact = [to_text(amount) for amount in amounts]
+    decimals = max([2, *(len(text.partition(".")[2]) for text in exact)])
+    return [f"{to_decimal(amount):,.{decimals}f}" for amount in amounts]

@@ -222,6 +222,15 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Reports as PDFs."""
+
+    fonts: tuple[str, ...] = setting(
+        (), "Font files with letters that DejaVu Sans lacks, such as Chinese ones: TrueType, OpenType or collections."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set."""
 
@@ -231,6 +240,7 @@ class Settings:
     routing: Routing = field(default_factory=Routing)
     log: Log = field(default_factory=Log)
     security: Security = field(default_factory=Security)
+    report: Report = field(default_factory=Report)
     providers: Mapping[str, Provider] = field(default_factory=dict)
     """By the name that their models begin with."""
     models: Mapping[str, Model] = field(default_factory=dict)
@@ -250,6 +260,7 @@ SECTIONS: Mapping[str, type] = {
     "routing": Routing,
     "log": Log,
     "security": Security,
+    "report": Report,
 }
 TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price}
 """Sections with one sub-table for each name."""

@@ -31,6 +31,14 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLabel:
+    """What people call a key, and who made it."""
+
+    name: str
+    creator: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
     """What a key has spent, in picodollars, since four instants."""
 
@@ -97,6 +105,9 @@ class Directory(ProviderKeys, Protocol):
         self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
     ) -> Sequence[Key]:
         """Newest first."""
+
+    async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
+        """The names, as they are now, of those of the organization's keys by their hashes; of deleted ones too."""
 
     async def add_key(self, key: Key, *, secret: str) -> None:
         """A new key. ValueError if its hash or its secret is taken."""
@@ -178,6 +189,9 @@ class Ledger(Protocol):
     async def summary(self, query: SummaryQuery) -> Summary:
         """Exact sums by group, rows in the order of their group values: none first, texts by code point, times by
         instant. ValueError for a time zone that does not exist."""
+
+    async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
+        """The answers to several questions about one and the same state of the ledger, so that they agree."""
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         """What a key has spent altogether and since the starts of the current day, week and month.

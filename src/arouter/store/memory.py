@@ -37,7 +37,7 @@ from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.ranking import rank
 from arouter.domain.record import Opening, Record
 from arouter.store import tally
-from arouter.store.base import CheckReport, Home, Spending
+from arouter.store.base import CheckReport, Home, KeyLabel, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
 
@@ -170,6 +170,13 @@ class MemoryDirectory(MemoryProviderKeys):
         ]
         keys.sort(key=lambda key: (key.created_at_us, key.hash), reverse=True)
         return tuple(keys[offset : offset + limit])
+
+    async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
+        return {
+            key.hash: KeyLabel(name=key.name, creator=key.creator)
+            for key in self._data.keys.values()
+            if key.organization_id == organization_id and key.hash in {*key_hashes}
+        }
 
     async def add_key(self, key: Key, *, secret: str) -> None:
         if key.hash in self._data.keys or secret in self._data.secrets:
@@ -306,6 +313,10 @@ class MemoryLedger:
             groups=len(rows),
             as_of_us=self._clock(),
         )
+
+    async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
+        # Nothing here gives way to another task.
+        return tuple([await self.summary(query) for query in queries])
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):

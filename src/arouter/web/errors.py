@@ -18,6 +18,7 @@ _WORDS: dict[type[ARouterError], tuple[int, str]] = {
     errors.UpstreamBusy: (503, "server_error"),
     errors.NoProvider: (503, "server_error"),
     errors.StorageUnavailable: (503, "server_error"),
+    errors.NotInstalled: (501, "server_error"),
     errors.ShuttingDown: (503, "server_error"),
     errors.InternalError: (500, "server_error"),
 }

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from arouter.domain.activity import METRICS, Dimension, Rest, Summary, SummaryRow, Totals
+from arouter.domain.activity import METRICS, SUMMED_METRICS, Dimension, Rest, Summary, SummaryRow, Totals
 from arouter.domain.money import Picodollars
 from arouter.domain.ranking import value_of
 from arouter.wire import csv_cells
@@ -141,6 +141,11 @@ def whole(summary: Summary) -> Summary:
     )
 
 
+def told(totals: Totals, metrics: Sequence[str] = SUMMED_METRICS) -> Metrics:
+    """Totals in their public form."""
+    return Metrics(**_cells(totals, metrics))  # type: ignore[arg-type]
+
+
 def _cells(totals: Totals, metrics: Sequence[str]) -> dict[str, Cell]:
     """Metrics in their public form, in the order of `METRICS`."""
     return {
@@ -163,7 +168,7 @@ def _compared(now: Totals, before: Totals | None, metrics: Sequence[str]) -> Map
     if before is None:
         return {"previous": None, "difference": None}
     return {
-        "previous": Metrics(**_cells(before, metrics)),  # type: ignore[arg-type]
+        "previous": told(before, metrics),
         "difference": Metrics(**_differences(now, before, metrics)),  # type: ignore[arg-type]
     }
 

@@ -49,6 +49,7 @@ from arouter.wiring.heap import settle_heap
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
 from arouter.wiring.providers import deployments, wants_sandbox
+from arouter.wiring.report_fonts import report_fonts
 from arouter.wiring.started import FirstKeys, Started
 from arouter.wiring.storage import find_home, first_keys, open_store
 from arouter.wiring.vault import open_vault
@@ -83,6 +84,7 @@ class Gateway:
         deployments(settings, None)  # what cannot be said fails here, and not when the server starts
         self._vault = open_vault(settings)
         self._own_providers = own_providers(settings)
+        self._report_fonts = report_fonts(settings)
         self._prices = LatePrices(settings.prices)
         self.store = open_store(
             settings,
@@ -244,6 +246,7 @@ class Gateway:
                 directory_changed=self._refresh,
                 vault=self._vault,
                 own_providers=self._own_providers,
+                report_fonts=self._report_fonts,
             )
         )
 

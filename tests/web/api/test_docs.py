@@ -44,6 +44,7 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         *((method, "/{provider}/{path}") for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
         ("GET", "/v1/activity"),
         ("GET", "/v1/activity/summary"),
+        ("GET", "/v1/activity/report"),
         ("GET", "/v1/generation"),
         ("GET", "/api/usage/summary"),
         ("GET", "/api/usage/timeseries"),
@@ -111,6 +112,7 @@ def test_what_is_sent_fits_what_is_said(gateway: Gateway, document: dict[str, An
     paths = {
         "/v1/activity": "/v1/activity",
         "/v1/activity/summary": "/v1/activity/summary?group_by=user&limit=1",
+        "/v1/activity/report": "/v1/activity/report?format=json&limit=1",
         "/v1/generation": f"/v1/generation?id={record.opening.id}",
         "/v1/key": "/v1/key",
         "/v1/keys": "/v1/keys",

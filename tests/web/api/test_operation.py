@@ -74,7 +74,8 @@ class TestFaults:
         assert "secret" not in answer.text
 
     def test_an_unknown_parameter_is_refused_everywhere(self, gateway: Gateway) -> None:
-        for path in ("/v1/activity", "/v1/activity/summary", "/v1/generation", "/v1/keys", "/v1/key", "/v1/models"):
+        resources = ("activity", "activity/summary", "activity/report", "generation", "keys", "key", "models")
+        for path in (f"/v1/{resource}" for resource in resources):
             answer = gateway.manage("GET", f"{path}?colour=red")
             assert answer.status_code == 400
             assert failure(answer)["param"] == "colour"

@@ -1,14 +1,14 @@
 """`Directory` in SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import apsw
 import msgspec
 
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
 from arouter.domain.money import Picodollars
-from arouter.store.base import Home
-from arouter.store.sqlite.names import to_json
+from arouter.store.base import Home, KeyLabel
+from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.provider_keys import SqliteProviderKeys
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.statements import queries
@@ -81,6 +81,11 @@ class SqliteDirectory(SqliteProviderKeys):
         return await self._readers.read(
             lambda connection: tuple(_key(row) for row in connection.execute(sql, parameters).fetchall())
         )
+
+    async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
+        sql, hashes = queries()["label_keys"], to_json(sorted(set(key_hashes)))
+        rows = await self._readers.read(lambda connection: fetch(connection, sql, organization_id, hashes))
+        return {key_hash: KeyLabel(name=name, creator=creator) for key_hash, name, creator in rows}
 
     async def add_key(self, key: Key, *, secret: str) -> None:
         sql = queries()["add_key"].format(columns=_COLUMN_LIST, places=_PLACES)

@@ -144,6 +144,12 @@ class SqliteLedger:
             await self._writer.command(_nothing)
         return now_us
 
+    async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
+        # One read transaction, which sees nothing that is written meanwhile.
+        return await self._readers.read(
+            lambda connection: tuple(read_summary(connection, self._texts, query) for query in queries)
+        )
+
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         return await self._spending("key_hours", key_hash, day_us, week_us, month_us)
 

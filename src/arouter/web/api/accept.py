@@ -29,7 +29,7 @@ def wanted_format(request: Request, parameters: Parameters, formats: Sequence[st
     """One of `formats`. InvalidRequest for another; an `Accept` header that names none of ours means JSON."""
     chosen = parameters.choice("format", tuple(dict.fromkeys((*formats, PARQUET))))
     if chosen is None:
-        chosen = _preferred(request.headers.getlist("accept"), MEDIA_TYPES)
+        chosen = preferred(request.headers.getlist("accept"), MEDIA_TYPES)
         if chosen not in (*formats, PARQUET):
             return "json"
     if chosen not in formats:
@@ -54,7 +54,7 @@ def wanted_coding(request: Request) -> str | None:
     return best if qualities[best] > 0 and qualities[best] >= plain else None
 
 
-def _preferred(headers: Sequence[str], known: Mapping[str, str]) -> str | None:
+def preferred(headers: Sequence[str], known: Mapping[str, str]) -> str | None:
     """The known media type of the highest quality; the first of equals."""
     best, best_quality = None, 0.0
     for media_type, quality in _qualities(headers):

@@ -18,6 +18,7 @@ from arouter.web.api.models import ModelsApi
 from arouter.web.api.openapi import answers, document, documentation
 from arouter.web.api.organization_usage import OrganizationUsageApi
 from arouter.web.api.provider_keys import ProviderKeysApi
+from arouter.web.api.report import ReportApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
 
@@ -33,6 +34,7 @@ def create_api(services: ApiServices) -> FastAPI:
         *ARouterUsageApi(services).endpoints(),
         *BillingApi(services).endpoints(),
         *OrganizationUsageApi(services).endpoints(),
+        *ReportApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
         *ModelsApi(services).endpoints(),

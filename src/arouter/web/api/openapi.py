@@ -27,10 +27,14 @@ _FAULTS = {
     403: "The key may not do this.",
     404: "There is no such thing, or the key may not know of it.",
     429: "Too many requests.",
+    501: "It needs libraries that are not installed.",
     502: "The provider failed.",
     503: "No provider can answer.",
     504: "The provider did not answer in time.",
 }
+
+
+_NOT_OF_INFERENCE = {501}
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -88,9 +92,10 @@ def document(app: FastAPI, endpoints: Sequence[Endpoint]) -> Json:
         routes=app.routes,
     )
     inference = inference_paths()
+    faults = {str(status): _fault(status) for status in _FAULTS if status not in _NOT_OF_INFERENCE}
     for item in inference.values():
         for operation in item.values():
-            operation["responses"].update({str(status): _fault(status) for status in _FAULTS})  # type: ignore[index]
+            operation["responses"].update(faults)  # type: ignore[index]
     made["paths"] = {**inference, **made["paths"]}  # type: ignore[dict-item]
     made["components"] = {"schemas": _schemas(endpoints) | chat_schemas(), "securitySchemes": _security_schemes()}
     made["security"] = [{"bearer": []}, {"x_api_key": []}, {"query_key": []}]

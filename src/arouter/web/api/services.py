@@ -58,6 +58,8 @@ class ApiServices:
     credits: CreditPool = field(default_factory=NoCredits)
     vault: Vault | None = None
     """What organizations' own keys for providers are sealed with; None: no key-encryption key is configured."""
+    report_fonts: Sequence[str] = ()
+    """Files with letters for reports that their own font lacks."""
     own_providers: OwnProviders = field(default_factory=lambda: OwnProviders(makers={}, off={}))
 
     async def manager(self, request: Request) -> Key:

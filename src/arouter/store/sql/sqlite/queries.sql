@@ -31,6 +31,10 @@ SELECT {columns} FROM keys
 WHERE organization_id = ? AND secret IS NOT NULL AND disabled <= ?
 ORDER BY created_at_us DESC, hash DESC LIMIT ? OFFSET ?;
 
+-- name: label_keys
+SELECT json_group_array(json_array(hash, name, creator)) FROM keys
+WHERE organization_id = ? AND hash IN (SELECT value FROM json_each(?));
+
 -- name: add_key
 INSERT INTO keys ({columns}, secret) VALUES ({places}, ?);
 

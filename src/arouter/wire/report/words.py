@@ -1,0 +1,223 @@
+"""The numbers, times and names of a report as people read them. Money and counts are exact; shares are rounded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from arouter.domain.activity import Filters, Scope, Totals
+from arouter.domain.money import PICODOLLARS_PER_DOLLAR, in_line
+from arouter.domain.report import ReportHead, Span
+
+UNKNOWN = "–"
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def count(value: int) -> str:
+    return f"{value:,}"
+
+
+def dollars(amount: int) -> str:
+    """Picodollars, exactly, with cents at least."""
+    return f"${in_line([amount])[0]}"
+
+
+def share(part: int, whole: int) -> str:
+    """In percent, to a tenth. What is not nothing is never shown as nothing, and what is not all never as all."""
+    if whole <= 0:
+        return UNKNOWN
+    tenths = (2000 * part + whole) // (2 * whole)
+    if tenths == 0 and part > 0:
+        return "<0.1%"
+    if tenths == 1000 and part < whole:
+        return ">99.9%"
+    return f"{tenths // 10:,}.{tenths % 10}%"
+
+
+def change(now: int, before: int) -> str:
+    """How much more or less than before."""
+    if before == now:
+        return "unchanged"
+    if before == 0:
+        return "new"
+    if now >= 10 * before:
+        tenths = (20 * now + before) // (2 * before)
+        return f"▲ ×{tenths // 10:,}.{tenths % 10}"
+    return f"{'▲' if now > before else '▼'} {share(abs(now - before), before)}"
+
+
+def axis_count(value: int) -> str:
+    """A round number, short: `2.5M`."""
+    for scale, letter in _SCALES:
+        if value >= scale * (10 if letter == "k" else 1):
+            return f"{_decimal(value, scale)}{letter}"
+    return f"{value:,}"
+
+
+def axis_dollars(amount: int) -> str:
+    """A round amount, short: `$0.002`, `$2,500`, `$2.5M`."""
+    if amount >= 10**5 * PICODOLLARS_PER_DOLLAR and amount % PICODOLLARS_PER_DOLLAR == 0:
+        return f"${axis_count(amount // PICODOLLARS_PER_DOLLAR)}"
+    text = in_line([amount])[0]
+    return f"${text.removesuffix('.00')}"
+
+
+def _decimal(value: int, scale: int) -> str:
+    whole, rest = divmod(value, scale)
+    return f"{whole:,}.{rest * 1000 // scale:03d}".rstrip("0").rstrip(".")
+
+
+# ---------------------------------------------------------------- times
+
+
+def day(start: str) -> str:
+    """Of the RFC 3339 start of a day: `22 Nov 2026`."""
+    return _date(date.fromisoformat(start[:10]))
+
+
+def day_with_weekday(start: str) -> str:
+    return f"{WEEKDAYS[date.fromisoformat(start[:10]).weekday()]} {day(start)}"
+
+
+def month(start: str) -> str:
+    """Of the RFC 3339 start of a month: `Nov 2026`."""
+    return f"{MONTHS[int(start[5:7]) - 1]} {start[:4]}"
+
+
+def instant(at_us: int, zone: ZoneInfo) -> str:
+    """To the second, with its offset: `22 Nov 2026, 07:00:00 +01:00`."""
+    local = _local(at_us, zone)
+    return f"{_date(local.date())}, {local:%H:%M:%S} {local.isoformat()[-6:]}"
+
+
+def span(of: Span, zone: ZoneInfo) -> str:
+    """First and last day where days are whole, else the times: the second one is not in it."""
+    start, end = _local(of.start_us, zone), _local(of.end_us, zone)
+    if of.end_us > of.start_us and _is_midnight(start) and _is_midnight(end):
+        last = _local(of.end_us - 1, zone).date()
+        return _date(last) if last == start.date() else f"{_date(start.date())} – {_date(last)}"
+    return f"{_moment(start)} – {_moment(end)}"
+
+
+def _local(at_us: int, zone: ZoneInfo) -> datetime:
+    return (_EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
+
+
+def _is_midnight(local: datetime) -> bool:
+    return (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
+
+
+def _moment(local: datetime) -> str:
+    seconds = f":{local:%S}" if local.second else ""
+    return f"{_date(local.date())}, {local:%H:%M}{seconds}"
+
+
+def _date(one: date) -> str:
+    return f"{one.day} {MONTHS[one.month - 1]} {one.year}"
+
+
+# ---------------------------------------------------------------- what it is about
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number that matters, and what to think of it."""
+
+    name: str
+    value: str
+    note: str
+
+
+def facts(head: ReportHead, zone: ZoneInfo) -> Sequence[tuple[str, str]]:
+    """What the report is about. The values may hold texts of others."""
+    return (
+        ("Organization", head.scope.organization_id),
+        ("Time zone", head.timezone),
+        ("As of", instant(head.as_of_us, zone)),
+        ("Range", span(head.asked, zone)),
+        ("Compared with", span(head.before, zone)),
+        ("Generated by", head.made_by),
+    )
+
+
+def figures(now: Totals, before: Totals) -> Sequence[Figure]:
+    """The six that matter most, exactly."""
+
+    def compared(name: str, field: str) -> Figure:
+        value, then = getattr(now, field), getattr(before, field)
+        return Figure(name=name, value=count(value), note=f"{change(value, then)}  ·  before {count(then)}")
+
+    errors, errors_before = share(now.errors, now.requests), share(before.errors, before.requests)
+    cached, cached_before = (share(each.cached_tokens, each.prompt_tokens) for each in (now, before))
+    return (
+        Figure(
+            name="Spend",
+            value=dollars(now.cost),
+            note=f"{change(now.cost, before.cost)}  ·  before {dollars(before.cost)}",
+        ),
+        compared("Requests", "requests"),
+        compared("Tokens", "total_tokens"),
+        compared("Users", "users"),
+        Figure(name="Errors", value=count(now.errors), note=f"{errors} of requests  ·  before {errors_before}"),
+        Figure(name="Prompt tokens from cache", value=cached, note=f"before {cached_before}"),
+    )
+
+
+def coverage(head: ReportHead, zone: ZoneInfo) -> str:
+    """Which requests are in it, and whether more will come. It may hold texts of others."""
+    only = covered(head.scope, head.filters)
+    text = f"Only {only}" if only else "All requests of the organization"
+    return text if head.asked == head.span else f"{text}; the range is not over: up to {instant(head.as_of_us, zone)}"
+
+
+def covered(scope: Scope, filters: Filters) -> str:
+    """Whose records, and which of them; empty for all of the organization's."""
+    parts = []
+    if scope.workspace_id is not None:
+        parts.append(f"workspace {scope.workspace_id}")
+    if scope.key_hash is not None:
+        parts.append(f"key {scope.key_hash[:12]}")
+    users = [f"“{user}”" for user in filters.users] + (["none"] if filters.unattributed else [])
+    for name, values in (
+        ("user", users),
+        ("model", filters.models),
+        ("provider", filters.providers),
+        ("status", filters.statuses),
+        ("endpoint", filters.endpoints),
+        ("key", [key_hash[:12] for key_hash in filters.key_hashes]),
+        ("workspace", filters.workspace_ids),
+        ("session", filters.session_ids),
+        ("tag", filters.tags),
+    ):
+        if values:
+            parts.append(f"{name} {', '.join(values)}")
+    if filters.updated_since_us is not None:
+        parts.append(f"written or re-priced since {instant(filters.updated_since_us, ZoneInfo('UTC'))}")
+    return "; ".join(parts)
+
+
+STATUSES = {
+    "success": "answered",
+    "upstream_error": "the provider failed",
+    "client_disconnect": "the client left",
+    "rejected": "refused, or malformed",
+    "interrupted": "the gateway stopped",
+}
+"""What each status means."""
+
+
+def missing(without_usage: int, without_price: int) -> str:
+    """What the sums do not hold; empty if they hold everything."""
+    told = []
+    if without_usage:
+        told.append(f"Requests that reported no usage: {without_usage:,}. Their tokens are not known.")
+    if without_price:
+        told.append(f"Requests without a known price: {without_price:,}. Their cost is not in the spend.")
+    return " ".join(told)
