@@ -12,9 +12,9 @@ import apsw
 from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Rest, Summary, SummaryQuery, SummaryRow, Totals
 from arouter.domain.ranking import rank, value_of
 from arouter.store import tally
-from arouter.store.buckets import SLOTS_OF_DAY, bucket_text, time_zone
-from arouter.store.planning import Source, plan
-from arouter.store.sqlite.folded import folded_days, reading
+from arouter.store.buckets import bucket_text, time_zone
+from arouter.store.planning import Source, Span, plan
+from arouter.store.sqlite.folded import FoldedDay, folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.pieces import Pieces, Times, slots_of
 from arouter.store.sqlite.statements import queries
@@ -34,17 +34,18 @@ def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo) -> G
         return Groups()
     times = Times(tuple(one for one in query.group_by if one in TIME_DIMENSIONS), zone)
     maker = Pieces(connection, query, organization_no, times)
-    spans = plan(query, slots_of(connection, organization_no), folded_days(connection, organization_no)).spans
-    days = [
-        day
-        for span in spans
-        if span.source is Source.COLUMNS and span.first is not None and span.beyond is not None
-        for day in range(span.first // SLOTS_OF_DAY, span.beyond // SLOTS_OF_DAY)
-    ]
+    folded = folded_days(connection, organization_no)
+    spans = plan(query, slots_of(connection, organization_no), [(one.first, one.beyond) for one in folded]).spans
+    of_columns = [span for span in spans if span.source is Source.COLUMNS]
+    days = [one for one in folded if any(_lies_in(one, span) for span in of_columns)]
     pieces = [piece for span in spans if span.source is not Source.COLUMNS and (piece := maker.of(span)) is not None]
     if days:
         return cast(Groups, reading().read_groups(connection, maker, days, pieces))
     return read_groups(connection, maker, pieces) if pieces else Groups()
+
+
+def _lies_in(day: FoldedDay, span: Span) -> bool:
+    return span.first is not None and span.beyond is not None and span.first <= day.first < span.beyond
 
 
 def _answer(connection: apsw.Connection, texts: Texts, groups: Groups, query: SummaryQuery, zone: ZoneInfo) -> Summary:

@@ -22,6 +22,7 @@ from arouter.store.sqlite.columns.folding import MASKS, Table
 from arouter.store.sqlite.columns.leading import leading
 from arouter.store.sqlite.columns.tables import Rows, Tables, Wanted
 from arouter.store.sqlite.columns.users import PairCounter, UserCounter
+from arouter.store.sqlite.folded import FoldedDay
 from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.pieces import COLUMNS, Piece, Pieces
 from arouter.store.sqlite.rollups import ROLLUP_SUMS
@@ -31,13 +32,15 @@ from arouter.store.sqlite.sums import Group, Groups, Placer, read_pairs, read_st
 FEW_USERS = 200
 
 
-def read_groups(connection: apsw.Connection, maker: Pieces, days: Sequence[int], pieces: Sequence[Piece]) -> Groups:
+def read_groups(
+    connection: apsw.Connection, maker: Pieces, days: Sequence[FoldedDay], pieces: Sequence[Piece]
+) -> Groups:
     """Everything that `pieces` and the columns of `days`, which rise, hold."""
     numbers = maker.numbers()
     if numbers is None:
         return Groups()
     wanted = Wanted(numbers=numbers, users=_users(connection, maker))
-    tables = Tables(connection=connection, organization_no=maker.organization_no, wanted=wanted)
+    tables = Tables(connection=connection, wanted=wanted)
     return _Reading(maker, tables, days, pieces).read()
 
 
@@ -53,12 +56,12 @@ def _users(connection: apsw.Connection, maker: Pieces) -> Sequence[int] | None:
 class _Reading:
     maker: Pieces
     tables: Tables
-    days: Sequence[int]
+    days: Sequence[FoldedDay]
     pieces: Sequence[Piece]
 
     def read(self) -> Groups:
         query = self.maker.query
-        buckets = {day: self._buckets(day) for day in self.days}
+        buckets = {day.day: self._buckets(day.day) for day in self.days}
         table = self._table(buckets)
         by_user = Dimension.USER in query.group_by
         wants_users = query.asks_for("users")
@@ -67,7 +70,7 @@ class _Reading:
         pairs = PairCounter() if wants_users and not by_user and self.tables.wanted.users is not None else None
         for day, rows in self._rows(table, {*names, *ROLLUP_SUMS} | ({"user_no"} if pairs else set())):
             self.maker.check()
-            keys = self._keys(rows, names, buckets[day], table)
+            keys = self._keys(rows, names, buckets[day.day], table)
             adder.add(keys, [rows[name] for name in ROLLUP_SUMS])
             if pairs is not None:
                 pairs.add(keys, rows["user_no"])
@@ -100,7 +103,7 @@ class _Reading:
         only_users = {*self.maker.dimensions} <= {Dimension.USER} and not self.tables.wanted.numbers
         return Table.USERS if only_users else Table.MEMBERS
 
-    def _rows(self, table: Table, names: set[str]) -> Iterator[tuple[int, Rows]]:
+    def _rows(self, table: Table, names: set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
         names.discard("organization_no")
         users = self.tables.wanted.users
         if table in (Table.SERIES, Table.ROWS):
@@ -170,6 +173,6 @@ class _Reading:
                 self.maker.check()
                 rows = self.tables.day(table, day, columns)
                 keys = [self._column(rows, name, len(rows["user_no"])) for name in names]
-                counter.add_day(day, keys, rows)
+                counter.add_day(day.day, keys, rows)
             counted, groups.total_users = counter.counted()
         groups.users = {self._place(key): count for key, count in counted.items()}

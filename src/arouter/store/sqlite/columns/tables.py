@@ -8,6 +8,7 @@ import numpy as np
 
 from arouter.store.sqlite.columns.blocks import Column, unpack
 from arouter.store.sqlite.columns.folding import Table
+from arouter.store.sqlite.folded import FoldedDay
 from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.statements import queries
 
@@ -48,25 +49,24 @@ class Tables:
     """Of one organization."""
 
     connection: apsw.Connection
-    organization_no: int
     wanted: Wanted
 
-    def day(self, table: Table, day: int, names: Set[str]) -> Rows:
+    def day(self, table: Table, day: FoldedDay, names: Set[str]) -> Rows:
         """What counts of a day; the columns of `names`."""
-        found = self.connection.execute(queries()["blocks_of_day"], (self.organization_no, int(table), day))
+        found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(table)))
         return self._rows([data for (data,) in found.fetchall()], names)
 
-    def of_users(self, days: Sequence[int], names: Set[str]) -> Iterator[tuple[int, Rows]]:
+    def of_users(self, days: Sequence[FoldedDay], names: Set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
         """What counts of the roll-ups of the wanted users, day by day; nothing of other blocks is read."""
         assert self.wanted.users is not None
-        values = (self.organization_no, int(Table.ROWS), to_json(days), to_json(self.wanted.users))
-        blocks: dict[int, list[bytes]] = {}
-        for day, data in self.connection.execute(queries()["blocks_of_users"], values).fetchall():
-            assert isinstance(day, int)
-            assert isinstance(data, bytes)
-            blocks.setdefault(day, []).append(data)
-        for day in sorted(blocks):
-            yield day, self._rows(blocks[day], names)
+        values = (int(Table.ROWS), to_json([day.claim for day in days]), to_json(self.wanted.users))
+        blocks: dict[int, list[object]] = {}
+        for claim, data in self.connection.execute(queries()["blocks_of_users"], values).fetchall():
+            assert isinstance(claim, int)
+            blocks.setdefault(claim, []).append(data)
+        for day in days:
+            if day.claim in blocks:
+                yield day, self._rows(blocks[day.claim], names)
 
     def _rows(self, blocks: Sequence[object], names: Set[str]) -> Rows:
         read = names | self.wanted.columns()
