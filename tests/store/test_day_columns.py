@@ -6,11 +6,12 @@ that of the reference, which adds up every record.
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from arouter.domain.activity import (
@@ -26,9 +27,9 @@ from arouter.domain.adjustment import Adjustment, AdjustmentKind
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.domain.usage import Usage
-from arouter.store.buckets import DAY_US, SLOT_US
+from arouter.store.buckets import DAY_US, SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite import SqliteStore
-from arouter.store.sqlite.folded import CLOSED_FOR_US
+from arouter.store.sqlite.folded import CLOSED_FOR_US, MANY_ROLLUPS
 from tests.conformance.backends import Backend, memory, sqlite
 from tests.conformance.samples import SCOPE, adjust, adjustment, append, record
 
@@ -100,7 +101,8 @@ ADJUSTMENTS = st.builds(
     st.integers(0, 200),
     st.sampled_from([None, 0, 7, -7]),
 )
-FOLD = st.just("fold")
+FOLD = st.sampled_from([96, 96, 1, 64, 95])
+"""How many quarters of each day."""
 STEPS = st.lists(
     st.lists(RECORDS, min_size=1, max_size=40) | st.lists(ADJUSTMENTS, min_size=1, max_size=3) | FOLD,
     min_size=1,
@@ -143,27 +145,27 @@ QUERIES = st.builds(
 )
 
 
-async def fold_all(store: SqliteStore, now_us: int) -> int:
+async def fold_all(store: SqliteStore, now_us: int, quarters: int) -> int:
     folded = 0
     for day in await store.days_to_fold(now_us):
-        folded += await store.fold(day, now_us)
+        folded += await store.fold(replace(day, quarters=quarters), now_us)
     return folded
 
 
-def fold(backend: Backend, now_us: int = (DAY + 100) * DAY_US) -> int:
+def fold(backend: Backend, now_us: int = (DAY + 100) * DAY_US, quarters: int = SLOTS_OF_DAY) -> int:
     assert isinstance(backend.store, SqliteStore)
-    return backend.run(fold_all(backend.store, now_us))
+    return backend.run(fold_all(backend.store, now_us, quarters))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(STEPS, st.lists(QUERIES, min_size=1, max_size=12))
 def test_columns_are_never_stale(steps: list[object], queries: list[SummaryQuery]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         both = (memory(Path(folder)), sqlite(Path(folder)))
         try:
             for step in steps:
-                if step == "fold":
-                    fold(both[1])
+                if isinstance(step, int):
+                    fold(both[1], quarters=step)
                     continue
                 assert isinstance(step, list)
                 for backend in both:
@@ -183,7 +185,7 @@ def test_columns_are_never_stale(steps: list[object], queries: list[SummaryQuery
 
 
 @pytest.fixture
-def backend(tmp_path: Path):  # type: ignore[no-untyped-def]
+def backend(tmp_path: Path) -> Iterator[Backend]:
     made = sqlite(tmp_path)
     yield made
     made.stop()
@@ -249,6 +251,46 @@ def test_a_day_that_changes_while_it_is_folded_has_no_columns(backend: Backend) 
     assert backend.run(backend.ledger.summary(SummaryQuery(scope=SCOPE))).totals.requests == requests + 1
     assert days(backend, later) == [DAY]
     assert folded in (True, False)
+
+
+def test_of_a_day_that_runs_what_is_closed_is_folded_when_it_is_much(backend: Backend) -> None:
+    start_us = DAY * DAY_US
+    append(
+        backend,
+        *(
+            record(f"gen-{number}", opened={"created_at_us": start_us + number % 4 * SLOT_US, "user": f"u{number}"})
+            for number in range(MANY_ROLLUPS)
+        ),
+    )
+    assert isinstance(backend.store, SqliteStore)
+    assert days(backend, start_us + 3 * SLOT_US + CLOSED_FOR_US) == []
+    now_us = start_us + 4 * SLOT_US + CLOSED_FOR_US
+    (day,) = backend.run(backend.store.days_to_fold(now_us))
+    assert (day.day, day.quarters) == (DAY, 4)
+    assert backend.run(backend.store.fold(day, now_us))
+    assert days(backend, now_us + SLOT_US) == []
+    query = SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.DAY), limit=3)
+    # What comes after the part that is folded changes nothing of it.
+    append(backend, record("gen-x", opened={"created_at_us": start_us + 4 * SLOT_US, "user": "u1"}))
+    assert days(backend, now_us + SLOT_US) == []
+    answer = backend.run(backend.ledger.summary(replace(query, order=Order(by="requests", descending=True))))
+    assert answer.rows[0].group[0] == "u1"
+    assert (answer.groups, answer.totals.requests) == (MANY_ROLLUPS, MANY_ROLLUPS + 1)
+    assert answer.other is not None
+    assert answer.other.users == MANY_ROLLUPS - 3
+    append(backend, record("gen-y", opened={"created_at_us": start_us, "user": "u1"}))
+    assert days(backend, now_us) == [DAY]
+
+
+def test_many_users_are_chosen_from_the_columns_of_all(backend: Backend) -> None:
+    append(backend, *(on(DAY + n % 2, f"gen-{n}", user=f"u{n % 300}", requested_model="m") for n in range(900)))
+    fold(backend)
+    users = tuple(f"u{number}" for number in range(250))
+    for group_by in ((), (Dimension.USER,), (Dimension.MODEL, Dimension.DAY), (Dimension.HOUR, Dimension.USER)):
+        for models in ((), ("m",)):
+            query = SummaryQuery(scope=SCOPE, filters=Filters(users=users, models=models), group_by=group_by)
+            answer = backend.run(backend.ledger.summary(query))
+            assert (answer.totals.requests, answer.totals.users) == (750, 250)
 
 
 def test_columns_are_made_anew_from_nothing(backend: Backend) -> None:

@@ -1,10 +1,11 @@
 """The tables of folded days, as they are read: some columns of some days, and of them what a summary asks for."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import apsw
 import numpy as np
+import zstandard
 
 from arouter.store.sqlite.columns.blocks import Column, unpack
 from arouter.store.sqlite.columns.folding import Table
@@ -50,6 +51,7 @@ class Tables:
 
     connection: apsw.Connection
     wanted: Wanted
+    decompressor: zstandard.ZstdDecompressor = field(default_factory=zstandard.ZstdDecompressor)
 
     def day(self, table: Table, day: FoldedDay, names: Set[str]) -> Rows:
         """What counts of a day; the columns of `names`."""
@@ -70,7 +72,9 @@ class Tables:
 
     def _rows(self, blocks: Sequence[object], names: Set[str]) -> Rows:
         read = names | self.wanted.columns()
-        parts = [self.wanted.of(unpack(data, read)) for data in blocks if isinstance(data, bytes)]
+        parts = [self.wanted.of(unpack(data, read, self.decompressor)) for data in blocks if isinstance(data, bytes)]
         if len(parts) == 1:
             return parts[0]
-        return {name: np.concatenate([part[name] for part in parts]) for name in read if parts}
+        # Of the quarters that were folded there may be none with records: they have no blocks.
+        nothing = np.zeros(0, dtype=np.int64)
+        return {name: np.concatenate([part[name] for part in parts]) if parts else nothing for name in read}
