@@ -147,7 +147,7 @@ QUERIES = st.builds(
 
 async def fold_all(store: SqliteStore, now_us: int, quarters: int) -> int:
     folded = 0
-    for day in await store.days_to_fold(now_us):
+    for day in await store.days_to_fold(now_us, 1):
         folded += await store.fold(replace(day, quarters=quarters), now_us)
     return folded
 
@@ -197,7 +197,7 @@ def on(day: int, record_id: str, **opened: object) -> Record:
 
 def days(backend: Backend, now_us: int) -> list[int]:
     assert isinstance(backend.store, SqliteStore)
-    return [one.day for one in backend.run(backend.store.days_to_fold(now_us))]
+    return [one.day for one in backend.run(backend.store.days_to_fold(now_us, 1))]
 
 
 def test_a_day_is_folded_once_it_is_closed_and_again_when_it_changed(backend: Backend) -> None:
@@ -222,7 +222,7 @@ def test_of_two_who_fold_a_day_one_does(backend: Backend) -> None:
     store = backend.store
     assert isinstance(store, SqliteStore)
     later = (DAY + 9) * DAY_US
-    (day,) = backend.run(store.days_to_fold(later))
+    (day,) = backend.run(store.days_to_fold(later, 1))
 
     async def both() -> list[bool]:
         return await asyncio.gather(store.fold(day, later), store.fold(day, later))
@@ -235,7 +235,7 @@ def test_a_day_that_changes_while_it_is_folded_has_no_columns(backend: Backend) 
     store = backend.store
     assert isinstance(store, SqliteStore)
     later = (DAY + 9) * DAY_US
-    (day,) = backend.run(store.days_to_fold(later))
+    (day,) = backend.run(store.days_to_fold(later, 1))
 
     async def at_once() -> bool:
         folding = asyncio.ensure_future(store.fold(day, later))
@@ -265,7 +265,7 @@ def test_of_a_day_that_runs_what_is_closed_is_folded_when_it_is_much(backend: Ba
     assert isinstance(backend.store, SqliteStore)
     assert days(backend, start_us + 3 * SLOT_US + CLOSED_FOR_US) == []
     now_us = start_us + 4 * SLOT_US + CLOSED_FOR_US
-    (day,) = backend.run(backend.store.days_to_fold(now_us))
+    (day,) = backend.run(backend.store.days_to_fold(now_us, 1))
     assert (day.day, day.quarters) == (DAY, 4)
     assert backend.run(backend.store.fold(day, now_us))
     assert days(backend, now_us + SLOT_US) == []

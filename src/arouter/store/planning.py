@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from arouter.domain.activity import PERCENTILES, Dimension, SummaryQuery
+from arouter.domain.errors import InvalidRequest
 from arouter.store.buckets import SLOT_US
 
 
@@ -60,6 +61,23 @@ def plan(query: SummaryQuery, data: tuple[int, int] | None, folded: Sequence[tup
     if end_us is not None and beyond * SLOT_US < end_us and beyond < highest:
         spans.append(Span(source=Source.RECORDS, first=beyond * SLOT_US, beyond=end_us))
     return Plan(spans=tuple(_joined(spans)))
+
+
+def in_rollups(span: Span) -> Span | None:
+    """A span of records as one of roll-ups; None if it does not begin and end with a quarter of an hour."""
+    if span.first is None or span.beyond is None or span.first % SLOT_US or span.beyond % SLOT_US:
+        return None
+    return Span(source=Source.ROLLUPS, first=span.first // SLOT_US, beyond=span.beyond // SLOT_US)
+
+
+def too_many_records(query: SummaryQuery, reasons: Sequence[str]) -> InvalidRequest:
+    """A summary that has to read more records than it may."""
+    what = " and ".join(reasons) or "a `start` or `end` within a quarter of an hour, or users whose sums are not kept,"
+    return InvalidRequest(
+        f"More than {query.bounds.most_records:,} records would have to be read one by one, because {what} can be told "
+        "from single records only. Leave that out, or narrow the range from `start` to `end`, or ask for some users.",
+        code="query_too_heavy",
+    )
 
 
 def _only_records_tell(query: SummaryQuery) -> Iterator[str]:

@@ -25,6 +25,8 @@ from arouter.store.sqlite.statements import queries
 
 CLOSED_FOR_US = 30 * 60 * 1_000_000
 """So long after its end a quarter of an hour is folded: most requests that began in it have ended by then."""
+FEW_ROLLUPS = 200
+"""A day with fewer is as fast without columns."""
 MANY_ROLLUPS = 20_000
 """A day that runs is folded again for so many more."""
 _CLAIM_HOLDS_US = 30 * 60 * 1_000_000
@@ -101,8 +103,8 @@ def folded_days(connection: apsw.Connection, organization_no: int) -> Sequence[F
     return [FoldedDay(day=day, quarters=quarters, claim=claim) for day, quarters, claim in found]
 
 
-def days_to_fold(connection: apsw.Connection, now_us: int) -> Sequence[Day]:
-    """The days without columns, and those of which more is closed than has any; the latest first."""
+def days_to_fold(connection: apsw.Connection, now_us: int, least: int) -> Sequence[Day]:
+    """The days with so many roll-ups and without columns, and those of which more is closed than has any; the latest first."""
     beyond = max(0, now_us - CLOSED_FOR_US) // SLOT_US
     found = []
     for organization_no in fetch(connection, queries()["organizations_with_sums"]):
@@ -110,12 +112,11 @@ def days_to_fold(connection: apsw.Connection, now_us: int) -> Sequence[Day]:
         for day in fetch(connection, queries()["occupied_days"], organization_no, 0, beyond):
             first = day * SLOTS_OF_DAY
             quarters, has = min(SLOTS_OF_DAY, beyond - first), in_hand.get(day, 0)
-            # A closed day is worth it, however little it is.
-            enough = 1 if quarters == SLOTS_OF_DAY and has < SLOTS_OF_DAY else MANY_ROLLUPS
+            # Of a closed day any rest is worth it once a part of it is folded.
+            is_closed = quarters == SLOTS_OF_DAY
+            enough = (1 if has else least) if is_closed else MANY_ROLLUPS
             span = (organization_no, first + has, first + quarters, enough)
-            if has < quarters and (
-                enough == 1 or int(connection.execute(queries()["has_rollups"], span).get) >= enough
-            ):
+            if has < quarters and int(connection.execute(queries()["has_rollups"], span).get) >= enough:
                 found.append(Day(organization_no=organization_no, day=day, quarters=quarters))
     return sorted(found, key=lambda one: -one.day)
 

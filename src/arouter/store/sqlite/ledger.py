@@ -20,7 +20,7 @@ from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.names import Texts, fetch, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
 from arouter.store.sqlite.pages import read_one, read_page
-from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.readers import Readers, Watch
 from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.statements import effective_cost, queries
 from arouter.store.sqlite.summaries import read_summary
@@ -34,10 +34,14 @@ def _nothing(connection: apsw.Connection) -> None:
 class SqliteLedger:
     """Appends through the writer, answers from the readers."""
 
-    def __init__(self, path: str, writer: Writer, readers: Readers, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, path: str, writer: Writer, readers: Readers, summaries: Readers, clock: Callable[[], int]
+    ) -> None:
+        """Summaries have readers of their own: those of pages never wait for them."""
         self._path = path
         self._writer = writer
         self._readers = readers
+        self._summaries = summaries
         self._clock = clock
         self._texts = Texts()
 
@@ -95,7 +99,10 @@ class SqliteLedger:
 
     async def summary(self, query: SummaryQuery) -> Summary:
         as_of_us = await self._behind_all_writes()
-        found = await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
+        watch = Watch(query.bounds.timeout_s)
+        found = await self._summaries.read(
+            lambda connection: read_summary(connection, self._texts, query, watch.check), watch
+        )
         return replace(found, as_of_us=as_of_us)
 
     async def _behind_all_writes(self) -> int:

@@ -3,7 +3,7 @@
 Everything is read in one transaction, so that what the sources hold agrees.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -13,35 +13,64 @@ from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Rest, Summary, S
 from arouter.domain.ranking import rank, value_of
 from arouter.store import tally
 from arouter.store.buckets import bucket_text, time_zone
-from arouter.store.planning import Source, Span, plan
+from arouter.store.planning import Plan, Source, Span, in_rollups, plan, too_many_records
 from arouter.store.sqlite.folded import FoldedDay, folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
-from arouter.store.sqlite.pieces import Pieces, Times, slots_of
+from arouter.store.sqlite.pieces import Piece, Pieces, Times, slots_of
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.sums import Group, Groups, read_groups
 from arouter.store.tally import NO_PERCENTILES
 
 
-def read_summary(connection: apsw.Connection, texts: Texts, query: SummaryQuery) -> Summary:
+def _go_on() -> None:
+    """Nothing ends it."""
+
+
+def read_summary(
+    connection: apsw.Connection, texts: Texts, query: SummaryQuery, check: Callable[[], None] = _go_on
+) -> Summary:
+    """`check` is called now and then, and raises what ends the summary early."""
     zone = time_zone(query.timezone)
-    groups = _read(connection, query, zone)
+    groups = _read(connection, query, zone, check)
+    check()
     return _answer(connection, texts, groups, query, zone)
 
 
-def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo) -> Groups:
+def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None]) -> Groups:
     organization_no = numbers_of(connection, [query.scope.organization_id]).get(query.scope.organization_id)
     if organization_no is None:
         return Groups()
     times = Times(tuple(one for one in query.group_by if one in TIME_DIMENSIONS), zone)
-    maker = Pieces(connection, query, organization_no, times)
+    maker = Pieces(connection, query, organization_no, times, check)
     folded = folded_days(connection, organization_no)
-    spans = plan(query, slots_of(connection, organization_no), [(one.first, one.beyond) for one in folded]).spans
-    of_columns = [span for span in spans if span.source is Source.COLUMNS]
+    planned = plan(query, slots_of(connection, organization_no), [(one.first, one.beyond) for one in folded])
+    of_columns = [span for span in planned.spans if span.source is Source.COLUMNS]
     days = [one for one in folded if any(_lies_in(one, span) for span in of_columns)]
-    pieces = [piece for span in spans if span.source is not Source.COLUMNS and (piece := maker.of(span)) is not None]
+    pieces = _pieces(maker, planned)
     if days:
         return cast(Groups, reading().read_groups(connection, maker, days, pieces))
     return read_groups(connection, maker, pieces) if pieces else Groups()
+
+
+def _pieces(maker: Pieces, planned: Plan) -> Sequence[Piece]:
+    """What is read by SQL. InvalidRequest if it is more than the query may cost."""
+    most = maker.query.bounds.most_records
+    pieces = []
+    for span in planned.spans:
+        piece = None if span.source is Source.COLUMNS else maker.of(span)
+        if piece is None:
+            continue
+        count = 0 if most is None else maker.count(piece, most + 1)
+        if most is not None and count > most and (whole := in_rollups(span)) is not None and not planned.reasons:
+            # Users with so many records: their roll-ups are fewer than that, among those of all.
+            piece, count = maker.of(whole), 0
+        if most is not None:
+            if count > most:
+                raise too_many_records(maker.query, planned.reasons)
+            most -= count
+        if piece is not None:
+            pieces.append(piece)
+    return pieces
 
 
 def _lies_in(day: FoldedDay, span: Span) -> bool:

@@ -24,7 +24,6 @@ from arouter.store.sqlite.columns.tables import Rows, Tables, Wanted
 from arouter.store.sqlite.columns.top_users import MOST_USERS, top_users
 from arouter.store.sqlite.columns.users import PairCounter, UserCounter
 from arouter.store.sqlite.folded import FoldedDay
-from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.pieces import COLUMNS, Piece, Pieces
 from arouter.store.sqlite.rollups import ROLLUP_SUMS
 from arouter.store.sqlite.statements import queries
@@ -40,17 +39,9 @@ def read_groups(
     numbers = maker.numbers()
     if numbers is None:
         return Groups()
-    wanted = Wanted(numbers=numbers, users=_users(connection, maker))
+    wanted = Wanted(numbers=numbers, users=maker.users())
     tables = Tables(connection=connection, wanted=wanted)
     return _Reading(maker, tables, days, pieces).read()
-
-
-def _users(connection: apsw.Connection, maker: Pieces) -> Sequence[int] | None:
-    filters = maker.query.filters
-    if not filters.users and not filters.unattributed:
-        return None
-    found: list[int] = fetch(connection, queries()["users_of_texts"], maker.organization_no, to_json(filters.users))
-    return [0, *found] if filters.unattributed else found
 
 
 @dataclass(slots=True)
