@@ -145,8 +145,8 @@ def fill(path: str, days: int, records: int, user_count: int) -> None:
             )
     connection.close()
     print(f"{days * records:,} records, {rollups:,} roll-ups, {made_s / (days - 1):.2f} s to fold a day in memory")
-    for kind, (count, size) in sizes.items():
-        print(f"  {kind.name.lower():8} {count / (days - 1):8,.0f} blocks, {size / (days - 1) / 1e6:7.2f} MB a day")
+    for which, (count, size) in sizes.items():
+        print(f"  {which.name.lower():8} {count / (days - 1):8,.0f} blocks, {size / (days - 1) / 1e6:7.2f} MB a day")
 
 
 def queries(days: int) -> dict[str, SummaryQuery]:

@@ -50,3 +50,8 @@ def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "arouter.db").write_bytes(b"something else entirely, and long enough to be looked at" * 100)
     assert "file is not a database" in refused("db", "status", cwd=tmp_path)
+
+
+def test_days_are_folded_by_hand(gateway: Gateway) -> None:
+    assert told("db", "fold", cwd=gateway.folder) == {"days": 0}
+    assert "Nothing to fold" in succeeded("db", "fold", "--anew", cwd=gateway.folder)

@@ -5,11 +5,14 @@ that of the reference, which adds up every record.
 """
 
 import asyncio
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -29,6 +32,7 @@ from arouter.domain.record import Opening, Record, Status
 from arouter.domain.usage import Usage
 from arouter.store.buckets import DAY_US, SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite import SqliteStore
+from arouter.store.sqlite.columns.blocks import pack, unpack
 from arouter.store.sqlite.folded import CLOSED_FOR_US, MANY_ROLLUPS
 from tests.conformance.backends import Backend, memory, sqlite
 from tests.conformance.samples import SCOPE, adjust, adjustment, append, record
@@ -225,7 +229,7 @@ def test_of_two_who_fold_a_day_one_does(backend: Backend) -> None:
     (day,) = backend.run(store.days_to_fold(later, 1))
 
     async def both() -> list[bool]:
-        return await asyncio.gather(store.fold(day, later), store.fold(day, later))
+        return [*await asyncio.gather(store.fold(day, later), store.fold(day, later))]
 
     assert sorted(backend.run(both())) == [False, True]
 
@@ -312,3 +316,29 @@ def test_a_day_in_columns_is_not_counted_twice_at_the_edges(backend: Backend) ->
         answer = backend.run(backend.ledger.summary(query))
         assert [row.totals.requests for row in answer.rows] == [1, 1, 1, 1]
         assert answer.totals.users == 1
+
+
+def test_nothing_of_numpy_is_imported_before_there_are_columns() -> None:
+    code = "import sys, arouter.wiring.gateway, arouter.cli.db; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# ---------------------------------------------------------------- blocks
+
+NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 300)
+
+
+@given(st.lists(st.tuples(NUMBERS, st.integers(0, 2**64 - 1), st.integers(0, 1), st.just(-7)), max_size=40))
+def test_a_block_holds_its_columns(rows: list[tuple[int, int, int, int]]) -> None:
+    columns = {
+        "a": np.array([row[0] for row in rows], dtype=np.int64),
+        "b": np.array([row[1] for row in rows], dtype=np.uint64),
+        "c": np.array([row[2] for row in rows], dtype=np.int64),
+        "d": np.array([row[3] for row in rows], dtype=np.int64),
+    }
+    block = pack(columns)
+    for names in ({"a", "b", "c", "d"}, {"b"}, {"d", "a"}, set[str]()):
+        found = unpack(block, names)
+        assert {name: column.tolist() for name, column in found.items()} == {
+            name: columns[name].tolist() for name in names
+        }

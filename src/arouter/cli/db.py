@@ -11,11 +11,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from arouter.cli.database import existing_path, opened
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
+from arouter.engine.clock import SystemClock
+from arouter.jobs.folding import Folding
 from arouter.settings import Settings, load
 from arouter.store.base import CheckReport
 from arouter.store.migrate import migrations
 from arouter.store.sqlite import DatabaseStatus
 from arouter.store.sqlite.connections import connect_reader, schema_version, storage_errors
+from arouter.store.sqlite.folded import AnalyticsMissing, is_installed
 from arouter.wiring.storage import database_path
 
 app = application(help="Look after the database.", no_args_is_help=True)
@@ -107,6 +110,25 @@ def backup(
         stdout().print(f"{size:,} bytes in {file}.", soft_wrap=True, markup=False)
 
 
+@app.command()
+def fold(
+    anew: Annotated[bool, typer.Option("--anew", help="Make all of them again.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Make the columns of closed days that summaries are read from. A gateway does so by itself, once a minute."""
+    settings = load(config)
+    existing_path(settings)
+    if not is_installed():
+        raise Failure(str(AnalyticsMissing()))
+    with stderr().status("Folding days"):
+        folded = asyncio.run(_fold(settings, anew=anew))
+    if json:
+        write_json({"days": folded})
+    else:
+        stdout().print(f"{folded:,} days folded." if folded else "Nothing to fold.")
+
+
 # ---------------------------------------------------------------- work
 
 
@@ -130,6 +152,14 @@ async def _touch(settings: Settings) -> None:
 async def _status(settings: Settings) -> DatabaseStatus:
     async with opened(settings) as (store, _):
         return await store.status()
+
+
+async def _fold(settings: Settings, *, anew: bool) -> int:
+    clock = SystemClock()
+    async with opened(settings) as (store, _):
+        if anew:
+            await store.unfold_all()
+        return await Folding(store, now_us=clock.now_us, between_s=0).once()
 
 
 async def _check(settings: Settings) -> CheckReport:

@@ -27,6 +27,7 @@ __all__ = [
     "PREFIX",
     "SECTIONS",
     "TABLES",
+    "Activity",
     "Deployment",
     "Dollars",
     "Log",
@@ -92,6 +93,16 @@ class Storage:
     durability: Literal["strict", "relaxed"] = setting(
         "strict", "strict: a record is on disk before its answer ends. relaxed: shortly after."
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What questions about the activity may cost."""
+
+    most_scanned_records: int = setting(
+        2_000_000, "A summary that would read more records one by one is refused with 400 query_too_heavy."
+    )
+    query_timeout_s: float = setting(15.0, "A summary that takes longer is given up, and refused in the same way.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +230,7 @@ class Settings:
 
     server: Server = field(default_factory=Server)
     storage: Storage = field(default_factory=Storage)
+    activity: Activity = field(default_factory=Activity)
     upstream: Upstream = field(default_factory=Upstream)
     routing: Routing = field(default_factory=Routing)
     log: Log = field(default_factory=Log)
@@ -238,6 +250,7 @@ class Settings:
 SECTIONS: Mapping[str, type] = {
     "server": Server,
     "storage": Storage,
+    "activity": Activity,
     "upstream": Upstream,
     "routing": Routing,
     "log": Log,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from arouter.domain.activity import Bounds
 from arouter.domain.errors import ARouterError, InternalError, NotFound, StorageUnavailable, UpstreamFailed
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
@@ -26,6 +27,7 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Upstream
+from arouter.jobs.folding import Folding
 from arouter.jobs.recovery import Recovery
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
@@ -103,6 +105,7 @@ class Gateway:
         self.first_keys: FirstKeys | None = None
         """The keys that were made because the database had none."""
         self._recovery = Recovery(self.store.ledger, now_us=self._clock.now_us, on_found=self._recovered)
+        self._folding = Folding(self.store, now_us=self._clock.now_us)
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
         self.app = App(start=self.start, stop=self.stop, idle_timeout_s=settings.server.idle_timeout_s)
@@ -131,6 +134,7 @@ class Gateway:
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self.read_prices())
         self._tasks.start("recover", self._recovery.run())
+        self._tasks.start("fold days", self._folding.run())
         if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
@@ -234,6 +238,10 @@ class Gateway:
                 directory_changed=self._refresh,
                 vault=self._vault,
                 own_providers=self._own_providers,
+                summary_bounds=Bounds(
+                    most_records=self.settings.activity.most_scanned_records,
+                    timeout_s=self.settings.activity.query_timeout_s,
+                ),
             )
         )
 

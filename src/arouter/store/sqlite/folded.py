@@ -104,7 +104,8 @@ def folded_days(connection: apsw.Connection, organization_no: int) -> Sequence[F
 
 
 def days_to_fold(connection: apsw.Connection, now_us: int, least: int) -> Sequence[Day]:
-    """The days with so many roll-ups and without columns, and those of which more is closed than has any; the latest first."""
+    """The days with so many roll-ups and no columns, and those of which more is closed than has any; the latest
+    first."""
     beyond = max(0, now_us - CLOSED_FOR_US) // SLOT_US
     found = []
     for organization_no in fetch(connection, queries()["organizations_with_sums"]):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from arouter.domain.activity import Bounds
 from arouter.domain.errors import NotPermitted
 from arouter.domain.keys import Key, KeyKind
 from arouter.domain.models import ModelInfo
@@ -56,6 +57,8 @@ class ApiServices:
     """Called after a key was made, changed, rotated or deleted, before the client is told: forget what you remember."""
     vault: Vault | None = None
     """What organizations' own keys for providers are sealed with; None: no key-encryption key is configured."""
+    summary_bounds: Bounds = field(default_factory=Bounds)
+    """What a summary may cost."""
     own_providers: OwnProviders = field(default_factory=lambda: OwnProviders(makers={}, off={}))
 
     async def manager(self, request: Request) -> Key:

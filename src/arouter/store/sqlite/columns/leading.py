@@ -26,11 +26,14 @@ def leading(added: Added, query: SummaryQuery) -> Column:
     if len(known) < query.limit:
         return everything
     numbers = values[0][known]
+    chosen: Column
     if query.order.descending:
         last = np.partition(numbers, len(numbers) - query.limit)[len(numbers) - query.limit]
-        return known[numbers >= last - values[2]]
-    last = np.partition(numbers, query.limit - 1)[query.limit - 1]
-    return known[numbers <= last + values[2]]
+        chosen = known[numbers >= last - values[2]]
+    else:
+        last = np.partition(numbers, query.limit - 1)[query.limit - 1]
+        chosen = known[numbers <= last + values[2]]
+    return chosen
 
 
 def _values(added: Added, query: SummaryQuery) -> tuple[Column, Column | None, float] | None:

@@ -149,15 +149,17 @@ def _segments(buckets: Column) -> list[tuple[int, int, int]]:
 
 def _present(users: Column, early: Column, late: Column, first: int, beyond: int) -> Column:
     """Those who are there in these slots."""
-    if beyond - first == SLOTS_OF_DAY:
-        return users
-    return users[_is_there(early, late, first, beyond)]
+    present: Column = users if beyond - first == SLOTS_OF_DAY else users[_is_there(early, late, first, beyond)]
+    return present
 
 
 def _is_there(early: Column, late: Column, first: int, beyond: int) -> Column:
     of_early, of_late = mask_of(first, beyond)
+    there: Column
     if not of_late:
-        return (early & of_early) != 0
-    if not of_early:
-        return (late & of_late) != 0
-    return ((early & of_early) != 0) | ((late & of_late) != 0)
+        there = (early & of_early) != 0
+    elif not of_early:
+        there = (late & of_late) != 0
+    else:
+        there = ((early & of_early) != 0) | ((late & of_late) != 0)
+    return there
