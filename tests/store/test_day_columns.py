@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -177,6 +178,8 @@ def test_columns_are_never_stale(steps: list[object], queries: list[SummaryQuery
                         append(backend, *step)
                     else:
                         adjust(backend, *step)
+            report = both[1].run(both[1].ledger.check())
+            assert report.problems == ()
             for query in queries:
                 reference, answer = (backend.run(backend.ledger.summary(query)) for backend in both)
                 assert answer == reference
@@ -305,6 +308,28 @@ def test_columns_are_made_anew_from_nothing(backend: Backend) -> None:
     assert fold(backend) == 2
     answer = backend.run(backend.ledger.summary(SummaryQuery(scope=SCOPE, group_by=tuple(TIME_DIMENSIONS)[:3])))
     assert answer.totals.requests == 1
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE rollups SET requests = requests + 1",
+        "DELETE FROM day_blocks WHERE kind = 2",
+        "UPDATE day_blocks SET data = (SELECT data FROM day_blocks AS other WHERE other.claim <> day_blocks.claim "
+        "AND other.kind = day_blocks.kind)",
+    ],
+)
+def test_the_check_tells_of_columns_that_differ(backend: Backend, tampering: str) -> None:
+    append(backend, on(DAY, "gen-1"), on(DAY + 1, "gen-2"), on(DAY + 1, "gen-3"))
+    fold(backend)
+    assert backend.run(backend.ledger.check()).problems == ()
+    assert isinstance(backend.store, SqliteStore)
+    apsw.Connection(backend.store.path).execute(tampering)
+    assert "days have columns that differ" in "\n".join(backend.run(backend.ledger.check()).problems)
+    apsw.Connection(backend.store.path).execute("UPDATE rollups SET requests = 1 WHERE requests = 2")
+    backend.run(backend.store.unfold_all())
+    fold(backend)
+    assert "columns" not in "\n".join(backend.run(backend.ledger.check()).problems)
 
 
 def test_a_day_in_columns_is_not_counted_twice_at_the_edges(backend: Backend) -> None:

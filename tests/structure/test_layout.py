@@ -120,6 +120,7 @@ TESTED_BY = {
     "tests/store/test_day_columns.py": (
         "store/sqlite/columns/adding.py",
         "store/sqlite/columns/blocks.py",
+        "store/sqlite/columns/checking.py",
         "store/sqlite/columns/folding.py",
         "store/sqlite/columns/leading.py",
         "store/sqlite/columns/reading.py",

@@ -10,6 +10,7 @@ from arouter.domain.record import Status
 from arouter.store.base import CheckReport
 from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.appender import NO_HASH
+from arouter.store.sqlite.folded import differing_days
 from arouter.store.sqlite.names import Texts, fetch, numbers_of
 from arouter.store.sqlite.owners import living_owners
 from arouter.store.sqlite.pages import tags_of
@@ -50,6 +51,9 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = int(connection.execute(queries()["differing_key_hours"].format(cost=effective_cost())).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."
+    differing = differing_days(connection)
+    if differing:
+        yield f"{differing} days have columns that differ from their sums; `arouter db fold --anew` makes them anew."
     differing = _number(connection, "differing_adjusted")
     if differing:
         yield f"{differing} records go by another adjustment than their latest."

@@ -140,6 +140,17 @@ def reading() -> Any:
     return importlib.import_module("arouter.store.sqlite.columns.reading")
 
 
+def differing_days(connection: apsw.Connection) -> int:
+    """How many days have columns that do not add up to their roll-ups. 0 without numpy: nobody reads them then."""
+    return sum(
+        not importlib.import_module("arouter.store.sqlite.columns.checking").is_as_the_rollups(
+            connection, organization_no, day
+        )
+        for organization_no in fetch(connection, queries()["organizations_with_sums"])
+        for day in folded_days(connection, organization_no)
+    )
+
+
 async def fold_day(read: Read, command: Command, day: Day, now_us: int) -> bool:
     """Make the columns of a day. False if somebody else does, or if its sums changed meanwhile.
 
