@@ -103,7 +103,7 @@ class _Reading:
         def read(names: frozenset[str]) -> Iterator[Rows]:
             for day in self.days:
                 self.maker.check()
-                yield self.tables.day(Table.USERS, day, names | {"user_no"})
+                yield from self.tables.parts(Table.USERS, day, names | {"user_no"})
 
         besides = [(key[0], sums) for piece in self.pieces for key, sums in read_stored(self.tables.connection, piece)]
         chosen, everybody = top_users(

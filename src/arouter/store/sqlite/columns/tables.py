@@ -58,6 +58,14 @@ class Tables:
         found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(table)))
         return self._rows([data for (data,) in found.fetchall()], names)
 
+    def parts(self, table: Table, day: FoldedDay, names: Set[str]) -> Iterator[Rows]:
+        """The same block by block: no user is in two of them."""
+        read = names | self.wanted.columns()
+        found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(table)))
+        for (data,) in found.fetchall():
+            assert isinstance(data, bytes)
+            yield self.wanted.of(unpack(data, read, self.decompressor))
+
     def of_users(self, days: Sequence[FoldedDay], names: Set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
         """What counts of the roll-ups of the wanted users, day by day; nothing of other blocks is read."""
         assert self.wanted.users is not None

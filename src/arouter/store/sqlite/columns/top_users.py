@@ -22,7 +22,7 @@ _ORDERED_BY: Mapping[str, tuple[str, ...]] = {
 }
 
 Read = Callable[[frozenset[str]], Iterable[Rows]]
-"""The columns of each day, with one row for each user of it."""
+"""The columns, in pieces with at most one row for each user, in their order."""
 Choose = Callable[[Added], Column]
 """The places of those that may be among the first."""
 
@@ -75,13 +75,15 @@ def _sums_of(
         users = rows["user_no"]
         if not len(users):
             continue
-        found = np.minimum(np.searchsorted(users, chosen), len(users) - 1)
-        is_there = users[found] == chosen
-        found = found[is_there]
+        first, beyond = np.searchsorted(chosen, (users[0], users[-1] + np.int64(1)))
+        here = np.arange(first, beyond)
+        found = np.searchsorted(users, chosen[here])
+        is_there = users[found] == chosen[here]
+        here, found = here[is_there], found[is_there]
         for name in missing:
             column = rows[name]
             totals[name] += int(column[0]) * len(column) if column.strides == (0,) else int(column.sum(dtype=np.int64))
-            sums[name][is_there] += column[found]
+            sums[name][here] += column[found]
     chosen_places = {user: place for place, user in enumerate(chosen.tolist())}
     for user, stored in besides:
         for name in missing:
