@@ -56,8 +56,9 @@ MEANINGS = {
     "path_not_allowed": "The operator does not pass this path of a provider on: see `server.pass_through`.",
     "provider_key_not_found": "The organization has no provider key with this id.",
     "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
-    "query_too_heavy": "The answer would take more records than can be added up at once. The message says what makes "
-    "it so, and what to change.",
+    "query_too_heavy": "The answer would take more than may be read or added up at once: more records than "
+    "`activity.most_scanned_records`, longer than `activity.query_timeout_s`, or too many groups. The message says "
+    "what makes it so, and what to change.",
     "rate_limit_exceeded": "Too many requests.",
     "request_too_large": "The body is over `server.body_most_bytes`.",
     "shutting_down": "The gateway stops, and the request was not at its end when the time for that was over.",
@@ -65,6 +66,7 @@ MEANINGS = {
     "memory and tried again.",
     "string_above_max_length": "A text is too long: a user of more than 1,024 bytes, a name of more than 256 "
     "characters.",
+    "too_many_queries": "Two summaries are being made and thirty wait. `Retry-After` says when to ask again.",
     "unknown_parameter": "There is no such parameter; the message names the nearest one.",
     "unsupported_parameter": "Part of the contract, and not supported yet; or, with `provider.require_parameters`, a "
     "parameter that no provider of the model has a counterpart for. `param` names it.",

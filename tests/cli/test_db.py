@@ -68,3 +68,8 @@ def test_how_long_records_are_kept_is_shown_set_and_applied(tmp_path: Path) -> N
     assert told("db", "retention", "apply", "--yes", cwd=tmp_path) == {"days": 0, "records": 0}
     assert "as the settings say" in succeeded("db", "retention", "set", "default", cwd=tmp_path)
     assert told("db", "retention", cwd=tmp_path) == {"default_days": None, "organization_days": None}
+
+
+def test_days_are_folded_by_hand(gateway: Gateway) -> None:
+    assert told("db", "fold", cwd=gateway.folder) == {"days": 0}
+    assert "Nothing to fold" in succeeded("db", "fold", "--anew", cwd=gateway.folder)

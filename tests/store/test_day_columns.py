@@ -5,12 +5,17 @@ that of the reference, which adds up every record.
 """
 
 import asyncio
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from arouter.domain.activity import (
@@ -26,9 +31,10 @@ from arouter.domain.adjustment import Adjustment, AdjustmentKind
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.domain.usage import Usage
-from arouter.store.buckets import DAY_US, SLOT_US
+from arouter.store.buckets import DAY_US, SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite import SqliteStore
-from arouter.store.sqlite.folded import CLOSED_FOR_US
+from arouter.store.sqlite.columns.blocks import pack, unpack
+from arouter.store.sqlite.folded import CLOSED_FOR_US, MANY_ROLLUPS
 from tests.conformance.backends import Backend, memory, sqlite
 from tests.conformance.samples import SCOPE, adjust, adjustment, append, record
 
@@ -100,7 +106,8 @@ ADJUSTMENTS = st.builds(
     st.integers(0, 200),
     st.sampled_from([None, 0, 7, -7]),
 )
-FOLD = st.just("fold")
+FOLD = st.sampled_from([96, 96, 1, 64, 95])
+"""How many quarters of each day."""
 STEPS = st.lists(
     st.lists(RECORDS, min_size=1, max_size=40) | st.lists(ADJUSTMENTS, min_size=1, max_size=3) | FOLD,
     min_size=1,
@@ -143,27 +150,27 @@ QUERIES = st.builds(
 )
 
 
-async def fold_all(store: SqliteStore, now_us: int) -> int:
+async def fold_all(store: SqliteStore, now_us: int, quarters: int) -> int:
     folded = 0
-    for day in await store.days_to_fold(now_us):
-        folded += await store.fold(day, now_us)
+    for day in await store.days_to_fold(now_us, 1):
+        folded += await store.fold(replace(day, quarters=quarters), now_us)
     return folded
 
 
-def fold(backend: Backend, now_us: int = (DAY + 100) * DAY_US) -> int:
+def fold(backend: Backend, now_us: int = (DAY + 100) * DAY_US, quarters: int = SLOTS_OF_DAY) -> int:
     assert isinstance(backend.store, SqliteStore)
-    return backend.run(fold_all(backend.store, now_us))
+    return backend.run(fold_all(backend.store, now_us, quarters))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(STEPS, st.lists(QUERIES, min_size=1, max_size=12))
 def test_columns_are_never_stale(steps: list[object], queries: list[SummaryQuery]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         both = (memory(Path(folder)), sqlite(Path(folder)))
         try:
             for step in steps:
-                if step == "fold":
-                    fold(both[1])
+                if isinstance(step, int):
+                    fold(both[1], quarters=step)
                     continue
                 assert isinstance(step, list)
                 for backend in both:
@@ -171,6 +178,8 @@ def test_columns_are_never_stale(steps: list[object], queries: list[SummaryQuery
                         append(backend, *step)
                     else:
                         adjust(backend, *step)
+            report = both[1].run(both[1].ledger.check())
+            assert report.problems == ()
             for query in queries:
                 reference, answer = (backend.run(backend.ledger.summary(query)) for backend in both)
                 assert answer == reference
@@ -183,7 +192,7 @@ def test_columns_are_never_stale(steps: list[object], queries: list[SummaryQuery
 
 
 @pytest.fixture
-def backend(tmp_path: Path):  # type: ignore[no-untyped-def]
+def backend(tmp_path: Path) -> Iterator[Backend]:
     made = sqlite(tmp_path)
     yield made
     made.stop()
@@ -195,7 +204,7 @@ def on(day: int, record_id: str, **opened: object) -> Record:
 
 def days(backend: Backend, now_us: int) -> list[int]:
     assert isinstance(backend.store, SqliteStore)
-    return [one.day for one in backend.run(backend.store.days_to_fold(now_us))]
+    return [one.day for one in backend.run(backend.store.days_to_fold(now_us, 1))]
 
 
 def test_a_day_is_folded_once_it_is_closed_and_again_when_it_changed(backend: Backend) -> None:
@@ -220,10 +229,10 @@ def test_of_two_who_fold_a_day_one_does(backend: Backend) -> None:
     store = backend.store
     assert isinstance(store, SqliteStore)
     later = (DAY + 9) * DAY_US
-    (day,) = backend.run(store.days_to_fold(later))
+    (day,) = backend.run(store.days_to_fold(later, 1))
 
     async def both() -> list[bool]:
-        return await asyncio.gather(store.fold(day, later), store.fold(day, later))
+        return [*await asyncio.gather(store.fold(day, later), store.fold(day, later))]
 
     assert sorted(backend.run(both())) == [False, True]
 
@@ -233,7 +242,7 @@ def test_a_day_that_changes_while_it_is_folded_has_no_columns(backend: Backend) 
     store = backend.store
     assert isinstance(store, SqliteStore)
     later = (DAY + 9) * DAY_US
-    (day,) = backend.run(store.days_to_fold(later))
+    (day,) = backend.run(store.days_to_fold(later, 1))
 
     async def at_once() -> bool:
         folding = asyncio.ensure_future(store.fold(day, later))
@@ -251,6 +260,46 @@ def test_a_day_that_changes_while_it_is_folded_has_no_columns(backend: Backend) 
     assert folded in (True, False)
 
 
+def test_of_a_day_that_runs_what_is_closed_is_folded_when_it_is_much(backend: Backend) -> None:
+    start_us = DAY * DAY_US
+    append(
+        backend,
+        *(
+            record(f"gen-{number}", opened={"created_at_us": start_us + number % 4 * SLOT_US, "user": f"u{number}"})
+            for number in range(MANY_ROLLUPS)
+        ),
+    )
+    assert isinstance(backend.store, SqliteStore)
+    assert days(backend, start_us + 3 * SLOT_US + CLOSED_FOR_US) == []
+    now_us = start_us + 4 * SLOT_US + CLOSED_FOR_US
+    (day,) = backend.run(backend.store.days_to_fold(now_us, 1))
+    assert (day.day, day.quarters) == (DAY, 4)
+    assert backend.run(backend.store.fold(day, now_us))
+    assert days(backend, now_us + SLOT_US) == []
+    query = SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.DAY), limit=3)
+    # What comes after the part that is folded changes nothing of it.
+    append(backend, record("gen-x", opened={"created_at_us": start_us + 4 * SLOT_US, "user": "u1"}))
+    assert days(backend, now_us + SLOT_US) == []
+    answer = backend.run(backend.ledger.summary(replace(query, order=Order(by="requests", descending=True))))
+    assert answer.rows[0].group[0] == "u1"
+    assert (answer.groups, answer.totals.requests) == (MANY_ROLLUPS, MANY_ROLLUPS + 1)
+    assert answer.other is not None
+    assert answer.other.users == MANY_ROLLUPS - 3
+    append(backend, record("gen-y", opened={"created_at_us": start_us, "user": "u1"}))
+    assert days(backend, now_us) == [DAY]
+
+
+def test_many_users_are_chosen_from_the_columns_of_all(backend: Backend) -> None:
+    append(backend, *(on(DAY + n % 2, f"gen-{n}", user=f"u{n % 300}", requested_model="m") for n in range(900)))
+    fold(backend)
+    users = tuple(f"u{number}" for number in range(250))
+    for group_by in ((), (Dimension.USER,), (Dimension.MODEL, Dimension.DAY), (Dimension.HOUR, Dimension.USER)):
+        for models in ((), ("m",)):
+            query = SummaryQuery(scope=SCOPE, filters=Filters(users=users, models=models), group_by=group_by)
+            answer = backend.run(backend.ledger.summary(query))
+            assert (answer.totals.requests, answer.totals.users) == (750, 250)
+
+
 def test_columns_are_made_anew_from_nothing(backend: Backend) -> None:
     append(backend, on(DAY, "gen-1"), on(DAY, "gen-2", organization_id="org_b"))
     assert fold(backend) == 2
@@ -259,6 +308,28 @@ def test_columns_are_made_anew_from_nothing(backend: Backend) -> None:
     assert fold(backend) == 2
     answer = backend.run(backend.ledger.summary(SummaryQuery(scope=SCOPE, group_by=tuple(TIME_DIMENSIONS)[:3])))
     assert answer.totals.requests == 1
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE rollups SET requests = requests + 1",
+        "DELETE FROM day_blocks WHERE kind = 2",
+        "UPDATE day_blocks SET data = (SELECT data FROM day_blocks AS other WHERE other.claim <> day_blocks.claim "
+        "AND other.kind = day_blocks.kind)",
+    ],
+)
+def test_the_check_tells_of_columns_that_differ(backend: Backend, tampering: str) -> None:
+    append(backend, on(DAY, "gen-1"), on(DAY + 1, "gen-2"), on(DAY + 1, "gen-3"))
+    fold(backend)
+    assert backend.run(backend.ledger.check()).problems == ()
+    assert isinstance(backend.store, SqliteStore)
+    apsw.Connection(backend.store.path).execute(tampering)
+    assert "days have columns that differ" in "\n".join(backend.run(backend.ledger.check()).problems)
+    apsw.Connection(backend.store.path).execute("UPDATE rollups SET requests = 1 WHERE requests = 2")
+    backend.run(backend.store.unfold_all())
+    fold(backend)
+    assert "columns" not in "\n".join(backend.run(backend.ledger.check()).problems)
 
 
 def test_a_day_in_columns_is_not_counted_twice_at_the_edges(backend: Backend) -> None:
@@ -270,3 +341,29 @@ def test_a_day_in_columns_is_not_counted_twice_at_the_edges(backend: Backend) ->
         answer = backend.run(backend.ledger.summary(query))
         assert [row.totals.requests for row in answer.rows] == [1, 1, 1, 1]
         assert answer.totals.users == 1
+
+
+def test_nothing_of_numpy_is_imported_before_there_are_columns() -> None:
+    code = "import sys, arouter.wiring.gateway, arouter.cli.db; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# ---------------------------------------------------------------- blocks
+
+NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 300)
+
+
+@given(st.lists(st.tuples(NUMBERS, st.integers(0, 2**64 - 1), st.integers(0, 1), st.just(-7)), max_size=40))
+def test_a_block_holds_its_columns(rows: list[tuple[int, int, int, int]]) -> None:
+    columns = {
+        "a": np.array([row[0] for row in rows], dtype=np.int64),
+        "b": np.array([row[1] for row in rows], dtype=np.uint64),
+        "c": np.array([row[2] for row in rows], dtype=np.int64),
+        "d": np.array([row[3] for row in rows], dtype=np.int64),
+    }
+    block = pack(columns)
+    for names in ({"a", "b", "c", "d"}, {"b"}, {"d", "a"}, set[str]()):
+        found = unpack(block, names)
+        assert {name: column.tolist() for name, column in found.items()} == {
+            name: columns[name].tolist() for name in names
+        }

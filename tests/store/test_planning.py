@@ -19,8 +19,12 @@ def spans_of(made: Plan) -> list[tuple[str, int | None, int | None]]:
     return [(span.source.value, span.first, span.beyond) for span in made.spans]
 
 
+def whole(*days: int) -> list[tuple[int, int]]:
+    return [(day * SLOTS_OF_DAY, (day + 1) * SLOTS_OF_DAY) for day in days]
+
+
 def planned(folded: tuple[int, ...] = (), /, **filters: Any) -> list[tuple[str, int | None, int | None]]:
-    return spans_of(plan(SummaryQuery(scope=SCOPE, filters=Filters(**filters)), (FIRST, LAST), folded))
+    return spans_of(plan(SummaryQuery(scope=SCOPE, filters=Filters(**filters)), (FIRST, LAST), whole(*folded)))
 
 
 def slots(source: str, first: int, beyond: int) -> tuple[str, int, int]:
@@ -42,7 +46,7 @@ def slots(source: str, first: int, beyond: int) -> tuple[str, int, int]:
     ids=str,
 )
 def test_what_only_records_tell_is_read_from_them(query: dict[str, Any], reasons: list[str]) -> None:
-    made = plan(SummaryQuery(scope=SCOPE, **query), (FIRST, LAST), (DAY,))
+    made = plan(SummaryQuery(scope=SCOPE, **query), (FIRST, LAST), whole(DAY))
     assert made.spans == (Span(source=Source.RECORDS, first=None, beyond=None),)
     assert len(made.reasons) == len(reasons)
     for reason, word in zip(made.reasons, reasons, strict=True):
@@ -66,7 +70,7 @@ def test_what_only_records_tell_is_read_from_them(query: dict[str, Any], reasons
 def test_everything_else_is_read_from_rollups(filters: dict[str, Any], dimension: Dimension) -> None:
     query = SummaryQuery(scope=SCOPE, filters=Filters(**filters), group_by=(dimension,), timezone="Asia/Kathmandu")
     assert spans_of(plan(query, (FIRST, LAST))) == [slots("rollups", 0, 10)]
-    assert spans_of(plan(query, (FIRST, LAST), (DAY + 2, DAY + 3))) == [
+    assert spans_of(plan(query, (FIRST, LAST), whole(DAY + 2, DAY + 3))) == [
         slots("rollups", 0, 2),
         slots("columns", 2, 4),
         slots("rollups", 4, 10),
@@ -119,6 +123,17 @@ def test_a_day_that_is_not_wholly_asked_for_is_not_read_from_its_columns() -> No
         ("rollups", FIRST + 1, FIRST + SLOTS_OF_DAY),
         slots("columns", 1, 2),
     ]
+
+
+def test_the_part_of_a_day_that_has_columns_is_read_from_them() -> None:
+    part = [(FIRST, FIRST + 40)]
+    query = SummaryQuery(scope=SCOPE)
+    assert spans_of(plan(query, (FIRST, LAST), part)) == [
+        ("columns", FIRST, FIRST + 40),
+        ("rollups", FIRST + 40, LAST + 1),
+    ]
+    shorter = SummaryQuery(scope=SCOPE, filters=Filters(end_us=START_US + 39 * SLOT_US))
+    assert spans_of(plan(shorter, (FIRST, LAST), part)) == [("rollups", FIRST, FIRST + 39)]
 
 
 def test_without_records_nothing_is_read() -> None:

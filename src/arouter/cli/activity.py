@@ -15,31 +15,32 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from arouter.cli.corrections import UNKNOWN, correct_record, history_report, look_up, read_cost, read_text
 from arouter.cli.database import count_records, existing_path, opened
 from arouter.cli.export import ENCODINGS, Format, destination, write_records
-from arouter.cli.filter_options import read_options
+from arouter.cli.filter_options import parameters_of, read_options
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import stderr, stdout, write_json
 from arouter.cli.report import DEFAULT_TITLE, write_report
 from arouter.cli.summary_table import summary_table
 from arouter.domain.activity import (
-    METRICS,
     MOST_DIMENSIONS,
-    SUMMED_METRICS,
     ActivityQuery,
     Dimension,
     Filters,
-    Order,
     Scope,
     Summary,
     SummaryQuery,
 )
-from arouter.domain.ranking import default_order
+from arouter.domain.errors import InvalidRequest
 from arouter.domain.record import Status
-from arouter.domain.report import DEFAULT_LIMIT, MOST_LIMIT
+from arouter.domain.report import DEFAULT_LIMIT
+from arouter.domain.report import MOST_LIMIT as MOST_ROWS
 from arouter.engine.clock import SystemClock
+from arouter.engine.comparison import Comparison
 from arouter.settings import Settings, load
 from arouter.store.buckets import time_zone
+from arouter.web.api.summary import MOST_LIMIT, answer, read_summary_query, shown_metrics, wants_comparison
+from arouter.web.api.summary import PARAMETERS as SUMMARY_PARAMETERS
 from arouter.wire.adjustments_json import RecordHistory
-from arouter.wire.summary import encode_summary, whole
+from arouter.wire.summary import encode_summary
 
 app = application(help="Read the activity, one record for every request, and correct its costs.", no_args_is_help=True)
 
@@ -153,24 +154,37 @@ def summary(
     status: Statuses = None,
     api_key_hash: Keys = None,
     endpoint: Endpoints = None,
+    session_id: Sessions = None,
+    tag: Tags = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="What to tell; repeated. Default: all but latency_ms_p50 and latency_ms_p95.",
+            show_default=False,
+        ),
+    ] = None,
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin: an IANA name.")] = "UTC",
     order_by: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="A metric or a dimension. Default: cost, or the time.", show_default=False),
     ] = None,
+    order: Annotated[
+        str | None, typer.Option(metavar="asc|desc", help="Default: desc for a metric.", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Groups; the others are added up in one row.")] = 100,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="previous", help="With the range before, of equal length.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Exact sums: requests, tokens and cost, by user, model, day and more."""
-    dimensions = tuple(group_by or ())
-    if len(dimensions) > MOST_DIMENSIONS or len(set(dimensions)) < len(dimensions):
-        raise typer.BadParameter(f"give up to {MOST_DIMENSIONS} different dimensions", param_hint="--group-by")
-    order = _read_order(order_by, dimensions)
-    zone = _read_zone(timezone)
-    settings = load(config)
-    existing_path(settings)
-    filters = read_options(
-        zone=zone,
+    parameters = parameters_of(
+        SUMMARY_PARAMETERS,
+        group_by=[one.value for one in group_by or ()],
+        metrics=metric,
         user=user,
         unattributed=unattributed,
         start=start,
@@ -180,15 +194,27 @@ def summary(
         status=status,
         api_key_hash=api_key_hash,
         endpoint=endpoint,
+        session_id=session_id,
+        tag=tag,
+        timezone=timezone,
+        order_by=order_by,
+        order=order,
+        limit=min(limit, MOST_LIMIT),
+        compare=compare,
     )
-    found = asyncio.run(_summarize(settings, filters, dimensions, timezone, order, limit))
-    if not dimensions:
-        found = whole(found)
+    try:
+        query, is_compared = read_summary_query(parameters, Scope(organization_id="")), wants_comparison(parameters)
+    except InvalidRequest as exc:
+        hint = None if exc.param is None else f"--{exc.param.replace('_', '-')}"
+        raise typer.BadParameter(exc.message, param_hint=hint) from exc
+    settings = load(config)
+    existing_path(settings)
+    found, before = asyncio.run(_summarize(settings, query, is_compared=is_compared))
     if json:
-        sys.stdout.buffer.write(encode_summary(found, dimensions, SUMMED_METRICS) + b"\n")
+        sys.stdout.buffer.write(encode_summary(found, query.group_by, shown_metrics(query), before) + b"\n")
         sys.stdout.buffer.flush()
     else:
-        stdout().print(summary_table(found, dimensions))
+        stdout().print(summary_table(found, query, before))
 
 
 @app.command()
@@ -214,7 +240,7 @@ def report(
     tag: Tags = None,
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin: an IANA name.")] = "UTC",
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, max=MOST_LIMIT, help="Users, models and keys listed; the others add up.")
+        int, typer.Option(metavar="N", min=1, max=MOST_ROWS, help="Users, models and keys listed; the others add up.")
     ] = DEFAULT_LIMIT,
     json: Annotated[bool, typer.Option("--json", help="Print the data behind it as one JSON value.")] = False,
 ) -> None:
@@ -302,13 +328,12 @@ async def _export(settings: Settings, filters: Filters, form: Format, output: Pa
 
 
 async def _summarize(
-    settings: Settings, filters: Filters, dimensions: tuple[Dimension, ...], timezone: str, order: Order, limit: int
-) -> Summary:
+    settings: Settings, query: SummaryQuery, *, is_compared: bool
+) -> tuple[Summary, Comparison | None]:
+    """As much as it takes: who may read the file may wait."""
     async with opened(settings) as (store, home):
-        scope = Scope(organization_id=home.organization_id)
-        return await store.ledger.summary(
-            SummaryQuery(scope=scope, filters=filters, group_by=dimensions, timezone=timezone, order=order, limit=limit)
-        )
+        scoped = replace(query, scope=Scope(organization_id=home.organization_id))
+        return await answer(store.ledger, scoped, is_compared=is_compared, now_us=SystemClock().now_us())
 
 
 def _tell(history: RecordHistory, *, json: bool) -> None:
@@ -357,12 +382,3 @@ def _read_zone(name: str) -> ZoneInfo:
         return time_zone(name)
     except ValueError as exc:
         raise typer.BadParameter(f"there is no time zone {name!r}", param_hint="--timezone") from exc
-
-
-def _read_order(name: str | None, dimensions: tuple[Dimension, ...]) -> Order:
-    if name is None:
-        return default_order(dimensions)
-    known = (*METRICS, *dimensions)
-    if name not in known:
-        raise typer.BadParameter(f"must be one of {', '.join(known)}", param_hint="--order-by")
-    return Order(by=name, descending=name in METRICS)

@@ -12,12 +12,14 @@ from arouter.cli.database import existing_path, opened
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
 from arouter.engine.clock import SystemClock
+from arouter.jobs.folding import Folding
 from arouter.jobs.housekeeping import DAY_US
 from arouter.settings import Settings, load
 from arouter.store.base import CheckReport
 from arouter.store.migrate import migrations
 from arouter.store.sqlite import DatabaseStatus
 from arouter.store.sqlite.connections import connect_reader, schema_version, storage_errors
+from arouter.store.sqlite.folded import AnalyticsMissing, is_installed
 from arouter.store.sqlite.sealing import Expired, Sealed
 from arouter.wiring.storage import database_path
 
@@ -200,6 +202,25 @@ def apply_retention(
         stdout().print(f"{expired.days:,} days with {expired.records:,} records deleted.")
 
 
+@app.command()
+def fold(
+    anew: Annotated[bool, typer.Option("--anew", help="Make all of them again.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Make the columns of closed days that summaries are read from. A gateway does so by itself, once a minute."""
+    settings = load(config)
+    existing_path(settings)
+    if not is_installed():
+        raise Failure(str(AnalyticsMissing()))
+    with stderr().status("Folding days"):
+        folded = asyncio.run(_fold(settings, anew=anew))
+    if json:
+        write_json({"days": folded})
+    else:
+        stdout().print(f"{folded:,} days folded." if folded else "Nothing to fold.")
+
+
 # ---------------------------------------------------------------- work
 
 
@@ -253,6 +274,14 @@ async def _touch(settings: Settings) -> None:
 async def _status(settings: Settings) -> DatabaseStatus:
     async with opened(settings) as (store, _):
         return await store.status()
+
+
+async def _fold(settings: Settings, *, anew: bool) -> int:
+    clock = SystemClock()
+    async with opened(settings) as (store, _):
+        if anew:
+            await store.unfold_all()
+        return await Folding(store, now_us=clock.now_us, between_s=0).once()
 
 
 async def _check(settings: Settings) -> CheckReport:

@@ -191,6 +191,15 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a summary may cost at most; None is as much as it takes."""
+
+    most_records: int | None = None
+    """That are read one by one, where sums do not tell enough."""
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryQuery:
     scope: Scope
     filters: Filters = field(default_factory=Filters)
@@ -204,6 +213,7 @@ class SummaryQuery:
     """None: by the group values, none first."""
     limit: int | None = None
     """How many rows at most; the others are added up in `Summary.other`."""
+    bounds: Bounds = Bounds()
 
     def asks_for(self, metric: str) -> bool:
         """Whether it must be known, to be told or to order by it."""

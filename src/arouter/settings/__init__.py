@@ -27,6 +27,7 @@ __all__ = [
     "PREFIX",
     "SECTIONS",
     "TABLES",
+    "Activity",
     "Deployment",
     "Dollars",
     "Log",
@@ -100,6 +101,16 @@ class Storage:
     retention_days: int | None = setting(
         None, "Days after which records are deleted; their sums stay. Unset: never. An organization may have its own."
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What questions about the activity may cost."""
+
+    most_scanned_records: int = setting(
+        2_000_000, "A summary that would read more records one by one is refused with 400 query_too_heavy."
+    )
+    query_timeout_s: float = setting(15.0, "A summary that takes longer is given up, and refused in the same way.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +247,7 @@ class Settings:
 
     server: Server = field(default_factory=Server)
     storage: Storage = field(default_factory=Storage)
+    activity: Activity = field(default_factory=Activity)
     upstream: Upstream = field(default_factory=Upstream)
     routing: Routing = field(default_factory=Routing)
     log: Log = field(default_factory=Log)
@@ -256,6 +268,7 @@ class Settings:
 SECTIONS: Mapping[str, type] = {
     "server": Server,
     "storage": Storage,
+    "activity": Activity,
     "upstream": Upstream,
     "routing": Routing,
     "log": Log,

@@ -40,6 +40,7 @@ from arouter.store import tally
 from arouter.store.base import CheckReport, Home, KeyLabel, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
+from arouter.store.planning import plan, too_many_records
 
 
 @dataclass(slots=True)
@@ -296,6 +297,7 @@ class MemoryLedger:
 
     async def summary(self, query: SummaryQuery) -> Summary:
         zone = time_zone(query.timezone)
+        self._check_bounds(query)
         groups: dict[tuple[str | int | None, ...], list[Record]] = {}
         everything = [row.record for row in self._matching(query.scope, query.filters)]
         for record in everything:
@@ -317,6 +319,17 @@ class MemoryLedger:
     async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
         # Nothing here gives way to another task.
         return tuple([await self.summary(query) for query in queries])
+
+    def _check_bounds(self, query: SummaryQuery) -> None:
+        """What would have to be read are the records of the range, those of the users or the key if they are given."""
+        reasons = plan(query, (0, 0)).reasons
+        filters = query.filters
+        range_and_users = Filters(
+            users=filters.users, unattributed=filters.unattributed, start_us=filters.start_us, end_us=filters.end_us
+        )
+        most = query.bounds.most_records
+        if reasons and most is not None and len(self._matching(query.scope, range_and_users)) > most:
+            raise too_many_records(query, reasons)
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):

@@ -3,7 +3,7 @@
 1. Sums come from what is already added up, wherever its dimensions tell enough. Tags, sessions, percentiles and what
    was updated since are known of records only.
 2. Roll-ups know whole quarters of an hour. What a range has beyond them at its ends is read from the records.
-3. Whole days that have columns are read from them.
+3. What of days is there as columns is read from them, if all of that is asked for.
 4. Roll-ups are not sorted by user: where columns are missing, the records of chosen users are found by their index.
 """
 
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from arouter.domain.activity import PERCENTILES, Dimension, SummaryQuery
-from arouter.store.buckets import SLOT_US, SLOTS_OF_DAY
+from arouter.domain.errors import InvalidRequest
+from arouter.store.buckets import SLOT_US
 
 
 class Source(StrEnum):
@@ -38,8 +39,9 @@ class Plan:
     """What only records can tell, as the API's parameters name it."""
 
 
-def plan(query: SummaryQuery, data: tuple[int, int] | None, folded: Sequence[int] = ()) -> Plan:
-    """`data` are the first and the last slot with records of the organization, `folded` its days with columns."""
+def plan(query: SummaryQuery, data: tuple[int, int] | None, folded: Sequence[tuple[int, int]] = ()) -> Plan:
+    """`data` are the first and the last slot with records of the organization, `folded` what of its days
+    is there as columns: the first slot and the one after the last of each, rising."""
     if data is None:
         return Plan(spans=())
     start_us, end_us = query.filters.start_us, query.filters.end_us
@@ -61,6 +63,23 @@ def plan(query: SummaryQuery, data: tuple[int, int] | None, folded: Sequence[int
     return Plan(spans=tuple(_joined(spans)))
 
 
+def in_rollups(span: Span) -> Span | None:
+    """A span of records as one of roll-ups; None if it does not begin and end with a quarter of an hour."""
+    if span.first is None or span.beyond is None or span.first % SLOT_US or span.beyond % SLOT_US:
+        return None
+    return Span(source=Source.ROLLUPS, first=span.first // SLOT_US, beyond=span.beyond // SLOT_US)
+
+
+def too_many_records(query: SummaryQuery, reasons: Sequence[str]) -> InvalidRequest:
+    """A summary that has to read more records than it may."""
+    what = " and ".join(reasons) or "a `start` or `end` within a quarter of an hour, or users whose sums are not kept,"
+    return InvalidRequest(
+        f"More than {query.bounds.most_records:,} records would have to be read one by one, because {what} can be told "
+        "from single records only. Leave that out, or narrow the range from `start` to `end`, or ask for some users.",
+        code="query_too_heavy",
+    )
+
+
 def _only_records_tell(query: SummaryQuery) -> Iterator[str]:
     filters = query.filters
     if filters.tags:
@@ -76,11 +95,10 @@ def _only_records_tell(query: SummaryQuery) -> Iterator[str]:
     yield from (f"the metric `{name}`" for name in PERCENTILES if query.asks_for(name))
 
 
-def _whole_slots(first: int, beyond: int, *, by_user: bool, folded: Sequence[int]) -> Iterator[Span]:
-    """The days with columns, and what lies between them."""
+def _whole_slots(first: int, beyond: int, *, by_user: bool, folded: Sequence[tuple[int, int]]) -> Iterator[Span]:
+    """What is there as columns, and what lies between."""
     place = first
-    for day in folded:
-        start, end = day * SLOTS_OF_DAY, (day + 1) * SLOTS_OF_DAY
+    for start, end in folded:
         if start < place or end > beyond:
             continue
         if place < start:

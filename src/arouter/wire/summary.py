@@ -1,7 +1,7 @@
 """A summary of the activity as JSON and as CSV: what `GET /v1/activity/summary` answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -70,14 +70,19 @@ class SummaryAnswer(msgspec.Struct, frozen=True, kw_only=True):
     previous: Range | UnsetType = UNSET
 
 
-class Previous(msgspec.Struct, frozen=True, kw_only=True):
-    """What a summary is compared with: the totals of each row's group in the range before, None if there is no such
-    bucket in it."""
+class Previous(Protocol):
+    """What a summary is compared with."""
 
-    start_us: int
-    end_us: int
-    rows: Sequence[Totals | None]
-    totals: Totals
+    @property
+    def start_us(self) -> int: ...
+    @property
+    def end_us(self) -> int: ...
+    @property
+    def rows(self) -> Sequence[Totals | None]:
+        """The totals of each row's group in the range before, None if there is no such bucket in it."""
+
+    @property
+    def totals(self) -> Totals: ...
 
 
 def encode_summary(

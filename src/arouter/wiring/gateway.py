@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from arouter.domain.activity import Bounds
 from arouter.domain.errors import ARouterError, InternalError, NotFound, StorageUnavailable, UpstreamFailed
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
@@ -26,6 +27,7 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Upstream
+from arouter.jobs.folding import Folding
 from arouter.jobs.housekeeping import Housekeeping
 from arouter.jobs.recovery import Recovery
 from arouter.sandbox.behaviour import Behaviour
@@ -114,6 +116,7 @@ class Gateway:
             on_done=lambda what, done: self._log.info(f"days of records {what}", days=done.days, records=done.records),
             on_failure=lambda failure: self._log.error("days of records cannot be sealed", reason=failure.message),
         )
+        self._folding = Folding(self.store, now_us=self._clock.now_us)
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
         self.app = App(start=self.start, stop=self.stop, idle_timeout_s=settings.server.idle_timeout_s)
@@ -143,6 +146,7 @@ class Gateway:
         self._tasks.start("read prices", self.read_prices())
         self._tasks.start("recover", self._recovery.run())
         self._tasks.start("seal and expire", self._housekeeping.run())
+        self._tasks.start("fold days", self._folding.run())
         if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
@@ -247,6 +251,10 @@ class Gateway:
                 vault=self._vault,
                 own_providers=self._own_providers,
                 report_fonts=self._report_fonts,
+                summary_bounds=Bounds(
+                    most_records=self.settings.activity.most_scanned_records,
+                    timeout_s=self.settings.activity.query_timeout_s,
+                ),
             )
         )
 

@@ -1,11 +1,19 @@
 """`GET /v1/activity/summary`: exact sums of what `/v1/activity` lists."""
 
+import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
+import httpx2
 import pytest
+from fastapi import Request
 
+from arouter.domain.activity import Bounds
 from arouter.domain.record import Status
 from arouter.domain.usage import NOTHING_REPORTED, Usage
+from arouter.store.memory import MemoryStore
+from arouter.web.api.app import create_api
+from arouter.web.api.leaving import ClientGone, while_connected
 from tests.rfc4180 import read_csv
 from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, exact, failure
 
@@ -181,3 +189,120 @@ def test_a_summary_agrees_with_the_list(gateway: Gateway) -> None:
     totals = exact(gateway.get("/v1/activity/summary").content)["totals"]
     assert sum(Decimal(r["cost"]) for r in records if r["cost"] is not None) == Decimal(totals["cost"])
     assert sum(int(r["total_tokens"]) for r in records if r["total_tokens"] is not None) == int(totals["total_tokens"])
+
+
+# ---------------------------------------------------------------- chosen metrics, tags, comparisons
+
+
+def test_only_the_metrics_that_are_asked_for_are_told(gateway: Gateway) -> None:
+    body = exact(gateway.get("/v1/activity/summary?group_by=user&user=a&metrics=cost,requests&metrics=users").content)
+    assert body["data"] == [{"user": "a", "requests": "2", "cost": "0.000000000003", "users": "1"}]
+    assert list(body["totals"]) == ["requests", "cost", "users"]
+    header = read_csv(gateway.get("/v1/activity/summary?group_by=user&metrics=cost&format=csv").text)[0]
+    assert header == ["row", "user", "cost"]
+
+
+def test_percentiles_are_told_when_they_are_asked_for(gateway: Gateway) -> None:
+    query = "group_by=user&metrics=latency_ms_p50,latency_ms_p95&order_by=latency_ms_p95&order=desc&limit=2"
+    body = exact(gateway.get(f"/v1/activity/summary?{query}").content)
+    assert body["data"] == [
+        {"user": "a", "latency_ms_p50": "1.0", "latency_ms_p95": "2.001"},
+        {"user": "c", "latency_ms_p50": "0.005", "latency_ms_p95": "0.005"},
+    ]
+    assert body["totals"] == {"latency_ms_p50": "1.0", "latency_ms_p95": "2.001"}
+    assert body["other"] == {"latency_ms_p50": None, "latency_ms_p95": None, "groups": "2"}
+    assert body["groups"] == "4"
+
+
+def test_a_record_counts_under_each_of_its_tags(gateway: Gateway) -> None:
+    gateway.add_record(user="t", tags=("x", "y"))
+    body = exact(gateway.get("/v1/activity/summary?group_by=tag&order_by=tag&metrics=requests").content)
+    assert body["data"] == [
+        {"tag": "x", "requests": "1"},
+        {"tag": "y", "requests": "1"},
+        {"tag": None, "requests": "5"},
+    ]
+    assert body["totals"] == {"requests": "6"}
+
+
+def test_each_row_has_what_it_was_before_and_the_difference(gateway: Gateway) -> None:
+    gateway.add_record(user="a", cost=10, latency_us=3002, ago_us=25 * HOUR)
+    query = "group_by=user&start=2026-11-22&end=2026-11-23&compare=previous&metrics=requests,cost,mean_latency_ms"
+    body = exact(gateway.get(f"/v1/activity/summary?{query}&order_by=user").content)
+    assert body["previous"] == {"start": "2026-11-21T00:00:00.000000Z", "end": "2026-11-22T00:00:00.000000Z"}
+    assert body["data"][0] == {
+        "user": "a",
+        "requests": "2",
+        "cost": "0.000000000003",
+        "mean_latency_ms": "1.5",
+        "previous": {"requests": "1", "cost": "0.00000000001", "mean_latency_ms": "3.002"},
+        "difference": {"requests": "1", "cost": "-0.000000000007", "mean_latency_ms": "-1.502"},
+    }
+    assert body["data"][1]["previous"] == {"requests": "0", "cost": "0", "mean_latency_ms": None}
+    assert body["totals"]["previous"]["cost"] == "10.00000000001"
+    header, *rows = read_csv(gateway.get(f"/v1/activity/summary?{query}&order_by=user&format=csv").text)
+    assert header[5:] == [
+        *("previous_requests", "previous_cost", "previous_mean_latency_ms"),
+        *("difference_requests", "difference_cost", "difference_mean_latency_ms"),
+    ]
+    assert rows[0][5:] == ["1", "0.00000000001", "3.002", "1", "-0.000000000007", "-1.502"]
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def bounded(gateway: Gateway, bounds: Bounds) -> httpx2.AsyncClient:
+    app = create_api(replace(gateway.services, summary_bounds=bounds))
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway")
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("tag=x", "`tag`"),
+        ("group_by=tag", "`group_by=tag`"),
+        ("session_id=s&group_by=user", "`session_id`"),
+        ("metrics=latency_ms_p95", "`latency_ms_p95`"),
+    ],
+)
+def test_what_would_read_too_many_records_is_refused(gateway: Gateway, query: str, word: str) -> None:
+    client = bounded(gateway, Bounds(most_records=3))
+    headers = {"Authorization": f"Bearer {gateway.live}"}
+    answer = gateway.run(client.get(f"/v1/activity/summary?{query}", headers=headers))
+    error = failure(answer)
+    assert (answer.status_code, error["code"]) == (400, "query_too_heavy")
+    assert word in error["message"]
+    assert "More than 3 records" in error["message"]
+    # Fewer of them are not, and sums that are kept are no matter of records.
+    for light in (f"{query}&user=a", "group_by=user,model", "group_by=hour"):
+        assert gateway.run(client.get(f"/v1/activity/summary?{light}", headers=headers)).status_code == 200
+
+
+def test_what_takes_too_long_is_given_up(gateway: Gateway) -> None:
+    if isinstance(gateway.store, MemoryStore):
+        return
+    client = bounded(gateway, Bounds(timeout_s=0))
+    answer = gateway.run(client.get("/v1/activity/summary", headers={"Authorization": f"Bearer {gateway.live}"}))
+    assert (answer.status_code, failure(answer)["code"]) == (400, "query_too_heavy")
+    assert "took longer than 0 s" in failure(answer)["message"]
+
+
+@NEEDS_NO_STORE
+def test_work_ends_when_the_client_leaves(gateway: Gateway) -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("work")
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def leave() -> None:
+        with pytest.raises(ClientGone):
+            await while_connected(Request({"type": "http", "headers": []}, receive), work())
+
+    gateway.run(leave())
+    assert ended == ["work"]

@@ -182,7 +182,7 @@ class Appender:
 
     def _last_batch(self, connection: apsw.Connection) -> Batch:
         """The end of the chain; asked of the database only if somebody else may have added to it, and with it up to
-        when days have columns."""
+        when there are columns."""
         if self._last is None or connection.data_version() != self._version:
             self._last = last_batch(connection)
             self._folded_beyond_us = folded_beyond_us(connection)

@@ -14,6 +14,7 @@ from arouter.store.buckets import SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.appender import NO_HASH
 from arouter.store.sqlite.expired import expired_records, has_expired_days
+from arouter.store.sqlite.folded import differing_days
 from arouter.store.sqlite.names import Texts, fetch, numbers_of
 from arouter.store.sqlite.owners import living_owners
 from arouter.store.sqlite.pages import tags_of
@@ -83,6 +84,9 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = _differing_own_keys(connection, own_keys)
     if differing:
         yield f"{differing} sums of requests on own keys differ from the records."
+    differing = differing_days(connection)
+    if differing:
+        yield f"{differing} days have columns that differ from their sums; `arouter db fold --anew` makes them anew."
     differing = _number(connection, "differing_adjusted")
     if differing:
         yield f"{differing} records go by another adjustment than their latest."

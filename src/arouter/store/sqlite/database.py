@@ -22,7 +22,7 @@ from arouter.store.sqlite.connections import (
     storage_errors,
 )
 from arouter.store.sqlite.directory import SqliteDirectory
-from arouter.store.sqlite.folded import Day, days_to_fold, fold_day, is_installed, unfold_all
+from arouter.store.sqlite.folded import FEW_ROLLUPS, Day, days_to_fold, fold_day, is_installed, unfold_all
 from arouter.store.sqlite.items import OnCommit
 from arouter.store.sqlite.ledger import SqliteLedger
 from arouter.store.sqlite.readers import Readers
@@ -31,6 +31,8 @@ from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
 
 _BACKUP_PAGES = 1_000
+_SUMMARIES_AT_ONCE = 2
+_MOST_SUMMARIES_WAITING = 30
 
 OnFailure = Callable[[StorageUnavailable], None]
 
@@ -84,10 +86,12 @@ class SqliteStore:
         bound = LogBound()
         self._writer = Writer(path, durability=durability, clock=clock, bound=bound, on_commit=self._committed)
         self._readers = Readers(path)
+        self._summaries = Readers(path, threads=_SUMMARIES_AT_ONCE, most_waiting=_MOST_SUMMARIES_WAITING)
+        self._folding = Readers(path, threads=1)
         self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.archive = Archivist(path, self._writer, clock)
-        self.ledger = SqliteLedger(path, self._writer, self._readers, clock)
+        self.ledger = SqliteLedger(path, self._writer, self._readers, self._summaries, clock)
 
     @classmethod
     def open(
@@ -172,18 +176,23 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.archive.close)
         await loop.run_in_executor(None, self._checkpointer.stop)
-        await loop.run_in_executor(None, self._readers.close)
+        for readers in (self._summaries, self._folding, self._readers):
+            await loop.run_in_executor(None, readers.close)
         await loop.run_in_executor(None, self._writer.stop)
 
-    async def days_to_fold(self, now_us: int) -> Sequence[Day]:
-        """The closed days that have no columns yet, the latest first; none where numpy is not installed."""
+    async def days_to_fold(self, now_us: int, least: int = FEW_ROLLUPS) -> Sequence[Day]:
+        """The closed days that have no columns yet, with so many roll-ups at least, the latest first, and the day that
+        runs if that is worth it; none where numpy is not installed."""
         if not is_installed():
             return ()
-        return await self._readers.read(lambda connection: days_to_fold(connection, now_us))
+        return await self._folding.read(lambda connection: days_to_fold(connection, now_us, least))
 
     async def fold(self, day: Day, now_us: int) -> bool:
-        """Make the columns of a day. False if somebody else does, or if its sums changed meanwhile."""
-        return await fold_day(self._readers.read, self._writer.command, day, now_us)
+        """Make the columns of a day. False if somebody else does, or if its sums changed meanwhile.
+
+        AnalyticsMissing without numpy.
+        """
+        return await fold_day(self._folding.read, self._writer.command, day, now_us)
 
     async def unfold_all(self) -> None:
         """Forget all columns: they are made anew."""

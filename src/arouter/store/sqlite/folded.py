@@ -1,8 +1,11 @@
 """Which days have columns: who makes them, and when they are void. Without numpy, but for what makes and reads them.
 
 A day is claimed, its roll-ups are read and folded beside everything else, the blocks are written in small
-transactions, and then the day is ready, unless its sums changed meanwhile: that deletes the claim. So there are never
+transactions, and then they are ready, unless the sums changed meanwhile: that deletes the claim. So there are never
 columns that say something else than the roll-ups.
+
+Days are folded when they are closed. The day that runs is folded too, as far as hardly any request of it still runs,
+again whenever so much came that reading it takes long.
 """
 
 import importlib
@@ -15,19 +18,21 @@ from typing import Any
 
 import apsw
 
-from arouter.store.buckets import DAY_US, SLOTS_OF_DAY
+from arouter.store.buckets import SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite.names import fetch
 from arouter.store.sqlite.rollups import ROLLUP_COLUMNS, RollupKey
 from arouter.store.sqlite.statements import queries
 
-CLOSED_FOR_US = 15 * 60 * 1_000_000
-"""So long after its end a day is folded: most requests that began in it have ended by then."""
+CLOSED_FOR_US = 30 * 60 * 1_000_000
+"""So long after its end a quarter of an hour is folded: most requests that began in it have ended by then."""
+FEW_ROLLUPS = 200
+"""A day with fewer is as fast without columns."""
+MANY_ROLLUPS = 20_000
+"""A day that runs is folded again for so many more."""
 _CLAIM_HOLDS_US = 30 * 60 * 1_000_000
 _ROWS_AT_ONCE = 1_000
 """So many rows are decoded at once: the interpreter's lock is held meanwhile."""
 _BLOCKS_AT_ONCE = 40
-_KINDS = 4
-"""Of blocks: the tables of `columns.folding`."""
 _SLOT, _ORGANIZATION = ROLLUP_COLUMNS.index("slot"), ROLLUP_COLUMNS.index("organization_no")
 
 Command = Callable[[Callable[[apsw.Connection], Any]], Awaitable[Any]]
@@ -45,21 +50,44 @@ class AnalyticsMissing(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One day of one organization, counted from the epoch."""
+    """The first so many quarters of a day of one organization."""
 
     organization_no: int
     day: int
+    """From the epoch."""
+    quarters: int = SLOTS_OF_DAY
+
+    @property
+    def slots(self) -> range:
+        return range(self.day * SLOTS_OF_DAY, self.day * SLOTS_OF_DAY + self.quarters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedDay:
+    """What there is as columns, and the claim that their blocks belong to."""
+
+    day: int
+    quarters: int
+    claim: int
+
+    @property
+    def first(self) -> int:
+        return self.day * SLOTS_OF_DAY
+
+    @property
+    def beyond(self) -> int:
+        return self.first + self.quarters
 
 
 def folded_beyond_us(connection: apsw.Connection) -> int:
-    """The end of the last day with columns, or that is being folded, of any organization."""
-    return int(connection.execute(queries()["folded_beyond"]).get) * DAY_US
+    """The end of the last quarter with columns, or that is being folded, of any organization."""
+    return int(connection.execute(queries()["folded_beyond"]).get) * SLOT_US
 
 
 def unfold(connection: apsw.Connection, changed: Iterable[RollupKey]) -> None:
-    """The sums of these roll-ups change: the columns of their days are void."""
-    for organization_no, day in {(key[_ORGANIZATION], key[_SLOT] // SLOTS_OF_DAY) for key in changed}:
-        connection.execute(queries()["unfold_day"], (organization_no, day))
+    """The sums of these roll-ups change: the columns that they are in are void."""
+    for organization_no, slot in {(key[_ORGANIZATION], key[_SLOT]) for key in changed}:
+        connection.execute(queries()["unfold_day"], (organization_no, *divmod(slot, SLOTS_OF_DAY)))
 
 
 def unfold_all(connection: apsw.Connection) -> None:
@@ -67,20 +95,30 @@ def unfold_all(connection: apsw.Connection) -> None:
     connection.execute(queries()["unfold_all"])
 
 
-def folded_days(connection: apsw.Connection, organization_no: int) -> Sequence[int]:
-    """The days with columns; none without numpy."""
-    days: Sequence[int] = fetch(connection, queries()["folded_days"], organization_no)
-    return days if days and is_installed() else ()
+def folded_days(connection: apsw.Connection, organization_no: int) -> Sequence[FoldedDay]:
+    """What there is, by rising days; nothing without numpy."""
+    found = fetch(connection, queries()["folded_days"], organization_no)
+    if not found or not is_installed():
+        return ()
+    return [FoldedDay(day=day, quarters=quarters, claim=claim) for day, quarters, claim in found]
 
 
-def days_to_fold(connection: apsw.Connection, now_us: int) -> Sequence[Day]:
-    """The closed days that have no columns, of all organizations, the latest first."""
-    beyond = (now_us - CLOSED_FOR_US) // DAY_US
+def days_to_fold(connection: apsw.Connection, now_us: int, least: int) -> Sequence[Day]:
+    """The days with so many roll-ups and no columns, and those of which more is closed than has any; the latest
+    first."""
+    beyond = max(0, now_us - CLOSED_FOR_US) // SLOT_US
     found = []
     for organization_no in fetch(connection, queries()["organizations_with_sums"]):
-        occupied = fetch(connection, queries()["occupied_days"], organization_no, 0, beyond * SLOTS_OF_DAY)
-        in_hand = {*fetch(connection, queries()["days_in_hand"], organization_no, now_us - _CLAIM_HOLDS_US)}
-        found += [Day(organization_no=organization_no, day=day) for day in occupied if day not in in_hand]
+        in_hand = dict(fetch(connection, queries()["days_in_hand"], organization_no, now_us - _CLAIM_HOLDS_US))
+        for day in fetch(connection, queries()["occupied_days"], organization_no, 0, beyond):
+            first = day * SLOTS_OF_DAY
+            quarters, has = min(SLOTS_OF_DAY, beyond - first), in_hand.get(day, 0)
+            # Of a closed day any rest is worth it once a part of it is folded.
+            is_closed = quarters == SLOTS_OF_DAY
+            enough = (1 if has else least) if is_closed else MANY_ROLLUPS
+            span = (organization_no, first + has, first + quarters, enough)
+            if has < quarters and int(connection.execute(queries()["has_rollups"], span).get) >= enough:
+                found.append(Day(organization_no=organization_no, day=day, quarters=quarters))
     return sorted(found, key=lambda one: -one.day)
 
 
@@ -102,27 +140,51 @@ def reading() -> Any:
     return importlib.import_module("arouter.store.sqlite.columns.reading")
 
 
+def differing_days(connection: apsw.Connection) -> int:
+    """How many days have columns that do not add up to their roll-ups. 0 without numpy: nobody reads them then."""
+    return sum(
+        not importlib.import_module("arouter.store.sqlite.columns.checking").is_as_the_rollups(
+            connection, organization_no, day
+        )
+        for organization_no in fetch(connection, queries()["organizations_with_sums"])
+        for day in folded_days(connection, organization_no)
+    )
+
+
 async def fold_day(read: Read, command: Command, day: Day, now_us: int) -> bool:
-    """Make the columns of one day. False if somebody else does, or if its sums changed meanwhile.
+    """Make the columns of a day. False if somebody else does, or if its sums changed meanwhile.
 
     AnalyticsMissing without numpy. StorageUnavailable if nothing can be written.
     """
     _folding()
     claim = secrets.randbits(62)
-    values = (day.organization_no, day.day, claim, now_us, now_us - _CLAIM_HOLDS_US)
-    if not await command(partial(_changes, query="claim_day", values=values)):
+    void_before_us = now_us - _CLAIM_HOLDS_US
+    claimed = (claim, day.organization_no, day.day, day.quarters, now_us, void_before_us)
+    if not await command(partial(_changes, query="claim_day", values=claimed)):
         return False
     blocks: Sequence[Any] = await read(lambda connection: _fold(connection, day))
-    for kind in range(_KINDS):
-        forgotten = (day.organization_no, kind, day.day, _BLOCKS_AT_ONCE)
-        while await command(partial(_changes, query="forget_blocks", values=forgotten)):
-            pass
     for start in range(0, len(blocks), _BLOCKS_AT_ONCE):
         some = blocks[start : start + _BLOCKS_AT_ONCE]
-        if not await command(partial(_write, day=day, claim=claim, blocks=some)):
-            return False
-    ready = (day.organization_no, day.day, claim)
-    return bool(await command(partial(_changes, query="day_is_ready", values=ready)))
+        if not await command(partial(_write, claim=claim, blocks=some)):
+            break
+    is_ready: bool = await command(partial(_finish, day=day, claim=claim))
+    await _clean(read, command)
+    return is_ready
+
+
+def _finish(connection: apsw.Connection, day: Day, claim: int) -> bool:
+    """The columns hold from now on, in place of those that were there. False if the claim is gone."""
+    if not _changes(connection, "day_is_ready", (claim,)):
+        return False
+    connection.execute(queries()["forget_others"], (day.organization_no, day.day, claim, day.quarters))
+    return True
+
+
+async def _clean(read: Read, command: Command) -> None:
+    """Delete the blocks that no day has any more, in small pieces."""
+    for claim in await read(lambda connection: fetch(connection, queries()["void_claims"])):
+        while await command(partial(_changes, query="forget_blocks", values=(claim, _BLOCKS_AT_ONCE))):
+            pass
 
 
 def _changes(connection: apsw.Connection, query: str, values: tuple[int, ...]) -> int:
@@ -134,7 +196,7 @@ def _fold(connection: apsw.Connection, day: Day) -> Sequence[Any]:
     folding = _folding()
     parts: list[Mapping[str, Any]] = []
     sql = queries()["rollups_of_slot"].format(columns=", ".join(ROLLUP_COLUMNS))
-    for slot in range(day.day * SLOTS_OF_DAY, (day.day + 1) * SLOTS_OF_DAY):
+    for slot in day.slots:
         rows = int(connection.execute(queries()["count_rollups_of_slot"], (day.organization_no, slot)).get)
         pieces = -(-rows // _ROWS_AT_ONCE)
         for piece in range(pieces):
@@ -144,11 +206,11 @@ def _fold(connection: apsw.Connection, day: Day) -> Sequence[Any]:
     return [*folding.fold(folding.joined(parts))] if parts else []
 
 
-def _write(connection: apsw.Connection, day: Day, claim: int, blocks: Sequence[Any]) -> bool:
+def _write(connection: apsw.Connection, claim: int, blocks: Sequence[Any]) -> bool:
     """False if the claim is gone."""
-    if not connection.execute(queries()["is_claimed"], (day.organization_no, day.day, claim)).get:
+    if not connection.execute(queries()["is_claimed"], (claim,)).get:
         return False
     for block in blocks:
-        values = (day.organization_no, int(block.table), day.day, block.first_user_no, block.data)
+        values = (claim, int(block.table), block.first_user_no, block.data)
         connection.execute(queries()["add_block"], values)
     return True

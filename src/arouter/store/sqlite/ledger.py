@@ -22,7 +22,7 @@ from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
 from arouter.store.sqlite.pages import find_row, read_one, read_page
-from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.readers import Readers, Watch
 from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.sealed import archive
@@ -42,10 +42,14 @@ def _nothing(connection: apsw.Connection) -> None:
 class SqliteLedger:
     """Appends through the writer, answers from the readers."""
 
-    def __init__(self, path: str, writer: Writer, readers: Readers, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, path: str, writer: Writer, readers: Readers, summaries: Readers, clock: Callable[[], int]
+    ) -> None:
+        """Summaries have readers of their own: those of pages never wait for them."""
         self._path = path
         self._writer = writer
         self._readers = readers
+        self._summaries = summaries
         self._clock = clock
         self._texts = Texts()
 
@@ -130,7 +134,10 @@ class SqliteLedger:
 
     async def summary(self, query: SummaryQuery) -> Summary:
         as_of_us = await self._behind_all_writes()
-        found = await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
+        watch = Watch(query.bounds.timeout_s)
+        found = await self._summaries.read(
+            lambda connection: read_summary(connection, self._texts, query, watch.check), watch
+        )
         return replace(found, as_of_us=as_of_us)
 
     async def _behind_all_writes(self) -> int:
@@ -145,10 +152,15 @@ class SqliteLedger:
         return now_us
 
     async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
+        if not queries:
+            return ()
+        as_of_us = await self._behind_all_writes()
+        watch = Watch(queries[0].bounds.timeout_s)
         # One read transaction, which sees nothing that is written meanwhile.
-        return await self._readers.read(
-            lambda connection: tuple(read_summary(connection, self._texts, query) for query in queries)
+        found = await self._summaries.read(
+            lambda connection: [read_summary(connection, self._texts, query, watch.check) for query in queries], watch
         )
+        return tuple(replace(one, as_of_us=as_of_us) for one in found)
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         return await self._spending("key_hours", key_hash, day_us, week_us, month_us)

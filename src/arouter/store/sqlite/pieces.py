@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import apsw
 
-from arouter.domain.activity import TIME_DIMENSIONS, Dimension, SummaryQuery
+from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Filters, SummaryQuery
 from arouter.domain.record import Status
 from arouter.store.buckets import SLOT_US, Bucket, bucket_ranges
 from arouter.store.planning import Source, Span
@@ -113,7 +113,7 @@ class Pieces:
             return None
         where, values = selection.where()
         source = queries()["records_and_adjusted"].format(index=selection.index)
-        counted = where, values
+        counted = self._counted(start_us, end_us)
         if Dimension.TAG in self.query.group_by:
             source = f"{source} {queries()['each_tag']}"
         if self.times.dimensions:
@@ -136,6 +136,14 @@ class Pieces:
             count_where=counted[0],
             count_values=counted[1],
         )
+
+    def _counted(self, start_us: int | None, end_us: int | None) -> tuple[str, tuple[Value, ...]]:
+        """The same without the filters that no index has."""
+        filters = self.query.filters
+        narrow = Filters(users=filters.users, unattributed=filters.unattributed, start_us=start_us, end_us=end_us)
+        selection = select(self.connection, self.query.scope, narrow)
+        assert selection is not None  # with more filters there is one
+        return selection.where()
 
     def _rollups(self, span: Span) -> Piece | None:
         first, beyond = span.first, span.beyond
@@ -166,15 +174,19 @@ class Pieces:
         )
 
     def conditions(self) -> tuple[str, tuple[Value, ...], bool] | None:
-        """What the scope and the filters say of roll-ups, but for the time and the users; whether keys are chosen.
+        """What the scope and the filters say of roll-ups, but for the time; whether keys are chosen.
 
         None if nothing can match.
         """
         chosen = self.numbers()
         if chosen is None:
             return None
-        conditions, values = ["organization_no = ?"], [self.organization_no]
-        texts: list[Value] = [*values]
+        conditions = ["organization_no = ?"]
+        texts: list[Value] = [self.organization_no]
+        users = self.users()
+        if users is not None:
+            conditions.append(f"user_no {_IN_JSON}")
+            texts.append(to_json(users))
         for column, numbers in chosen.items():
             if column == "model_no":
                 conditions.append(f"(model_no {_IN_JSON} OR requested_model_no {_IN_JSON})")
@@ -207,6 +219,23 @@ class Pieces:
         known = numbers_of(self.connection, (text for texts in wanted.values() for text in texts))
         numbers = {column: sorted(known[text] for text in texts if text in known) for column, texts in wanted.items()}
         return numbers if all(numbers.values()) else None
+
+    def users(self) -> Sequence[int] | None:
+        """The users that are asked for, 0 for none; None if they do not matter."""
+        filters = self.query.filters
+        if not filters.users and not filters.unattributed:
+            return None
+        found: list[int] = fetch(
+            self.connection, queries()["users_of_texts"], self.organization_no, to_json(filters.users)
+        )
+        return [0, *found] if filters.unattributed else found
+
+    def count(self, piece: Piece, most: int) -> int:
+        """How many records have to be read for a piece, as far as the index tells; no more than `most` are counted."""
+        if not piece.index:
+            return 0
+        sql = queries()["count_up_to"].format(index=piece.index, where=piece.count_where)
+        return int(self.connection.execute(sql, (*piece.count_values, most)).get)
 
     def _groups(self, columns: Mapping[Dimension, str]) -> tuple[str, ...]:
         of_time = ("bucket",) if self.times.dimensions else ()

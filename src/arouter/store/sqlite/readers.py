@@ -1,6 +1,7 @@
 """A few threads that read, each job with a connection of its own and one consistent view of the database."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,22 +10,81 @@ from typing import Final, TypeVar
 
 import apsw
 
+from arouter.domain.errors import InvalidRequest, RateLimited
 from arouter.store.sqlite.connections import connect_reader, storage_errors, transaction
 
 THREADS: Final = 3
+_LOOK_EVERY: Final = 20_000
+"""Steps of SQLite's machine: a few milliseconds at most."""
 
 Result = TypeVar("Result")
 
 
+class Stopped(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Watch:
+    """Ends a job when its time is over, or when nobody waits for it any more."""
+
+    def __init__(self, timeout_s: float | None = None) -> None:
+        self._timeout_s = timeout_s
+        self._ends_at_s: float | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        """The job begins: its time counts from now on."""
+        self._ends_at_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def is_over(self) -> bool:
+        return self._stopped or (self._ends_at_s is not None and time.monotonic() >= self._ends_at_s)
+
+    def check(self) -> None:
+        """InvalidRequest when the time is over, Stopped when nobody waits."""
+        if self._stopped:
+            raise Stopped
+        if self.is_over():
+            raise InvalidRequest(
+                f"The answer took longer than {self._timeout_s:g} s. Narrow the range from `start` to `end`, group by "
+                "fewer dimensions, or leave `users` and percentiles out of `metrics`.",
+                code="query_too_heavy",
+            )
+
+
 class Readers:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, threads: int = THREADS, most_waiting: int | None = None) -> None:
+        """`most_waiting` jobs may wait for a thread; None: any number."""
         self._path = path
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ledger-reader")
+        self._threads = threads
+        self._most_waiting = most_waiting
+        self._jobs = 0
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ledger-reader")
         self._idle: SimpleQueue[apsw.Connection] = SimpleQueue()
 
-    async def read(self, job: Callable[[apsw.Connection], Result]) -> Result:
-        """What `job` returns, run in a read transaction. StorageUnavailable if SQLite fails."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, job)
+    async def read(self, job: Callable[[apsw.Connection], Result], watch: Watch | None = None) -> Result:
+        """What `job` returns, run in a read transaction. StorageUnavailable if SQLite fails.
+
+        `watch` ends it early; it is stopped if whoever waits is cancelled. RateLimited if too many wait.
+        """
+        if self._most_waiting is not None and self._jobs >= self._threads + self._most_waiting:
+            raise RateLimited(
+                "Too many summaries are being made at the moment; ask again soon.",
+                code="too_many_queries",
+                retry_after_s=1,
+            )
+        self._jobs += 1
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._run, job, watch)
+        try:
+            return await running
+        except asyncio.CancelledError:
+            if watch is not None:
+                watch.stop()
+            raise
+        finally:
+            self._jobs -= 1
 
     def close(self) -> None:
         """Blocks until the running jobs have ended."""
@@ -33,14 +93,31 @@ class Readers:
             while True:
                 self._idle.get_nowait().close()
 
-    def _run(self, job: Callable[[apsw.Connection], Result]) -> Result:
+    def _run(self, job: Callable[[apsw.Connection], Result], watch: Watch | None) -> Result:
         with storage_errors():
             try:
                 connection = self._idle.get_nowait()
             except Empty:
                 connection = connect_reader(self._path)
             try:
-                with transaction(connection, "DEFERRED"):
-                    return job(connection)
+                return _watched(connection, job, watch) if watch is not None else _in_one_view(connection, job)
             finally:
                 self._idle.put(connection)
+
+
+def _in_one_view(connection: apsw.Connection, job: Callable[[apsw.Connection], Result]) -> Result:
+    with transaction(connection, "DEFERRED"):
+        return job(connection)
+
+
+def _watched(connection: apsw.Connection, job: Callable[[apsw.Connection], Result], watch: Watch) -> Result:
+    watch.start()
+    watch.check()
+    connection.set_progress_handler(watch.is_over, _LOOK_EVERY)
+    try:
+        return _in_one_view(connection, job)
+    except apsw.InterruptError:
+        watch.check()
+        raise
+    finally:
+        connection.set_progress_handler(None)

@@ -24,12 +24,18 @@ def sealed_piece_of(maker: Pieces, span: Span) -> Piece | None:
     return sealed_piece(maker, span.first, span.beyond) if span.source is Source.RECORDS else None
 
 
+def sealed_count(maker: Pieces, span: Span) -> int:
+    """How many sealed records have to be read for a span: those of the blocks that may hold what is asked for."""
+    wanted = _wanted(maker, span.first, span.beyond) if span.source is Source.RECORDS else None
+    return 0 if wanted is None else int(archive("reader").count(maker.connection, wanted))
+
+
 def sealed_piece(maker: Pieces, start_us: int | None, end_us: int | None) -> Piece | None:
     """The same columns in the same order as the piece of the rows has. None if nothing can match."""
     wanted = _wanted(maker, start_us, end_us)
     if wanted is None:
         return None
-    found = archive("sums").grouped(maker.connection, wanted, _grouping(maker, wanted))
+    found = archive("sums").grouped(maker.connection, wanted, _grouping(maker, wanted), maker.check)
     if not found:
         return None
     groups = tuple(f"group{place}" for place in range(len(found[0]) - 1 - len(ROLLUP_SUMS)))
@@ -49,7 +55,7 @@ def sealed_latencies(maker: Pieces, start_us: int | None, end_us: int | None) ->
     wanted = _wanted(maker, start_us, end_us)
     if wanted is None:
         return ()
-    return [*archive("sums").latencies(maker.connection, wanted, _grouping(maker, wanted))]
+    return [*archive("sums").latencies(maker.connection, wanted, _grouping(maker, wanted), maker.check)]
 
 
 def _wanted(maker: Pieces, start_us: int | None, end_us: int | None) -> Wanted | None:

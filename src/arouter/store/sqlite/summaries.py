@@ -3,7 +3,8 @@
 Everything is read in one transaction, so that what the sources hold agrees.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -12,44 +13,77 @@ import apsw
 from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Rest, Summary, SummaryQuery, SummaryRow, Totals
 from arouter.domain.ranking import rank, value_of
 from arouter.store import tally
-from arouter.store.buckets import SLOTS_OF_DAY, bucket_text, time_zone
-from arouter.store.planning import Source, plan
+from arouter.store.buckets import bucket_text, time_zone
+from arouter.store.planning import Plan, Source, Span, in_rollups, plan, too_many_records
 from arouter.store.sqlite.expired import require_kept
-from arouter.store.sqlite.folded import folded_days, reading
+from arouter.store.sqlite.folded import FoldedDay, folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
-from arouter.store.sqlite.pieces import Pieces, Times, slots_of
-from arouter.store.sqlite.sealed_sums import sealed_piece_of
+from arouter.store.sqlite.pieces import Piece, Pieces, Times, slots_of
+from arouter.store.sqlite.sealed_sums import sealed_count, sealed_piece_of
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.sums import Group, Groups, read_groups
 from arouter.store.tally import NO_PERCENTILES
 
 
-def read_summary(connection: apsw.Connection, texts: Texts, query: SummaryQuery) -> Summary:
+def _go_on() -> None:
+    """Nothing ends it."""
+
+
+def read_summary(
+    connection: apsw.Connection, texts: Texts, query: SummaryQuery, check: Callable[[], None] = _go_on
+) -> Summary:
+    """`check` is called now and then, and raises what ends the summary early."""
     zone = time_zone(query.timezone)
-    groups = _read(connection, query, zone)
+    groups = _read(connection, query, zone, check)
+    check()
     return _answer(connection, texts, groups, query, zone)
 
 
-def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo) -> Groups:
+def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None]) -> Groups:
     organization_no = numbers_of(connection, [query.scope.organization_id]).get(query.scope.organization_id)
     if organization_no is None:
         return Groups()
     times = Times(tuple(one for one in query.group_by if one in TIME_DIMENSIONS), zone)
-    maker = Pieces(connection, query, organization_no, times)
-    planned = plan(query, slots_of(connection, organization_no), folded_days(connection, organization_no))
-    spans = require_kept(connection, organization_no, planned.spans, planned.reasons)
-    days = [
-        day
-        for span in spans
-        if span.source is Source.COLUMNS and span.first is not None and span.beyond is not None
-        for day in range(span.first // SLOTS_OF_DAY, span.beyond // SLOTS_OF_DAY)
-    ]
-    others = [span for span in spans if span.source is not Source.COLUMNS]
-    found = [piece for span in others for piece in (maker.of(span), sealed_piece_of(maker, span))]
-    pieces = [piece for piece in found if piece is not None]
+    maker = Pieces(connection, query, organization_no, times, check)
+    folded = folded_days(connection, organization_no)
+    planned = plan(query, slots_of(connection, organization_no), [(one.first, one.beyond) for one in folded])
+    planned = replace(planned, spans=tuple(require_kept(connection, organization_no, planned.spans, planned.reasons)))
+    of_columns = [span for span in planned.spans if span.source is Source.COLUMNS]
+    days = [one for one in folded if any(_lies_in(one, span) for span in of_columns)]
+    pieces = _pieces(maker, planned)
     if days:
         return cast(Groups, reading().read_groups(connection, maker, days, pieces))
     return read_groups(connection, maker, pieces) if pieces else Groups()
+
+
+def _pieces(maker: Pieces, planned: Plan) -> Sequence[Piece]:
+    """What is added up by SQL, and what of sealed records is. InvalidRequest if it is more than the query may cost."""
+    most = maker.query.bounds.most_records
+    pieces: list[Piece | None] = []
+    for span in planned.spans:
+        if span.source is Source.COLUMNS:
+            continue
+        piece = maker.of(span)
+        count = 0 if most is None else _count(maker, span, piece, most + 1)
+        if most is not None and count > most and (whole := in_rollups(span)) is not None and not planned.reasons:
+            # Users with so many records: their roll-ups are fewer than that, among those of all.
+            pieces.append(maker.of(whole))
+            continue
+        if most is not None:
+            if count > most:
+                raise too_many_records(maker.query, planned.reasons)
+            most -= count
+        pieces += (piece, sealed_piece_of(maker, span))
+    return [piece for piece in pieces if piece is not None]
+
+
+def _count(maker: Pieces, span: Span, piece: Piece | None, most: int) -> int:
+    """How many records have to be read, rows and sealed ones; no more than `most` rows are counted."""
+    return (0 if piece is None else maker.count(piece, most)) + sealed_count(maker, span)
+
+
+def _lies_in(day: FoldedDay, span: Span) -> bool:
+    return span.first is not None and span.beyond is not None and span.first <= day.first < span.beyond
 
 
 def _answer(connection: apsw.Connection, texts: Texts, groups: Groups, query: SummaryQuery, zone: ZoneInfo) -> Summary:

@@ -41,20 +41,20 @@ class Groups:
     """Where groups are by user and not all in `sums`: how many users have any other group than these."""
 
 
-@dataclass(frozen=True, slots=True)
 class Placer:
     """Puts the numbers that a piece groups by into the order of the query, times in the places of their numbers."""
 
-    group_by: tuple[Dimension, ...]
-    times: Times
+    def __init__(self, group_by: tuple[Dimension, ...], times: Times) -> None:
+        self._times = times
+        others = [one for one in group_by if one not in times.dimensions]
+        told = [*times.dimensions, *others]
+        self._places = [told.index(one) for one in group_by]
 
     def __call__(self, key: Sequence[int]) -> Group:
-        dimensions = self.times.dimensions
-        if not dimensions:
+        if not self._times.dimensions:
             return tuple(key)
-        bucket = dict(zip(dimensions, self.times.buckets[key[0]], strict=True))
-        others = iter(key[1:])
-        return tuple(bucket[one] if one in bucket else next(others) for one in self.group_by)
+        told = (*self._times.buckets[key[0]], *key[1:])
+        return tuple([told[place] for place in self._places])
 
 
 def read_groups(connection: apsw.Connection, maker: Pieces, pieces: Sequence[Piece]) -> Groups:

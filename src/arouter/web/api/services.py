@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from arouter.domain.activity import Bounds
 from arouter.domain.errors import NotPermitted
 from arouter.domain.keys import Key, KeyKind
 from arouter.domain.models import ModelInfo
@@ -60,6 +61,8 @@ class ApiServices:
     """What organizations' own keys for providers are sealed with; None: no key-encryption key is configured."""
     report_fonts: Sequence[str] = ()
     """Files with letters for reports that their own font lacks."""
+    summary_bounds: Bounds = field(default_factory=Bounds)
+    """What a summary may cost."""
     own_providers: OwnProviders = field(default_factory=lambda: OwnProviders(makers={}, off={}))
 
     async def manager(self, request: Request) -> Key:

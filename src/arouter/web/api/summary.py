@@ -1,6 +1,7 @@
 """`GET /v1/activity/summary`: exact sums by up to three dimensions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from zoneinfo import available_timezones
 
@@ -13,15 +14,19 @@ from arouter.domain.activity import (
     Dimension,
     Order,
     Scope,
+    Summary,
     SummaryQuery,
 )
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.ranking import default_order
 from arouter.domain.visibility import visible_to
+from arouter.engine.comparison import Comparison, compare
+from arouter.store.base import Ledger
 from arouter.store.buckets import time_zone
 from arouter.web.api.accept import wanted_format
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.filters import FILTERS, read_filters
+from arouter.web.api.leaving import ClientGone, while_connected
 from arouter.web.api.parameters import Parameter, Parameters, invalid
 from arouter.web.api.services import ApiServices
 from arouter.wire.nearest import unknown
@@ -30,6 +35,9 @@ from arouter.wire.summary import SummaryAnswer, encode_summary, encode_summary_c
 DEFAULT_LIMIT, MOST_LIMIT = 1000, 10_000
 FORMATS = ("json", "csv")
 ORDERS = ("desc", "asc")
+PREVIOUS = "previous"
+CLIENT_GONE = 499
+"""Nobody sees it."""
 DIMENSIONS = tuple(dimension.value for dimension in Dimension)
 
 PARAMETERS = (
@@ -70,6 +78,12 @@ PARAMETERS = (
         description="How many groups at most; the others are added up in `other`, and `totals` are over everything.",
     ),
     Parameter(
+        name="compare",
+        schema={"type": "string", "enum": [PREVIOUS]},
+        description="With the range before, of equal length (in the time zone, for whole days and months): each row "
+        "and `totals` get `previous` and `difference`. Needs `start`; `end` is now unless it is given.",
+    ),
+    Parameter(
         name="format",
         schema={"type": "string", "enum": list(FORMATS), "default": "json"},
         description="Also by the `Accept` header.",
@@ -94,7 +108,7 @@ class SummaryApi:
                 tag="Activity",
                 parameters=PARAMETERS,
                 answers={JSON: SummaryAnswer, "text/csv": None},
-                errors=(400, 401),
+                errors=(400, 401, 429),
             ),
         )
 
@@ -103,15 +117,31 @@ class SummaryApi:
         key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
         parameters = Parameters(request.scope["query_string"], PARAMETERS)
         form = wanted_format(request, parameters, FORMATS)
-        query = read_summary_query(parameters, visible_to(key))
-        summary = await self._services.ledger.summary(query)
-        if not query.group_by:
-            summary = whole(summary)
+        query = replace(read_summary_query(parameters, visible_to(key)), bounds=self._services.summary_bounds)
+        is_compared = wants_comparison(parameters)
+        answering = answer(self._services.ledger, query, is_compared=is_compared, now_us=self._services.now_us())
+        try:
+            summary, before = await while_connected(request, answering)
+        except ClientGone:
+            return Response(status_code=CLIENT_GONE)
         metrics = shown_metrics(query)
         if form == "csv":
-            content = encode_summary_csv(summary, query.group_by, metrics)
+            content = encode_summary_csv(summary, query.group_by, metrics, before)
             return Response(content, media_type="text/csv; header=present", headers={"Cache-Control": "no-store"})
-        return answer_json(encode_summary(summary, query.group_by, metrics))
+        return answer_json(encode_summary(summary, query.group_by, metrics, before))
+
+
+async def answer(
+    ledger: Ledger, query: SummaryQuery, *, is_compared: bool, now_us: int
+) -> tuple[Summary, Comparison | None]:
+    """The summary, and the range before if it is compared."""
+    summary = await ledger.summary(query)
+    before = await compare(ledger, query, summary, now_us=now_us) if is_compared else None
+    return summary if query.group_by else whole(summary), before
+
+
+def wants_comparison(parameters: Parameters) -> bool:
+    return parameters.choice("compare", (PREVIOUS,)) is not None
 
 
 def read_summary_query(parameters: Parameters, scope: Scope) -> SummaryQuery:

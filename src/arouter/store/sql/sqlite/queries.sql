@@ -316,7 +316,7 @@ SELECT json_group_array(json_array({columns})) FROM found;
 SELECT count(*) FROM (SELECT 1 FROM records INDEXED BY {index} WHERE {where} LIMIT ?);
 
 -- name: slots_of_organization
-SELECT min(slot), max(slot) FROM rollups WHERE organization_no = ?;
+SELECT (SELECT min(slot) FROM rollups WHERE organization_no = ?1), (SELECT max(slot) FROM rollups WHERE organization_no = ?1);
 
 -- name: occupied_days
 WITH RECURSIVE days (day) AS (
@@ -328,21 +328,26 @@ WITH RECURSIVE days (day) AS (
 SELECT json_group_array(day) FROM days WHERE day IS NOT NULL AND day * 96 < ?3;
 
 -- name: folded_beyond
-SELECT coalesce(max(day) + 1, 0) FROM folded_days;
+SELECT coalesce(max(day * 96 + quarters), 0) FROM folded_days;
 
 -- name: unfold_days_of_records
-DELETE FROM folded_days WHERE (organization_no, day) IN (
-    SELECT organization_no, created_at_us / 86400000000 FROM records WHERE seq BETWEEN ? AND ?
+DELETE FROM folded_days WHERE EXISTS (
+    SELECT 1 FROM records
+    WHERE seq BETWEEN ? AND ? AND records.organization_no = folded_days.organization_no
+        AND created_at_us >= day * 86400000000 AND created_at_us < day * 86400000000 + quarters * 900000000
 );
 
 -- name: unfold_day
-DELETE FROM folded_days WHERE organization_no = ? AND day = ?;
+DELETE FROM folded_days WHERE organization_no = ? AND day = ? AND quarters > ?;
 
 -- name: unfold_all
 DELETE FROM folded_days;
 
 -- name: folded_days
-SELECT json_group_array(day) FROM (SELECT day FROM folded_days WHERE organization_no = ? AND ready = 1 ORDER BY day);
+SELECT json_group_array(json_array(day, quarters, claim)) FROM (
+    SELECT day, max(quarters) AS quarters, claim FROM folded_days WHERE organization_no = ? AND ready = 1
+    GROUP BY day ORDER BY day
+);
 
 -- name: organizations_with_sums
 WITH RECURSIVE found (no) AS (
@@ -353,26 +358,48 @@ WITH RECURSIVE found (no) AS (
 SELECT json_group_array(no) FROM found WHERE no IS NOT NULL;
 
 -- name: days_in_hand
-SELECT json_group_array(day) FROM folded_days WHERE organization_no = ? AND (ready = 1 OR claimed_at_us > ?);
-
--- name: claim_day
-INSERT INTO folded_days (organization_no, day, claim, claimed_at_us, ready) VALUES (?, ?, ?, ?, 0)
-ON CONFLICT DO UPDATE SET claim = excluded.claim, claimed_at_us = excluded.claimed_at_us
-WHERE ready = 0 AND claimed_at_us <= ?;
-
--- name: is_claimed
-SELECT count(*) FROM folded_days WHERE organization_no = ? AND day = ? AND claim = ? AND ready = 0;
-
--- name: forget_blocks
-DELETE FROM day_blocks WHERE rowid IN (
-    SELECT rowid FROM day_blocks WHERE organization_no = ? AND kind = ? AND day = ? LIMIT ?
+SELECT json_group_array(json_array(day, quarters)) FROM (
+    SELECT day, max(quarters) AS quarters FROM folded_days
+    WHERE organization_no = ? AND (ready = 1 OR claimed_at_us > ?) GROUP BY day
 );
 
+-- name: has_rollups
+SELECT count(*) FROM (SELECT 1 FROM rollups WHERE organization_no = ? AND slot >= ? AND slot < ? LIMIT ?);
+
+-- name: claim_day
+INSERT INTO folded_days (claim, organization_no, day, quarters, claimed_at_us, ready)
+SELECT ?1, ?2, ?3, ?4, ?5, 0 WHERE NOT EXISTS (
+    SELECT 1 FROM folded_days
+    WHERE organization_no = ?2 AND day = ?3 AND quarters >= ?4 AND (ready = 1 OR claimed_at_us > ?6)
+);
+
+-- name: is_claimed
+SELECT count(*) FROM folded_days WHERE claim = ? AND ready = 0;
+
 -- name: add_block
-INSERT INTO day_blocks (organization_no, kind, day, first_user_no, data) VALUES (?, ?, ?, ?, ?);
+INSERT INTO day_blocks (claim, kind, first_user_no, data) VALUES (?, ?, ?, ?);
 
 -- name: day_is_ready
-UPDATE folded_days SET ready = 1 WHERE organization_no = ? AND day = ? AND claim = ? AND ready = 0;
+UPDATE folded_days SET ready = 1 WHERE claim = ? AND ready = 0;
+
+-- name: forget_others
+DELETE FROM folded_days WHERE organization_no = ? AND day = ? AND claim <> ? AND quarters <= ?;
+
+-- name: sums_of_slots
+SELECT {sums} FROM rollups WHERE organization_no = ? AND slot >= ? AND slot < ?;
+
+-- name: void_claims
+WITH RECURSIVE claims (claim) AS (
+    SELECT min(claim) FROM day_blocks
+    UNION ALL
+    SELECT (SELECT min(claim) FROM day_blocks WHERE day_blocks.claim > claims.claim) FROM claims
+    WHERE claim IS NOT NULL
+)
+SELECT json_group_array(claim) FROM claims
+WHERE claim IS NOT NULL AND claim NOT IN (SELECT claim FROM folded_days);
+
+-- name: forget_blocks
+DELETE FROM day_blocks WHERE rowid IN (SELECT rowid FROM day_blocks WHERE claim = ? LIMIT ?);
 
 -- name: count_rollups_of_slot
 SELECT count(*) FROM rollups WHERE organization_no = ? AND slot = ?;
@@ -382,18 +409,18 @@ SELECT json_group_array(json_array({columns})) FROM rollups
 WHERE organization_no = ? AND slot = ? AND user_no % ? = ?;
 
 -- name: blocks_of_day
-SELECT data FROM day_blocks WHERE organization_no = ? AND kind = ? AND day = ? ORDER BY first_user_no;
+SELECT data FROM day_blocks WHERE claim = ? AND kind = ? ORDER BY first_user_no;
 
 -- name: blocks_of_users
-WITH wanted (day, first) AS (
-    SELECT DISTINCT days.value, (
+WITH wanted (claim, first) AS (
+    SELECT DISTINCT claims.value, (
         SELECT max(first_user_no) FROM day_blocks
-        WHERE organization_no = ?1 AND kind = ?2 AND day = days.value AND first_user_no <= users.value
+        WHERE claim = claims.value AND kind = ?1 AND first_user_no <= users.value
     )
-    FROM json_each(?3) AS days CROSS JOIN json_each(?4) AS users
+    FROM json_each(?2) AS claims CROSS JOIN json_each(?3) AS users
 )
-SELECT wanted.day, data FROM wanted CROSS JOIN day_blocks
-WHERE organization_no = ?1 AND kind = ?2 AND day_blocks.day = wanted.day AND first_user_no = wanted.first;
+SELECT wanted.claim, data FROM wanted CROSS JOIN day_blocks
+WHERE day_blocks.claim = wanted.claim AND kind = ?1 AND first_user_no = wanted.first;
 
 -- name: spending
 SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
@@ -564,15 +591,18 @@ SELECT json_group_array(json_array(day, last_seq)) FROM sealed_days WHERE state 
 SELECT no FROM sealed_days WHERE state IN (0, 3)
 
 -- name: time_blocks
-SELECT present, size, data FROM time_blocks INDEXED BY time_blocks_by_time
+SELECT present, size, data, records FROM time_blocks INDEXED BY time_blocks_by_time
 WHERE organization_no = ? AND first_us > ? AND first_us < ? AND last_us >= ? AND day_no NOT IN ({unseen}) {masks}
 ORDER BY first_us {direction}, no {direction};
 
 -- name: user_blocks
-SELECT present, size, data FROM user_blocks INDEXED BY user_blocks_by_user
+SELECT present, size, data, records FROM user_blocks INDEXED BY user_blocks_by_user
 WHERE organization_no = ? AND bucket = ? AND day BETWEEN ? AND ?
     AND users & ? <> 0 AND first_us < ? AND last_us >= ? AND day_no NOT IN ({unseen})
 ORDER BY day {direction}, part {direction};
+
+-- name: records_of_blocks
+SELECT coalesce(sum(records), 0) FROM ({blocks});
 
 -- name: organizations_with_sealed_days
 SELECT json_group_array(organization_no) FROM (SELECT DISTINCT organization_no FROM sealed_days);

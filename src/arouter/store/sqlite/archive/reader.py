@@ -85,6 +85,16 @@ def scan(connection: apsw.Connection, wanted: Wanted) -> Iterator[pa.RecordBatch
                 yield batch.filter(pa.array(mask))
 
 
+def count(connection: apsw.Connection, wanted: Wanted) -> int:
+    """How many records `scan` has to look at: those of every block that may hold what is wanted."""
+    if wanted.users is None:
+        asked = [_time_blocks(wanted, descending=False)]
+    else:
+        asked = [_user_blocks(wanted, user or 0, descending=False) for user in wanted.users]
+    sql = queries()["records_of_blocks"]
+    return sum(int(connection.execute(sql.format(blocks=blocks), values).get) for blocks, values in asked)
+
+
 def find(connection: apsw.Connection, record_ids: Iterable[str]) -> Found:
     """The sealed records of those ids, of whatever organization."""
     wanted: dict[int, set[str]] = {}
@@ -153,6 +163,10 @@ def _sources(
 
 
 def _by_time(connection: apsw.Connection, wanted: Wanted, descending: bool) -> Iterator[pa.RecordBatch]:
+    return _unpacked(connection, *_time_blocks(wanted, descending))
+
+
+def _time_blocks(wanted: Wanted, descending: bool) -> tuple[str, tuple[object, ...]]:
     conditions, marks = "", []
     asked = [*wanted.one_of, *(() if wanted.models is None else [("model_no", wanted.models)])]
     for name, columns in MARKED:
@@ -164,13 +178,16 @@ def _by_time(connection: apsw.Connection, wanted: Wanted, descending: bool) -> I
         unseen=queries()["unseen_days"], masks=conditions, direction="DESC" if descending else "ASC"
     )
     # A block is within one day, so that older ones need not be looked at.
-    values = (wanted.organization_no, wanted.start_us - DAY_US, wanted.end_us, wanted.start_us, *marks)
-    return _unpacked(connection, sql, values)
+    return sql, (wanted.organization_no, wanted.start_us - DAY_US, wanted.end_us, wanted.start_us, *marks)
 
 
 def _by_user(connection: apsw.Connection, wanted: Wanted, user: int, descending: bool) -> Iterator[pa.RecordBatch]:
+    return _unpacked(connection, *_user_blocks(wanted, user, descending))
+
+
+def _user_blocks(wanted: Wanted, user: int, descending: bool) -> tuple[str, tuple[object, ...]]:
     sql = queries()["user_blocks"].format(unseen=queries()["unseen_days"], direction="DESC" if descending else "ASC")
-    values = (
+    return sql, (
         wanted.organization_no,
         user // USERS_IN_BUCKET,
         wanted.start_us // DAY_US,
@@ -179,7 +196,6 @@ def _by_user(connection: apsw.Connection, wanted: Wanted, user: int, descending:
         wanted.end_us,
         wanted.start_us,
     )
-    return _unpacked(connection, sql, values)
 
 
 def _of_times(
@@ -207,7 +223,7 @@ def _of_times(
 
 
 def _unpacked(connection: apsw.Connection, sql: str, values: tuple[object, ...]) -> Iterator[pa.RecordBatch]:
-    for present, size, data in connection.execute(sql, values):
+    for present, size, data, _ in connection.execute(sql, values):
         yield unpack(present, size, data)
 
 

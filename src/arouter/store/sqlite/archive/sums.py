@@ -1,6 +1,6 @@
 """Sealed records added up by group and user, without making a record of any."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,12 +38,18 @@ class Grouping:
     """The numbers of the two statuses."""
 
 
-def grouped(connection: apsw.Connection, wanted: Wanted, grouping: Grouping) -> list[list[int]]:
-    """For each group and each of its users: the numbers of the group, the user or 0, the values of `ROLLUP_SUMS`."""
+def grouped(
+    connection: apsw.Connection, wanted: Wanted, grouping: Grouping, check: Callable[[], None]
+) -> list[list[int]]:
+    """For each group and each of its users: the numbers of the group, the user or 0, the values of `ROLLUP_SUMS`.
+
+    `check` is called for each block, and raises what ends it early.
+    """
     names = [f"group{place}" for place in range((grouping.ranges is not None) + len(grouping.columns))] + [_USER]
     waiting: list[pa.Table] = []
     rows = 0
     for batch in scan(connection, wanted):
+        check()
         keys, places = _keys(batch, grouping)
         sums = [each[places] for each in measures(connection, batch, grouping)]
         columns = [*keys, numbers(batch, "user_no")[places], *sums]
@@ -77,9 +83,12 @@ def rollups_of(connection: apsw.Connection, batches: Iterable[pa.RecordBatch], g
     return _added(waiting or [pa.table({name: pa.array([], pa.int64()) for name in ROLLUP_COLUMNS})], ROLLUP_KEY)
 
 
-def latencies(connection: apsw.Connection, wanted: Wanted, grouping: Grouping) -> Iterator[list[int]]:
+def latencies(
+    connection: apsw.Connection, wanted: Wanted, grouping: Grouping, check: Callable[[], None]
+) -> Iterator[list[int]]:
     """For each record with a latency and each of its groups: the numbers of the group, the latency, `seq`."""
     for batch in scan(connection, wanted):
+        check()
         keys, places = _keys(batch, grouping)
         known = _known(batch, "latency_us")[places]
         columns = [*keys, numbers(batch, "latency_us")[places], numbers(batch, "seq")[places]]

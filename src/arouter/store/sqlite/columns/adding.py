@@ -12,8 +12,6 @@ from arouter.store.sqlite.rollups import ROLLUP_SUMS
 
 MOST_GROUPS = 2_000_000
 """More than these are not held in memory."""
-_MOST_DENSE = 3_000_000
-"""Users up to this number are added up in place."""
 _WIDTH = len(ROLLUP_SUMS)
 
 
@@ -43,15 +41,19 @@ class Added:
     def users(self) -> int:
         """How many there are."""
         assert self.user is not None
-        found = np.unique(self.keys[self.user])
-        return int(np.count_nonzero(found))
+        users = self.keys[self.user]
+        if not _is_rising(users):
+            users = np.sort(users)
+            users = users[starts_of([users])] if len(users) else users
+        return int(np.count_nonzero(users))
 
     def users_besides(self, shown: Sequence[int]) -> int:
         """How many users have a group besides these, one of which each of `shown` stands for."""
         assert self.user is not None
-        found, counts = np.unique(self.keys[self.user], return_counts=True)
+        ordered = np.sort(self.keys[self.user])
+        starts = starts_of([ordered])
+        found, left = ordered[starts], np.diff(np.append(starts, len(ordered)))
         users, groups = np.unique(np.array(shown, dtype=np.int64), return_counts=True)
-        left = counts.copy()
         left[np.searchsorted(found, users)] -= groups
         return int(np.count_nonzero((left > 0) & (found > 0)))
 
@@ -65,14 +67,9 @@ class Adder:
     """Which of them is the user."""
     _parts: list[tuple[list[Column], list[Column]]] = field(default_factory=list)
     _rows: int = 0
-    _dense: Column | None = None
-    _bucket: int = 0
 
     def add(self, keys: Sequence[Column], sums: Sequence[Column]) -> None:
         if not len(sums[0]):
-            return
-        if self.keys == 2 and self.user == 1 and self._fits(keys[1]) and _is_one(keys[0]) and _is_rising(keys[1]):
-            self._add_in_place(int(keys[0][0]), keys[1], sums)
             return
         self._keep(*_grouped(keys, sums))
 
@@ -84,47 +81,12 @@ class Adder:
 
     def added(self) -> Added:
         """Everything."""
-        self._settle()
         self._compact()
         if not self._parts:
             nothing = np.zeros(0, dtype=np.int64)
             return Added([nothing] * self.keys, [nothing] * _WIDTH, self.user)
         keys, sums = self._parts[0]
         return Added(keys, sums, self.user)
-
-    # ------------------------------------------------------------ users alone
-
-    def _fits(self, users: Column) -> bool:
-        return int(users[-1]) < _MOST_DENSE
-
-    def _add_in_place(self, bucket: int, users: Column, sums: Sequence[Column]) -> None:
-        """Each user comes once, so that adding at their places is exact."""
-        if self._dense is not None and self._bucket != bucket:
-            self._settle()
-        size = int(users[-1]) + 1
-        if self._dense is None:
-            self._dense = np.zeros((_WIDTH, size), dtype=np.int64)
-            self._bucket = bucket
-        elif self._dense.shape[1] < size:
-            wider = np.zeros((_WIDTH, size + size // 4), dtype=np.int64)
-            wider[:, : self._dense.shape[1]] = self._dense
-            self._dense = wider
-        for place, column in enumerate(sums):
-            if _is_one(column):
-                value = column[0]
-                if value:
-                    self._dense[place][users] += value
-            else:
-                self._dense[place][users] += column
-
-    def _settle(self) -> None:
-        if self._dense is not None:
-            dense, self._dense = self._dense, None
-            users = np.flatnonzero(dense[0])
-            buckets = np.full(len(users), self._bucket)
-            self._keep([buckets, users], [column[users] for column in dense])
-
-    # ------------------------------------------------------------ anything
 
     def _keep(self, keys: list[Column], sums: list[Column]) -> None:
         self._parts.append((keys, sums))

@@ -55,12 +55,17 @@ def pack(columns: Mapping[str, Column]) -> bytes:
     return b"".join((_HEAD.pack(len(head)), head, *bodies))
 
 
-def unpack(block: bytes, names: Collection[str]) -> dict[str, Column]:
-    """Those of `names`, in their narrow types; a column of one value is not writable."""
+def unpack(
+    block: bytes, names: Collection[str], decompressor: zstandard.ZstdDecompressor | None = None
+) -> dict[str, Column]:
+    """Those of `names`, in their narrow types; a column of one value is not writable.
+
+    A decompressor of the caller's thread saves making one.
+    """
     (length,) = _HEAD.unpack_from(block)
     place = _HEAD.size + length
     head = msgspec.msgpack.decode(memoryview(block)[_HEAD.size : place], type=_Head)
-    decompressor = zstandard.ZstdDecompressor()
+    decompressor = zstandard.ZstdDecompressor() if decompressor is None else decompressor
     columns = {}
     for told in head.columns:
         if told.name in names:

@@ -26,13 +26,14 @@ def leading(added: Added, query: SummaryQuery) -> Column:
     if len(known) < query.limit:
         return everything
     numbers = values[0][known]
+    chosen: Column
     if query.order.descending:
         last = np.partition(numbers, len(numbers) - query.limit)[len(numbers) - query.limit]
-        highest: Column = known[numbers >= last - values[2]]
-        return highest
-    last = np.partition(numbers, query.limit - 1)[query.limit - 1]
-    lowest: Column = known[numbers <= last + values[2]]
-    return lowest
+        chosen = known[numbers >= last - values[2]]
+    else:
+        last = np.partition(numbers, query.limit - 1)[query.limit - 1]
+        chosen = known[numbers <= last + values[2]]
+    return chosen
 
 
 def _values(added: Added, query: SummaryQuery) -> tuple[Column, Column | None, float] | None:

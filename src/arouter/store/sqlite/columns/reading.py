@@ -14,60 +14,58 @@ from dataclasses import dataclass
 import apsw
 import numpy as np
 
-from arouter.domain.activity import Dimension
+from arouter.domain.activity import SUMMED_METRICS, Dimension
 from arouter.store.buckets import SLOTS_OF_DAY
 from arouter.store.sqlite.columns.adding import Added, Adder
 from arouter.store.sqlite.columns.blocks import Column
 from arouter.store.sqlite.columns.folding import MASKS, Table
 from arouter.store.sqlite.columns.leading import leading
 from arouter.store.sqlite.columns.tables import Rows, Tables, Wanted
+from arouter.store.sqlite.columns.top_users import MOST_USERS, top_users
 from arouter.store.sqlite.columns.users import PairCounter, UserCounter
-from arouter.store.sqlite.names import fetch, to_json
+from arouter.store.sqlite.folded import FoldedDay
 from arouter.store.sqlite.pieces import COLUMNS, Piece, Pieces
 from arouter.store.sqlite.rollups import ROLLUP_SUMS
 from arouter.store.sqlite.statements import queries
-from arouter.store.sqlite.sums import Group, Groups, Placer, read_pairs, read_stored, whole_sums
+from arouter.store.sqlite.sums import Groups, Placer, read_pairs, read_stored, whole_sums
 
 FEW_USERS = 200
 
 
-def read_groups(connection: apsw.Connection, maker: Pieces, days: Sequence[int], pieces: Sequence[Piece]) -> Groups:
+def read_groups(
+    connection: apsw.Connection, maker: Pieces, days: Sequence[FoldedDay], pieces: Sequence[Piece]
+) -> Groups:
     """Everything that `pieces` and the columns of `days`, which rise, hold."""
     numbers = maker.numbers()
     if numbers is None:
         return Groups()
-    wanted = Wanted(numbers=numbers, users=_users(connection, maker))
-    tables = Tables(connection=connection, organization_no=maker.organization_no, wanted=wanted)
+    wanted = Wanted(numbers=numbers, users=maker.users())
+    tables = Tables(connection=connection, wanted=wanted)
     return _Reading(maker, tables, days, pieces).read()
-
-
-def _users(connection: apsw.Connection, maker: Pieces) -> Sequence[int] | None:
-    filters = maker.query.filters
-    if not filters.users and not filters.unattributed:
-        return None
-    found: list[int] = fetch(connection, queries()["users_of_texts"], maker.organization_no, to_json(filters.users))
-    return [0, *found] if filters.unattributed else found
 
 
 @dataclass(slots=True)
 class _Reading:
     maker: Pieces
     tables: Tables
-    days: Sequence[int]
+    days: Sequence[FoldedDay]
     pieces: Sequence[Piece]
 
     def read(self) -> Groups:
         query = self.maker.query
-        buckets = {day: self._buckets(day) for day in self.days}
+        buckets = {day.day: self._buckets(day.day) for day in self.days}
         table = self._table(buckets)
+        if table is Table.USERS and query.group_by == (Dimension.USER,) and self._has_a_top():
+            return self._top_users()
         by_user = Dimension.USER in query.group_by
         wants_users = query.asks_for("users")
         names = [COLUMNS[dimension] for dimension in self.maker.dimensions]
         adder = Adder(keys=1 + len(names), user=1 + names.index("user_no") if by_user else None)
-        pairs = PairCounter() if wants_users and not by_user and self.tables.wanted.users is not None else None
+        users = self.tables.wanted.users
+        pairs = PairCounter() if wants_users and not by_user and users is not None and len(users) > 1 else None
         for day, rows in self._rows(table, {*names, *ROLLUP_SUMS} | ({"user_no"} if pairs else set())):
             self.maker.check()
-            keys = self._keys(rows, names, buckets[day], table)
+            keys = self._keys(rows, names, buckets[day.day], table)
             adder.add(keys, [rows[name] for name in ROLLUP_SUMS])
             if pairs is not None:
                 pairs.add(keys, rows["user_no"])
@@ -76,7 +74,45 @@ class _Reading:
         added = adder.added()
         groups = self._groups(added, by_user=by_user)
         if wants_users and not by_user:
-            self._count_users(groups, buckets, names, pairs)
+            if users is not None and len(users) == 1:
+                # There is nobody else.
+                groups.users = dict.fromkeys(groups.sums, min(1, users[0]))
+                groups.total_users = min(len(added), 1, users[0])
+            else:
+                self._count_users(groups, buckets, names, pairs)
+        return groups
+
+    # ------------------------------------------------------------ the first users
+
+    def _has_a_top(self) -> bool:
+        query = self.maker.query
+        return (
+            query.limit is not None
+            and query.order is not None
+            and query.order.by in SUMMED_METRICS
+            and self._beyond_users() <= MOST_USERS
+        )
+
+    def _beyond_users(self) -> int:
+        return int(self.tables.connection.execute(queries()["greatest_user"]).get) + 1
+
+    def _top_users(self) -> Groups:
+        query = self.maker.query
+        assert query.order is not None
+
+        def read(names: frozenset[str]) -> Iterator[Rows]:
+            for day in self.days:
+                self.maker.check()
+                yield from self.tables.parts(Table.USERS, day, names | {"user_no"})
+
+        besides = [(key[0], sums) for piece in self.pieces for key, sums in read_stored(self.tables.connection, piece)]
+        chosen, everybody = top_users(
+            read, query.order.by, besides, self._beyond_users(), lambda added: leading(added, query)
+        )
+        groups = self._groups(chosen, by_user=True)
+        groups.count, groups.total, groups.total_users = len(everybody), whole_sums(everybody.total), everybody.users()
+        if len(chosen) < len(everybody):
+            groups.users_besides = lambda shown: everybody.users_besides([user for (user,) in shown])
         return groups
 
     # ------------------------------------------------------------ sums
@@ -100,7 +136,7 @@ class _Reading:
         only_users = {*self.maker.dimensions} <= {Dimension.USER} and not self.tables.wanted.numbers
         return Table.USERS if only_users else Table.MEMBERS
 
-    def _rows(self, table: Table, names: set[str]) -> Iterator[tuple[int, Rows]]:
+    def _rows(self, table: Table, names: set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
         names.discard("organization_no")
         users = self.tables.wanted.users
         if table in (Table.SERIES, Table.ROWS):
@@ -131,11 +167,11 @@ class _Reading:
 
     def _groups(self, added: Added, *, by_user: bool) -> Groups:
         query = self.maker.query
-        place = self._place
+        placer = Placer(query.group_by, self.maker.times)
         groups = Groups(count=len(added), total=whole_sums(added.total))
         chosen = leading(added, query)
         for key, sums in added.rows(chosen):
-            groups.sums[place(key)] = whole_sums(sums)
+            groups.sums[placer(key if self.maker.times.dimensions else key[1:])] = whole_sums(sums)
         if by_user:
             user_place = query.group_by.index(Dimension.USER)
             groups.users = {group: int(group[user_place] > 0) for group in groups.sums}
@@ -143,9 +179,6 @@ class _Reading:
             if len(groups.sums) < len(added):
                 groups.users_besides = lambda shown: added.users_besides([group[user_place] for group in shown])
         return groups
-
-    def _place(self, key: Sequence[int]) -> Group:
-        return Placer(self.maker.query.group_by, self.maker.times)(key if self.maker.times.dimensions else key[1:])
 
     # ------------------------------------------------------------ users
 
@@ -159,8 +192,7 @@ class _Reading:
             pairs.add_pairs(of_pieces)
             counted, groups.total_users = pairs.counted()
         else:
-            greatest = int(connection.execute(queries()["greatest_user"]).get)
-            counter = UserCounter(greatest + 1, buckets, {key[0] for key, _ in of_pieces})
+            counter = UserCounter(self._beyond_users(), buckets, {key[0] for key, _ in of_pieces})
             for key, user in of_pieces:
                 counter.add_user(tuple(key), user)
             only_users = not names and not self.tables.wanted.numbers
@@ -170,6 +202,9 @@ class _Reading:
                 self.maker.check()
                 rows = self.tables.day(table, day, columns)
                 keys = [self._column(rows, name, len(rows["user_no"])) for name in names]
-                counter.add_day(day, keys, rows)
+                counter.add_day(day.day, keys, rows)
             counted, groups.total_users = counter.counted()
-        groups.users = {self._place(key): count for key, count in counted.items()}
+        placer = Placer(self.maker.query.group_by, self.maker.times)
+        groups.users = {
+            placer(key if self.maker.times.dimensions else key[1:]): count for key, count in counted.items()
+        }

@@ -1,13 +1,15 @@
 """The tables of folded days, as they are read: some columns of some days, and of them what a summary asks for."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import apsw
 import numpy as np
+import zstandard
 
 from arouter.store.sqlite.columns.blocks import Column, unpack
 from arouter.store.sqlite.columns.folding import Table
+from arouter.store.sqlite.folded import FoldedDay
 from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.statements import queries
 
@@ -48,29 +50,39 @@ class Tables:
     """Of one organization."""
 
     connection: apsw.Connection
-    organization_no: int
     wanted: Wanted
+    decompressor: zstandard.ZstdDecompressor = field(default_factory=zstandard.ZstdDecompressor)
 
-    def day(self, table: Table, day: int, names: Set[str]) -> Rows:
+    def day(self, table: Table, day: FoldedDay, names: Set[str]) -> Rows:
         """What counts of a day; the columns of `names`."""
-        found = self.connection.execute(queries()["blocks_of_day"], (self.organization_no, int(table), day))
+        found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(table)))
         return self._rows([data for (data,) in found.fetchall()], names)
 
-    def of_users(self, days: Sequence[int], names: Set[str]) -> Iterator[tuple[int, Rows]]:
+    def parts(self, table: Table, day: FoldedDay, names: Set[str]) -> Iterator[Rows]:
+        """The same block by block: no user is in two of them."""
+        read = names | self.wanted.columns()
+        found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(table)))
+        for (data,) in found.fetchall():
+            assert isinstance(data, bytes)
+            yield self.wanted.of(unpack(data, read, self.decompressor))
+
+    def of_users(self, days: Sequence[FoldedDay], names: Set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
         """What counts of the roll-ups of the wanted users, day by day; nothing of other blocks is read."""
         assert self.wanted.users is not None
-        values = (self.organization_no, int(Table.ROWS), to_json(days), to_json(self.wanted.users))
-        blocks: dict[int, list[bytes]] = {}
-        for day, data in self.connection.execute(queries()["blocks_of_users"], values).fetchall():
-            assert isinstance(day, int)
-            assert isinstance(data, bytes)
-            blocks.setdefault(day, []).append(data)
-        for day in sorted(blocks):
-            yield day, self._rows(blocks[day], names)
+        values = (int(Table.ROWS), to_json([day.claim for day in days]), to_json(self.wanted.users))
+        blocks: dict[int, list[object]] = {}
+        for claim, data in self.connection.execute(queries()["blocks_of_users"], values).fetchall():
+            assert isinstance(claim, int)
+            blocks.setdefault(claim, []).append(data)
+        for day in days:
+            if day.claim in blocks:
+                yield day, self._rows(blocks[day.claim], names)
 
     def _rows(self, blocks: Sequence[object], names: Set[str]) -> Rows:
         read = names | self.wanted.columns()
-        parts = [self.wanted.of(unpack(data, read)) for data in blocks if isinstance(data, bytes)]
+        parts = [self.wanted.of(unpack(data, read, self.decompressor)) for data in blocks if isinstance(data, bytes)]
         if len(parts) == 1:
             return parts[0]
-        return {name: np.concatenate([part[name] for part in parts]) for name in read if parts}
+        # Of the quarters that were folded there may be none with records: they have no blocks.
+        nothing = np.zeros(0, dtype=np.int64)
+        return {name: np.concatenate([part[name] for part in parts]) if parts else nothing for name in read}

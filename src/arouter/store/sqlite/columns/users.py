@@ -27,8 +27,13 @@ class PairCounter:
     _users: dict[Key, set[int]] = field(default_factory=dict)
 
     def add(self, keys: Sequence[Column], users: Column) -> None:
-        table = np.unique(np.stack([*(column.astype(np.int64) for column in keys), users.astype(np.int64)]), axis=1)
-        for *key, user in table.T.tolist():
+        if not len(users):
+            return
+        columns = [*keys, users]
+        order = np.lexsort([column for column in reversed(columns) if column.strides != (0,)] or [users])
+        columns = [column[order] for column in columns]
+        starts = starts_of(columns)
+        for *key, user in zip(*(column[starts].tolist() for column in columns), strict=True):
             self._add(tuple(key), user)
 
     def add_pairs(self, pairs: Sequence[tuple[Sequence[int], int]]) -> None:
@@ -89,7 +94,10 @@ class UserCounter:
             numbers = tuple(int(column[start]) for column in keys)
             part = slice(start, end)
             for first, beyond, bucket in self._segments[day]:
-                self._add((bucket, *numbers), _present(users[part], early[part], late[part], first, beyond))
+                if not keys and bucket not in self._shared:
+                    self._counts[bucket,] = self._once(rows, first, beyond)
+                else:
+                    self._add((bucket, *numbers), _present(users[part], early[part], late[part], first, beyond))
         for _, _, bucket in self._segments[day]:
             if bucket in self._shared and self._last[bucket] == day:
                 self._finish(bucket)
@@ -99,6 +107,11 @@ class UserCounter:
             self._counts[key] = self._counts.get(key, 0) + int(flags[1:].sum())
         self._flags = {}
         return self._counts, int(self._everyone[1:].sum())
+
+    def _once(self, rows: Rows, first: int, beyond: int) -> int:
+        """How many of rows with one for each user are there in these slots."""
+        there = _is_there(rows["early"], rows["late"], first, beyond)
+        return int(np.count_nonzero(there)) - int(rows["user_no"][0] == 0 and there[0])
 
     def _add(self, key: Key, users: Column) -> None:
         if not len(users):
@@ -136,12 +149,17 @@ def _segments(buckets: Column) -> list[tuple[int, int, int]]:
 
 def _present(users: Column, early: Column, late: Column, first: int, beyond: int) -> Column:
     """Those who are there in these slots."""
-    if beyond - first == SLOTS_OF_DAY:
-        return users
+    present: Column = users if beyond - first == SLOTS_OF_DAY else users[_is_there(early, late, first, beyond)]
+    return present
+
+
+def _is_there(early: Column, late: Column, first: int, beyond: int) -> Column:
     of_early, of_late = mask_of(first, beyond)
-    there = np.zeros(len(users), dtype=bool)
-    if of_early:
-        there |= (early & of_early) != 0
-    if of_late:
-        there |= (late & of_late) != 0
-    return users[there]
+    there: Column
+    if not of_late:
+        there = (early & of_early) != 0
+    elif not of_early:
+        there = (late & of_late) != 0
+    else:
+        there = ((early & of_early) != 0) | ((late & of_late) != 0)
+    return there
