@@ -44,11 +44,12 @@ TESTED_BY = {
         "engine/dialects/openai_endpoints.py",
         "wire/openai_failures.py",
     ),
-    "tests/cli/test_activity.py": ("cli/export.py", "cli/filter_options.py", "cli/summary_table.py"),
+    "tests/cli/test_activity.py": ("cli/filter_options.py", "cli/summary_table.py"),
     "tests/cli/test_commands.py": ("cli/__init__.py", "cli/options.py", "cli/output.py"),
     "tests/cli/test_config.py": ("settings/__init__.py", "settings/values.py", "wiring/providers.py"),
     "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_db.py": ("cli/database.py",),
+    "tests/cli/test_export.py": ("cli/partial_file.py",),
     "tests/cli/test_demo.py": (
         "cli/demo_client.py",
         "cli/demo_screen.py",

@@ -37,12 +37,13 @@ async def exported(
             data = await asyncio.to_thread(form.rows, first.rows)
             yield Exported(data=data, records=len(first.rows), last=first.rows[-1].cursor)
     else:
-        async for piece in _all(ledger, query, form):
+        async for piece in records_of(ledger, query, form):
             yield piece
     yield Exported(data=await asyncio.to_thread(form.end), records=0, last=None)
 
 
-async def _all(ledger: Ledger, query: ActivityQuery, form: Form) -> AsyncIterator[Exported]:
+async def records_of(ledger: Ledger, query: ActivityQuery, form: Form) -> AsyncIterator[Exported]:
+    """The same without what comes before and behind the records."""
     after = query.after
     while True:
         read = await _next(ledger, replace(query, after=after))
