@@ -105,7 +105,7 @@ class TestGoingOn:
         whole = many.get(f"/v1/activity?format=ndjson&order={order}").text
         read, cursor = "", ""
         while True:
-            answer = many.get(f"/v1/activity?format=ndjson&order={order}&limit=400{cursor}")
+            answer = many.get(f"/v1/activity?format=ndjson&order={order}&limit=150{cursor}")
             read += answer.text
             if "x-next-cursor" not in answer.headers:
                 break
@@ -116,12 +116,12 @@ class TestGoingOn:
     def test_behind_the_last_whole_line_of_a_download_that_broke_off(self, many: Gateway, order: str) -> None:
         answer = many.get(f"/v1/activity?format=ndjson&order={order}")
         lines = answer.text.splitlines(keepends=True)
-        last = exact(lines[618].encode())
+        last = exact(lines[248].encode())
         rest = many.get(
             f"/v1/activity?format=ndjson&order={order}&until={answer.headers['x-until']}"
             f"&cursor={last['created_at']},{last['id']}"
         )
-        assert "".join(lines[:619]) + rest.text == answer.text
+        assert "".join(lines[:249]) + rest.text == answer.text
 
     def test_csv_too(self, many: Gateway) -> None:
         answer = many.get("/v1/activity?format=csv")
@@ -295,7 +295,7 @@ class InColumns(Counting):
     """One that has its older records as columns, and the newest 100 as rows."""
 
     async def columns(self, query: ActivityQuery) -> ColumnPage | None:
-        page = await self._ledger.page(replace(query, limit=130))
+        page = await self._ledger.page(replace(query, limit=40))
         if not page.rows or (page.rows[0].record.opening.created_at_us > NOW_US - 50):
             return None
         self.columns_read += 1
@@ -363,7 +363,7 @@ class Listener:
 def test_no_page_is_read_before_the_client_took_the_one_before(many: Gateway) -> None:
     listener = Listener(many)
     listener.ask("format=ndjson")
-    assert len(listener.pieces) > 3
+    assert len(listener.pieces) >= 3
     assert listener.pages_read[0] == 1
     assert listener.ledger.pages == 3
 
