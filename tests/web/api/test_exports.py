@@ -210,6 +210,35 @@ def test_focus_adds_up_to_the_summary(many: Gateway) -> None:
         assert sum(Decimal(cast("str", row[column])) for row in shown) == Decimal(totals[name]), name
 
 
+# ---------------------------------------------------------------- whose records
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet", "focus"])
+def test_a_key_exports_its_own_records_only(gateway: Gateway, form: str) -> None:
+    _, neighbour = gateway.add_key("neighbour", workspace_id="ws_other")
+    _, stranger = gateway.add_key("stranger", organization_id="org_other", workspace_id="ws_x")
+    gateway.add_record(user="mine")
+    theirs = [gateway.add_record(user=f"theirs-{key.name}", key=key, ago_us=-1) for key in (neighbour, stranger)]
+    for query in ("", *(f"&api_key_hash={record.opening.key_hash}" for record in theirs)):
+        for coding in ("identity", "gzip"):
+            answer = gateway.get(f"/v1/activity?format={form}{query}", headers={"Accept-Encoding": coding})
+            assert (b"mine" in answer.content) is (query == "")
+            assert b"theirs" not in answer.content
+            assert b"neighbour" not in answer.content
+    everything = gateway.manage("GET", f"/v1/activity?format={form}").content
+    assert (b"theirs-neighbour" in everything, b"theirs-stranger" in everything) == (True, False)
+
+
+def test_a_cursor_shows_nothing_of_others(gateway: Gateway) -> None:
+    _, neighbour = gateway.add_key("neighbour")
+    theirs = gateway.add_record(user="theirs", key=neighbour)
+    gateway.add_record(user="mine", ago_us=1)
+    place = f"{NOW},{theirs.opening.id}"
+    assert ids(gateway.get(f"/v1/activity?format=ndjson&cursor={place}").text) == ids(
+        gateway.get("/v1/activity?format=ndjson").text
+    )
+
+
 # ---------------------------------------------------------------- compression
 
 
