@@ -201,3 +201,17 @@ def test_bars_are_longer_for_more_on_a_logarithmic_axis() -> None:
     first, second, third = (float(width) for width in re.findall(r'width="([\d.]+)" height="16"', picture))
     assert 0 < first < second < third
     assert second * 2 == pytest.approx(third, rel=0.01)
+
+
+def test_the_columns_are_measured() -> None:
+    command = [sys.executable, "-m", "bench.columns", "--records", "500", "--at-once", "200"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S)
+    assert ended.returncode == 0, ended.stderr
+    shown = [line.split()[:2] for line in ended.stdout.splitlines()[1:]]
+    assert shown == [
+        ["ndjson", "columns"],
+        ["csv", "columns"],
+        ["parquet", "columns"],
+        ["ndjson", "rows"],
+        ["csv", "rows"],
+    ]

@@ -10,14 +10,15 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from arouter.cli.corrections import UNKNOWN, correct_record, history_report, look_up, read_cost, read_text
 from arouter.cli.database import count_records, existing_path, opened
-from arouter.cli.export import ENCODINGS, Format, destination, write_records
+from arouter.cli.export import CAN_GO_ON, Compression, Export, Format, Written, write_to_file, write_to_output
 from arouter.cli.filter_options import parameters_of, read_options
 from arouter.cli.options import Config, Json, application
-from arouter.cli.output import stderr, stdout, write_json
+from arouter.cli.output import Failure, stderr, stdout, write_json
 from arouter.cli.report import DEFAULT_TITLE, write_report
 from arouter.cli.summary_table import summary_table
 from arouter.domain.activity import (
@@ -29,7 +30,7 @@ from arouter.domain.activity import (
     Summary,
     SummaryQuery,
 )
-from arouter.domain.errors import InvalidRequest
+from arouter.domain.errors import ARouterError, InvalidRequest
 from arouter.domain.record import Status
 from arouter.domain.report import DEFAULT_LIMIT
 from arouter.domain.report import MOST_LIMIT as MOST_ROWS
@@ -40,6 +41,7 @@ from arouter.store.buckets import time_zone
 from arouter.web.api.summary import MOST_LIMIT, answer, read_summary_query, shown_metrics, wants_comparison
 from arouter.web.api.summary import PARAMETERS as SUMMARY_PARAMETERS
 from arouter.wire.adjustments_json import RecordHistory
+from arouter.wire.instants import read_instant
 from arouter.wire.summary import encode_summary
 
 app = application(help="Read the activity, one record for every request, and correct its costs.", no_args_is_help=True)
@@ -107,16 +109,36 @@ def export(
     tag: Tags = None,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="By rising time.")] = False,
     form: Annotated[
-        Format | None, typer.Option("--format", help="Default: csv. parquet is not supported yet.", show_default=False)
+        Format | None,
+        typer.Option("--format", help="Default: csv. focus has the sums of days, by rising time.", show_default=False),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to write. Default: standard output.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Where to write; it is there when it is whole. Default: standard output.",
+            show_default=False,
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    compress: Annotated[
+        Compression | None, typer.Option(help="Not for parquet, which is by itself.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="T", help=f"Written at or before: {_INSTANT}. Default: now.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with a csv or ndjson file that was cut; the others begin anew."),
+    ] = False,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="With --output, tell what was written as JSON; else the same as --format json."),
+    ] = False,
 ) -> None:
     """Write every record that matches, newest first, up to the moment of the call."""
-    chosen = _read_format(form, json=json)
+    chosen = _read_format(form, output, compress, json=json, resume=resume)
+    until_us = _read_until(until)
     settings = load(config)
     existing_path(settings)
     filters = read_options(
@@ -133,9 +155,15 @@ def export(
         session_id=session_id,
         tag=tag,
     )
-    written = asyncio.run(_export(settings, filters, chosen, output, descending=not oldest_first))
-    if output is not None:
-        stderr().print(f"{written:,} records in {output}.", soft_wrap=True, markup=False)
+    filters = replace(filters, written_until_us=until_us)
+    descending = not oldest_first and chosen is not Format.FOCUS
+    written = asyncio.run(_export(settings, filters, chosen, compress, output, descending=descending, resume=resume))
+    if written is None:
+        return
+    if json:
+        write_json(written)
+    else:
+        stderr().print(f"{written.records:,} records in {output}.", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -312,19 +340,41 @@ def correct(
 # ---------------------------------------------------------------- work
 
 
-async def _export(settings: Settings, filters: Filters, form: Format, output: Path | None, *, descending: bool) -> int:
-    now_us = SystemClock().now_us()
-    # What begins meanwhile is the next export's: otherwise this one might never come to its end.
-    end_us = now_us + 1 if filters.end_us is None else min(filters.end_us, now_us + 1)
+async def _export(
+    settings: Settings,
+    filters: Filters,
+    form: Format,
+    compression: Compression | None,
+    output: Path | None,
+    *,
+    descending: bool,
+    resume: bool,
+) -> Written | None:
     async with opened(settings) as (store, home):
+        asked_us, written_us = filters.written_until_us, await store.ledger.written_until()
+        now_us = SystemClock().now_us() if written_us is None else written_us
+        until_us = now_us if asked_us is None else min(asked_us, now_us)
         scope = Scope(organization_id=home.organization_id)
-        query = ActivityQuery(scope=scope, filters=replace(filters, end_us=end_us), descending=descending)
-        with destination(output) as target, _progress(to_file=output is not None) as progress:
+        query = ActivityQuery(scope=scope, filters=filters, descending=descending)
+        export = Export(query=query, form=form, compression=compression).of(until_us)
+        with _progress(to_file=output is not None) as progress:
             total = None if progress.disable else await count_records(store, query)
             task = progress.add_task("records", total=total)
-            return await write_records(
-                store.ledger, query, ENCODINGS[form], target, lambda records: progress.advance(task, records)
-            )
+
+            def on_records(records: int) -> None:
+                progress.advance(task, records)
+
+            if output is None:
+                await write_to_output(store.ledger, export, on_records)
+                return None
+            try:
+                return await write_to_file(
+                    store.ledger, export, output, on_records, resume=resume, until_given=asked_us is not None
+                )
+            except (ARouterError, OSError) as problem:
+                if form not in CAN_GO_ON:
+                    raise
+                raise Failure(f"{problem}; {output}.partial is kept, and --resume goes on with it") from problem
 
 
 async def _summarize(
@@ -350,6 +400,13 @@ def _login_name() -> str:
         return f"uid {os.getuid()}"
 
 
+class _Speed(ProgressColumn):
+    """Records a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f} records/s")
+
+
 def _progress(*, to_file: bool) -> Progress:
     """A bar on the terminal, unless the records themselves go there."""
     shown = sys.stderr.isatty() and (to_file or not sys.stdout.isatty())
@@ -357,6 +414,7 @@ def _progress(*, to_file: bool) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _Speed(),
         TimeRemainingColumn(),
         console=stderr(),
         transient=True,
@@ -367,13 +425,19 @@ def _progress(*, to_file: bool) -> Progress:
 # ---------------------------------------------------------------- reading the options
 
 
-def _read_format(form: Format | None, *, json: bool) -> Format:
-    if json and form not in (None, Format.JSON):
+def _read_format(
+    form: Format | None, output: Path | None, compress: Compression | None, *, json: bool, resume: bool
+) -> Format:
+    if json and output is None and form not in (None, Format.JSON):
         raise typer.BadParameter("--json and another --format exclude each other", param_hint="--format")
-    if form is Format.PARQUET:
-        raise typer.BadParameter("parquet is not supported yet; use csv, ndjson or json", param_hint="--format")
     if form is None:
-        return Format.JSON if json else Format.CSV
+        form = Format.JSON if json and output is None else Format.CSV
+    if form is Format.PARQUET and compress is not None:
+        raise typer.BadParameter("parquet is compressed by itself", param_hint="--compress")
+    if resume and output is None:
+        raise typer.BadParameter("only a file can be gone on with: give --output", param_hint="--resume")
+    if form is Format.PARQUET and output is None and sys.stdout.isatty():
+        raise typer.BadParameter("parquet is not for a terminal: give --output", param_hint="--format")
     return form
 
 
@@ -382,3 +446,12 @@ def _read_zone(name: str) -> ZoneInfo:
         return time_zone(name)
     except ValueError as exc:
         raise typer.BadParameter(f"there is no time zone {name!r}", param_hint="--timezone") from exc
+
+
+def _read_until(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return read_instant(text)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--until") from exc

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from arouter.cli.output import Failure
@@ -38,5 +39,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Home]]:
 
 async def count_records(store: SqliteStore, query: ActivityQuery) -> int:
     """How many records `query` matches, whatever its limit: for a bar that shows how far one is."""
-    sums = await store.ledger.summary(SummaryQuery(scope=query.scope, filters=query.filters))
+    # Of all moments: sums by hours know nothing of when a record was written, and a bar need not be exact.
+    filters = replace(query.filters, written_until_us=None)
+    sums = await store.ledger.summary(SummaryQuery(scope=query.scope, filters=filters))
     return sums.totals.requests

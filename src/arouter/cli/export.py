@@ -1,25 +1,25 @@
-"""Records as a file: read page by page, written page by page."""
+"""Records as a file or on standard output, read and written a piece at a time."""
 
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
 
 import msgspec
 
 from arouter.cli.output import Failure
-from arouter.domain.activity import ActivityQuery, ActivityRow
+from arouter.cli.partial_file import PartialFile, Plan, Progress
+from arouter.domain.activity import ActivityQuery, Filters
+from arouter.engine.export import exported, records_of
 from arouter.store.base import Ledger
-from arouter.wire.activity_csv import encode_header, encode_rows
-from arouter.wire.activity_json import activity_record, encode_lines
-
-RECORDS_AT_ONCE = 1000
+from arouter.wire import export_forms
+from arouter.wire.compression import compressor
+from arouter.wire.cut_lines import Whole, whole_of_csv, whole_of_ndjson
+from arouter.wire.export_forms import Compressed, Form
+from arouter.wire.extras import ExtraMissing
+from arouter.wire.instants import write_instant
 
 
 class Format(StrEnum):
@@ -29,68 +29,149 @@ class Format(StrEnum):
     NDJSON = "ndjson"
     JSON = "json"
     PARQUET = "parquet"
+    FOCUS = "focus"
+
+
+class Compression(StrEnum):
+    """What it can be compressed with."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+CAN_GO_ON: Mapping[Format, Callable[[bytes], Whole]] = MappingProxyType(
+    {Format.CSV: whole_of_csv, Format.NDJSON: whole_of_ndjson}
+)
+"""The formats that are lines, each a record. Of the others a part is worth nothing."""
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export did."""
+
+    object: str = "export"
+    file: str
+    format: Format
+    compression: Compression | None
+    records: int
+    resumed_at: int
+    """How many of them an earlier call had written."""
+    bytes: int
+    until: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encoding:
-    """A format: its pages, and what stands before, between and after them."""
+class Export:
+    """What is asked for. The limit of `query` does not matter, and its `written_until_us` is the moment it is of."""
 
-    encode: Callable[[Sequence[ActivityRow]], bytes]
-    header: bytes = b""
-    separator: bytes = b""
-    footer: bytes = b""
+    query: ActivityQuery
+    form: Format
+    compression: Compression | None = None
+
+    @property
+    def until_us(self) -> int:
+        assert self.query.filters.written_until_us is not None
+        return self.query.filters.written_until_us
+
+    def of(self, until_us: int) -> "Export":
+        """The same of another moment."""
+        return replace(self, query=replace(self.query, filters=replace(self.query.filters, written_until_us=until_us)))
+
+    def plan(self) -> Plan:
+        return Plan(
+            format=self.form,
+            compression=self.compression,
+            oldest_first=not self.query.descending,
+            organization=self.query.scope.organization_id,
+            filters=_told(self.query.filters),
+        )
 
 
-def _elements(rows: Sequence[ActivityRow]) -> bytes:
-    return msgspec.json.encode([activity_record(row) for row in rows])[1:-1]
-
-
-ENCODINGS: Mapping[Format, Encoding] = MappingProxyType(
-    {
-        Format.CSV: Encoding(encode=encode_rows, header=encode_header()),
-        Format.NDJSON: Encoding(encode=encode_lines),
-        Format.JSON: Encoding(encode=_elements, header=b"[", separator=b",", footer=b"]\n"),
-    }
-)
-
-
-async def write_records(
-    ledger: Ledger, query: ActivityQuery, encoding: Encoding, target: BinaryIO, on_page: Callable[[int], None]
-) -> int:
-    """Every record that `query` matches, whatever its limit; how many they were. `on_page` is told each page's size."""
-    query = replace(query, limit=RECORDS_AT_ONCE)
+async def write_to_output(ledger: Ledger, export: Export, on_records: Callable[[int], None]) -> int:
+    """To standard output; how many records."""
+    form = _form(export)
+    if export.compression is not None:
+        form = Compressed(form, compressor(export.compression))
+    target = sys.stdout.buffer
     written = 0
-    target.write(encoding.header)
-    while True:
-        page = await ledger.page(query)
-        if page.rows:
-            target.write((encoding.separator if written else b"") + encoding.encode(page.rows))
-            written += len(page.rows)
-            on_page(len(page.rows))
-        if page.next_cursor is None:
-            break
-        query = replace(query, after=page.next_cursor)
-    target.write(encoding.footer)
+    async for piece in exported(ledger, export.query, form):
+        target.write(piece.data)
+        written += piece.records
+        on_records(piece.records)
     target.flush()
     return written
 
 
-@contextmanager
-def destination(path: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that is there only when it is whole: an earlier one is replaced at the end."""
-    if path is None:
-        yield sys.stdout.buffer
-        return
+async def write_to_file(
+    ledger: Ledger,
+    export: Export,
+    path: Path,
+    on_records: Callable[[int], None],
+    *,
+    resume: bool,
+    until_given: bool,
+) -> Written:
+    """To a file that is there only when it is whole. With `resume` go on with what an earlier call left.
+
+    `until_given` says that the moment was asked for by the caller: one that another call chose is not taken then.
+    """
+    with PartialFile(path, whole=CAN_GO_ON.get(export.form)) as file:
+        left = file.found() if resume else None
+        if left is not None:
+            _require_same(left, export, path, until_given=until_given)
+            export = export.of(left.until_us)
+        begun = file.begin(Progress(plan=export.plan(), until_us=export.until_us) if left is None else left)
+        on_records(begun.records)
+        records = begun.records
+        form = _form(export)
+        if not begun.started:
+            file.start(form.start())
+        query = replace(export.query, after=begun.last)
+        async for piece in records_of(ledger, query, form):
+            file.add(piece.data, piece.records, piece.last)
+            records += piece.records
+            on_records(piece.records)
+        file.add(form.end(), 0, None)
+        size = file.finish()
+    return Written(
+        file=str(path),
+        format=export.form,
+        compression=export.compression,
+        records=records,
+        resumed_at=begun.records,
+        bytes=size,
+        until=write_instant(export.until_us),
+    )
+
+
+def _require_same(left: Progress, export: Export, path: Path, *, until_given: bool) -> None:
+    if left.plan != export.plan() or (until_given and left.until_us != export.until_us):
+        raise Failure(
+            f"{path}.partial was begun with other options, and cannot be gone on with; "
+            "give the same ones, or leave out --resume to begin anew"
+        )
+
+
+def _form(export: Export) -> Form:
+    """Failure if packages are missing."""
+    if export.form is Format.CSV:
+        return export_forms.csv()
+    if export.form is Format.NDJSON:
+        return export_forms.ndjson()
+    if export.form is Format.JSON:
+        return export_forms.JsonArray()
+    if export.form is Format.FOCUS:
+        return export_forms.FocusCsv()
+    told = {"as_of": write_instant(export.until_us), "query": msgspec.json.encode(_told(export.query.filters)).decode()}
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as exc:
-        raise Failure(f"{path} cannot be written: {exc.strerror}") from exc
-    try:
-        with os.fdopen(descriptor, "wb") as target:
-            yield target
-            target.flush()
-            os.fsync(target.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        return export_forms.Parquet(told)
+    except ExtraMissing as exc:
+        raise Failure(f"parquet cannot be written: {exc}") from exc
+
+
+def _told(filters: Filters) -> dict[str, object]:
+    """Those that choose something, but for the moment that the export is of."""
+    nothing = Filters()
+    chosen = {one.name: getattr(filters, one.name) for one in fields(filters) if one.name != "written_until_us"}
+    told = {name: value for name, value in chosen.items() if value != getattr(nothing, name)}
+    plain: dict[str, object] = msgspec.to_builtins(told)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}

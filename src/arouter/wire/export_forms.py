@@ -24,8 +24,15 @@ FOCUS = "arouter.wire.focus_columns"
 Piece = bytes | memoryview
 
 
+TURN, LONG_TURN = 50, 200
+
+
 class Form(Protocol):
     """One export. The bytes of all calls, in their order, are the whole."""
+
+    @property
+    def turn(self) -> int:
+        """How many rows are best encoded at once: few enough to take less than a millisecond, where that is cheap."""
 
     def start(self) -> Piece:
         """What comes before the records."""
@@ -42,6 +49,8 @@ class Form(Protocol):
 
 class Lines:
     """NDJSON and CSV."""
+
+    turn = TURN
 
     def __init__(self, header: bytes, encode: Callable[[Sequence[ActivityRow]], bytes], of_columns: str) -> None:
         """`of_columns` is the function of `activity_lines` that does the same for columns."""
@@ -65,6 +74,8 @@ class Lines:
 
 class JsonArray:
     """One array of all records, a line of its own."""
+
+    turn = TURN
 
     def __init__(self) -> None:
         self._begun = False
@@ -93,6 +104,8 @@ class JsonArray:
 class Parquet:
     """Row groups, and a directory at the end. Needs the extra `analytics`."""
 
+    turn = LONG_TURN
+
     def __init__(self, metadata: Mapping[str, str]) -> None:
         """ExtraMissing. `metadata` is kept in the file. Loads what it needs: not for the event loop's thread."""
         self._columns = extras.analytics(COLUMNS)
@@ -116,6 +129,8 @@ class Parquet:
 class FocusCsv:
     """FOCUS: the sums of each day. The records must come in ascending order."""
 
+    turn = TURN
+
     def __init__(self) -> None:
         self._focus = Focus()
 
@@ -136,6 +151,7 @@ class Compressed:
     """Another form, compressed so that each piece can be read when it arrives."""
 
     def __init__(self, form: Form, stream: Compressor) -> None:
+        self.turn = form.turn
         self._form = form
         self._stream = stream
 

@@ -105,7 +105,7 @@ class TestGoingOn:
         whole = many.get(f"/v1/activity?format=ndjson&order={order}").text
         read, cursor = "", ""
         while True:
-            answer = many.get(f"/v1/activity?format=ndjson&order={order}&limit=400{cursor}")
+            answer = many.get(f"/v1/activity?format=ndjson&order={order}&limit=150{cursor}")
             read += answer.text
             if "x-next-cursor" not in answer.headers:
                 break
@@ -116,12 +116,12 @@ class TestGoingOn:
     def test_behind_the_last_whole_line_of_a_download_that_broke_off(self, many: Gateway, order: str) -> None:
         answer = many.get(f"/v1/activity?format=ndjson&order={order}")
         lines = answer.text.splitlines(keepends=True)
-        last = exact(lines[618].encode())
+        last = exact(lines[248].encode())
         rest = many.get(
             f"/v1/activity?format=ndjson&order={order}&until={answer.headers['x-until']}"
             f"&cursor={last['created_at']},{last['id']}"
         )
-        assert "".join(lines[:619]) + rest.text == answer.text
+        assert "".join(lines[:249]) + rest.text == answer.text
 
     def test_csv_too(self, many: Gateway) -> None:
         answer = many.get("/v1/activity?format=csv")
@@ -210,6 +210,35 @@ def test_focus_adds_up_to_the_summary(many: Gateway) -> None:
         assert sum(Decimal(cast("str", row[column])) for row in shown) == Decimal(totals[name]), name
 
 
+# ---------------------------------------------------------------- whose records
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet", "focus"])
+def test_a_key_exports_its_own_records_only(gateway: Gateway, form: str) -> None:
+    _, neighbour = gateway.add_key("neighbour", workspace_id="ws_other")
+    _, stranger = gateway.add_key("stranger", organization_id="org_other", workspace_id="ws_x")
+    gateway.add_record(user="mine")
+    theirs = [gateway.add_record(user=f"theirs-{key.name}", key=key, ago_us=-1) for key in (neighbour, stranger)]
+    for query in ("", *(f"&api_key_hash={record.opening.key_hash}" for record in theirs)):
+        for coding in ("identity", "gzip"):
+            answer = gateway.get(f"/v1/activity?format={form}{query}", headers={"Accept-Encoding": coding})
+            assert (b"mine" in answer.content) is (query == "")
+            assert b"theirs" not in answer.content
+            assert b"neighbour" not in answer.content
+    everything = gateway.manage("GET", f"/v1/activity?format={form}").content
+    assert (b"theirs-neighbour" in everything, b"theirs-stranger" in everything) == (True, False)
+
+
+def test_a_cursor_shows_nothing_of_others(gateway: Gateway) -> None:
+    _, neighbour = gateway.add_key("neighbour")
+    theirs = gateway.add_record(user="theirs", key=neighbour)
+    gateway.add_record(user="mine", ago_us=1)
+    place = f"{NOW},{theirs.opening.id}"
+    assert ids(gateway.get(f"/v1/activity?format=ndjson&cursor={place}").text) == ids(
+        gateway.get("/v1/activity?format=ndjson").text
+    )
+
+
 # ---------------------------------------------------------------- compression
 
 
@@ -295,7 +324,7 @@ class InColumns(Counting):
     """One that has its older records as columns, and the newest 100 as rows."""
 
     async def columns(self, query: ActivityQuery) -> ColumnPage | None:
-        page = await self._ledger.page(replace(query, limit=130))
+        page = await self._ledger.page(replace(query, limit=40))
         if not page.rows or (page.rows[0].record.opening.created_at_us > NOW_US - 50):
             return None
         self.columns_read += 1
@@ -363,7 +392,7 @@ class Listener:
 def test_no_page_is_read_before_the_client_took_the_one_before(many: Gateway) -> None:
     listener = Listener(many)
     listener.ask("format=ndjson")
-    assert len(listener.pieces) > 3
+    assert len(listener.pieces) >= 3
     assert listener.pages_read[0] == 1
     assert listener.ledger.pages == 3
 
