@@ -59,6 +59,7 @@ TESTED_BY = {
     "tests/cli/test_serve.py": ("wiring/logs.py",),
     "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
     "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
+    "tests/conformance/test_users.py": ("domain/users.py",),
     "tests/engine/test_completions.py": (
         "engine/account.py",
         "engine/adapters.py",

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
+from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
+from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,9 @@ class Directory(ProviderKeys, Protocol):
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         """The key of that name in the organization, unless it was deleted."""
+
+    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
+        """The SHA-256 of the plaintext that the key has now; None if there is no such key, or it was deleted."""
 
     async def list_keys(
         self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
@@ -168,6 +172,13 @@ class Ledger(Protocol):
     async def summary(self, query: SummaryQuery) -> Summary:
         """Exact sums by group, rows in the order of their group values: none first, texts by code point, times by
         instant. ValueError for a time zone that does not exist."""
+
+    async def user_span(self, scope: Scope, user: str) -> UserSpan | None:
+        """When the user was seen within the scope; None if never. Known for longer than the records are kept."""
+
+    async def list_users(self, query: UsersQuery) -> UsersPage:
+        """Users in the order that is asked for, those of one instant by name in the same direction, texts by code
+        point."""
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         """What a key has spent altogether and since the starts of the current day, week and month.

@@ -34,6 +34,7 @@ from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
+from arouter.domain.users import UsersPage, UserSpan, UsersQuery, place_of
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
@@ -157,6 +158,11 @@ class MemoryDirectory(MemoryProviderKeys):
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         return self._live().get((organization_id, key_hash))
+
+    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
+        if (organization_id, key_hash) not in self._live():
+            return None
+        return next(secret for secret, of in self._data.secrets.items() if of == key_hash)
 
     async def list_keys(
         self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
@@ -295,6 +301,23 @@ class MemoryLedger:
         ]
         return Summary(rows=tuple(rows), totals=_totals(everything))
 
+    async def user_span(self, scope: Scope, user: str) -> UserSpan | None:
+        return self._spans(scope).get(user)
+
+    async def list_users(self, query: UsersQuery) -> UsersPage:
+        def place(span: UserSpan) -> tuple[int, str]:
+            here = place_of(span, query.order)
+            return here.at_us, here.user
+
+        spans = [span for user, span in self._spans(query.scope).items() if user.startswith(query.prefix)]
+        spans.sort(key=place, reverse=query.descending)
+        if query.after is not None:
+            after = (query.after.at_us, query.after.user)
+            spans = [span for span in spans if (place(span) < after if query.descending else place(span) > after)]
+        page = tuple(spans[: query.limit])
+        more = page and len(spans) > len(page)
+        return UsersPage(users=page, next_cursor=place_of(page[-1], query.order) if more else None)
+
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):
             raise ValueError("spending is known since the starts of hours only")
@@ -307,6 +330,16 @@ class MemoryLedger:
 
     async def check(self) -> CheckReport:
         return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
+
+    def _spans(self, scope: Scope) -> dict[str, UserSpan]:
+        """By user."""
+        seen: dict[str, list[int]] = {}
+        for record, _ in self._data.records.values():
+            if record.opening.user is not None and _in_scope(record.opening, scope):
+                seen.setdefault(record.opening.user, []).append(record.opening.created_at_us)
+        return {
+            user: UserSpan(user=user, first_seen_us=min(times), last_seen_us=max(times)) for user, times in seen.items()
+        }
 
     def _append(self, record: Record) -> None:
         if record.opening.id not in self._data.records:

@@ -144,6 +144,7 @@ class Appender:
         insert_rows(connection, "add_records", COLUMNS, rows)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
         raise_rollups(connection, self._numbers, last.last_seq + 1, seq)
+        connection.execute(queries()["widen_user_spans"], (last.last_seq + 1, seq))
         self._add_batch(connection, last, seq, written_at_us, min([row[_CREATED_AT] for row in rows]), hashed)
 
     def _add_batch(

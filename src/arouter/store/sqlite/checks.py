@@ -50,6 +50,10 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = int(connection.execute(queries()["differing_key_hours"].format(cost=effective_cost())).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."
+    # Wider than the records is sound: a span outlives them.
+    narrow = _number(connection, "user_spans_too_narrow")
+    if narrow:
+        yield f"{narrow} users were seen at times that their spans do not hold."
     differing = _number(connection, "differing_adjusted")
     if differing:
         yield f"{differing} records go by another adjustment than their latest."

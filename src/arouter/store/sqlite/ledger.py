@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import apsw
 import msgspec
 
-from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
+from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.interruption import interrupted
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record
+from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US
 from arouter.store.sqlite.adjuster import adjust, read_adjustments
@@ -22,6 +23,7 @@ from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.statements import effective_cost, queries
 from arouter.store.sqlite.summaries import read_summary
+from arouter.store.sqlite.users import read_span, read_users
 from arouter.store.sqlite.writer import Writer
 
 
@@ -89,6 +91,12 @@ class SqliteLedger:
 
     async def summary(self, query: SummaryQuery) -> Summary:
         return await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
+
+    async def user_span(self, scope: Scope, user: str) -> UserSpan | None:
+        return await self._readers.read(lambda connection: read_span(connection, scope, user))
+
+    async def list_users(self, query: UsersQuery) -> UsersPage:
+        return await self._readers.read(lambda connection: read_users(connection, query))
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         starts = (day_us, week_us, month_us)

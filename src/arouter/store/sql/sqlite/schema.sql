@@ -245,3 +245,14 @@ CREATE TABLE key_hours (
     cost_rest INTEGER NOT NULL,
     PRIMARY KEY (key_no, hour)
 ) STRICT, WITHOUT ROWID;
+
+-- When each end user was seen first and last, by the key and the workspace that asked: it outlives the records.
+CREATE TABLE user_spans (
+    organization_no INTEGER NOT NULL REFERENCES names (no),
+    user_no INTEGER NOT NULL REFERENCES end_users (no),
+    key_no INTEGER NOT NULL REFERENCES names (no),
+    workspace_no INTEGER NOT NULL REFERENCES names (no),
+    first_seen_us INTEGER NOT NULL,
+    last_seen_us INTEGER NOT NULL,
+    PRIMARY KEY (organization_no, user_no, key_no, workspace_no)
+) STRICT, WITHOUT ROWID;
