@@ -87,6 +87,7 @@ TESTED_BY = {
         "wiring/worker_process.py",
         "wiring/workers.py",
     ),
+    "tests/insight/test_high_usage.py": ("domain/high_usage.py",),
     "tests/providers/test_anthropic_recorded.py": ("providers/base.py",),
     "tests/providers/test_openai.py": ("providers/openai_error.py", "providers/routing_fields.py"),
     "tests/sandbox/test_openai.py": ("sandbox/embeddings.py",),
