@@ -112,6 +112,7 @@ TESTED_BY = {
         "wire/generation_json.py",
         "wire/numbers.py",
     ),
+    "tests/web/api/test_high_usage.py": ("web/api/ranges.py", "wire/high_usage.py"),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
     "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
     "tests/web/api/test_models.py": ("wire/models_dialects.py", "wire/models_json.py"),

@@ -11,6 +11,7 @@ from arouter.web.api.docs import Docs
 from arouter.web.api.endpoint import Endpoint
 from arouter.web.api.faults import Faults
 from arouter.web.api.health import HealthApi
+from arouter.web.api.high_usage import HighUsageApi
 from arouter.web.api.keys import KeysApi
 from arouter.web.api.models import ModelsApi
 from arouter.web.api.openapi import answers, document, documentation
@@ -27,6 +28,7 @@ def create_api(services: ApiServices) -> FastAPI:
     endpoints = (
         *ActivityApi(services).endpoints(),
         *SummaryApi(services).endpoints(),
+        *HighUsageApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
