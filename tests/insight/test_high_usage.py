@@ -25,7 +25,7 @@ def summary(users: dict[str | None, tuple[int, int, int]]) -> Summary:
         )
         for user, (requests, tokens, cost) in users.items()
     )
-    return Summary(rows=rows, totals=added(rows))
+    return Summary(rows=rows, totals=added([row.totals for row in rows]))
 
 
 def costs(**users: int) -> Summary:

@@ -79,6 +79,13 @@ def test_the_interval_holds_the_projection_and_nothing_is_taken_back(
         assert seen <= found.low <= found.amount <= found.high
 
 
+@given(st.lists(st.integers(-(10**15), 10**15), min_size=LEAST_DAYS, max_size=40), COMING)
+def test_days_below_zero_have_an_interval_too(amounts: list[int], left: list[ComingDay]) -> None:
+    found = project(0, days(*amounts), left)
+    assert found is not None
+    assert found.low <= found.amount <= found.high
+
+
 @given(AMOUNTS, st.lists(AMOUNTS, min_size=LEAST_DAYS, max_size=40), COMING, st.integers(1, 10**6))
 def test_it_scales_with_the_data(seen: int, amounts: list[int], left: list[ComingDay], factor: int) -> None:
     one = project(seen, days(*amounts), left)

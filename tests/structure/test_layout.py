@@ -117,6 +117,7 @@ TESTED_BY = {
     "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
     "tests/web/api/test_models.py": ("wire/models_dialects.py", "wire/models_json.py"),
     "tests/web/inference/test_passing_request.py": ("web/inference/passing.py",),
+    "tests/web/api/test_users.py": ("web/api/user_report.py", "wire/users_json.py"),
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_provider_keys.py": ("web/api/paging.py", "wire/provider_keys_json.py"),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),

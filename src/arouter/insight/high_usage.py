@@ -44,7 +44,9 @@ def high_usage(now: Summary, before: Summary, order_by: str, limit: int) -> High
     told = {one.user for one in users} | {None}
     other = None
     if rest or previous.keys() - told:
-        other = usage(added(rest), sum(value for user, value in previous.items() if user not in told))
+        other = usage(
+            added([row.totals for row in rest]), sum(value for user, value in previous.items() if user not in told)
+        )
     return HighUsage(
         users=tuple(users),
         unattributed=unattributed,
@@ -54,9 +56,9 @@ def high_usage(now: Summary, before: Summary, order_by: str, limit: int) -> High
     )
 
 
-def added(rows: Sequence[SummaryRow]) -> Totals:
-    """The sums of rows of different users."""
-    return Totals(**{name: sum(getattr(row.totals, name) for row in rows) for name in _SUMMED})
+def added(totals: Sequence[Totals]) -> Totals:
+    """The sums of totals that have no user in common."""
+    return Totals(**{name: sum(getattr(each, name) for each in totals) for name in _SUMMED})
 
 
 def concentration(costs: Sequence[int]) -> Concentration:

@@ -49,11 +49,12 @@ def project(seen: int, days: Sequence[SeenDay], coming: Sequence[ComingDay]) -> 
     freedom = len(days) - len(groups)
     spread = sum((share + share**2 / len(groups[group]) for group, share in shares.items()), Fraction(0))
     half = _root(squares / freedom * spread * Fraction(_T_THOUSANDTHS[freedom - 1], 1000) ** 2)
+    low = seen + floor(rest - half)
     return Projection(
         amount=seen + round(rest),
-        # What was spent already is not taken back.
-        low=max(seen, seen + floor(rest - half)),
-        high=max(seen, seen + ceil(rest + half)),
+        # What was spent already is not taken back, except where it was before: corrections can be below zero.
+        low=low if any(day.amount < 0 for day in days) else max(seen, low),
+        high=seen + ceil(rest + half),
         days=len(days),
         by_weekday=by_weekday,
     )

@@ -4,7 +4,10 @@ Bodies are read and written by `arouter.wire` with exact numbers; what FastAPI d
 errors and the OpenAPI document.
 """
 
+import re
+
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from arouter.web.api.activity import ActivityApi
 from arouter.web.api.docs import Docs
@@ -18,6 +21,8 @@ from arouter.web.api.openapi import answers, document, documentation
 from arouter.web.api.provider_keys import ProviderKeysApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
+from arouter.web.api.user_tokens import UserTokensApi
+from arouter.web.api.users import UsersApi
 
 __all__ = ["ApiServices", "Check", "Readiness", "create_api"]
 
@@ -29,6 +34,8 @@ def create_api(services: ApiServices) -> FastAPI:
         *ActivityApi(services).endpoints(),
         *SummaryApi(services).endpoints(),
         *HighUsageApi(services).endpoints(),
+        *UserTokensApi(services).endpoints(),
+        *UsersApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
@@ -36,6 +43,7 @@ def create_api(services: ApiServices) -> FastAPI:
     )
     for endpoint in endpoints:
         _add(app, endpoint)
+    _let_names_hold_lines(app)
     docs = Docs(document(app, endpoints))
     for path, handler in (("/openapi.json", docs.document), ("/docs", docs.page)):
         app.add_api_route(path, handler, methods=["GET", "HEAD"], include_in_schema=False)
@@ -61,3 +69,10 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
     if endpoint.method == "GET":
         for path in paths:
             app.add_api_route(path, endpoint.handler, methods=["HEAD"], include_in_schema=False)
+
+
+def _let_names_hold_lines(app: FastAPI) -> None:
+    """A parameter that is the rest of a path is any text; the framework's would end at the first line."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and ":path}" in route.path:
+            route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
