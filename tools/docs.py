@@ -16,10 +16,13 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "activity parameters": reference.activity_parameters,
     "commands": commands.commands,
     "error codes": error_codes.error_codes,
+    "high usage parameters": reference.high_usage_parameters,
     "key list parameters": reference.key_list_parameters,
     "routes": reference.routes,
     "settings": reference.settings,
     "summary parameters": reference.summary_parameters,
+    "user list parameters": reference.user_list_parameters,
+    "user parameters": reference.user_parameters,
     "vendors": reference.vendors,
 }
 

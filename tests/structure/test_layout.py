@@ -57,6 +57,7 @@ TESTED_BY = {
     ),
     "tests/cli/test_prices.py": ("cli/repricing.py", "engine/repricing.py", "wiring/prices.py"),
     "tests/cli/test_serve.py": ("wiring/logs.py",),
+    "tests/cli/test_users.py": ("cli/user_tables.py",),
     "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
     "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
     "tests/conformance/test_users.py": ("domain/users.py",),

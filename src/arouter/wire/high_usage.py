@@ -73,32 +73,30 @@ class HighUsageAnswer(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str
 
 
-def encode_high_usage(
+def high_usage_answer(
     found: HighUsage,
     order_by: Literal["cost", "tokens", "requests"],
     *,
     range_us: tuple[int, int],
     before_us: tuple[int, int],
     as_of_us: int,
-) -> bytes:
-    """The JSON answer. The ranges are half-open."""
+) -> HighUsageAnswer:
+    """The answer. The ranges are half-open."""
     start, end, previous_start, previous_end = map(write_instant, (*range_us, *before_us))
-    return msgspec.json.encode(
-        HighUsageAnswer(
-            object="activity.users",
-            order_by=order_by,
-            start=start,
-            end=end,
-            previous_start=previous_start,
-            previous_end=previous_end,
-            data=[{"rank": one.rank, "user": one.user, **_fields(one.usage, order_by)} for one in found.users],
-            unattributed=None if found.unattributed is None else rest_usage(found.unattributed, order_by),
-            other=None if found.other is None else rest_usage(found.other, order_by),
-            totals=rest_usage(found.everything, order_by),
-            concentration=_concentration(found.concentration),
-            currency="USD",
-            as_of=write_instant(as_of_us),
-        )
+    return HighUsageAnswer(
+        object="activity.users",
+        order_by=order_by,
+        start=start,
+        end=end,
+        previous_start=previous_start,
+        previous_end=previous_end,
+        data=[{"rank": one.rank, "user": one.user, **_fields(one.usage, order_by)} for one in found.users],
+        unattributed=None if found.unattributed is None else rest_usage(found.unattributed, order_by),
+        other=None if found.other is None else rest_usage(found.other, order_by),
+        totals=rest_usage(found.everything, order_by),
+        concentration=_concentration(found.concentration),
+        currency="USD",
+        as_of=write_instant(as_of_us),
     )
 
 

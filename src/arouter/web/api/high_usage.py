@@ -3,6 +3,7 @@
 import asyncio
 from typing import Literal, cast
 
+import msgspec
 from fastapi import Request, Response
 
 from arouter.domain.activity import Dimension, SummaryQuery
@@ -15,7 +16,7 @@ from arouter.web.api.filters import FILTERS, read_filters
 from arouter.web.api.parameters import Parameter, Parameters
 from arouter.web.api.ranges import RANGE, read_zone, whole_range
 from arouter.web.api.services import ApiServices
-from arouter.wire.high_usage import HighUsageAnswer, encode_high_usage, encode_high_usage_csv
+from arouter.wire.high_usage import HighUsageAnswer, encode_high_usage_csv, high_usage_answer
 
 DEFAULT_LIMIT, MOST_LIMIT = 100, 1000
 FORMATS = ("json", "csv")
@@ -88,11 +89,13 @@ class HighUsageApi:
             content = encode_high_usage_csv(found, order_by)
             return Response(content, media_type="text/csv; header=present", headers={"Cache-Control": "no-store"})
         return answer_json(
-            encode_high_usage(
-                found,
-                order_by,
-                range_us=(wanted.start_us, wanted.end_us),
-                before_us=(wanted.before.start_us, wanted.before.end_us),
-                as_of_us=now_us,
+            msgspec.json.encode(
+                high_usage_answer(
+                    found,
+                    order_by,
+                    range_us=(wanted.start_us, wanted.end_us),
+                    before_us=(wanted.before.start_us, wanted.before.end_us),
+                    as_of_us=now_us,
+                )
             )
         )
