@@ -12,7 +12,7 @@ from tools import commands, error_codes, reference
 from tools.docs import PARTS, out_of_step, pages, rendered
 
 from arouter.settings import rows
-from arouter.web.api import activity, high_usage, paging, summary, users
+from arouter.web.api import activity, paging, ranges, summary, users
 from arouter.web.inference.dialects import dialects, gemini_dialects
 from arouter.wire.activity_json import COLUMNS
 from arouter.wire.keys_json import CreateKey, UpdateKey
@@ -95,7 +95,7 @@ def test_every_parameter_is_mentioned() -> None:
         ("activity", activity.PARAMETERS),
         ("activity", summary.PARAMETERS),
         ("keys", paging.LIST_PARAMETERS),
-        ("users", high_usage.RANGE),
+        ("users", ranges.RANGE),
         ("users", users.LIST_PARAMETERS),
         ("users", users.USER_PARAMETERS),
     )
