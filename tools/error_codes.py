@@ -54,6 +54,8 @@ MEANINGS = {
     "path_not_allowed": "The operator does not pass this path of a provider on: see `server.pass_through`.",
     "provider_key_not_found": "The organization has no provider key with this id.",
     "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
+    "query_too_heavy": "The answer would take more records than can be added up at once. The message says what makes "
+    "it so, and what to change.",
     "rate_limit_exceeded": "Too many requests.",
     "request_too_large": "The body is over `server.body_most_bytes`.",
     "shutting_down": "The gateway stops, and the request was not at its end when the time for that was over.",

@@ -1,4 +1,4 @@
-"""Resolve pyproject.toml, and the SDKs of the tests, into hash-pinned requirement files that name no package index."""
+"""Resolve pyproject.toml, and what tests install, into hash-pinned requirement files that name no package index."""
 
 import subprocess
 import sys
@@ -6,14 +6,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"run.txt": [], "dev.txt": ["--all-extras", "--group", "dev"]}
-SDKS = ROOT / "tests" / "sdks" / "requirements"
+OF_TESTS = (ROOT / "tests" / "sdks" / "requirements", ROOT / "tests" / "focus" / "requirements")
 
 
 def main() -> int:
-    """Write requirements/run.txt, requirements/dev.txt, and a file for each SDK. Needs `uv` on the path."""
+    """Write requirements/run.txt, requirements/dev.txt and those of the tests' environments. Needs `uv` on the path."""
     for name, extra in TARGETS.items():
         _compile([*extra, "pyproject.toml"], f"requirements/{name}")
-    for source in sorted(SDKS.glob("*.in")):
+    for source in sorted(source for folder in OF_TESTS for source in folder.glob("*.in")):
         _compile([str(source.relative_to(ROOT))], str(source.with_suffix(".txt").relative_to(ROOT)))
     return 0
 

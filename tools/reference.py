@@ -13,7 +13,17 @@ from arouter.providers.vendors import VENDORS, Vendor
 from arouter.settings import Row, rows
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
-from arouter.web.api import activity, high_usage, paging, ranges, summary, users
+from arouter.web.api import (
+    activity,
+    arouter_usage,
+    billing,
+    high_usage,
+    organization_usage,
+    paging,
+    ranges,
+    summary,
+    users,
+)
 from arouter.web.api.app import create_api
 from arouter.web.api.filters import FILTERS
 from arouter.web.api.parameters import Parameter
@@ -90,6 +100,23 @@ def user_list_parameters() -> str:
 
 def user_parameters() -> str:
     return _parameters(users.USER_PARAMETERS)
+
+
+def organization_usage_parameters() -> str:
+    return _parameters(organization_usage.COMPLETIONS_PARAMETERS)
+
+
+def organization_cost_parameters() -> str:
+    shared = organization_usage.COMPLETIONS_PARAMETERS
+    return _parameters([one for one in organization_usage.COSTS_PARAMETERS if one not in shared])
+
+
+def usage_series_parameters() -> str:
+    return _parameters(arouter_usage.SERIES_PARAMETERS)
+
+
+def transaction_parameters() -> str:
+    return _parameters(billing.PARAMETERS)
 
 
 def key_list_parameters() -> str:

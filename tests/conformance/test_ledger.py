@@ -8,13 +8,35 @@ from typing import Any
 
 import pytest
 
-from arouter.domain.activity import ActivityQuery, Dimension, Filters, Scope, Summary, SummaryQuery, Totals
+from arouter.domain.activity import (
+    ActivityQuery,
+    Dimension,
+    Filters,
+    Order,
+    Scope,
+    Summary,
+    SummaryQuery,
+    Totals,
+)
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Record, Status, UsageSource
 from arouter.domain.usage import Usage
 from arouter.store.base import Spending
 from tests.conformance.backends import Backend
-from tests.conformance.samples import BARE, FULL, NOON_US, SCOPE, ZEROS, append, ids, key, opening, record
+from tests.conformance.samples import (
+    BARE,
+    FULL,
+    NOON_US,
+    SCOPE,
+    ZEROS,
+    adjust,
+    adjustment,
+    append,
+    ids,
+    key,
+    opening,
+    record,
+)
 
 HOUR_US = 3_600_000_000
 USERS = [
@@ -340,6 +362,30 @@ def test_updated_since_goes_by_the_time_of_writing(backend: Backend) -> None:
     assert len(ids(backend, updated_since_us=0)) == 3
 
 
+def test_what_is_written_later_is_not_among_what_was_written_until_then(backend: Backend) -> None:
+    assert backend.run(backend.ledger.written_until()) is None
+    append(backend, record("gen-1"))
+    until_us = backend.run(backend.ledger.written_until())
+    assert until_us == backend.clock()
+    backend.clock.now_us += 10
+    append(backend, record("gen-2", opened={"created_at_us": NOON_US - 1}))
+    assert sorted(ids(backend)) == ["gen-1", "gen-2"]
+    assert ids(backend, written_until_us=until_us) == ["gen-1"]
+    assert ids(backend, written_until_us=until_us, users=("alice",)) == ["gen-1"]
+    assert ids(backend, written_until_us=until_us - 1) == []
+    backend.clock.now_us -= 100
+    append(backend, record("gen-3"))
+    assert backend.run(backend.ledger.written_until()) == until_us + 10
+    assert sorted(ids(backend, written_until_us=until_us + 10)) == ["gen-1", "gen-2", "gen-3"]
+
+
+def test_an_adjustment_is_written_too(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    backend.clock.now_us += 10
+    assert adjust(backend, adjustment("adj-1", "gen-1", 1)) == 1
+    assert backend.run(backend.ledger.written_until()) == backend.clock()
+
+
 def test_a_page_names_the_key_of_each_record(backend: Backend) -> None:
     backend.run(backend.directory.add_key(key("a", name="prod", creator="mem_1"), secret="s"))
     append(backend, record("gen-1"), record("gen-2", opened={"key_hash": "key-b"}))
@@ -400,7 +446,26 @@ def test_rows_are_in_the_order_of_their_values_and_none_comes_first(backend: Bac
     assert [row.totals.users for row in rows] == [0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("dimension", Dimension)
+def test_a_summary_may_have_any_number_of_dimensions(backend: Backend) -> None:
+    """The API allows three; OpenAI's shapes need a time and more."""
+    append(backend, record("gen-1"), record("gen-2", opened={"user": None}, model=None), record("gen-3"))
+    group_by = (
+        Dimension.DAY,
+        Dimension.API_KEY,
+        Dimension.MODEL,
+        Dimension.WORKSPACE,
+        Dimension.USER,
+        Dimension.ENDPOINT,
+    )
+    rows = summary(backend, *group_by).rows
+    day, path = "2026-09-21T00:00:00Z", "/v1/chat/completions"
+    assert [(row.group, row.totals.requests) for row in rows] == [
+        ((day, "key-a", None, "ws_a", None, path), 1),
+        ((day, "key-a", "openai/gpt-5.4", "ws_a", "alice", path), 2),
+    ]
+
+
+@pytest.mark.parametrize("dimension", [one for one in Dimension if one is not Dimension.TAG])
 def test_rows_add_up_to_the_totals(backend: Backend, dimension: Dimension) -> None:
     append(backend, *LETTERS, FULL, BARE, ZEROS)
     answer = summary(backend, dimension)
@@ -410,11 +475,92 @@ def test_rows_add_up_to_the_totals(backend: Backend, dimension: Dimension) -> No
 
 
 def test_nothing_sums_up_to_nothing(backend: Backend) -> None:
-    assert summary(backend) == Summary(rows=(), totals=Totals())
+    nothing = Summary(rows=(), totals=Totals(), as_of_us=backend.clock())
+    assert summary(backend) == nothing
     append(backend, record("gen-1"))
     for group_by in permutations((Dimension.USER, Dimension.DAY), 2):
-        assert summary(backend, *group_by, users=("nobody",)) == Summary(rows=(), totals=Totals())
-    assert summary(backend, statuses=("rejected",)) == Summary(rows=(), totals=Totals())
+        assert summary(backend, *group_by, users=("nobody",)) == nothing
+    assert summary(backend, statuses=("rejected",)) == nothing
+
+
+def test_a_record_counts_once_under_each_of_its_tags(backend: Backend) -> None:
+    append(backend, *LETTERS, record("e", opened={"tags": ("x", "x", "")}, cost=Picodollars(7)))
+    answer = summary(backend, Dimension.TAG)
+    assert {row.group[0]: row.totals.requests for row in answer.rows} == {None: 1, "": 1, "x": 3, "y": 1, "z": 1}
+    assert answer.totals.requests == 5
+    assert answer.totals.cost == 4 * 1_234_500_000 + 7
+    assert [row.group for row in summary(backend, Dimension.TAG, Dimension.STATUS, tags=("y",)).rows] == [
+        ("x", "upstream_error"),
+        ("y", "upstream_error"),
+    ]
+
+
+def test_only_the_first_rows_are_told_and_the_others_are_added_up(backend: Backend) -> None:
+    append(
+        backend,
+        *(
+            record(f"gen-{user}-{n}", opened={"user": user}, cost=Picodollars(cost))
+            for user, cost in (("a", 5), ("b", 9), ("c", 5), ("d", 5), (None, 1))
+            for n in range(2)
+        ),
+    )
+    query = SummaryQuery(scope=SCOPE, group_by=(Dimension.USER,), order=Order(by="cost", descending=True), limit=2)
+    answer = backend.run(backend.ledger.summary(query))
+    # Of equal ones those with the lesser name.
+    assert [row.group for row in answer.rows] == [("b",), ("a",)]
+    assert answer.groups == 5
+    assert answer.other is not None
+    assert (answer.other.groups, answer.other.users, answer.other.totals.cost) == (3, 2, 22)
+    assert answer.totals.cost == 50
+    everything = backend.run(backend.ledger.summary(replace(query, limit=5)))
+    assert everything.other is None
+    assert [row.group[0] for row in everything.rows] == ["b", "a", "c", "d", None]
+    first = backend.run(backend.ledger.summary(replace(query, order=None, limit=1)))
+    assert [row.group[0] for row in first.rows] == [None]
+
+
+def test_users_are_counted_only_when_they_are_asked_for(backend: Backend) -> None:
+    append(backend, *LETTERS)
+    query = SummaryQuery(scope=SCOPE, group_by=(Dimension.STATUS,), metrics=frozenset({"cost"}))
+    answer = backend.run(backend.ledger.summary(query))
+    assert {row.totals.users for row in answer.rows} == {answer.totals.users} == {None}
+    ordered = replace(query, order=Order(by="users", descending=True))
+    assert backend.run(backend.ledger.summary(ordered)).totals.users == 2
+
+
+def test_percentiles_are_the_nearest_rank_of_every_record(backend: Backend) -> None:
+    append(
+        backend,
+        *(record(f"gen-{n:02}", opened={"user": f"u{n % 2}"}, latency_us=n) for n in range(1, 21)),
+        record("gen-none", latency_us=None),
+    )
+    query = SummaryQuery(
+        scope=SCOPE,
+        group_by=(Dimension.USER, Dimension.DAY),
+        metrics=frozenset({"latency_ms_p50", "latency_ms_p95"}),
+        order=Order(by="latency_ms_p95", descending=True),
+    )
+    answer = backend.run(backend.ledger.summary(query))
+    assert [(row.group[0], row.totals.latency_us_p50, row.totals.latency_us_p95) for row in answer.rows] == [
+        ("u0", 10, 20),
+        ("u1", 9, 19),
+        ("alice", None, None),
+    ]
+    assert (answer.totals.latency_us_p50, answer.totals.latency_us_p95) == (10, 19)
+    assert summary(backend).totals.latency_us_p50 is None
+
+
+def test_a_range_may_begin_and_end_at_any_instant(backend: Backend) -> None:
+    quarter = 900_000_000
+    start = NOON_US - NOON_US % quarter
+    times = [start + n * quarter // 3 for n in range(-4, 10)]
+    append(backend, *(record(f"gen-{at}", opened={"created_at_us": at}) for at in times))
+    for first in (*times, None):
+        for beyond in (*times, times[0] + 1, times[-1] + 1, None):
+            expected = [at for at in times if (first is None or at >= first) and (beyond is None or at < beyond)]
+            for group_by in ((), (Dimension.HOUR,)):
+                answer = summary(backend, *group_by, start_us=first, end_us=beyond)
+                assert answer.totals.requests == len(expected)
 
 
 def test_a_day_of_a_zone_may_have_23_or_25_hours(backend: Backend) -> None:

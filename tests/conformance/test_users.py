@@ -1,10 +1,13 @@
 """What every ledger knows of its users: when they were seen, and lists of them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arouter.domain.activity import Scope
+from arouter.domain.activity import Filters, Scope
+from arouter.domain.money import Picodollars
 from arouter.domain.users import UserCursor, UserOrder, UsersPage, UserSpan, UsersQuery, end_of_prefix
 from tests.conformance.backends import Backend
 from tests.conformance.samples import NOON_US, SCOPE, append, key, record
@@ -136,6 +139,38 @@ def test_a_list_shows_whom_the_scope_covers(backend: Backend, order: UserOrder) 
     assert names(backend, WORKSPACE_B, order=order) == ["carol"]
     assert names(backend, Scope(organization_id="org_b"), order=order) == ["dora"]
     assert names(backend, Scope(organization_id="nobody"), order=order) == []
+
+
+# ---------------------------------------------------------------- what they cost
+
+
+def test_costs_of_users_come_greatest_first(backend: Backend) -> None:
+    for number, (user, cost) in enumerate((("a", 5), ("b", 9), (None, 99), ("a", 2), ("c", None), ("d", 2**63 - 1))):
+        amount = None if cost is None else Picodollars(cost)
+        append(backend, record(f"gen-{number}", opened={"user": user}, cost=amount))
+    append(backend, record("gen-d", opened={"user": "d", "key_hash": "key-b"}, cost=Picodollars(2**63 - 1)))
+
+    def costs(scope: Scope = SCOPE, **filters: Any) -> list[int]:
+        return [*backend.run(backend.ledger.user_costs(scope, Filters(**filters)))]
+
+    assert costs() == [2**64 - 2, 9, 7, 0]
+    assert costs(KEY_B) == [2**63 - 1]
+    assert costs(users=("a", "b")) == [9, 7]
+    assert costs(unattributed=True) == []
+    assert costs(end_us=NOON_US) == []
+    assert costs(Scope(organization_id="nobody")) == []
+
+
+def test_many_users_are_in_order(backend: Backend) -> None:
+    wanted = [number * 7919 % 1_000 for number in range(300)]
+    append(
+        backend,
+        *(
+            record(f"gen-{number}", opened={"user": f"u{number}"}, cost=Picodollars(cost))
+            for number, cost in enumerate(wanted)
+        ),
+    )
+    assert [*backend.run(backend.ledger.user_costs(SCOPE, Filters()))] == sorted(wanted, reverse=True)
 
 
 # ---------------------------------------------------------------- words of the domain

@@ -1,39 +1,50 @@
 """Who uses most, and how few make how much."""
 
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arouter.domain.activity import Summary, SummaryRow, Totals
-from arouter.domain.high_usage import MEASURES
+from arouter.domain.activity import Totals
+from arouter.domain.high_usage import MEASURES, HighUsage
 from arouter.domain.money import Picodollars
-from arouter.insight.high_usage import added, concentration, high_usage, standing
+from arouter.insight.high_usage import Side, added, concentration, high_usage, standing
 
-FIGURES = st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 10**15))
+Figures = Mapping[str | None, tuple[int, int, int]]
+FIGURES = st.tuples(st.integers(1, 3), st.integers(0, 9), st.integers(0, 10**15))
 RANGES = st.dictionaries(st.none() | st.sampled_from(["", "a", "b", "c", "ü"]), FIGURES)
 
 
-def summary(users: dict[str | None, tuple[int, int, int]]) -> Summary:
-    """Of requests, tokens and cost by user."""
-    rows = tuple(
-        SummaryRow(
-            group=(user,),
-            totals=Totals(
-                requests=requests, total_tokens=tokens, cost=Picodollars(cost), users=0 if user is None else 1
-            ),
-        )
-        for user, (requests, tokens, cost) in users.items()
+def totals(requests: int, tokens: int, cost: int, users: int = 1) -> Totals:
+    return Totals(requests=requests, total_tokens=tokens, cost=Picodollars(cost), users=users)
+
+
+def side(users: Figures, order_by: str = "cost", limit: int = 100, told: Collection[str] | None = None) -> Side:
+    """Of requests, tokens and cost by user: the first users, or those in `told`."""
+    named = {user: totals(*figures) for user, figures in users.items() if user is not None}
+    nobody = totals(*users[None], users=0) if None in users else Totals()
+    by = MEASURES[order_by]
+    first = sorted(named.items(), key=lambda one: (-getattr(one[1], by), one[0]))
+    return Side(
+        named={user: one for user, one in first if user in told} if told is not None else dict(first[:limit]),
+        unattributed=nobody,
+        everything=added([*named.values(), nobody]),
     )
-    return Summary(rows=rows, totals=added([row.totals for row in rows]))
 
 
-def costs(**users: int) -> Summary:
-    return summary({user: (1, 1, cost) for user, cost in users.items()})
+def ranked(now: Figures, before: Figures, order_by: str = "cost", limit: int = 100) -> HighUsage:
+    told = side(now, order_by, limit)
+    costs = sorted((cost for user, (_, _, cost) in now.items() if user is not None), reverse=True)
+    return high_usage(told, side(before, order_by, told=told.named.keys()), order_by, costs)
+
+
+def costs(**users: int) -> Figures:
+    return {user: (1, 1, cost) for user, cost in users.items()}
 
 
 def test_users_are_ranked_beside_the_range_before() -> None:
-    found = high_usage(costs(a=10, b=30, c=60), costs(a=20, b=15, gone=5), "cost", 2)
+    found = ranked(costs(a=10, b=30, c=60), costs(a=20, b=15, gone=5), limit=2)
     assert [(one.rank, one.user, one.usage.value, one.usage.previous) for one in found.users] == [
         (1, "c", 60, 0),
         (2, "b", 30, 15),
@@ -47,12 +58,12 @@ def test_users_are_ranked_beside_the_range_before() -> None:
 
 
 def test_equal_users_share_a_rank() -> None:
-    found = high_usage(costs(d=1, b=2, a=2, c=2), Summary(rows=(), totals=Totals()), "cost", 10)
+    found = ranked(costs(d=1, b=2, a=2, c=2), {})
     assert [(one.rank, one.user) for one in found.users] == [(1, "a"), (1, "b"), (1, "c"), (4, "d")]
 
 
 def test_requests_without_a_user_are_told_apart() -> None:
-    found = high_usage(summary({None: (5, 1, 70), "a": (1, 1, 30)}), summary({None: (1, 1, 7)}), "cost", 10)
+    found = ranked({None: (5, 1, 70), "a": (1, 1, 30)}, {None: (1, 1, 7)})
     assert [one.user for one in found.users] == ["a"]
     assert found.unattributed is not None
     assert (found.unattributed.value, found.unattributed.previous, found.unattributed.ratio) == (70, 7, Fraction(10))
@@ -60,8 +71,7 @@ def test_requests_without_a_user_are_told_apart() -> None:
 
 
 def test_nothing_at_all() -> None:
-    nothing = Summary(rows=(), totals=Totals())
-    found = high_usage(nothing, nothing, "tokens", 10)
+    found = ranked({}, {}, "tokens")
     assert (found.users, found.unattributed, found.other) == ((), None, None)
     assert (found.everything.share, found.everything.ratio) == (None, None)
     assert (found.concentration.users, found.concentration.users_of_half) == (0, None)
@@ -69,12 +79,12 @@ def test_nothing_at_all() -> None:
 
 @given(RANGES, RANGES, st.sampled_from(sorted(MEASURES)), st.integers(1, 6))
 def test_the_rows_are_everything_in_both_ranges(
-    now: dict[str | None, tuple[int, int, int]],
-    before: dict[str | None, tuple[int, int, int]],
+    now: Figures,
+    before: Figures,
     order_by: str,
     limit: int,
 ) -> None:
-    found = high_usage(summary(now), summary(before), order_by, limit)
+    found = ranked(now, before, order_by, limit)
     rows = [one.usage for one in found.users]
     rows += [one for one in (found.unattributed, found.other) if one is not None]
     for name in ("value", "previous", "change"):
@@ -86,7 +96,7 @@ def test_the_rows_are_everything_in_both_ranges(
 
 
 def test_few_make_half() -> None:
-    found = concentration([1] * 100 + [60, 50])
+    found = concentration([60, 50] + [1] * 100)
     assert (found.users, found.cost, found.users_of_half) == (102, 210, 2)
     one, ten = found.tops
     assert (one.percent, one.users, one.cost, one.share) == (1, 2, 110, Fraction(110, 210))
@@ -95,8 +105,8 @@ def test_few_make_half() -> None:
 
 @given(st.lists(st.integers(0, 10**15), min_size=1, max_size=300))
 def test_half_is_made_by_no_fewer(values: list[int]) -> None:
-    found = concentration(values)
     ordered = sorted(values, reverse=True)
+    found = concentration(ordered)
     if found.users_of_half is None:
         assert found.cost == 0
     else:
@@ -107,14 +117,13 @@ def test_half_is_made_by_no_fewer(values: list[int]) -> None:
 
 
 def test_a_user_stands_among_the_others() -> None:
-    rows = costs(a=1, b=2, c=2, d=9).rows
-    assert [(standing(rows, user).rank, standing(rows, user).percentile) for user in "abcd"] == [
-        (4, 0),
+    everybody = [9, 2, 2, 1]
+    assert [(standing(everybody, mine).rank, standing(everybody, mine).percentile) for mine in (1, 2, 9)] == [
+        (4, Fraction(0)),
         (2, Fraction(100, 3)),
-        (2, Fraction(100, 3)),
-        (1, 100),
+        (1, Fraction(100)),
     ]
-    nobody = standing(rows, "x")
+    nobody = standing(everybody, None)
     assert (nobody.users, nobody.rank, nobody.percentile) == (4, None, None)
-    alone = standing(costs(a=1).rows, "a")
+    alone = standing([1], 1)
     assert (alone.rank, alone.percentile) == (1, None)

@@ -23,9 +23,9 @@ INSTALLED = ROOT / "var" / "sdks"
 _PATIENCE_S = 600
 
 
-def python_with(name: str) -> str:
-    """The interpreter that has the packages of `requirements/<name>.txt`."""
-    complaint = _install(name)
+def python_with(name: str, requirements: Path = REQUIREMENTS) -> str:
+    """The interpreter that has the packages of `<name>.txt` in the folder `requirements`."""
+    complaint = _install(name, requirements / f"{name}.txt")
     require(complaint is None, f"pip cannot install {name}: {complaint}")
     return str(_interpreter(name))
 
@@ -35,9 +35,8 @@ def _interpreter(name: str) -> Path:
 
 
 @cache
-def _install(name: str) -> str | None:
+def _install(name: str, requirements: Path) -> str | None:
     """Install what the requirements name, unless it is there; what is wrong if that does not succeed."""
-    requirements = REQUIREMENTS / f"{name}.txt"
     stamp = INSTALLED / name / ".installed"
     wanted = hashlib.sha256(platform.python_version().encode() + requirements.read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:

@@ -8,23 +8,36 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import apsw
 import pytest
 
-from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
+from arouter.domain.activity import (
+    TIME_DIMENSIONS,
+    ActivityQuery,
+    Cursor,
+    Dimension,
+    Filters,
+    Scope,
+    SummaryQuery,
+)
 from arouter.domain.adjustment import AdjustedMeanwhile
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.usage import METERS
 from arouter.domain.users import UserOrder, UsersQuery
 from arouter.store.migrate import migrations
+from arouter.store.planning import plan
 from arouter.store.sqlite import SqliteStore
 from arouter.store.sqlite.connections import require_sound_library
 from arouter.store.sqlite.intents import TICK_S
+from arouter.store.sqlite.names import numbers_of
 from arouter.store.sqlite.pages import page_statements
+from arouter.store.sqlite.pieces import Pieces, Times, slots_of
 from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.selection import select
-from arouter.store.sqlite.summaries import summary_statement
+from arouter.store.sqlite.sums import sums_statement
 from arouter.store.sqlite.users import users_statement
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import FULL, NOON_US, SCOPE, adjust, adjustment, append, ids, key, opening, record
@@ -149,19 +162,40 @@ def test_a_page_is_read_in_the_order_of_an_index(
         assert "created_at_us" in plan
 
 
-def test_a_summary_searches_an_index(backend: Backend) -> None:
-    append(backend, record("gen-1"))
+@pytest.mark.parametrize(
+    ("scope", "filters", "group_by", "searched"),
+    [
+        ({}, {"users": ("alice",), "start_us": 1}, (), "records USING INDEX records_by_user (organization_no=?"),
+        ({}, {"tags": ("x",), "end_us": 2 * NOON_US}, (), "records USING INDEX records_by_time (organization_no=?"),
+        ({}, {}, (), "rollups USING PRIMARY KEY (organization_no=? AND slot>? AND slot<?)"),
+        (
+            {},
+            {"models": ("m",)},
+            (Dimension.DAY,),
+            "rollups USING PRIMARY KEY (organization_no=? AND slot>? AND slot<?)",
+        ),
+        ({"key_hash": "key-a"}, {}, (), "rollups USING PRIMARY KEY (organization_no=? AND slot=? AND key_no=?)"),
+    ],
+)
+def test_a_summary_searches_an_index(
+    backend: Backend,
+    scope: dict[str, str],
+    filters: dict[str, Any],
+    group_by: tuple[Dimension, ...],
+    searched: str,
+) -> None:
+    append(backend, record("gen-1", opened={"tags": ("x",), "requested_model": "m"}))
     connection = apsw.Connection(store_of(backend).path)
-    for filters, index in (
-        (Filters(users=("alice",), start_us=1), "records_by_user"),
-        (Filters(end_us=9), "records_by_time"),
-    ):
-        selection = select(connection, SCOPE, filters)
-        assert selection is not None
-        query = SummaryQuery(scope=SCOPE, filters=filters, group_by=(Dimension.MODEL,))
-        plan = plan_of(connection, *summary_statement(connection, selection, query))
-        assert f"SEARCH records USING INDEX {index} (organization_no=?" in plan
-        assert "SCAN records" not in plan
+    query = SummaryQuery(scope=Scope(organization_id="org_a", **scope), filters=Filters(**filters), group_by=group_by)
+    organization_no = numbers_of(connection, ["org_a"])["org_a"]
+    times = Times(tuple(one for one in group_by if one in TIME_DIMENSIONS), ZoneInfo("UTC"))
+    pieces = Pieces(connection, query, organization_no, times)
+    for span in plan(query, slots_of(connection, organization_no)).spans:
+        piece = pieces.of(span)
+        assert piece is not None
+        text = plan_of(connection, *sums_statement(piece))
+        assert f"SEARCH {searched}" in text
+        assert "SCAN r" not in text
 
 
 @pytest.mark.parametrize("order", list(UserOrder))
@@ -234,7 +268,7 @@ def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("tampering", "told"),
     [
-        ("UPDATE records SET cost = cost + 1 WHERE seq = 2", "sums by hour differ"),
+        ("UPDATE records SET cost = cost + 1 WHERE seq = 2", "sums by quarter of an hour differ"),
         ("UPDATE records SET cost = cost + 1 WHERE seq = 2", "sums by key and hour differ"),
         ("UPDATE user_spans SET first_seen_us = first_seen_us + 1", "their spans do not hold"),
         ("UPDATE user_spans SET last_seen_us = last_seen_us - 1", "their spans do not hold"),
@@ -249,7 +283,7 @@ def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:
         ("DELETE FROM batches WHERE no = 1", "Batches are missing"),
         ("DELETE FROM batches WHERE no = 2", "belong to no batch"),
         ("DELETE FROM end_users", "rows of records refer to rows of end_users"),
-        ("UPDATE rollups SET prompt_tokens = prompt_tokens + 1", "sums by hour differ"),
+        ("UPDATE rollups SET prompt_tokens = prompt_tokens + 1", "sums by quarter of an hour differ"),
         ("DELETE FROM key_hours", "sums by key and hour differ"),
     ],
 )
@@ -275,7 +309,7 @@ def test_the_check_tells_what_was_changed_behind_the_ledgers_back(backend: Backe
         ("DELETE FROM batches WHERE no = 4", "rows of adjustments refer to rows of batches"),
         ("UPDATE adjustments SET cost = cost + 1 WHERE no = 3", "go by another adjustment than their latest"),
         ("DELETE FROM adjusted", "go by another adjustment than their latest"),
-        ("DELETE FROM adjusted", "sums by hour differ"),
+        ("DELETE FROM adjusted", "sums by quarter of an hour differ"),
         ("UPDATE adjusted SET adjusted_cost = 3", "sums by key and hour differ"),
         ("UPDATE adjusted SET adjusted_at_us = 0", "go by another adjustment than their latest"),
         ("UPDATE records SET service_tier_no = 1 WHERE seq = 1", "The records 1 to 1 are not what was written"),
@@ -301,6 +335,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; DROP INDEX records_on_own_keys;"
         "DROP TABLE user_spans;"
+        "DROP TABLE folded_days; DROP TABLE day_blocks;"
         "PRAGMA user_version = 1"
     )
     connection.close()

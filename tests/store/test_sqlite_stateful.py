@@ -17,7 +17,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
+from arouter.domain.activity import (
+    METRICS,
+    SUMMED_METRICS,
+    ActivityQuery,
+    Cursor,
+    Dimension,
+    Filters,
+    Order,
+    Scope,
+    SummaryQuery,
+)
 from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import StorageUnavailable
@@ -334,12 +344,41 @@ class BothLedgers(RuleBasedStateMachine):
         filters=FILTERS,
         group_by=st.lists(st.sampled_from(Dimension), max_size=3, unique=True).map(tuple),
         timezone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]),
+        metrics=st.sampled_from([frozenset(SUMMED_METRICS), frozenset({"cost"}), frozenset(METRICS)]),
+        by=st.none() | st.sampled_from(METRICS),
+        descending=st.booleans(),
+        limit=st.none() | st.integers(1, 4),
     )
-    def summary(self, scope: Scope, filters: Filters, group_by: tuple[Dimension, ...], timezone: str) -> None:
-        query = SummaryQuery(scope=scope, filters=filters, group_by=group_by, timezone=timezone)
+    def summary(
+        self,
+        scope: Scope,
+        filters: Filters,
+        group_by: tuple[Dimension, ...],
+        timezone: str,
+        metrics: frozenset[str],
+        by: str | None,
+        descending: bool,
+        limit: int | None,
+    ) -> None:
+        order = None if by is None else Order(by=by, descending=descending)
+        if order is None and group_by and descending:
+            order = Order(by=group_by[-1].value, descending=descending)
+        query = SummaryQuery(
+            scope=scope,
+            filters=filters,
+            group_by=group_by,
+            timezone=timezone,
+            metrics=metrics,
+            order=order,
+            limit=limit,
+        )
         answer = self.same(lambda backend: backend.run(backend.ledger.summary(query)))
-        assert sum(row.totals.cost for row in answer.rows) == answer.totals.cost
-        assert sum(row.totals.requests for row in answer.rows) == answer.totals.requests
+        everything = [row.totals for row in answer.rows]
+        if answer.other is not None:
+            everything.append(answer.other.totals)
+        if Dimension.TAG not in group_by:
+            assert sum(totals.cost for totals in everything) == answer.totals.cost
+            assert sum(totals.requests for totals in everything) == answer.totals.requests
 
     @rule(
         scope=SCOPES,
@@ -356,6 +395,10 @@ class BothLedgers(RuleBasedStateMachine):
         page = self.same(lambda backend: backend.run(backend.ledger.list_users(query)))
         for span in page.users:
             assert self.same(lambda backend, user=span.user: backend.run(backend.ledger.user_span(scope, user))) == span
+
+    @rule(scope=SCOPES, filters=FILTERS)
+    def costs_of_users(self, scope: Scope, filters: Filters) -> None:
+        self.same(lambda backend: [*backend.run(backend.ledger.user_costs(scope, filters))])
 
     @rule(key_hash=KEYS, starts=st.lists(st.integers(0, 40), min_size=3, max_size=3))
     def spending(self, key_hash: str, starts: list[int]) -> None:

@@ -12,7 +12,16 @@ from tools import commands, error_codes, reference
 from tools.docs import PARTS, out_of_step, pages, rendered
 
 from arouter.settings import rows
-from arouter.web.api import activity, paging, ranges, summary, users
+from arouter.web.api import (
+    activity,
+    arouter_usage,
+    billing,
+    organization_usage,
+    paging,
+    ranges,
+    summary,
+    users,
+)
 from arouter.web.inference.dialects import dialects, gemini_dialects
 from arouter.wire.activity_json import COLUMNS
 from arouter.wire.keys_json import CreateKey, UpdateKey
@@ -94,6 +103,10 @@ def test_every_parameter_is_mentioned() -> None:
     pages_and_parameters = (
         ("activity", activity.PARAMETERS),
         ("activity", summary.PARAMETERS),
+        ("compatibility", organization_usage.COMPLETIONS_PARAMETERS),
+        ("compatibility", organization_usage.COSTS_PARAMETERS),
+        ("compatibility", arouter_usage.SUMMARY_PARAMETERS),
+        ("compatibility", billing.PARAMETERS),
         ("keys", paging.LIST_PARAMETERS),
         ("users", ranges.RANGE),
         ("users", users.LIST_PARAMETERS),

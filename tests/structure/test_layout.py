@@ -60,7 +60,7 @@ TESTED_BY = {
     "tests/cli/test_users.py": ("cli/user_tables.py",),
     "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
     "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
-    "tests/conformance/test_users.py": ("domain/users.py",),
+    "tests/conformance/test_users.py": ("domain/users.py", "store/user_lists.py"),
     "tests/engine/test_completions.py": (
         "engine/account.py",
         "engine/adapters.py",
@@ -113,8 +113,11 @@ TESTED_BY = {
         "wire/generation_json.py",
         "wire/numbers.py",
     ),
-    "tests/web/api/test_high_usage.py": ("web/api/ranges.py", "wire/high_usage.py"),
+    "tests/web/api/test_high_usage.py": ("web/api/high_users.py", "web/api/ranges.py", "wire/high_usage.py"),
+    "tests/web/api/test_arouter_usage.py": ("wire/arouter_usage.py",),
+    "tests/web/api/test_billing.py": ("engine/credits.py", "wire/billing_json.py"),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
+    "tests/web/api/test_exports.py": ("engine/export.py", "wire/export_forms.py"),
     "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
     "tests/web/api/test_models.py": ("wire/models_dialects.py", "wire/models_json.py"),
     "tests/web/inference/test_passing_request.py": ("web/inference/passing.py",),
@@ -122,7 +125,9 @@ TESTED_BY = {
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_provider_keys.py": ("web/api/paging.py", "wire/provider_keys_json.py"),
     "tests/web/api/test_summary.py": ("wire/nearest.py", "wire/summary.py"),
+    "tests/wire/test_activity_lines.py": ("wire/column_numbers.py",),
     "tests/wire/test_anthropic_messages_thoughts.py": ("wire/seals.py",),
+    "tests/wire/test_focus.py": ("wire/focus_columns.py",),
     "tests/wire/test_openai_chat_chunks.py": ("domain/charge.py", "wire/answer.py", "wire/openai_chat/writer.py"),
     "tests/wire/test_openai_chat_messages.py": ("wire/data_urls.py",),
     "tests/wire/test_openai_chat_request.py": ("wire/efforts.py", "wire/fields.py"),
@@ -217,11 +222,11 @@ def _requirements() -> list[Path]:
     return sorted((ROOT / "requirements").glob("*.txt"))
 
 
-def _requirements_of_sdks() -> list[Path]:
-    return sorted((TESTS / "sdks" / "requirements").glob("*.txt"))
+def _requirements_of_tests(suffix: str = "txt") -> list[Path]:
+    return sorted(TESTS.glob(f"*/requirements/*.{suffix}"))
 
 
-@pytest.mark.parametrize("path", [*_requirements(), *_requirements_of_sdks()], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*_requirements(), *_requirements_of_tests()], ids=lambda path: path.name)
 def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     entries = [entry for entry in re.split(r"\n(?! )", text.replace("\\\n", " ")) if entry.strip()]
@@ -239,9 +244,10 @@ def test_both_requirement_files_are_there() -> None:
     assert [path.name for path in _requirements()] == ["dev.txt", "run.txt"]
 
 
-def test_each_environment_of_sdks_is_locked() -> None:
-    asked = {path.stem for path in (TESTS / "sdks" / "requirements").glob("*.in")}
-    assert {path.stem for path in _requirements_of_sdks()} == asked == {"langchain", "litellm", "pydantic-ai"}
+def test_each_environment_of_tests_is_locked() -> None:
+    asked = {path.stem for path in _requirements_of_tests("in")}
+    locked = {path.stem for path in _requirements_of_tests()}
+    assert locked == asked == {"focus-validator", "langchain", "litellm", "pydantic-ai"}
 
 
 def test_ci_runs_check_and_test_and_nothing_else() -> None:

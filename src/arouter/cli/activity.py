@@ -19,22 +19,24 @@ from arouter.cli.options import Config, Json, application
 from arouter.cli.output import stderr, stdout, write_json
 from arouter.cli.summary_table import summary_table
 from arouter.domain.activity import (
+    METRICS,
     MOST_DIMENSIONS,
+    SUMMED_METRICS,
     ActivityQuery,
     Dimension,
     Filters,
+    Order,
     Scope,
     Summary,
     SummaryQuery,
-    SummaryRow,
 )
-from arouter.domain.ranking import METRICS, Order, default_order, rank
+from arouter.domain.ranking import default_order
 from arouter.domain.record import Status
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
 from arouter.store.buckets import time_zone
 from arouter.wire.adjustments_json import RecordHistory
-from arouter.wire.summary import encode_summary
+from arouter.wire.summary import encode_summary, whole
 
 app = application(help="Read the activity, one record for every request, and correct its costs.", no_args_is_help=True)
 
@@ -179,15 +181,14 @@ def summary(
         api_key_hash=api_key_hash,
         endpoint=endpoint,
     )
-    as_of_us = SystemClock().now_us()
-    found = asyncio.run(_summarize(settings, filters, dimensions, timezone))
-    rows = found.rows if dimensions else (SummaryRow(group=(), totals=found.totals),)
-    ranking = rank(rows, dimensions, order, limit)
+    found = asyncio.run(_summarize(settings, filters, dimensions, timezone, order, limit))
+    if not dimensions:
+        found = whole(found)
     if json:
-        sys.stdout.buffer.write(encode_summary(ranking, dimensions, found.totals, as_of_us=as_of_us) + b"\n")
+        sys.stdout.buffer.write(encode_summary(found, dimensions, SUMMED_METRICS) + b"\n")
         sys.stdout.buffer.flush()
     else:
-        stdout().print(summary_table(ranking, dimensions, found.totals))
+        stdout().print(summary_table(found, dimensions))
 
 
 @app.command()
@@ -247,11 +248,13 @@ async def _export(settings: Settings, filters: Filters, form: Format, output: Pa
             )
 
 
-async def _summarize(settings: Settings, filters: Filters, dimensions: tuple[Dimension, ...], timezone: str) -> Summary:
+async def _summarize(
+    settings: Settings, filters: Filters, dimensions: tuple[Dimension, ...], timezone: str, order: Order, limit: int
+) -> Summary:
     async with opened(settings) as (store, home):
         scope = Scope(organization_id=home.organization_id)
         return await store.ledger.summary(
-            SummaryQuery(scope=scope, filters=filters, group_by=dimensions, timezone=timezone)
+            SummaryQuery(scope=scope, filters=filters, group_by=dimensions, timezone=timezone, order=order, limit=limit)
         )
 
 

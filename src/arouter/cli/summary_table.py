@@ -6,24 +6,24 @@ from rich.table import Table
 from rich.text import Text
 
 from arouter.cli.output import dollars_in_line, table, visible
-from arouter.domain.activity import Dimension, Totals
-from arouter.domain.ranking import Ranking
+from arouter.domain.activity import Dimension, Summary, Totals
 
 _NUMBERS = ("Requests", "Errors", "Prompt", "Completion", "Tokens", "Users", "Cost, $")
 
 
-def summary_table(ranking: Ranking, group_by: Sequence[Dimension], totals: Totals) -> Table:
+def summary_table(summary: Summary, group_by: Sequence[Dimension]) -> Table:
     """A row for each group, one for what a limit cut off, and one with the sums."""
+    totals, other = summary.totals, summary.other
     made = table((*(_title(one.value) for one in group_by), *_NUMBERS), numbers=_NUMBERS)
-    every = [row.totals for row in ranking.rows]
-    if ranking.rest is not None:
-        every.append(ranking.rest.totals)
+    every = [row.totals for row in summary.rows]
+    if other is not None:
+        every.append(other.totals)
     *costs, total = dollars_in_line([one.cost for one in (*every, totals)])
-    for row, cost in zip(ranking.rows, costs, strict=False):
+    for row, cost in zip(summary.rows, costs, strict=False):
         made.add_row(*(visible(value) for value in row.group), *_cells(row.totals, row.totals.users, cost))
-    if ranking.rest is not None:
-        named = _named(f"{ranking.rest.groups:,} others", group_by, "italic")
-        made.add_row(*named, *_cells(ranking.rest.totals, ranking.rest.users, costs[-1]))
+    if other is not None:
+        named = _named(f"{other.groups:,} others", group_by, "italic")
+        made.add_row(*named, *_cells(other.totals, other.users, costs[-1]))
     if group_by:
         made.add_section()
         made.add_row(*_named("Total", group_by, ""), *_cells(totals, totals.users, total), style="bold")

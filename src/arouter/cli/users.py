@@ -13,17 +13,17 @@ from arouter.cli.keys import every_key, find_key
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, stderr, stdout, write_json
 from arouter.cli.user_tables import high_usage_table, seen_table, user_tables
-from arouter.domain.activity import Dimension, Scope, SummaryQuery
+from arouter.domain.activity import Filters, Scope
 from arouter.domain.high_usage import MEASURES, HighUsage
 from arouter.domain.keys import Key, KeyKind, UserPolicy
 from arouter.domain.users import UserOrder, UsersPage, UsersQuery
 from arouter.engine.admission import check_user
 from arouter.engine.clock import SystemClock
-from arouter.insight.high_usage import high_usage
 from arouter.settings import Settings, load
 from arouter.store.base import Home
 from arouter.store.buckets import time_zone
 from arouter.store.sqlite import SqliteStore
+from arouter.web.api.high_users import HighUsageQuery, read_high_usage
 from arouter.web.api.ranges import Range, whole_range
 from arouter.web.api.user_report import Question, report
 from arouter.web.user_tokens import DEFAULT_LIFETIME_S, MOST_LIFETIME_S, UserTokens
@@ -94,7 +94,7 @@ def top(
     zone = _read_zone(timezone)
     settings = _settings(config)
     wanted = _read_range(start, end, zone, now_us)
-    found = asyncio.run(_top(settings, wanted, measure, timezone, limit))
+    found = asyncio.run(_top(settings, wanted, measure, limit))
     if json:
         write_json(
             high_usage_answer(
@@ -174,20 +174,16 @@ async def _list(settings: Settings, prefix: str, order: UserOrder, limit: int, *
         )
 
 
-async def _top(settings: Settings, wanted: Range, measure: Measure, timezone: str, limit: int) -> HighUsage:
+async def _top(settings: Settings, wanted: Range, measure: Measure, limit: int) -> HighUsage:
     async with opened(settings) as (store, home):
-        now, before = [
-            await store.ledger.summary(
-                SummaryQuery(
-                    scope=Scope(organization_id=home.organization_id),
-                    filters=each.of(read_options()),
-                    group_by=(Dimension.USER,),
-                    timezone=timezone,
-                )
-            )
-            for each in (wanted, wanted.before)
-        ]
-    return high_usage(now, before, measure, limit)
+        query = HighUsageQuery(
+            scope=Scope(organization_id=home.organization_id),
+            filters=Filters(),
+            wanted=wanted,
+            order_by=measure,
+            limit=limit,
+        )
+        return await read_high_usage(store.ledger, query)
 
 
 async def _show(settings: Settings, user: str, zone: ZoneInfo, wanted: Range, now_us: int) -> UserAnswer:

@@ -44,6 +44,8 @@ class Filters:
     end_us: int | None = None
     updated_since_us: int | None = None
     """Written or re-priced since."""
+    written_until_us: int | None = None
+    """Written at or before. Of the costs it says nothing: they are those that hold when the question is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class Dimension(StrEnum):
     ORGANIZATION = "organization"
     ENDPOINT = "endpoint"
     STATUS = "status"
+    TAG = "tag"
+    """A record with two tags is in two groups, one without any in that of none: such groups overlap."""
     HOUR = "hour"
     DAY = "day"
     WEEK = "week"
@@ -125,6 +129,36 @@ class Dimension(StrEnum):
 MOST_DIMENSIONS = 3
 
 TIME_DIMENSIONS = frozenset({Dimension.HOUR, Dimension.DAY, Dimension.WEEK, Dimension.MONTH})
+
+SUMMED_METRICS = (
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cost",
+    "requests_without_usage",
+    "requests_without_price",
+    "users",
+    "mean_latency_ms",
+)
+"""What a summary tells of a group unless it is asked for something else."""
+
+PERCENTILES = {"latency_ms_p50": 50, "latency_ms_p95": 95}
+"""What it tells when asked for: they need every single record."""
+
+METRICS = (*SUMMED_METRICS, *PERCENTILES)
+"""All that it can tell, and be ordered by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """`by` is one of `METRICS` or the name of a dimension that the summary groups by."""
+
+    by: str
+    descending: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +183,11 @@ class Totals:
     latency_us: int = 0
     """The sum over `requests_with_latency`."""
     requests_with_latency: int = 0
-    users: int = 0
-    """Distinct users; requests without one do not count."""
+    users: int | None = 0
+    """Distinct users; requests without one do not count. None where the summary was not asked for them."""
+    latency_us_p50: int | None = None
+    """The median by nearest rank over `requests_with_latency`; None where there are none or nobody asked."""
+    latency_us_p95: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +198,16 @@ class SummaryQuery:
     """Up to three."""
     timezone: str = "UTC"
     """An IANA name; where days, weeks and months begin."""
+    metrics: frozenset[str] = frozenset(SUMMED_METRICS)
+    """Of `METRICS`. Sums are there in any case; `users` and percentiles are only if they are asked for."""
+    order: Order | None = None
+    """None: by the group values, none first."""
+    limit: int | None = None
+    """How many rows at most; the others are added up in `Summary.other`."""
+
+    def asks_for(self, metric: str) -> bool:
+        """Whether it must be known, to be told or to order by it."""
+        return metric in self.metrics or (self.order is not None and self.order.by == metric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +218,26 @@ class SummaryRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """The rows that a limit cut off, as one."""
+
+    groups: int
+    totals: Totals
+    """Exact sums, without percentiles; for `users` see the next field."""
+    users: int | None
+    """Distinct users, where the groups tell: a person may be in several groups, so counts cannot be added."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     rows: tuple[SummaryRow, ...]
+    """In the order of the query; equal ones in that of their group values."""
     totals: Totals
-    """Over all rows. Equal to the sum of the rows, but for `users`, which are distinct over everything."""
+    """Over everything. Equal to the sum of the rows and `other`, but for `users`, which are distinct over everything,
+    and for groups by tag, which overlap."""
+    other: Rest | None = None
+    """None if the limit cut nothing off."""
+    groups: int = 0
+    """How many there are, those in `other` included."""
+    as_of_us: int = 0
+    """Nothing that was written before this instant is missing."""

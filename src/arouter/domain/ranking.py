@@ -10,45 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
-from arouter.domain.activity import TIME_DIMENSIONS, Dimension, SummaryRow, Totals
+from arouter.domain.activity import METRICS, TIME_DIMENSIONS, Dimension, Order, Rest, SummaryRow, Totals
 
-METRICS = (
-    "requests",
-    "errors",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "cost",
-    "requests_without_usage",
-    "requests_without_price",
-    "users",
-    "mean_latency_ms",
-)
-"""What a summary tells of a group, and what it can be ordered by."""
+__all__ = ["METRICS", "Order", "Ranking", "Rest", "default_order", "mean_latency_ms", "rank", "value_of"]
 
-_Value = int | float | str | datetime | None
-_SUMMED = tuple(field.name for field in fields(Totals) if field.name != "users")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """`by` is one of `METRICS` or the name of a dimension that the summary groups by."""
-
-    by: str
-    descending: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
-    """The rows that a limit cut off, as one."""
-
-    groups: int
-    totals: Totals
-    """Exact sums; for `users` see the next field."""
-    users: int | None
-    """Distinct users, where the groups tell: a person may be in several groups, so counts cannot be added."""
+Value = int | float | str | datetime | None
+_NOT_SUMMED = ("users", "latency_us_p50", "latency_us_p95")
+_SUMMED = tuple(field.name for field in fields(Totals) if field.name not in _NOT_SUMMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +39,33 @@ def mean_latency_ms(totals: Totals) -> float | None:
     return round(totals.latency_us / totals.requests_with_latency) / 1000
 
 
-def rank(rows: Sequence[SummaryRow], group_by: Sequence[Dimension], order: Order, limit: int) -> Ranking:
-    """The first `limit` rows in `order`, and the rest."""
-    ordered = _ordered(rows, _reader(order.by, group_by), descending=order.descending)
-    return Ranking(rows=tuple(ordered[:limit]), rest=_rest(ordered[limit:], group_by))
+def value_of(metric: str, totals: Totals) -> int | float | None:
+    """One of `METRICS`; None where it is not known. Money is in picodollars, times are in milliseconds."""
+    if metric == "mean_latency_ms":
+        return mean_latency_ms(totals)
+    if metric == "latency_ms_p50":
+        return None if totals.latency_us_p50 is None else totals.latency_us_p50 / 1000
+    if metric == "latency_ms_p95":
+        return None if totals.latency_us_p95 is None else totals.latency_us_p95 / 1000
+    value: int | None = getattr(totals, metric)
+    return value
 
 
-def _reader(by: str, group_by: Sequence[Dimension]) -> Callable[[SummaryRow], _Value]:
+def rank(rows: Sequence[SummaryRow], group_by: Sequence[Dimension], order: Order | None, limit: int | None) -> Ranking:
+    """The first `limit` rows in `order`, and the rest. Without an order they stay as they are."""
+    ordered = rows if order is None else _ordered(rows, _reader(order.by, group_by), descending=order.descending)
+    shown = len(rows) if limit is None else limit
+    return Ranking(rows=tuple(ordered[:shown]), rest=_rest(ordered[shown:], group_by))
+
+
+def _reader(by: str, group_by: Sequence[Dimension]) -> Callable[[SummaryRow], Value]:
     names = [dimension.value for dimension in group_by]
     if by in names:
         place = names.index(by)
         if group_by[place] in TIME_DIMENSIONS:
             return lambda row: _instant(row.group[place])
         return lambda row: row.group[place]
-    if by == "mean_latency_ms":
-        return lambda row: mean_latency_ms(row.totals)
-    return lambda row: getattr(row.totals, by)
+    return lambda row: value_of(by, row.totals)
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -94,9 +73,7 @@ def _instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _ordered(
-    rows: Sequence[SummaryRow], value: Callable[[SummaryRow], _Value], *, descending: bool
-) -> list[SummaryRow]:
+def _ordered(rows: Sequence[SummaryRow], value: Callable[[SummaryRow], Value], *, descending: bool) -> list[SummaryRow]:
     known = [row for row in rows if value(row) is not None]
     unknown = [row for row in rows if value(row) is None]
     # The values of one column are all numbers, all texts or all instants.

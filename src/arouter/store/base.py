@@ -7,15 +7,18 @@ event loop's thread and does its I/O elsewhere. Whatever goes wrong in the engin
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Scope, Summary, SummaryQuery
+from arouter.domain.activity import ActivityQuery, ActivityRow, Cursor, Filters, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +172,13 @@ class Ledger(Protocol):
     async def page(self, query: ActivityQuery) -> Page:
         """Records in the order of (created_at_us, id)."""
 
+    async def written_until(self) -> int | None:
+        """When the last record or adjustment was written that can be read by now; None if there is none.
+
+        Whatever is written later bears that time or a later one: with it as `Filters.written_until_us` a question has
+        the same records however often it is asked, and what it lacks is found with it as `updated_since_us`.
+        """
+
     async def summary(self, query: SummaryQuery) -> Summary:
         """Exact sums by group, rows in the order of their group values: none first, texts by code point, times by
         instant. ValueError for a time zone that does not exist."""
@@ -179,6 +189,9 @@ class Ledger(Protocol):
     async def list_users(self, query: UsersQuery) -> UsersPage:
         """Users in the order that is asked for, those of one instant by name in the same direction, texts by code
         point."""
+
+    async def user_costs(self, scope: Scope, filters: Filters) -> Sequence[int]:
+        """What each user's requests cost together, in picodollars, greatest first; those of no user are not in it."""
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         """What a key has spent altogether and since the starts of the current day, week and month.
@@ -191,3 +204,25 @@ class Ledger(Protocol):
 
     async def check(self) -> CheckReport:
         """Prove integrity: the engine's own check, and records equal to roll-ups to the last digit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnPage:
+    """Records as columns, in the order of the query."""
+
+    batch: "pa.RecordBatch"
+    """Of `arouter.wire.activity_columns.SCHEMA`, with the costs that hold and the names of keys as they are now."""
+    next_cursor: Cursor | None
+    """That of the batch's last record; None if no record comes after it."""
+
+
+@runtime_checkable
+class ColumnarLedger(Protocol):
+    """What a ledger may offer besides: records as columns, without an object for each. Needs the extra `analytics`."""
+
+    async def columns(self, query: ActivityQuery) -> ColumnPage | None:
+        """Up to `query.limit` records as `page` has them, at least one; fewer than there are is no end of them.
+
+        None where the next records are not kept as columns, or none are left: the caller then asks for a `page`,
+        and for columns again after it.
+        """

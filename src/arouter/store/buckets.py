@@ -5,6 +5,7 @@ A bucket is told by the instant at which it begins, so that a repeated hour in a
 since 1972: all instants of one quarter of an hour in UTC fall into the same bucket.
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,6 +13,9 @@ from arouter.domain.activity import Dimension
 
 SLOT_US = 15 * 60 * 1_000_000
 HOUR_US = 60 * 60 * 1_000_000
+SLOTS_OF_DAY = 96
+"""Quarters of an hour in a day of UTC."""
+DAY_US = SLOTS_OF_DAY * SLOT_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,3 +64,45 @@ def bucket_text(start_us: int, zone: ZoneInfo) -> str:
     """RFC 3339 with the zone's offset at that instant, `Z` in UTC."""
     text = (_EPOCH + timedelta(microseconds=start_us)).astimezone(zone).isoformat()
     return text.removesuffix("+00:00") + "Z" if zone.key == "UTC" else text
+
+
+Bucket = tuple[int, ...]
+"""For several dimensions at once: where the bucket of each begins, in microseconds."""
+
+
+def bucket_ranges(
+    days: Sequence[int], first: int, beyond: int, dimensions: Sequence[Dimension], zone: ZoneInfo
+) -> list[tuple[int, int, Bucket]]:
+    """The slots from `first` to before `beyond`, as far as they lie in `days` of UTC, cut where a bucket begins.
+
+    `days` are counted from the epoch and rise. Each piece is its first slot, the one after its last, and its bucket.
+    """
+    pieces: list[tuple[int, int, Bucket]] = []
+    for day in days:
+        for opens, closes, bucket in _of_day(day, dimensions, zone):
+            start, end = max(opens, first), min(closes, beyond)
+            if start >= end:
+                continue
+            if pieces and pieces[-1][2] == bucket:
+                # Between them lies at most what is empty.
+                pieces[-1] = (pieces[-1][0], end, bucket)
+            else:
+                pieces.append((start, end, bucket))
+    return pieces
+
+
+def _of_day(day: int, dimensions: Sequence[Dimension], zone: ZoneInfo) -> Iterator[tuple[int, int, Bucket]]:
+    def bucket(slot: int) -> Bucket:
+        return tuple(bucket_start(slot * SLOT_US, dimension, zone) for dimension in dimensions)
+
+    def cut(first: int, last: int, of_first: Bucket, of_last: Bucket) -> Iterator[tuple[int, int, Bucket]]:
+        # Buckets follow each other and never come back.
+        if of_first == of_last:
+            yield first, last + 1, of_first
+            return
+        middle = (first + last) // 2
+        yield from cut(first, middle, of_first, bucket(middle))
+        yield from cut(middle + 1, last, bucket(middle + 1), of_last)
+
+    first, last = day * SLOTS_OF_DAY, (day + 1) * SLOTS_OF_DAY - 1
+    yield from cut(first, last, bucket(first), bucket(last))

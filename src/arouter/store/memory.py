@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, product
 from typing import Self
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from arouter.domain.activity import (
+    PERCENTILES,
     TIME_DIMENSIONS,
     ActivityQuery,
     ActivityRow,
@@ -33,12 +34,14 @@ from arouter.domain.interruption import interrupted, without_intent
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
+from arouter.domain.ranking import rank
 from arouter.domain.record import Opening, Record
-from arouter.domain.users import UsersPage, UserSpan, UsersQuery, place_of
+from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
+from arouter.store.user_lists import page_of, spans_of
 
 
 @dataclass(slots=True)
@@ -288,35 +291,38 @@ class MemoryLedger:
         page = tuple(islice(rows, query.limit))
         return Page(rows=page, next_cursor=page[-1].cursor if page and len(rows) > len(page) else None)
 
+    async def written_until(self) -> int | None:
+        return self._data.last_written_us or None
+
     async def summary(self, query: SummaryQuery) -> Summary:
         zone = time_zone(query.timezone)
         groups: dict[tuple[str | int | None, ...], list[Record]] = {}
         everything = [row.record for row in self._matching(query.scope, query.filters)]
         for record in everything:
-            key = tuple(_group_value(record, dimension, zone) for dimension in query.group_by)
-            groups.setdefault(key, []).append(record)
+            for key in product(*(_group_values(record, dimension, zone) for dimension in query.group_by)):
+                groups.setdefault(key, []).append(record)
         rows = [
-            SummaryRow(group=tuple(_group_text(value, zone) for value in key), totals=_totals(groups[key]))
+            SummaryRow(group=tuple(_group_text(value, zone) for value in key), totals=_totals(groups[key], query))
             for key in sorted(groups, key=lambda key: [(value is not None, value) for value in key])
         ]
-        return Summary(rows=tuple(rows), totals=_totals(everything))
+        ranking = rank(rows, query.group_by, query.order, query.limit)
+        return Summary(
+            rows=ranking.rows,
+            totals=_totals(everything, query),
+            other=ranking.rest,
+            groups=len(rows),
+            as_of_us=self._clock(),
+        )
 
     async def user_span(self, scope: Scope, user: str) -> UserSpan | None:
         return self._spans(scope).get(user)
 
     async def list_users(self, query: UsersQuery) -> UsersPage:
-        def place(span: UserSpan) -> tuple[int, str]:
-            here = place_of(span, query.order)
-            return here.at_us, here.user
+        return page_of(self._spans(query.scope).values(), query)
 
-        spans = [span for user, span in self._spans(query.scope).items() if user.startswith(query.prefix)]
-        spans.sort(key=place, reverse=query.descending)
-        if query.after is not None:
-            after = (query.after.at_us, query.after.user)
-            spans = [span for span in spans if (place(span) < after if query.descending else place(span) > after)]
-        page = tuple(spans[: query.limit])
-        more = page and len(spans) > len(page)
-        return UsersPage(users=page, next_cursor=place_of(page[-1], query.order) if more else None)
+    async def user_costs(self, scope: Scope, filters: Filters) -> Sequence[int]:
+        found = await self.summary(SummaryQuery(scope=scope, filters=filters, group_by=(Dimension.USER,)))
+        return sorted((row.totals.cost for row in found.rows if row.group[0] is not None), reverse=True)
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):
@@ -331,15 +337,9 @@ class MemoryLedger:
     async def check(self) -> CheckReport:
         return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
 
-    def _spans(self, scope: Scope) -> dict[str, UserSpan]:
-        """By user."""
-        seen: dict[str, list[int]] = {}
-        for record, _ in self._data.records.values():
-            if record.opening.user is not None and _in_scope(record.opening, scope):
-                seen.setdefault(record.opening.user, []).append(record.opening.created_at_us)
-        return {
-            user: UserSpan(user=user, first_seen_us=min(times), last_seen_us=max(times)) for user, times in seen.items()
-        }
+    def _spans(self, scope: Scope) -> Mapping[str, UserSpan]:
+        openings = (record.opening for record, _ in self._data.records.values())
+        return spans_of(opening for opening in openings if _in_scope(opening, scope))
 
     def _append(self, record: Record) -> None:
         if record.opening.id not in self._data.records:
@@ -390,6 +390,7 @@ class MemoryLedger:
             if _in_scope(row.record.opening, scope)
             and _matches(row.record, filters)
             and (filters.updated_since_us is None or _updated_at(row) >= filters.updated_since_us)
+            and (filters.written_until_us is None or row.written_at_us <= filters.written_until_us)
         ]
 
 
@@ -457,10 +458,13 @@ def _is_one_of(value: str | None, alternatives: tuple[str, ...]) -> bool:
     return not alternatives or value in alternatives
 
 
-def _group_value(record: Record, dimension: Dimension, zone: ZoneInfo) -> str | int | None:
+def _group_values(record: Record, dimension: Dimension, zone: ZoneInfo) -> Set[str | int | None]:
+    """More than one for the tags of a record that has several."""
     opening = record.opening
     if dimension in TIME_DIMENSIONS:
-        return bucket_start(opening.created_at_us, dimension, zone)
+        return {bucket_start(opening.created_at_us, dimension, zone)}
+    if dimension is Dimension.TAG:
+        return {*opening.tags} or {None}
     values: dict[Dimension, str | None] = {
         Dimension.USER: opening.user,
         Dimension.MODEL: record.model,
@@ -471,7 +475,7 @@ def _group_value(record: Record, dimension: Dimension, zone: ZoneInfo) -> str | 
         Dimension.ENDPOINT: opening.endpoint,
         Dimension.STATUS: record.status.value,
     }
-    return values[dimension]
+    return {values[dimension]}
 
 
 def _group_text(value: str | int | None, zone: ZoneInfo) -> str | None:
@@ -486,6 +490,11 @@ def _spending(records: Sequence[Record], day_us: int, week_us: int, month_us: in
     return Spending(total=since(0), daily=since(day_us), weekly=since(week_us), monthly=since(month_us))
 
 
-def _totals(records: Sequence[Record]) -> Totals:
+def _totals(records: Sequence[Record], query: SummaryQuery) -> Totals:
     users: Set[str] = {record.opening.user for record in records if record.opening.user is not None}
-    return tally.totals(tally.total(map(tally.measures, records)), users)
+    latencies = [record.latency_us for record in records if record.latency_us is not None]
+    return tally.totals(
+        tally.total(map(tally.measures, records)),
+        users if query.asks_for("users") else None,
+        tally.percentiles(latencies) if any(map(query.asks_for, PERCENTILES)) else tally.NO_PERCENTILES,
+    )

@@ -4,10 +4,10 @@ The in-memory backend and the roll-ups of the SQL backends both count with `meas
 compares what SQL counts with it.
 """
 
-from collections.abc import Iterable, Set
-from operator import add
+from collections.abc import Iterable, Sequence, Set
+from operator import add, sub
 
-from arouter.domain.activity import Totals
+from arouter.domain.activity import PERCENTILES, Totals
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Record, Status
 
@@ -25,12 +25,17 @@ MEASURES = (
     "latency_us",
     "requests_with_latency",
 )
-"""The sums of `Totals`, in their order; all but the distinct users."""
+"""The sums of `Totals`, in their order; all but the distinct users and the percentiles."""
 
 Measures = tuple[int, ...]
 """A value for each of `MEASURES`."""
 
 NOTHING: Measures = (0,) * len(MEASURES)
+
+Percentiles = tuple[int | None, int | None]
+"""The latencies, in microseconds, that 50 and 95 per cent of the requests with one are not above."""
+
+NO_PERCENTILES: Percentiles = (None, None)
 
 
 def measures(record: Record) -> Measures:
@@ -84,6 +89,10 @@ def added(left: Measures, right: Measures) -> Measures:
     return tuple(map(add, left, right))
 
 
+def less(left: Measures, right: Measures) -> Measures:
+    return tuple(map(sub, left, right))
+
+
 def total(many: Iterable[Measures]) -> Measures:
     result = NOTHING
     for each in many:
@@ -91,8 +100,19 @@ def total(many: Iterable[Measures]) -> Measures:
     return result
 
 
-def totals(sums: Measures, users: Set[str] | int) -> Totals:
-    """The sums with the distinct users, or their number."""
+def totals(sums: Measures, users: Set[str] | int | None, percentiles: Percentiles = NO_PERCENTILES) -> Totals:
+    """The sums with the distinct users or their number, and the percentiles of the latency; None is not asked for."""
     values = dict(zip(MEASURES, sums, strict=True))
     cost = Picodollars(values.pop("cost"))
-    return Totals(**values, cost=cost, users=users if isinstance(users, int) else len(users))
+    p50, p95 = percentiles
+    count = users if users is None or isinstance(users, int) else len(users)
+    return Totals(**values, cost=cost, users=count, latency_us_p50=p50, latency_us_p95=p95)
+
+
+def percentiles(latencies_us: Sequence[int]) -> Percentiles:
+    """By nearest rank: the smallest value that so many per cent are not above."""
+    if not latencies_us:
+        return NO_PERCENTILES
+    ordered = sorted(latencies_us)
+    p50, p95 = (ordered[-(-len(ordered) * percent // 100) - 1] for percent in PERCENTILES.values())
+    return p50, p95

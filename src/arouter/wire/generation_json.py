@@ -6,7 +6,7 @@ Fields of that shape for which the ledger has no answer are null. `attempts` and
 import msgspec
 
 from arouter.domain.activity import ActivityRow
-from arouter.domain.record import Status
+from arouter.domain.record import Record, Status
 from arouter.wire.attempts_json import AttemptRecord, attempt_records
 from arouter.wire.instants import write_instant
 from arouter.wire.numbers import Dollars, dollars, milliseconds
@@ -18,6 +18,19 @@ _API_TYPES = {
     "/v1/messages": "messages",
     "/v1/embeddings": "embeddings",
 }
+
+
+class ProviderResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider was asked. `status` is its own HTTP status, null if it gave no answer or the record does not tell."""
+
+    provider_name: str
+    status: int | None
+    latency: float | None
+    endpoint_id: str | None
+    id: str | None = None
+    is_byok: bool
+    model_permaslug: str | None
+    service_tier: str | None = None
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +47,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: bool
     latency: float | None
     generation_time: float | None
+    moderation_latency: float | None = None
     finish_reason: str | None
     native_finish_reason: str | None = None
     tokens_prompt: int | None
@@ -45,6 +59,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     native_tokens_completion_images: int | None
     num_media_prompt: int | None = None
     num_media_completion: int | None = None
+    num_input_audio_prompt: int | None = None
+    num_fetches: int | None = None
     num_search_results: int | None = None
     usage: Dollars | None
     total_cost: Dollars | None
@@ -58,8 +74,12 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     external_user: str | None
     session_id: str | None
     workspace_id: str
-    service_tier: str | None = None
+    service_tier: str | None
+    preset_id: str | None = None
+    data_region: str | None = None
+    response_cache_source_id: str | None = None
     router: str | None = None
+    provider_responses: tuple[ProviderResponse, ...]
     attempts: int
     tried: tuple[AttemptRecord, ...]
 
@@ -106,9 +126,42 @@ def _generation(row: ActivityRow) -> Generation:
         external_user=opening.user,
         session_id=opening.session_id,
         workspace_id=opening.workspace_id,
+        service_tier=record.service_tier,
+        provider_responses=_provider_responses(record),
         attempts=record.attempts,
         tried=attempt_records(record.tried),
     )
+
+
+def _provider_responses(record: Record) -> tuple[ProviderResponse, ...]:
+    """All attempts, in order. The last one's id and tier are the record's."""
+    last = len(record.tried) - 1
+    responses = [
+        ProviderResponse(
+            provider_name=attempt.provider,
+            status=attempt.http_status,
+            latency=milliseconds(attempt.latency_us),
+            endpoint_id=attempt.deployment,
+            id=record.upstream_id if place == last else None,
+            is_byok=attempt.is_byok,
+            model_permaslug=attempt.model,
+            service_tier=record.service_tier if place == last else None,
+        )
+        for place, attempt in enumerate(record.tried)
+    ]
+    if not responses and record.attempts and record.provider is not None:
+        alone = ProviderResponse(
+            provider_name=record.provider,
+            status=200 if record.status is Status.SUCCESS else None,
+            latency=milliseconds(record.latency_us),
+            endpoint_id=None,
+            id=record.upstream_id,
+            is_byok=record.is_byok,
+            model_permaslug=record.upstream_model,
+            service_tier=record.service_tier,
+        )
+        responses.append(alone)
+    return tuple(responses)
 
 
 def _generation_time_ms(latency_us: int | None, first_us: int | None) -> float | None:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from arouter.domain.activity import SUMMED_METRICS
 from arouter.domain.high_usage import Concentration, HighUsage, Usage
-from arouter.domain.ranking import METRICS
 from arouter.wire import csv_cells
 from arouter.wire.instants import write_instant
 from arouter.wire.numbers import Dollars, exact_dollars
@@ -102,7 +102,7 @@ def high_usage_answer(
 
 def encode_high_usage_csv(found: HighUsage, order_by: str) -> bytes:
     """The rows. The first column says `user`, `unattributed`, `other` or `total`."""
-    lines = [csv_cells.row(["row", "rank", "user", *METRICS, *TREND])]
+    lines = [csv_cells.row(["row", "rank", "user", *SUMMED_METRICS, *TREND])]
     lines += [csv_cells.row(["user", one.rank, one.user, *_cells(one.usage, order_by)]) for one in found.users]
     rests = (("unattributed", found.unattributed), ("other", found.other), ("total", found.everything))
     lines += [csv_cells.row([name, None, None, *_cells(one, order_by)]) for name, one in rests if one is not None]
@@ -130,12 +130,12 @@ def _number(value: int, order_by: str) -> msgspec.Raw:
 
 
 def _fields(usage: Usage, order_by: str) -> Row:
-    return msgspec.structs.asdict(rest_usage(usage, order_by))
+    shown = rest_usage(usage, order_by)
+    return {name: getattr(shown, name) for name in (*SUMMED_METRICS, *TREND)}
 
 
 def _cells(usage: Usage, order_by: str) -> list[msgspec.Raw | str | int | float | None]:
-    fields = _fields(usage, order_by)
-    return [fields[name] for name in (*METRICS, *TREND)]
+    return [*_fields(usage, order_by).values()]
 
 
 def _concentration(found: Concentration) -> ConcentrationObject:

@@ -14,7 +14,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     nearest = get_close_matches(name[:_LONGEST_QUOTED], names, n=1, cutoff=0.5)
     if nearest:
         return f"{sentence} Did you mean `{nearest[0]}`?"
-    return f"{sentence} Known: {', '.join(names)}." if len(names) <= _MOST_LISTED else sentence
+    return f"{sentence} Known: {', '.join(names)}." if 0 < len(names) <= _MOST_LISTED else sentence
 
 
 def quoted(text: str) -> str:

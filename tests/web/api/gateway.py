@@ -18,6 +18,7 @@ from arouter.domain.models import ModelInfo
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.usage import Usage
+from arouter.engine.credits import CreditPool, NoCredits
 from arouter.engine.vault import Vault
 from arouter.settings import Settings
 from arouter.store.base import Home
@@ -53,7 +54,11 @@ class Gateway:
     """A running API, the keys of its organization, and a way to put records into the ledger."""
 
     def __init__(
-        self, make_store: Callable[[Callable[[], int]], Store] = in_memory, *, vault: Vault | None = VAULT
+        self,
+        make_store: Callable[[Callable[[], int]], Store] = in_memory,
+        *,
+        vault: Vault | None = VAULT,
+        credits: CreditPool | None = None,  # noqa: A002
     ) -> None:
         """`make_store` is given the clock."""
         self.now_us = NOW_US
@@ -80,6 +85,7 @@ class Gateway:
             metrics=self._metrics,
             default_home=HOME,
             directory_changed=authenticator.refresh,
+            credits=NoCredits() if credits is None else credits,
             vault=vault,
             own_providers=own_providers(Settings()),
         )
@@ -194,6 +200,10 @@ class Gateway:
         )
         self._runner.run(self._adjust(adjustment))
 
+    def replace_key(self, key: Key) -> None:
+        """Store the key as it is from now on."""
+        self._runner.run(self._replace_key(key))
+
     def break_models(self, fault: Exception) -> None:
         """From now on the list of models fails so."""
         self._fault = fault
@@ -202,6 +212,10 @@ class Gateway:
         if self._fault is not None:
             raise self._fault
         return self.models
+
+    async def _replace_key(self, key: Key) -> None:
+        assert await self.store.directory.replace_key(key)
+        await self.services.directory_changed()
 
     async def _close(self, record: Record) -> None:
         self.store.ledger.open(record.opening)

@@ -257,8 +257,12 @@ def test_when(gateway: Gateway, query: str, expected: list[str]) -> None:
         ("start=2026-11-22&end=2026-11-21", "end", "before"),
         ("status=ok", "status", "success"),
         ("unattributed=maybe", "unattributed", "true or false"),
-        ("format=xml", "format", "json, ndjson, csv"),
-        ("format=parquet", "format", "not supported yet"),
+        ("format=xml", "format", "json, ndjson, csv, parquet, focus"),
+        ("until=soon", "until", "not an instant"),
+        ("cursor=2026-11-22", "cursor", "not a cursor"),
+        ("cursor=soon,gen-1", "cursor", "not a cursor"),
+        ("format=focus&limit=1", "limit", "format=focus"),
+        ("format=focus&order=desc", "order", "format=focus"),
         ("user=%FF", "user", "UTF-8"),
     ],
 )
@@ -399,6 +403,38 @@ class TestGeneration:
         }
         assert {name: data[name] for name in expected} == expected
 
+    def test_one_attempt_is_the_only_response(self, gateway: Gateway) -> None:
+        record = gateway.add_record(service_tier="flex", upstream_model="gpt-5.4-2026")
+        data = exact(gateway.get(f"/v1/generation?id={record.opening.id}").content)["data"]
+        assert data["service_tier"] == "flex"
+        assert data["provider_responses"] == [
+            {
+                "provider_name": "openai",
+                "status": "200",
+                "latency": "812.4",
+                "endpoint_id": None,
+                "id": "chatcmpl-1",
+                "is_byok": False,
+                "model_permaslug": "gpt-5.4-2026",
+                "service_tier": "flex",
+            }
+        ]
+
+    def test_every_attempt_is_a_response(self, gateway: Gateway) -> None:
+        tried = (
+            Attempt(provider="groq", model="l", http_status=429, error_code="rate_limit_exceeded", latency_us=1000),
+            Attempt(provider="openai", model="g", http_status=200, error_code=None, latency_us=2000, is_byok=True),
+        )
+        record = gateway.add_record(attempts=2, tried=tried, is_byok=True)
+        responses = gateway.get(f"/v1/generation?id={record.opening.id}").json()["data"]["provider_responses"]
+        told = [(one["provider_name"], one["status"], one["id"], one["is_byok"]) for one in responses]
+        assert told == [("groq", 429, None, False), ("openai", 200, "chatcmpl-1", True)]
+
+    def test_who_was_never_asked_did_not_respond(self, gateway: Gateway) -> None:
+        record = gateway.add_record(status=Status.REJECTED, provider=None, attempts=0)
+        data = gateway.get(f"/v1/generation?id={record.opening.id}").json()["data"]
+        assert data["provider_responses"] == []
+
     def test_a_client_that_left_has_cancelled(self, gateway: Gateway) -> None:
         record = gateway.add_record(status=Status.CLIENT_DISCONNECT)
         assert gateway.get(f"/v1/generation?id={record.opening.id}").json()["data"]["cancelled"] is True
@@ -410,7 +446,7 @@ class TestGeneration:
 
 def test_head_has_the_headers_and_no_body(gateway: Gateway) -> None:
     gateway.add_record(user="a")
-    for query in ("", "?format=csv", "?format=ndjson"):
+    for query in ("", "?format=csv", "?format=ndjson", "?format=parquet", "?format=focus", "?format=csv&limit=1"):
         answer = gateway.ask("HEAD", f"/v1/activity{query}", key=gateway.live)
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer.headers["content-type"] == gateway.get(f"/v1/activity{query}").headers["content-type"]

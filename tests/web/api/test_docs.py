@@ -30,6 +30,14 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
     }
 
 
+def test_a_body_takes_the_fields_that_are_told_and_no_others(document: dict[str, Any]) -> None:
+    for (_, path), operation in operations(document).items():
+        if "requestBody" not in operation or not path.startswith(("/v1/keys", "/v1/provider-keys")):
+            continue
+        name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert document["components"]["schemas"][name]["additionalProperties"] is False
+
+
 def test_every_operation_is_there(document: dict[str, Any]) -> None:
     assert set(operations(document)) == {
         *(("POST", dialect.path) for dialect in (*dialects(), *gemini_dialects())),
@@ -42,6 +50,16 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         ("GET", "/v1/users/me/usage"),
         ("POST", "/v1/user_tokens"),
         ("GET", "/v1/generation"),
+        ("GET", "/api/usage/summary"),
+        ("GET", "/api/usage/timeseries"),
+        ("GET", "/v1/billing/transactions"),
+        ("GET", "/v1/transactions"),
+        ("GET", "/v1/balance"),
+        ("GET", "/v1/credits"),
+        ("GET", "/v1/organization/usage/completions"),
+        ("GET", "/v1/organization/usage/embeddings"),
+        ("GET", "/v1/organization/usage/moderations"),
+        ("GET", "/v1/organization/costs"),
         ("GET", "/v1/key"),
         ("GET", "/v1/keys"),
         ("POST", "/v1/keys"),

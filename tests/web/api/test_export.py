@@ -8,7 +8,7 @@ import pytest
 
 from arouter.domain.attempt import Attempt
 from tests.rfc4180 import read_csv, without_guard
-from tests.web.api.gateway import Gateway, exact, failure
+from tests.web.api.gateway import Gateway, exact
 
 USERS = [
     "",
@@ -167,18 +167,12 @@ class TestWithoutALimit:
         assert gateway.get(f"/v1/activity?format=ndjson&cursor={cursor}").text.count("\n") == self.COUNT - 1000
 
 
-def test_an_export_ends_with_what_had_begun(gateway: Gateway) -> None:
-    gateway.add_record(user="now")
-    gateway.add_record(user="later", ago_us=-1)
-    assert [r["user"] for r in gateway.get("/v1/activity?order=asc").json()["data"]] == ["now", "later"]
-    assert gateway.get("/v1/activity?order=asc&format=ndjson").text.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [
         ("text/csv", "text/csv; header=present; charset=utf-8"),
         ("application/x-ndjson", "application/x-ndjson"),
+        ("application/vnd.apache.parquet", "application/vnd.apache.parquet"),
         ("application/json", "application/json"),
         ("*/*", "application/json"),
         ("text/html, */*;q=0.1", "application/json"),
@@ -195,9 +189,3 @@ def test_the_accept_header_chooses(gateway: Gateway, accept: str, content_type: 
 def test_the_parameter_overrules_the_header(gateway: Gateway) -> None:
     answer = gateway.get("/v1/activity?format=json", headers={"Accept": "text/csv"})
     assert answer.headers["content-type"] == "application/json"
-
-
-def test_parquet_is_refused_in_either_way(gateway: Gateway) -> None:
-    answer = gateway.get("/v1/activity", headers={"Accept": "application/vnd.apache.parquet"})
-    assert answer.status_code == 400
-    assert failure(answer)["code"] == "unsupported_parameter"

@@ -31,7 +31,7 @@ def column(gateway: Gateway, query: str, name: str) -> list[object]:
 
 def test_a_row_has_its_group_and_every_metric(gateway: Gateway) -> None:
     body = exact(gateway.get("/v1/activity/summary?group_by=user&user=c").content)
-    assert list(body) == ["object", "data", "other", "totals", "currency", "as_of"]
+    assert list(body) == ["object", "data", "other", "totals", "groups", "currency", "as_of"]
     assert list(body["data"][0].items()) == [
         ("user", "c"),
         ("requests", "1"),
@@ -150,7 +150,8 @@ def test_a_name_without_a_guard_survives_csv(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("query", "param", "message"),
     [
-        ("group_by=tag", "group_by", "not supported yet"),
+        ("metrics=price", "metrics", "Unknown metric"),
+        ("metrics=", "metrics", "Unknown metric"),
         ("group_by=users", "group_by", "Did you mean `user`?"),
         ("group_by=", "group_by", "Unknown dimension"),
         ("group_by=user,user", "group_by", "twice"),

@@ -17,6 +17,7 @@ import msgspec
 
 from arouter.domain.record import Opening, Record
 from arouter.store.limits import check_numbers
+from arouter.store.sqlite.folded import folded_beyond_us
 from arouter.store.sqlite.names import Numbers, UserKey, to_json
 from arouter.store.sqlite.rollups import raise_rollups
 from arouter.store.sqlite.rows import COLUMNS, NAMED, canonical_end, canonical_head, named_texts, plain_values
@@ -52,6 +53,7 @@ class Appender:
     def __init__(self) -> None:
         self._numbers = Numbers()
         self._last: Batch | None = None
+        self._folded_beyond_us = 0
         self._version = -1
 
     @property
@@ -145,7 +147,10 @@ class Appender:
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
         raise_rollups(connection, self._numbers, last.last_seq + 1, seq)
         connection.execute(queries()["widen_user_spans"], (last.last_seq + 1, seq))
-        self._add_batch(connection, last, seq, written_at_us, min([row[_CREATED_AT] for row in rows]), hashed)
+        earliest_us = min([row[_CREATED_AT] for row in rows])
+        if earliest_us < self._folded_beyond_us:
+            connection.execute(queries()["unfold_days_of_records"], (last.last_seq + 1, seq))
+        self._add_batch(connection, last, seq, written_at_us, earliest_us, hashed)
 
     def _add_batch(
         self,
@@ -163,9 +168,11 @@ class Appender:
         self._last = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=digest)
 
     def _last_batch(self, connection: apsw.Connection) -> Batch:
-        """The end of the chain; asked of the database only if somebody else may have added to it."""
+        """The end of the chain; asked of the database only if somebody else may have added to it, and with it up to
+        when days have columns."""
         if self._last is None or connection.data_version() != self._version:
             self._last = last_batch(connection)
+            self._folded_beyond_us = folded_beyond_us(connection)
         return self._last
 
 

@@ -46,7 +46,7 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     counted = sums(success=statuses.get(Status.SUCCESS.value, 0), rejected=statuses.get(Status.REJECTED.value, 0))
     differing = int(connection.execute(queries()["differing_rollups"].format(sums=counted)).get)
     if differing:
-        yield f"{differing} sums by hour differ from the records."
+        yield f"{differing} sums by quarter of an hour differ from the records."
     differing = int(connection.execute(queries()["differing_key_hours"].format(cost=effective_cost())).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."

@@ -1,7 +1,7 @@
 """One SQLite file with everything in it: opened, started, observed, backed up, closed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from arouter.store.sqlite.connections import (
     storage_errors,
 )
 from arouter.store.sqlite.directory import SqliteDirectory
+from arouter.store.sqlite.folded import Day, days_to_fold, fold_day, is_installed, unfold_all
 from arouter.store.sqlite.ledger import SqliteLedger
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.statements import queries
@@ -166,6 +167,20 @@ class SqliteStore:
         await loop.run_in_executor(None, self._checkpointer.stop)
         await loop.run_in_executor(None, self._readers.close)
         await loop.run_in_executor(None, self._writer.stop)
+
+    async def days_to_fold(self, now_us: int) -> Sequence[Day]:
+        """The closed days that have no columns yet, the latest first; none where numpy is not installed."""
+        if not is_installed():
+            return ()
+        return await self._readers.read(lambda connection: days_to_fold(connection, now_us))
+
+    async def fold(self, day: Day, now_us: int) -> bool:
+        """Make the columns of a day. False if somebody else does, or if its sums changed meanwhile."""
+        return await fold_day(self._readers.read, self._writer.command, day, now_us)
+
+    async def unfold_all(self) -> None:
+        """Forget all columns: they are made anew."""
+        await self._writer.command(unfold_all)
 
     async def status(self) -> DatabaseStatus:
         def read(connection: apsw.Connection) -> DatabaseStatus:

@@ -1,11 +1,13 @@
 """`Ledger` in SQLite."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import apsw
 import msgspec
 
-from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Scope, Summary, SummaryQuery
+from arouter.domain.activity import ActivityQuery, ActivityRow, Filters, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.interruption import interrupted
@@ -15,6 +17,7 @@ from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US
 from arouter.store.sqlite.adjuster import adjust, read_adjustments
+from arouter.store.sqlite.appender import last_batch
 from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.names import Texts, fetch, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
@@ -22,9 +25,13 @@ from arouter.store.sqlite.pages import read_one, read_page
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.statements import effective_cost, queries
-from arouter.store.sqlite.summaries import read_summary
+from arouter.store.sqlite.summaries import read_summary, read_user_costs
 from arouter.store.sqlite.users import read_span, read_users
 from arouter.store.sqlite.writer import Writer
+
+
+def _nothing(connection: apsw.Connection) -> None:
+    """Only takes its turn."""
 
 
 class SqliteLedger:
@@ -89,14 +96,33 @@ class SqliteLedger:
     async def page(self, query: ActivityQuery) -> Page:
         return await self._readers.read(lambda connection: read_page(connection, self._texts, query))
 
+    async def written_until(self) -> int | None:
+        return await self._readers.read(lambda connection: last_batch(connection).written_at_us or None)
+
     async def summary(self, query: SummaryQuery) -> Summary:
-        return await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
+        as_of_us = await self._behind_all_writes()
+        found = await self._readers.read(lambda connection: read_summary(connection, self._texts, query))
+        return replace(found, as_of_us=as_of_us)
+
+    async def _behind_all_writes(self) -> int:
+        """An instant before which nothing was written that a reader who begins now does not see.
+
+        A transaction takes the time before it commits. Whoever had done so by now has committed when an empty one of
+        ours, which has to wait for it, is through. While nothing can be written, what is there is all that there is.
+        """
+        now_us = self._clock()
+        with suppress(StorageUnavailable):
+            await self._writer.command(_nothing)
+        return now_us
 
     async def user_span(self, scope: Scope, user: str) -> UserSpan | None:
         return await self._readers.read(lambda connection: read_span(connection, scope, user))
 
     async def list_users(self, query: UsersQuery) -> UsersPage:
         return await self._readers.read(lambda connection: read_users(connection, query))
+
+    async def user_costs(self, scope: Scope, filters: Filters) -> Sequence[int]:
+        return await self._readers.read(lambda connection: read_user_costs(connection, scope, filters))
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         starts = (day_us, week_us, month_us)

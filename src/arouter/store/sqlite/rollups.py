@@ -1,4 +1,5 @@
-"""The sums that are kept beside the records: by hour and everything that a summary groups by, and by key and hour.
+"""The sums that are kept beside the records: by quarter of an hour and everything that a summary
+groups or filters by, and by key and hour.
 
 They change in the transaction of what changes them, by what is added to them.
 """
@@ -9,18 +10,19 @@ from functools import cache
 import apsw
 
 from arouter.domain.record import Status
+from arouter.store.buckets import HOUR_US, SLOT_US
 from arouter.store.sqlite.names import Numbers
 from arouter.store.sqlite.statements import adding, insert_rows, measures, queries
 from arouter.store.tally import Measures, added
 
-HOUR_US = 3_600_000_000
 ROLLUP_KEY = (
-    "hour",
+    "slot",
     "organization_no",
     "workspace_no",
     "key_no",
     "user_no",
     "model_no",
+    "requested_model_no",
     "provider_no",
     "endpoint_no",
     "status_no",
@@ -45,6 +47,7 @@ _KEY_HOUR_COLUMNS = ("key_no", "hour", "requests", "cost_units", "cost_rest")
 _COST = 7
 """The place of the cost in `tally.MEASURES`."""
 _MICRO = 1_000_000
+SLOTS_OF_HOUR = HOUR_US // SLOT_US
 
 
 RollupKey = tuple[int, ...]
@@ -84,7 +87,8 @@ def stored(sums: Measures) -> StoredSums:
 
 def _key_hours(rollups: Mapping[RollupKey, StoredSums]) -> list[tuple[object, ...]]:
     hours: dict[tuple[int, int], Measures] = {}
-    for (hour, _, _, key_no, *_), sums in rollups.items():
+    for (slot, _, _, key_no, *_), sums in rollups.items():
+        hour = slot // SLOTS_OF_HOUR
         adding = (sums[0], *sums[_COST : _COST + 2])
         before = hours.get((key_no, hour))
         hours[key_no, hour] = adding if before is None else added(before, adding)

@@ -119,6 +119,8 @@ def _add_filters(made: _Conditions, filters: Filters) -> None:
         made.add("created_at_us >= ?", filters.start_us)
     if filters.end_us is not None:
         made.add("created_at_us < ?", filters.end_us)
+    if filters.written_until_us is not None:
+        made.add("written_at_us <= ?", filters.written_until_us)
 
 
 def _add_updated_since(connection: apsw.Connection, made: _Conditions, since_us: int) -> bool:

@@ -1,181 +1,172 @@
-"""Sums over records, by SQL; time buckets of a zone are folded here from quarters of an hour.
+"""Sums by group: planned, read from day columns, roll-ups and records, put together, ordered and cut.
 
-`users` are distinct and cannot be added up: where buckets are folded, the users of each are collected.
+Everything is read in one transaction, so that what the sources hold agrees.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from heapq import merge
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import apsw
 
-from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Summary, SummaryQuery, SummaryRow, Totals
-from arouter.domain.record import Status
+from arouter.domain.activity import (
+    TIME_DIMENSIONS,
+    Dimension,
+    Filters,
+    Rest,
+    Scope,
+    Summary,
+    SummaryQuery,
+    SummaryRow,
+    Totals,
+)
+from arouter.domain.ranking import rank, value_of
 from arouter.store import tally
-from arouter.store.buckets import SLOT_US, bucket_start, bucket_text, time_zone
+from arouter.store.buckets import SLOTS_OF_DAY, bucket_text, time_zone
+from arouter.store.planning import Source, plan
+from arouter.store.sqlite.folded import folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
-from arouter.store.sqlite.rollups import whole_cost
-from arouter.store.sqlite.selection import Selection, select
-from arouter.store.sqlite.statements import queries, sums
-from arouter.store.tally import MEASURES, Measures
+from arouter.store.sqlite.pieces import Pieces, Times, slots_of
+from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.sums import Group, Groups, read_groups
+from arouter.store.tally import MEASURES, NO_PERCENTILES
 
-_COLUMNS = {
-    Dimension.USER: "user_no",
-    Dimension.MODEL: "model_no",
-    Dimension.PROVIDER: "provider_no",
-    Dimension.API_KEY: "key_no",
-    Dimension.WORKSPACE: "workspace_no",
-    Dimension.ORGANIZATION: "organization_no",
-    Dimension.ENDPOINT: "endpoint_no",
-    Dimension.STATUS: "status_no",
-}
-_SLOT = f"created_at_us / {SLOT_US}"
-_STORED_SUMS = len(MEASURES) + 1
 _COST = MEASURES.index("cost")
-_NOTHING = Totals()
-
-Group = tuple[int | None, ...]
-"""Numbers of names and users as SQL groups by them, a time as its slot or the start of its bucket."""
-
-
-@dataclass(slots=True)
-class _Sums:
-    measures: Measures
-    users: set[int] | int
+_SORTED_AT_ONCE = 10_000
 
 
 def read_summary(connection: apsw.Connection, texts: Texts, query: SummaryQuery) -> Summary:
     zone = time_zone(query.timezone)
-    selection = select(connection, query.scope, query.filters)
-    if selection is None:
-        return Summary(rows=(), totals=_NOTHING)
-    groups = _read_groups(connection, selection, query)
-    if any(dimension in TIME_DIMENSIONS for dimension in query.group_by):
-        groups = _fold(groups, _read_users(connection, selection, query), query, zone)
-    if not groups:
-        return Summary(rows=(), totals=_NOTHING)
-    where, values = selection.where()
-    users = connection.execute(queries()["distinct_users"].format(index=selection.index, where=where), values).get
-    totals = tally.totals(tally.total(each.measures for each in groups.values()), int(users))
-    return Summary(rows=_in_order(connection, texts, groups, query, zone), totals=totals)
+    groups = _read(connection, query, zone)
+    return _answer(connection, texts, groups, query, zone)
 
 
-def summary_statement(
-    connection: apsw.Connection, selection: Selection, query: SummaryQuery
-) -> tuple[str, tuple[int | str | None, ...]]:
-    """One row for each group: its values, the sums with the cost as two, the distinct users."""
-    where, values = selection.where()
-    expressions = _expressions(query)
-    statuses = numbers_of(connection, (Status.SUCCESS.value, Status.REJECTED.value))
-    sql = queries()["summary"].format(
-        columns=_columns(len(expressions) + _STORED_SUMS + 1),
-        groups=_list(expressions),
-        sums=sums(success=statuses.get(Status.SUCCESS.value, 0), rejected=statuses.get(Status.REJECTED.value, 0)),
-        index=selection.index,
-        where=where,
-        group_by=f"GROUP BY {', '.join(expressions)}" if expressions else "",
+def read_user_costs(connection: apsw.Connection, scope: Scope, filters: Filters) -> Sequence[int]:
+    """What each user cost, greatest first: without their names, of which there may be hundreds of thousands."""
+    query = SummaryQuery(scope=scope, filters=filters, group_by=(Dimension.USER,), metrics=frozenset({"cost"}))
+    groups = _read(connection, query, time_zone(query.timezone))
+    costs = [sums[_COST] for (user_no,), sums in groups.sums.items() if user_no]
+    # One sort of all of them would keep everybody waiting for the interpreter's lock.
+    pieces = [
+        sorted(costs[start : start + _SORTED_AT_ONCE], reverse=True) for start in range(0, len(costs), _SORTED_AT_ONCE)
+    ]
+    return [*merge(*pieces, reverse=True)]
+
+
+def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo) -> Groups:
+    organization_no = numbers_of(connection, [query.scope.organization_id]).get(query.scope.organization_id)
+    if organization_no is None:
+        return Groups()
+    times = Times(tuple(one for one in query.group_by if one in TIME_DIMENSIONS), zone)
+    maker = Pieces(connection, query, organization_no, times)
+    spans = plan(query, slots_of(connection, organization_no), folded_days(connection, organization_no)).spans
+    days = [
+        day
+        for span in spans
+        if span.source is Source.COLUMNS and span.first is not None and span.beyond is not None
+        for day in range(span.first // SLOTS_OF_DAY, span.beyond // SLOTS_OF_DAY)
+    ]
+    pieces = [piece for span in spans if span.source is not Source.COLUMNS and (piece := maker.of(span)) is not None]
+    if days:
+        return cast(Groups, reading().read_groups(connection, maker, days, pieces))
+    return read_groups(connection, maker, pieces) if pieces else Groups()
+
+
+def _answer(connection: apsw.Connection, texts: Texts, groups: Groups, query: SummaryQuery, zone: ZoneInfo) -> Summary:
+    """The rows that are shown, with their texts, and the others as one."""
+    named = _in_order(connection, texts, groups, _candidates(groups, query), query, zone)
+    shown = rank([*named.values()], query.group_by, query.order, query.limit)
+    total = tally.totals(
+        groups.total, groups.total_users if query.asks_for("users") else None, groups.total_percentiles
     )
-    return sql, values
+    other = None
+    if len(shown.rows) < groups.count:
+        kept = {row.group for row in shown.rows}
+        other = _other(groups, {group for group, row in named.items() if row.group in kept}, query)
+    return Summary(rows=shown.rows, totals=total, other=other, groups=groups.count)
 
 
-def _read_groups(connection: apsw.Connection, selection: Selection, query: SummaryQuery) -> dict[Group, _Sums]:
-    sql, values = summary_statement(connection, selection, query)
-    size = len(query.group_by)
-    groups = {}
-    for row in fetch(connection, sql, *values):
-        stored, users = row[size:-1], row[-1]
-        cost = whole_cost(stored[_COST], stored[_COST + 1])
-        if stored[0]:
-            groups[tuple(row[:size])] = _Sums((*stored[:_COST], cost, *stored[_COST + 2 :]), users)
-    return groups
+def _candidates(groups: Groups, query: SummaryQuery) -> Sequence[Group]:
+    """The groups that may be among the first: names are looked up for these only. All that are equal to the last of
+    them are, since the order of equal ones goes by their texts."""
+    everything = [*groups.sums]
+    if query.limit is None or len(everything) <= query.limit or query.order is None:
+        return everything
+    if query.order.by in [dimension.value for dimension in query.group_by]:
+        return everything
+    by = query.order.by
+    values = {group: value_of(by, _totals(groups, group, query)) for group in everything}
+    known = sorted((value for value in values.values() if value is not None), reverse=query.order.descending)
+    if len(known) < query.limit:
+        return everything
+    last = known[query.limit - 1]
+    if query.order.descending:
+        return [group for group, value in values.items() if value is not None and value >= last]
+    return [group for group, value in values.items() if value is not None and value <= last]
 
 
-def _read_users(connection: apsw.Connection, selection: Selection, query: SummaryQuery) -> Sequence[tuple[Group, int]]:
-    where, values = selection.where()
-    expressions = _expressions(query)
-    sql = queries()["users_of_groups"].format(
-        columns=_columns(len(expressions) + 1), groups=_list(expressions), index=selection.index, where=where
+def _totals(groups: Groups, group: Group, query: SummaryQuery) -> Totals:
+    return tally.totals(
+        groups.sums[group],
+        groups.users.get(group, 0) if query.asks_for("users") else None,
+        groups.percentiles.get(group, NO_PERCENTILES),
     )
-    return [(tuple(row[:-1]), row[-1]) for row in fetch(connection, sql, *values)]
 
 
-def _fold(
-    groups: Mapping[Group, _Sums], users: Sequence[tuple[Group, int]], query: SummaryQuery, zone: ZoneInfo
-) -> dict[Group, _Sums]:
-    """Slots into the buckets that they lie in."""
-    to_bucket = _bucketer(query, zone)
-    folded: dict[Group, _Sums] = {}
-    for group, each in groups.items():
-        bucket = to_bucket(group)
-        before = folded.get(bucket)
-        measures = each.measures if before is None else tally.added(before.measures, each.measures)
-        folded[bucket] = _Sums(measures, set())
-    for group, user in users:
-        into = folded[to_bucket(group)].users
-        assert isinstance(into, set)
-        into.add(user)
-    return folded
-
-
-def _bucketer(query: SummaryQuery, zone: ZoneInfo) -> Callable[[Group], Group]:
-    known: dict[tuple[int, Dimension], int] = {}
-
-    def start(slot: int, dimension: Dimension) -> int:
-        if (slot, dimension) not in known:
-            known[slot, dimension] = bucket_start(slot * SLOT_US, dimension, zone)
-        return known[slot, dimension]
-
-    def to_bucket(group: Group) -> Group:
-        return tuple(
-            start(value, dimension) if dimension in TIME_DIMENSIONS and value is not None else value
-            for value, dimension in zip(group, query.group_by, strict=True)
-        )
-
-    return to_bucket
+def _other(groups: Groups, shown: Set[Group], query: SummaryQuery) -> Rest:
+    """Everything but those that are shown."""
+    users = None
+    if Dimension.USER in query.group_by:
+        if groups.users_besides is None:
+            place = query.group_by.index(Dimension.USER)
+            users = len({group[place] for group in groups.sums.keys() - shown} - {0})
+        else:
+            users = groups.users_besides(shown)
+    if Dimension.TAG in query.group_by:
+        # Groups overlap: what is left of the total is not what they add up to.
+        sums = tally.total(groups.sums[group] for group in groups.sums.keys() - shown)
+    else:
+        sums = tally.less(groups.total, tally.total(groups.sums[group] for group in shown))
+    return Rest(groups=groups.count - len(shown), totals=tally.totals(sums, 0), users=users)
 
 
 def _in_order(
-    connection: apsw.Connection, texts: Texts, groups: Mapping[Group, _Sums], query: SummaryQuery, zone: ZoneInfo
-) -> tuple[SummaryRow, ...]:
+    connection: apsw.Connection,
+    texts: Texts,
+    groups: Groups,
+    candidates: Sequence[Group],
+    query: SummaryQuery,
+    zone: ZoneInfo,
+) -> Mapping[Group, SummaryRow]:
     """Groups with their texts: none first, texts by code point, times by instant."""
-    columns = [_texts_of(connection, texts, groups, place, each) for place, each in enumerate(query.group_by)]
+    columns = [_texts_of(connection, texts, candidates, place, each) for place, each in enumerate(query.group_by)]
     values = {
-        group: tuple(column.get(value, value) for column, value in zip(columns, group, strict=True)) for group in groups
+        group: tuple(
+            value if dimension in TIME_DIMENSIONS else column[value]
+            for column, value, dimension in zip(columns, group, query.group_by, strict=True)
+        )
+        for group in candidates
     }
-    ordered = sorted(groups, key=lambda group: [(value is not None, value) for value in values[group]])
-    return tuple(
-        SummaryRow(
+    ordered = sorted(candidates, key=lambda group: [(value is not None, value) for value in values[group]])
+    return {
+        group: SummaryRow(
             group=tuple(bucket_text(value, zone) if isinstance(value, int) else value for value in values[group]),
-            totals=tally.totals(groups[group].measures, _count(groups[group].users)),
+            totals=_totals(groups, group, query),
         )
         for group in ordered
-    )
+    }
 
 
 def _texts_of(
-    connection: apsw.Connection, texts: Texts, groups: Mapping[Group, _Sums], place: int, dimension: Dimension
-) -> Mapping[int | None, str | None]:
+    connection: apsw.Connection, texts: Texts, groups: Sequence[Group], place: int, dimension: Dimension
+) -> Mapping[int, str | None]:
     """The texts of the numbers in one place of the groups; times have none."""
-    numbers = {group[place] for group in groups}
     if dimension in TIME_DIMENSIONS:
         return {}
+    numbers = {group[place] for group in groups} - {0}
     if dimension is Dimension.USER:
-        return dict(fetch(connection, queries()["texts_of_users"], to_json([*numbers])))
+        users: dict[int, str | None] = dict(fetch(connection, queries()["texts_of_users"], to_json([*numbers])))
+        return users | {0: None}
     names = texts.of(connection, numbers)
-    return {number: names[number] for number in numbers}
-
-
-def _count(users: set[int] | int) -> int:
-    return users if isinstance(users, int) else len(users)
-
-
-def _expressions(query: SummaryQuery) -> list[str]:
-    return [_COLUMNS.get(dimension, _SLOT) for dimension in query.group_by]
-
-
-def _list(expressions: Sequence[str]) -> str:
-    return "".join(f"{expression}, " for expression in expressions)
-
-
-def _columns(count: int) -> str:
-    return ", ".join(f"c{number}" for number in range(count))
+    return {number: names[number] for number in numbers} | {0: None}

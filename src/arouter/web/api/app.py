@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from arouter.web.api.activity import ActivityApi
+from arouter.web.api.arouter_usage import ARouterUsageApi
+from arouter.web.api.billing import BillingApi
 from arouter.web.api.docs import Docs
 from arouter.web.api.endpoint import Endpoint
 from arouter.web.api.faults import Faults
@@ -18,6 +20,7 @@ from arouter.web.api.high_usage import HighUsageApi
 from arouter.web.api.keys import KeysApi
 from arouter.web.api.models import ModelsApi
 from arouter.web.api.openapi import answers, document, documentation
+from arouter.web.api.organization_usage import OrganizationUsageApi
 from arouter.web.api.provider_keys import ProviderKeysApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
@@ -36,6 +39,9 @@ def create_api(services: ApiServices) -> FastAPI:
         *HighUsageApi(services).endpoints(),
         *UserTokensApi(services).endpoints(),
         *UsersApi(services).endpoints(),
+        *ARouterUsageApi(services).endpoints(),
+        *BillingApi(services).endpoints(),
+        *OrganizationUsageApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
         *ModelsApi(services).endpoints(),

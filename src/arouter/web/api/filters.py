@@ -4,7 +4,7 @@ from datetime import UTC, tzinfo
 
 from arouter.domain.activity import Filters
 from arouter.domain.record import Status
-from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.parameters import INSTANT, Parameter, Parameters, invalid
 
 _INSTANT = "RFC 3339, a date, or Unix seconds with or without decimals; UTC where no offset is given."
 STATUSES = tuple(status.value for status in Status)
@@ -20,9 +20,9 @@ FILTERS = (
         schema={"type": "boolean", "default": False},
         description="Requests without a user; with `user` as well, both.",
     ),
-    Parameter(name="start", description=f"Created at or after. {_INSTANT}"),
-    Parameter(name="end", description=f"Created before: the range is half-open. {_INSTANT}"),
-    Parameter(name="updated_since", description=f"Written or re-priced at or after. {_INSTANT}"),
+    Parameter(name="start", schema=INSTANT, description=f"Created at or after. {_INSTANT}"),
+    Parameter(name="end", schema=INSTANT, description=f"Created before: the range is half-open. {_INSTANT}"),
+    Parameter(name="updated_since", schema=INSTANT, description=f"Written or re-priced at or after. {_INSTANT}"),
     Parameter(name="model", repeatable=True, description="The model that was routed to or the one asked for."),
     Parameter(name="provider", repeatable=True, description="The provider that answered."),
     Parameter(name="api_key_hash", repeatable=True, description="The key's hash."),

@@ -1,18 +1,16 @@
 """`GET /v1/activity/users`: who uses most in a range, beside the range before it."""
 
-import asyncio
 from typing import Literal, cast
 
 import msgspec
 from fastapi import Request, Response
 
-from arouter.domain.activity import Dimension, SummaryQuery
 from arouter.domain.high_usage import MEASURES
 from arouter.domain.visibility import visible_to
-from arouter.insight.high_usage import high_usage
 from arouter.web.api.accept import wanted_format
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.filters import FILTERS, read_filters
+from arouter.web.api.high_users import HighUsageQuery, read_high_usage
 from arouter.web.api.parameters import Parameter, Parameters
 from arouter.web.api.ranges import RANGE, read_zone, whole_range
 from arouter.web.api.services import ApiServices
@@ -71,20 +69,18 @@ class HighUsageApi:
         form = wanted_format(request, parameters, FORMATS)
         order_by = cast(Literal["cost", "tokens", "requests"], parameters.choice("order_by", tuple(MEASURES)) or "cost")
         limit = parameters.whole("limit", least=1, most=MOST_LIMIT)
-        zone_name, zone = read_zone(parameters)
+        _, zone = read_zone(parameters)
         filters = read_filters(parameters, zone)
         now_us = self._services.now_us()
         wanted = whole_range(filters.start_us, filters.end_us, now_us=now_us)
-        now, before = [
-            await self._services.ledger.summary(
-                SummaryQuery(
-                    scope=visible_to(key), filters=each.of(filters), group_by=(Dimension.USER,), timezone=zone_name
-                )
-            )
-            for each in (wanted, wanted.before)
-        ]
-        # Off the event loop: of hundreds of thousands of users this takes tenths of a second.
-        found = await asyncio.to_thread(high_usage, now, before, order_by, DEFAULT_LIMIT if limit is None else limit)
+        query = HighUsageQuery(
+            scope=visible_to(key),
+            filters=filters,
+            wanted=wanted,
+            order_by=order_by,
+            limit=DEFAULT_LIMIT if limit is None else limit,
+        )
+        found = await read_high_usage(self._services.ledger, query)
         if form == "csv":
             content = encode_high_usage_csv(found, order_by)
             return Response(content, media_type="text/csv; header=present", headers={"Cache-Control": "no-store"})

@@ -53,7 +53,7 @@ class KeysApi:
                 summary="The key that asks",
                 tag="Keys",
                 answers={JSON: CurrentKeyAnswer},
-                errors=(401,),
+                errors=(400, 401),
             ),
             Endpoint(
                 method="GET",

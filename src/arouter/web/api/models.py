@@ -83,7 +83,7 @@ class ModelsApi:
                 summary=f"One model of {DEFAULT_AUTHOR}",
                 tag="Models",
                 answers={JSON: Model},
-                errors=(401, 404),
+                errors=(400, 401, 404),
             ),
             Endpoint(
                 method="GET",
@@ -93,7 +93,7 @@ class ModelsApi:
                 summary="One model",
                 tag="Models",
                 answers={JSON: Model},
-                errors=(401, 404),
+                errors=(400, 401, 404),
             ),
             *self._of_gemini(),
         )
@@ -121,7 +121,7 @@ class ModelsApi:
                 summary="One model in the words of Gemini's API",
                 tag="Models",
                 answers={JSON: GeminiModel},
-                errors=(401, 404),
+                errors=(400, 401, 404),
             ),
         )
 

@@ -102,6 +102,10 @@ def _schemas(endpoints: Sequence[Endpoint]) -> Json:
     for endpoint in endpoints:
         forms |= dict.fromkeys(form for form in (endpoint.body, *endpoint.answers.values()) if form is not None)
     _, components = msgspec.json.schema_components(list(forms), ref_template=_REFERENCE)
+    for endpoint in endpoints:
+        if endpoint.body is not None:
+            # A field that is not known is refused: see `arouter.wire.json_body`.
+            components[endpoint.body.__name__]["additionalProperties"] = False
     return components
 
 

@@ -12,7 +12,20 @@ from arouter.wire.query_string import read_query_string
 KEY_PARAMETER = "key"
 """Gemini's SDK sends the API key so; it is read where keys are, and no endpoint may trip over it."""
 
+_BRACKETS = "[]"
+"""OpenAI's SDKs write it behind the name of what may be repeated."""
+
 _TRUE, _FALSE = ("true", "1", ""), ("false", "0")
+
+
+INSTANT: Mapping[str, object] = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date"},
+        {"type": "number", "minimum": -2_208_988_800, "maximum": 253_402_214_400},
+    ]
+}
+"""What `arouter.wire.instants` reads: RFC 3339, a date, Unix seconds; and it takes some more forms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +47,11 @@ class Parameters:
     def __init__(self, query_string: bytes, known: Sequence[Parameter]) -> None:
         declared = {parameter.name: parameter for parameter in known}
         self._values: dict[str, list[str]] = {}
-        for name, value in read_query_string(query_string):
-            if name == KEY_PARAMETER:
+        for sent, value in read_query_string(query_string):
+            if sent == KEY_PARAMETER:
                 continue
+            bare = declared.get(sent.removesuffix(_BRACKETS))
+            name = bare.name if bare is not None and bare.repeatable else sent
             if name not in declared:
                 raise InvalidRequest(unknown("parameter", name, declared), code="unknown_parameter", param=name[:64])
             values = self._values.setdefault(name, [])

@@ -8,6 +8,7 @@ from fastapi import Request
 from arouter.domain.errors import NotPermitted
 from arouter.domain.keys import Key, KeyKind
 from arouter.domain.models import ModelInfo
+from arouter.engine.credits import CreditPool, NoCredits
 from arouter.engine.own_keys import OwnProviders, Vault
 from arouter.store.base import Directory, Home, Ledger
 from arouter.web.user_tokens import UserTokens
@@ -55,6 +56,7 @@ class ApiServices:
     default_home: Home
     directory_changed: Callable[[], Awaitable[None]] = _nobody_remembers
     """Called after a key was made, changed, rotated or deleted, before the client is told: forget what you remember."""
+    credits: CreditPool = field(default_factory=NoCredits)
     vault: Vault | None = None
     """What organizations' own keys for providers are sealed with; None: no key-encryption key is configured."""
     own_providers: OwnProviders = field(default_factory=lambda: OwnProviders(makers={}, off={}))

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 
 from fastapi import Request, Response
 
-from arouter.domain.activity import MOST_DIMENSIONS, Dimension, SummaryQuery, SummaryRow
+from arouter.domain.activity import (
+    METRICS,
+    MOST_DIMENSIONS,
+    SUMMED_METRICS,
+    Dimension,
+    Order,
+    Scope,
+    SummaryQuery,
+)
 from arouter.domain.errors import InvalidRequest
-from arouter.domain.ranking import METRICS, Order, default_order, rank
+from arouter.domain.ranking import default_order
 from arouter.domain.visibility import visible_to
 from arouter.web.api.accept import wanted_format
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
@@ -15,20 +23,27 @@ from arouter.web.api.parameters import Parameter, Parameters, invalid
 from arouter.web.api.ranges import read_zone
 from arouter.web.api.services import ApiServices
 from arouter.wire.nearest import unknown
-from arouter.wire.summary import SummaryAnswer, encode_summary, encode_summary_csv
+from arouter.wire.summary import SummaryAnswer, encode_summary, encode_summary_csv, whole
 
 DEFAULT_LIMIT, MOST_LIMIT = 1000, 10_000
 FORMATS = ("json", "csv")
 ORDERS = ("desc", "asc")
 DIMENSIONS = tuple(dimension.value for dimension in Dimension)
-NOT_YET = "tag"
 
 PARAMETERS = (
     Parameter(
         name="group_by",
         repeatable=True,
         schema={"type": "string", "enum": list(DIMENSIONS)},
-        description=f"Up to {MOST_DIMENSIONS}, repeated or separated by commas. Without it, one row of everything.",
+        description=f"Up to {MOST_DIMENSIONS}, repeated or separated by commas. Without it, one row of everything. "
+        "`tag`: a record with two tags counts under both, one without any under null.",
+    ),
+    Parameter(
+        name="metrics",
+        repeatable=True,
+        schema={"type": "string", "enum": list(METRICS)},
+        description="What to tell, repeated or separated by commas. Default: all but the percentiles of the latency, "
+        "which need every single record. Without `users` a summary is faster.",
     ),
     *FILTERS,
     Parameter(
@@ -86,33 +101,50 @@ class SummaryApi:
         key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
         parameters = Parameters(request.scope["query_string"], PARAMETERS)
         form = wanted_format(request, parameters, FORMATS)
-        group_by = _read_group_by(parameters.every("group_by"))
-        order = _read_order(parameters, group_by)
-        limit = parameters.whole("limit", least=1, most=MOST_LIMIT)
-        zone_name, zone = read_zone(parameters)
-        query = SummaryQuery(
-            scope=visible_to(key),
-            filters=read_filters(parameters, zone),
-            group_by=group_by,
-            timezone=zone_name,
-        )
-        as_of_us = self._services.now_us()
+        query = read_summary_query(parameters, visible_to(key))
         summary = await self._services.ledger.summary(query)
-        rows = summary.rows if group_by else (SummaryRow(group=(), totals=summary.totals),)
-        ranking = rank(rows, group_by, order, DEFAULT_LIMIT if limit is None else limit)
+        if not query.group_by:
+            summary = whole(summary)
+        metrics = shown_metrics(query)
         if form == "csv":
-            content = encode_summary_csv(ranking, group_by)
+            content = encode_summary_csv(summary, query.group_by, metrics)
             return Response(content, media_type="text/csv; header=present", headers={"Cache-Control": "no-store"})
-        return answer_json(encode_summary(ranking, group_by, summary.totals, as_of_us=as_of_us))
+        return answer_json(encode_summary(summary, query.group_by, metrics))
+
+
+def read_summary_query(parameters: Parameters, scope: Scope) -> SummaryQuery:
+    """What is asked for. InvalidRequest names what does not fit."""
+    group_by = _read_group_by(parameters.every("group_by"))
+    metrics = _read_metrics(parameters.every("metrics"))
+    limit = parameters.whole("limit", least=1, most=MOST_LIMIT)
+    zone_name, zone = read_zone(parameters)
+    return SummaryQuery(
+        scope=scope,
+        filters=read_filters(parameters, zone),
+        group_by=group_by,
+        timezone=zone_name,
+        metrics=metrics,
+        order=_read_order(parameters, group_by),
+        limit=DEFAULT_LIMIT if limit is None else limit,
+    )
+
+
+def shown_metrics(query: SummaryQuery) -> Sequence[str]:
+    """In their own order."""
+    return tuple(name for name in METRICS if name in query.metrics)
+
+
+def _read_metrics(values: Sequence[str]) -> frozenset[str]:
+    names = [name.strip() for value in values for name in value.split(",")]
+    for name in names:
+        if name not in METRICS:
+            raise InvalidRequest(unknown("metric", name, METRICS), code="invalid_parameter", param="metrics")
+    return frozenset(names or SUMMED_METRICS)
 
 
 def _read_group_by(values: Sequence[str]) -> tuple[Dimension, ...]:
     names = [name.strip() for value in values for name in value.split(",")]
     for name in names:
-        if name == NOT_YET:
-            raise InvalidRequest(
-                "Grouping by `tag` is not supported yet.", code="unsupported_parameter", param="group_by"
-            )
         if name not in DIMENSIONS:
             raise InvalidRequest(unknown("dimension", name, DIMENSIONS), code="invalid_parameter", param="group_by")
     if len(set(names)) < len(names):

@@ -1,6 +1,5 @@
 """What the ledger tells of one user, put together from sums: each figure is one that a summary gives too."""
 
-import asyncio
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
@@ -140,7 +139,7 @@ class Calendar:
     def this_month(self, days: list[Totals]) -> Totals:
         """From the 1st to now."""
         month = days[self.today - self.today_date.day + 1 :]
-        return replace(added(month), users=max(each.users for each in month))
+        return replace(added(month), users=int(any(each.requests for each in month)))
 
     def shown(self, days: list[Totals]) -> list[Day]:
         """The last `SHOWN_DAYS`, today included, the oldest first."""
@@ -174,13 +173,13 @@ class Calendar:
 async def _range_usage(ledger: Ledger, question: Question, wanted: Range) -> RangeUsage:
     """Beside the range before, and among all users of the range."""
     before = wanted.before
-    everybody = await ledger.summary(question.query(wanted.of(Filters()), Dimension.USER))
-    earlier = await ledger.summary(question.query(question.filters(before.start_us, before.end_us)))
-    # Off the event loop: of hundreds of thousands of users this takes tenths of a second.
-    stands = await asyncio.to_thread(standing, everybody.rows, question.user)
-    mine = next((row.totals for row in everybody.rows if row.group[0] == question.user), Totals())
-    share = None if everybody.totals.cost == 0 else Fraction(mine.cost, everybody.totals.cost)
-    usage = Usage(totals=mine, value=mine.cost, previous=earlier.totals.cost, share=share)
+    costs = await ledger.user_costs(question.scope, wanted.of(Filters()))
+    now = (await ledger.summary(question.query(question.filters(wanted.start_us, wanted.end_us)))).totals
+    earlier = (await ledger.summary(question.query(question.filters(before.start_us, before.end_us)))).totals
+    everything = (await ledger.summary(question.query(wanted.of(Filters())))).totals
+    stands = standing(costs, now.cost if now.requests else None)
+    share = None if everything.cost == 0 else Fraction(now.cost, everything.cost)
+    usage = Usage(totals=now, value=now.cost, previous=earlier.cost, share=share)
     return RangeUsage(
         **msgspec.structs.asdict(rest_usage(usage, "cost")),
         start=write_instant(wanted.start_us),

@@ -103,6 +103,9 @@ SELECT json_group_array(json_array(no, text)) FROM names WHERE no IN (SELECT val
 -- name: names_of_texts
 SELECT json_group_array(json_array(no, text)) FROM names WHERE text IN (SELECT value FROM json_each(?));
 
+-- name: greatest_user
+SELECT coalesce(max(no), 0) FROM end_users;
+
 -- name: users_of_texts
 SELECT json_group_array(no) FROM end_users
 WHERE organization_no = ? AND name IN (SELECT value FROM json_each(?));
@@ -134,8 +137,9 @@ SELECT json_group_array(id) FROM adjustments WHERE id IN (SELECT value FROM json
 
 -- name: records_to_adjust
 SELECT json_group_array(json_array(
-    id, seq, created_at_us, {cost}, {used} > 0, created_at_us / 3600000000, organization_no, workspace_no, key_no,
-    coalesce(user_no, 0), coalesce(model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no
+    id, seq, created_at_us, {cost}, {used} > 0, created_at_us / 900000000, organization_no, workspace_no, key_no,
+    coalesce(user_no, 0), coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0),
+    endpoint_no, status_no
 ))
 FROM records LEFT JOIN adjusted ON adjusted_seq = seq
 WHERE id IN (SELECT value FROM json_each(?));
@@ -173,8 +177,8 @@ SELECT json_group_array(batch_no) FROM (SELECT DISTINCT batch_no FROM adjustment
 
 -- name: raise_rollups
 INSERT INTO rollups ({columns})
-SELECT created_at_us / 3600000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
-    coalesce(model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {measures}
+SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0), coalesce(model_no, 0),
+    coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {measures}
 FROM records WHERE seq BETWEEN ?1 AND ?2
 ON CONFLICT DO UPDATE SET {sums};
 
@@ -260,25 +264,123 @@ latency_us IS NOT NULL
 -- name: effective_cost
 iif(adjusted_seq IS NULL, cost, adjusted_cost)
 
--- name: summary
-WITH grouped ({columns}) AS (
-    SELECT {groups} {sums}, count(DISTINCT user_no)
-    FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
-    WHERE {where} {group_by}
+-- name: ranges
+(SELECT value ->> 0 AS first, value ->> 1 AS beyond, value ->> 2 AS bucket FROM json_each(?) LIMIT -1) CROSS JOIN
+
+-- name: records_and_adjusted
+records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = records.seq
+
+-- name: each_tag
+LEFT JOIN record_tags AS tagged ON tagged.seq = records.seq AND NOT EXISTS (
+    SELECT 1 FROM record_tags AS before
+    WHERE before.seq = tagged.seq AND before.position < tagged.position AND before.tag_no = tagged.tag_no
 )
+
+-- name: grouped
+WITH grouped ({columns}) AS (SELECT {values} FROM {source} WHERE {where} {group_by})
 SELECT json_group_array(json_array({columns})) FROM grouped;
 
 -- name: users_of_groups
-WITH grouped ({columns}) AS (
-    SELECT DISTINCT {groups} user_no
-    FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
-    WHERE {where} AND user_no IS NOT NULL
-)
-SELECT json_group_array(json_array({columns})) FROM grouped;
+WITH pairs ({columns}, user_no) AS ({pairs}),
+grouped ({columns}, users) AS (SELECT {columns}, count(*) FROM pairs GROUP BY {columns})
+SELECT json_group_array(json_array({columns}, users)) FROM grouped;
+
+-- name: pairs
+SELECT DISTINCT {values} FROM {source} WHERE {where} AND {user} > 0
+
+-- name: each_pair
+WITH pairs ({columns}) AS ({pairs})
+SELECT json_group_array(json_array({columns})) FROM pairs;
 
 -- name: distinct_users
-SELECT count(DISTINCT user_no) FROM records INDEXED BY {index} LEFT JOIN adjusted ON adjusted_seq = seq
-WHERE {where};
+SELECT count(*) FROM ({pairs});
+
+-- name: latencies
+WITH found ({columns}) AS (SELECT {values} FROM {source} WHERE {where} AND latency_us IS NOT NULL)
+SELECT json_group_array(json_array({columns})) FROM found;
+
+-- name: count_up_to
+SELECT count(*) FROM (SELECT 1 FROM records INDEXED BY {index} WHERE {where} LIMIT ?);
+
+-- name: slots_of_organization
+SELECT min(slot), max(slot) FROM rollups WHERE organization_no = ?;
+
+-- name: occupied_days
+WITH RECURSIVE days (day) AS (
+    SELECT (SELECT min(slot) FROM rollups WHERE organization_no = ?1 AND slot >= ?2) / 96
+    UNION ALL
+    SELECT (SELECT min(slot) FROM rollups WHERE organization_no = ?1 AND slot >= (day + 1) * 96) / 96 FROM days
+    WHERE day IS NOT NULL AND (day + 1) * 96 < ?3
+)
+SELECT json_group_array(day) FROM days WHERE day IS NOT NULL AND day * 96 < ?3;
+
+-- name: folded_beyond
+SELECT coalesce(max(day) + 1, 0) FROM folded_days;
+
+-- name: unfold_days_of_records
+DELETE FROM folded_days WHERE (organization_no, day) IN (
+    SELECT organization_no, created_at_us / 86400000000 FROM records WHERE seq BETWEEN ? AND ?
+);
+
+-- name: unfold_day
+DELETE FROM folded_days WHERE organization_no = ? AND day = ?;
+
+-- name: unfold_all
+DELETE FROM folded_days;
+
+-- name: folded_days
+SELECT json_group_array(day) FROM (SELECT day FROM folded_days WHERE organization_no = ? AND ready = 1 ORDER BY day);
+
+-- name: organizations_with_sums
+WITH RECURSIVE found (no) AS (
+    SELECT min(organization_no) FROM rollups
+    UNION ALL
+    SELECT (SELECT min(organization_no) FROM rollups WHERE organization_no > no) FROM found WHERE no IS NOT NULL
+)
+SELECT json_group_array(no) FROM found WHERE no IS NOT NULL;
+
+-- name: days_in_hand
+SELECT json_group_array(day) FROM folded_days WHERE organization_no = ? AND (ready = 1 OR claimed_at_us > ?);
+
+-- name: claim_day
+INSERT INTO folded_days (organization_no, day, claim, claimed_at_us, ready) VALUES (?, ?, ?, ?, 0)
+ON CONFLICT DO UPDATE SET claim = excluded.claim, claimed_at_us = excluded.claimed_at_us
+WHERE ready = 0 AND claimed_at_us <= ?;
+
+-- name: is_claimed
+SELECT count(*) FROM folded_days WHERE organization_no = ? AND day = ? AND claim = ? AND ready = 0;
+
+-- name: forget_blocks
+DELETE FROM day_blocks WHERE rowid IN (
+    SELECT rowid FROM day_blocks WHERE organization_no = ? AND kind = ? AND day = ? LIMIT ?
+);
+
+-- name: add_block
+INSERT INTO day_blocks (organization_no, kind, day, first_user_no, data) VALUES (?, ?, ?, ?, ?);
+
+-- name: day_is_ready
+UPDATE folded_days SET ready = 1 WHERE organization_no = ? AND day = ? AND claim = ? AND ready = 0;
+
+-- name: count_rollups_of_slot
+SELECT count(*) FROM rollups WHERE organization_no = ? AND slot = ?;
+
+-- name: rollups_of_slot
+SELECT json_group_array(json_array({columns})) FROM rollups
+WHERE organization_no = ? AND slot = ? AND user_no % ? = ?;
+
+-- name: blocks_of_day
+SELECT data FROM day_blocks WHERE organization_no = ? AND kind = ? AND day = ? ORDER BY first_user_no;
+
+-- name: blocks_of_users
+WITH wanted (day, first) AS (
+    SELECT DISTINCT days.value, (
+        SELECT max(first_user_no) FROM day_blocks
+        WHERE organization_no = ?1 AND kind = ?2 AND day = days.value AND first_user_no <= users.value
+    )
+    FROM json_each(?3) AS days CROSS JOIN json_each(?4) AS users
+)
+SELECT wanted.day, data FROM wanted CROSS JOIN day_blocks
+WHERE organization_no = ?1 AND kind = ?2 AND day_blocks.day = wanted.day AND first_user_no = wanted.first;
 
 -- name: user_span
 SELECT min(first_seen_us), max(last_seen_us) FROM user_spans
@@ -347,9 +449,9 @@ SELECT count(*) FROM open_records;
 
 -- name: differing_rollups
 WITH counted AS (
-    SELECT created_at_us / 3600000000 AS hour, organization_no, workspace_no, key_no, coalesce(user_no, 0) AS user_no,
-        coalesce(model_no, 0) AS model_no, coalesce(provider_no, 0) AS provider_no, endpoint_no, status_no, {sums}
-    FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
+        coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {sums}
+    FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 )
 SELECT count(*) FROM (
     SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM rollups)

@@ -206,15 +206,17 @@ CREATE TABLE open_records (
     opening BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Sums by UTC hour and everything that a summary groups by; 0 stands for none. A cost is kept as
+-- Sums by quarter of an hour and everything that a summary groups or filters by; 0 stands for none. A slot is
+-- created_at_us / 900000000: hours and days of every time zone begin with one. A cost is kept as
 -- cost_units * 1000000 + cost_rest, so that sums of it fit into 64 bits.
 CREATE TABLE rollups (
-    hour INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
     organization_no INTEGER NOT NULL,
     workspace_no INTEGER NOT NULL,
     key_no INTEGER NOT NULL,
     user_no INTEGER NOT NULL,
     model_no INTEGER NOT NULL,
+    requested_model_no INTEGER NOT NULL,
     provider_no INTEGER NOT NULL,
     endpoint_no INTEGER NOT NULL,
     status_no INTEGER NOT NULL,
@@ -232,7 +234,8 @@ CREATE TABLE rollups (
     latency_us INTEGER NOT NULL,
     requests_with_latency INTEGER NOT NULL,
     PRIMARY KEY (
-        organization_no, hour, key_no, user_no, model_no, provider_no, endpoint_no, status_no, workspace_no
+        organization_no, slot, key_no, user_no, model_no, requested_model_no, provider_no, endpoint_no, status_no,
+        workspace_no
     )
 ) STRICT, WITHOUT ROWID;
 
@@ -245,6 +248,29 @@ CREATE TABLE key_hours (
     cost_rest INTEGER NOT NULL,
     PRIMARY KEY (key_no, hour)
 ) STRICT, WITHOUT ROWID;
+
+-- Days of UTC whose roll-ups are also there as columns, in day_blocks; a row with ready = 0 says that somebody makes
+-- them, who drew the number in claim. Whatever changes the sums of the day deletes the row in the same transaction.
+CREATE TABLE folded_days (
+    organization_no INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    claim INTEGER NOT NULL,
+    claimed_at_us INTEGER NOT NULL,
+    ready INTEGER NOT NULL,
+    PRIMARY KEY (organization_no, day)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX folded_days_by_day ON folded_days (day);
+
+-- Derived, and worth nothing without a row in folded_days that is ready.
+CREATE TABLE day_blocks (
+    organization_no INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    first_user_no INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (organization_no, kind, day, first_user_no)
+) STRICT;
 
 -- When each end user was seen first and last, by the key and the workspace that asked: it outlives the records.
 CREATE TABLE user_spans (

@@ -1,0 +1,86 @@
+"""Columns of whole numbers as bytes, and back.
+
+A block is a head, in MessagePack with its length before it, and the columns one after the other. Each column has the
+narrowest type that holds its values, and is compressed on its own: who needs two of twenty columns unpacks two. A
+column of one value is only told in the head.
+"""
+
+import struct
+from collections.abc import Collection, Mapping
+
+import msgspec
+import numpy as np
+import zstandard
+
+Column = np.ndarray
+"""Of one dimension, of whole numbers."""
+
+_LEVEL = 1
+_TYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "i8")
+_HEAD = struct.Struct("<I")
+
+
+class _Told(msgspec.Struct, array_like=True):
+    """One column of the head."""
+
+    name: str
+    type: str
+    packed: int
+    """Bytes; 0 if all its values are `value`, or if there are none."""
+    is_compressed: bool
+    value: int
+
+
+class _Head(msgspec.Struct, array_like=True):
+    rows: int
+    columns: list[_Told]
+
+
+def pack(columns: Mapping[str, Column]) -> bytes:
+    """Columns of one length, of signed or unsigned 64 bits or less, as a block."""
+    rows = len(next(iter(columns.values())))
+    told, bodies = [], []
+    compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    for name, values in columns.items():
+        if not rows or (values == values[0]).all():
+            told.append(_Told(name, values.dtype.str[1:], 0, False, int(values[0]) if rows else 0))
+            continue
+        narrow = _narrow(values)
+        plain = narrow.tobytes()
+        packed = compressor.compress(plain)
+        is_compressed = len(packed) < len(plain) * 7 // 8
+        bodies.append(packed if is_compressed else plain)
+        told.append(_Told(name, narrow.dtype.str[1:], len(bodies[-1]), is_compressed, 0))
+    head = msgspec.msgpack.encode(_Head(rows, told))
+    return b"".join((_HEAD.pack(len(head)), head, *bodies))
+
+
+def unpack(block: bytes, names: Collection[str]) -> dict[str, Column]:
+    """Those of `names`, in their narrow types; a column of one value is not writable."""
+    (length,) = _HEAD.unpack_from(block)
+    place = _HEAD.size + length
+    head = msgspec.msgpack.decode(memoryview(block)[_HEAD.size : place], type=_Head)
+    decompressor = zstandard.ZstdDecompressor()
+    columns = {}
+    for told in head.columns:
+        if told.name in names:
+            if not told.packed:
+                columns[told.name] = np.broadcast_to(np.array(told.value, told.type), (head.rows,))
+            else:
+                body: memoryview | bytes = memoryview(block)[place : place + told.packed]
+                if told.is_compressed:
+                    body = decompressor.decompress(body)
+                columns[told.name] = np.frombuffer(body, "<" + told.type)
+        place += told.packed
+    return columns
+
+
+def _narrow(values: Column) -> Column:
+    if values.dtype == np.uint64:
+        return values.astype("<u8", copy=False)
+    least, most = int(values.min()), int(values.max())
+    for name in _TYPES:
+        info = np.iinfo(name)
+        if info.min <= least and most <= info.max:
+            return values.astype("<" + name)
+    raise ValueError("more than 64 bits")

@@ -1,0 +1,175 @@
+"""Sums by group from day columns, together with what SQL says of the spans that have none.
+
+Each question is answered from the smallest table that knows enough:
+
+- `series`, unless users are grouped by or filtered;
+- `users` or `members`, if users are and every day of UTC lies in one bucket; for counting users in any bucket;
+- the `rows` of the blocks in which the users are, for few of them;
+- all `rows` else.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import apsw
+import numpy as np
+
+from arouter.domain.activity import Dimension
+from arouter.store.buckets import SLOTS_OF_DAY
+from arouter.store.sqlite.columns.adding import Added, Adder
+from arouter.store.sqlite.columns.blocks import Column
+from arouter.store.sqlite.columns.folding import MASKS, Table
+from arouter.store.sqlite.columns.leading import leading
+from arouter.store.sqlite.columns.tables import Rows, Tables, Wanted
+from arouter.store.sqlite.columns.users import PairCounter, UserCounter
+from arouter.store.sqlite.names import fetch, to_json
+from arouter.store.sqlite.pieces import COLUMNS, Piece, Pieces
+from arouter.store.sqlite.rollups import ROLLUP_SUMS
+from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.sums import Group, Groups, Placer, read_pairs, read_stored, whole_sums
+
+FEW_USERS = 200
+
+
+def read_groups(connection: apsw.Connection, maker: Pieces, days: Sequence[int], pieces: Sequence[Piece]) -> Groups:
+    """Everything that `pieces` and the columns of `days`, which rise, hold."""
+    numbers = maker.numbers()
+    if numbers is None:
+        return Groups()
+    wanted = Wanted(numbers=numbers, users=_users(connection, maker))
+    tables = Tables(connection=connection, organization_no=maker.organization_no, wanted=wanted)
+    return _Reading(maker, tables, days, pieces).read()
+
+
+def _users(connection: apsw.Connection, maker: Pieces) -> Sequence[int] | None:
+    filters = maker.query.filters
+    if not filters.users and not filters.unattributed:
+        return None
+    found: list[int] = fetch(connection, queries()["users_of_texts"], maker.organization_no, to_json(filters.users))
+    return [0, *found] if filters.unattributed else found
+
+
+@dataclass(slots=True)
+class _Reading:
+    maker: Pieces
+    tables: Tables
+    days: Sequence[int]
+    pieces: Sequence[Piece]
+
+    def read(self) -> Groups:
+        query = self.maker.query
+        buckets = {day: self._buckets(day) for day in self.days}
+        table = self._table(buckets)
+        by_user = Dimension.USER in query.group_by
+        wants_users = query.asks_for("users")
+        names = [COLUMNS[dimension] for dimension in self.maker.dimensions]
+        adder = Adder(keys=1 + len(names), user=1 + names.index("user_no") if by_user else None)
+        pairs = PairCounter() if wants_users and not by_user and self.tables.wanted.users is not None else None
+        for day, rows in self._rows(table, {*names, *ROLLUP_SUMS} | ({"user_no"} if pairs else set())):
+            self.maker.check()
+            keys = self._keys(rows, names, buckets[day], table)
+            adder.add(keys, [rows[name] for name in ROLLUP_SUMS])
+            if pairs is not None:
+                pairs.add(keys, rows["user_no"])
+        for piece in self.pieces:
+            adder.add_rows([(self._key(key), sums) for key, sums in read_stored(self.tables.connection, piece)])
+        added = adder.added()
+        groups = self._groups(added, by_user=by_user)
+        if wants_users and not by_user:
+            self._count_users(groups, buckets, names, pairs)
+        return groups
+
+    # ------------------------------------------------------------ sums
+
+    def _buckets(self, day: int) -> Column:
+        """The number of the bucket of each slot of a day."""
+        first = day * SLOTS_OF_DAY
+        numbers = np.zeros(SLOTS_OF_DAY, dtype=np.int64)
+        for start, beyond, number in self.maker.times.ranges([day], first, first + SLOTS_OF_DAY):
+            numbers[start - first : beyond - first] = number
+        return numbers
+
+    def _table(self, buckets: dict[int, Column]) -> Table:
+        users = self.tables.wanted.users
+        if users is not None and len(users) <= FEW_USERS:
+            return Table.ROWS
+        if users is None and Dimension.USER not in self.maker.query.group_by:
+            return Table.SERIES
+        if any(each[0] != each[-1] for each in buckets.values()):
+            return Table.ROWS
+        only_users = {*self.maker.dimensions} <= {Dimension.USER} and not self.tables.wanted.numbers
+        return Table.USERS if only_users else Table.MEMBERS
+
+    def _rows(self, table: Table, names: set[str]) -> Iterator[tuple[int, Rows]]:
+        names.discard("organization_no")
+        users = self.tables.wanted.users
+        if table in (Table.SERIES, Table.ROWS):
+            names.add("slot")
+        if table is Table.ROWS and users is not None and len(users) <= FEW_USERS:
+            yield from self.tables.of_users(self.days, names)
+        else:
+            for day in self.days:
+                yield day, self.tables.day(table, day, names)
+
+    def _keys(self, rows: Rows, names: Sequence[str], buckets: Column, table: Table) -> list[Column]:
+        """The bucket and the numbers of the groups of each row."""
+        size = len(rows["requests"])
+        if table in (Table.SERIES, Table.ROWS) and buckets[0] != buckets[-1]:
+            bucket = buckets[rows["slot"]]
+        else:
+            bucket = np.broadcast_to(buckets[:1], (size,))
+        return [bucket, *(self._column(rows, name, size) for name in names)]
+
+    def _column(self, rows: Rows, name: str, size: int) -> Column:
+        if name == "organization_no":
+            return np.broadcast_to(np.array(self.maker.organization_no), (size,))
+        return rows[name]
+
+    def _key(self, key: Sequence[int]) -> Sequence[int]:
+        """Of SQL's groups, with the bucket that there is only one of if there are no times."""
+        return key if self.maker.times.dimensions else (0, *key)
+
+    def _groups(self, added: Added, *, by_user: bool) -> Groups:
+        query = self.maker.query
+        place = self._place
+        groups = Groups(count=len(added), total=whole_sums(added.total))
+        chosen = leading(added, query)
+        for key, sums in added.rows(chosen):
+            groups.sums[place(key)] = whole_sums(sums)
+        if by_user:
+            user_place = query.group_by.index(Dimension.USER)
+            groups.users = {group: int(group[user_place] > 0) for group in groups.sums}
+            groups.total_users = added.users()
+            if len(groups.sums) < len(added):
+                groups.users_besides = lambda shown: added.users_besides([group[user_place] for group in shown])
+        return groups
+
+    def _place(self, key: Sequence[int]) -> Group:
+        return Placer(self.maker.query.group_by, self.maker.times)(key if self.maker.times.dimensions else key[1:])
+
+    # ------------------------------------------------------------ users
+
+    def _count_users(
+        self, groups: Groups, buckets: dict[int, Column], names: Sequence[str], pairs: PairCounter | None
+    ) -> None:
+        """The distinct users of each group and of all."""
+        connection = self.tables.connection
+        of_pieces = [(self._key(key), user) for piece in self.pieces for *key, user in read_pairs(connection, piece)]
+        if pairs is not None:
+            pairs.add_pairs(of_pieces)
+            counted, groups.total_users = pairs.counted()
+        else:
+            greatest = int(connection.execute(queries()["greatest_user"]).get)
+            counter = UserCounter(greatest + 1, buckets, {key[0] for key, _ in of_pieces})
+            for key, user in of_pieces:
+                counter.add_user(tuple(key), user)
+            only_users = not names and not self.tables.wanted.numbers
+            table = Table.USERS if only_users else Table.MEMBERS
+            columns = {*names, "user_no", *MASKS} - {"organization_no"}
+            for day in self.days:
+                self.maker.check()
+                rows = self.tables.day(table, day, columns)
+                keys = [self._column(rows, name, len(rows["user_no"])) for name in names]
+                counter.add_day(day, keys, rows)
+            counted, groups.total_users = counter.counted()
+        groups.users = {self._place(key): count for key, count in counted.items()}

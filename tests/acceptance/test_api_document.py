@@ -1,0 +1,94 @@
+"""The OpenAPI document against the real gateway: what it describes is what is answered, whatever is asked.
+
+Requests are made up from the document, those that fit and those that do not. No answer may be a defect of the gateway,
+or have a status, a media type or a body that the document does not tell; none may take what does not fit. The same
+requests are made in every run.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.schemas import BaseSchema
+from tools import reference
+
+from tests.faults.processes import Gateway, Sections, place
+
+POSITIVE = GenerationMode.POSITIVE
+EXAMPLES = 8
+"""Of each kind for each operation."""
+
+NOT_THE_APIS = {"Inference", "Pass-through"}
+"""Tags of the paths that have tests of their own."""
+
+OPERATIONS = [
+    pytest.param(method.upper(), path, mode, id=f"{method.upper()} {path} {mode.value}")
+    for path, item in reference.openapi()["paths"].items()
+    for method, operation in item.items()
+    for mode in GenerationMode
+    if not NOT_THE_APIS & set(operation["tags"])
+    # Without a key and parameters there is nothing that could not fit.
+    if mode is POSITIVE or operation.get("security") != []
+]
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """With some requests of two users. It must log no error."""
+    sections: Sections = {
+        "server": {"port": 0},
+        "storage": {"url": "sqlite:///arouter.db"},
+        "log": {"format": "json"},
+        "security": {"key_encryption_key": hashlib.sha256(b"key-encryption key").hexdigest()},
+    }
+    with place(tmp_path_factory.mktemp("described"), sections) as home:
+        started = home.start()
+        with started.client() as client:
+            for user in ("ada", None, "ada"):
+                assert client.chat("sandbox/sandbox", user).status == 200
+        yield started
+        assert [entry for entry in started.log() if entry["level"] in ("error", "critical")] == []
+
+
+@pytest.fixture(scope="module")
+def document(gateway: Gateway) -> BaseSchema:
+    loaded = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
+    loaded.config.checks.positive_data_acceptance.enabled = False
+    return loaded
+
+
+@pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS)
+def test_answers_are_as_described(
+    gateway: Gateway, document: BaseSchema, method: str, path: str, mode: GenerationMode
+) -> None:
+    operation = document[path][method]
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    def ask(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(headers={"Authorization": f"Bearer {gateway.management}"})
+
+    ask()
+
+
+LEAST = [path for method, path, mode in (one.values for one in OPERATIONS) if (method, mode) == ("GET", POSITIVE)]
+
+
+@pytest.mark.parametrize("path", [path for path in LEAST if "{" not in str(path)])
+def test_the_least_that_can_be_asked_is_answered_as_described(
+    gateway: Gateway, document: BaseSchema, path: str
+) -> None:
+    """What is made up is refused most of the time: here are the answers."""
+    [record, *_] = gateway.records()
+    given = {"start_time": int(time.time()) - 86_400, "id": record["id"]}
+    required = [one.name for one in document[path]["GET"].iter_parameters() if one.is_required]
+    case = document[path]["GET"].Case(query={name: given[name] for name in required})
+    answer = case.call_and_validate(headers={"Authorization": f"Bearer {gateway.management}"})
+    assert answer.status_code == 200

@@ -1,0 +1,272 @@
+"""Day columns say what the records say, whatever happens after they were made.
+
+Records come in any order, some of them days late; costs are adjusted; days are folded in between. Every summary equals
+that of the reference, which adds up every record.
+"""
+
+import asyncio
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arouter.domain.activity import (
+    SUMMED_METRICS,
+    TIME_DIMENSIONS,
+    Dimension,
+    Filters,
+    Order,
+    Scope,
+    SummaryQuery,
+)
+from arouter.domain.adjustment import Adjustment, AdjustmentKind
+from arouter.domain.money import Picodollars
+from arouter.domain.record import Opening, Record, Status
+from arouter.domain.usage import Usage
+from arouter.store.buckets import DAY_US, SLOT_US
+from arouter.store.sqlite import SqliteStore
+from arouter.store.sqlite.folded import CLOSED_FOR_US
+from tests.conformance.backends import Backend, memory, sqlite
+from tests.conformance.samples import SCOPE, adjust, adjustment, append, record
+
+DAY = 20_751
+"""2026-10-25: the clocks of Europe go back; those of Lord Howe went forward half an hour three weeks before."""
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Pacific/Chatham",
+]
+DAYS = [DAY - 21, DAY - 1, DAY, DAY + 7, DAY + 8]
+TIMES = st.builds(
+    lambda day, slot, us: day * DAY_US + slot * SLOT_US + us,
+    st.sampled_from(DAYS),
+    st.sampled_from([0, 1, 2, 50, 63, 64, 94, 95]),
+    st.sampled_from([0, 1, SLOT_US - 1]),
+)
+MODELS = st.sampled_from([None, "m", "n", "alias"])
+USERS = st.sampled_from([None, "", "a", "b", "ü", *(f"u{number}" for number in range(6))])
+RECORDS = st.builds(
+    Record,
+    opening=st.builds(
+        Opening,
+        id=st.integers(0, 200).map("gen-{}".format),
+        request_id=st.just("req"),
+        created_at_us=TIMES,
+        organization_id=st.sampled_from(["org_a", "org_a", "org_a", "org_b"]),
+        workspace_id=st.sampled_from(["ws_a", "ws_b"]),
+        key_hash=st.sampled_from(["key-a", "key-b"]),
+        user=USERS,
+        endpoint=st.sampled_from(["/v1/messages", "/v1/chat/completions"]),
+        requested_model=MODELS,
+        streamed=st.booleans(),
+        tags=st.sampled_from([(), ("x",), ("x", "y")]),
+    ),
+    completed_at_us=TIMES,
+    status=st.sampled_from(Status),
+    http_status=st.just(200),
+    model=MODELS,
+    provider=st.sampled_from([None, "openai"]),
+    usage=st.builds(
+        Usage,
+        input_tokens=st.sampled_from([None, 0, 1, 300, 70_000, 10**12]),
+        cache_read_tokens=st.sampled_from([None, 5]),
+        output_tokens=st.sampled_from([None, 0, 200]),
+        reasoning_tokens=st.sampled_from([None, 3]),
+    ),
+    cost=st.sampled_from([None, 0, 1, 999_999, 10**9 + 1, -(10**6) - 3, 2**63 - 1]).map(
+        lambda cost: None if cost is None else Picodollars(cost)
+    ),
+    latency_us=st.sampled_from([None, 0, 812_400]),
+)
+ADJUSTMENTS = st.builds(
+    lambda number, record_id, cost: Adjustment(
+        id=f"adj-{number}",
+        record_id=f"gen-{record_id}",
+        created_at_us=0,
+        kind=AdjustmentKind.REPRICE,
+        cost=None if cost is None else Picodollars(cost),
+        price_source=None,
+        price_version=None,
+    ),
+    st.integers(0, 1000),
+    st.integers(0, 200),
+    st.sampled_from([None, 0, 7, -7]),
+)
+FOLD = st.just("fold")
+STEPS = st.lists(
+    st.lists(RECORDS, min_size=1, max_size=40) | st.lists(ADJUSTMENTS, min_size=1, max_size=3) | FOLD,
+    min_size=1,
+    max_size=8,
+)
+
+
+def some(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.one_of(st.just(()), st.just(()), st.just(()), st.lists(values, max_size=2, unique=True).map(tuple))
+
+
+QUERIES = st.builds(
+    SummaryQuery,
+    scope=st.builds(
+        Scope,
+        organization_id=st.sampled_from(["org_a", "org_a", "org_b"]),
+        workspace_id=st.sampled_from([None, None, "ws_a"]),
+        key_hash=st.sampled_from([None, None, "key-a"]),
+    ),
+    filters=st.builds(
+        Filters,
+        users=some(USERS.filter(lambda user: user is not None).map(str)),
+        unattributed=st.sampled_from([False, False, True]),
+        models=some(st.sampled_from(["m", "n", "alias", "unheard of"])),
+        providers=some(st.just("openai")),
+        statuses=some(st.sampled_from(Status).map(lambda status: status.value)),
+        endpoints=some(st.just("/v1/messages")),
+        key_hashes=some(st.sampled_from(["key-a", "key-b"])),
+        workspace_ids=some(st.just("ws_b")),
+        start_us=st.none() | TIMES,
+        end_us=st.none() | TIMES,
+    ),
+    group_by=st.lists(
+        st.sampled_from([one for one in Dimension if one is not Dimension.TAG]), max_size=3, unique=True
+    ).map(tuple),
+    timezone=st.sampled_from(ZONES),
+    metrics=st.sampled_from([frozenset(SUMMED_METRICS), frozenset({"cost"})]),
+    order=st.none() | st.builds(Order, by=st.sampled_from(SUMMED_METRICS), descending=st.booleans()),
+    limit=st.none() | st.integers(1, 4),
+)
+
+
+async def fold_all(store: SqliteStore, now_us: int) -> int:
+    folded = 0
+    for day in await store.days_to_fold(now_us):
+        folded += await store.fold(day, now_us)
+    return folded
+
+
+def fold(backend: Backend, now_us: int = (DAY + 100) * DAY_US) -> int:
+    assert isinstance(backend.store, SqliteStore)
+    return backend.run(fold_all(backend.store, now_us))
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS, st.lists(QUERIES, min_size=1, max_size=12))
+def test_columns_are_never_stale(steps: list[object], queries: list[SummaryQuery]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        both = (memory(Path(folder)), sqlite(Path(folder)))
+        try:
+            for step in steps:
+                if step == "fold":
+                    fold(both[1])
+                    continue
+                assert isinstance(step, list)
+                for backend in both:
+                    if isinstance(step[0], Record):
+                        append(backend, *step)
+                    else:
+                        adjust(backend, *step)
+            for query in queries:
+                reference, answer = (backend.run(backend.ledger.summary(query)) for backend in both)
+                assert answer == reference
+        finally:
+            for backend in both:
+                backend.stop()
+
+
+# ---------------------------------------------------------------- folding
+
+
+@pytest.fixture
+def backend(tmp_path: Path):  # type: ignore[no-untyped-def]
+    made = sqlite(tmp_path)
+    yield made
+    made.stop()
+
+
+def on(day: int, record_id: str, **opened: object) -> Record:
+    return record(record_id, opened={"created_at_us": day * DAY_US + SLOT_US, **opened})
+
+
+def days(backend: Backend, now_us: int) -> list[int]:
+    assert isinstance(backend.store, SqliteStore)
+    return [one.day for one in backend.run(backend.store.days_to_fold(now_us))]
+
+
+def test_a_day_is_folded_once_it_is_closed_and_again_when_it_changed(backend: Backend) -> None:
+    append(backend, on(DAY, "gen-1"), on(DAY + 1, "gen-2"))
+    assert days(backend, (DAY + 1) * DAY_US + CLOSED_FOR_US - 1) == []
+    assert days(backend, (DAY + 1) * DAY_US + CLOSED_FOR_US) == [DAY]
+    later = (DAY + 9) * DAY_US
+    assert days(backend, later) == [DAY + 1, DAY]
+    assert fold(backend, later) == 2
+    assert days(backend, later) == []
+    append(backend, on(DAY + 5, "gen-3"))
+    assert days(backend, later) == [DAY + 5]
+    append(backend, on(DAY, "gen-4"))
+    assert days(backend, later) == [DAY + 5, DAY]
+    fold(backend, later)
+    adjust(backend, adjustment("adj-1", "gen-2", 7))
+    assert days(backend, later) == [DAY + 1]
+
+
+def test_of_two_who_fold_a_day_one_does(backend: Backend) -> None:
+    append(backend, *(on(DAY, f"gen-{number}", user=f"u{number}") for number in range(50)))
+    store = backend.store
+    assert isinstance(store, SqliteStore)
+    later = (DAY + 9) * DAY_US
+    (day,) = backend.run(store.days_to_fold(later))
+
+    async def both() -> list[bool]:
+        return await asyncio.gather(store.fold(day, later), store.fold(day, later))
+
+    assert sorted(backend.run(both())) == [False, True]
+
+
+def test_a_day_that_changes_while_it_is_folded_has_no_columns(backend: Backend) -> None:
+    append(backend, on(DAY, "gen-1"))
+    store = backend.store
+    assert isinstance(store, SqliteStore)
+    later = (DAY + 9) * DAY_US
+    (day,) = backend.run(store.days_to_fold(later))
+
+    async def at_once() -> bool:
+        folding = asyncio.ensure_future(store.fold(day, later))
+        number = 0
+        while not folding.done():
+            await backend.ledger.close(on(DAY, f"late-{number}"))
+            number += 1
+        return folding.result()
+
+    folded = backend.run(at_once())
+    requests = backend.run(backend.ledger.summary(SummaryQuery(scope=SCOPE))).totals.requests
+    append(backend, on(DAY, "gen-last"))
+    assert backend.run(backend.ledger.summary(SummaryQuery(scope=SCOPE))).totals.requests == requests + 1
+    assert days(backend, later) == [DAY]
+    assert folded in (True, False)
+
+
+def test_columns_are_made_anew_from_nothing(backend: Backend) -> None:
+    append(backend, on(DAY, "gen-1"), on(DAY, "gen-2", organization_id="org_b"))
+    assert fold(backend) == 2
+    assert isinstance(backend.store, SqliteStore)
+    backend.run(backend.store.unfold_all())
+    assert fold(backend) == 2
+    answer = backend.run(backend.ledger.summary(SummaryQuery(scope=SCOPE, group_by=tuple(TIME_DIMENSIONS)[:3])))
+    assert answer.totals.requests == 1
+
+
+def test_a_day_in_columns_is_not_counted_twice_at_the_edges(backend: Backend) -> None:
+    append(backend, *(on(DAY + n, f"gen-{n}") for n in range(4)))
+    fold(backend)
+    filters = Filters(start_us=DAY * DAY_US + 1, end_us=(DAY + 3) * DAY_US + SLOT_US + 1)
+    for users in ((), ("alice",)):
+        query = SummaryQuery(scope=SCOPE, filters=replace(filters, users=users), group_by=(Dimension.DAY,))
+        answer = backend.run(backend.ledger.summary(query))
+        assert [row.totals.requests for row in answer.rows] == [1, 1, 1, 1]
+        assert answer.totals.users == 1
