@@ -161,6 +161,15 @@ def test_costs_of_users_come_greatest_first(backend: Backend) -> None:
     assert costs(Scope(organization_id="nobody")) == []
 
 
+def test_costs_below_zero_are_in_order_too(backend: Backend) -> None:
+    for number, (user, cost) in enumerate(
+        (("a", 5_000_000), ("a", -999_999), ("b", 4_000_005), ("c", -1), ("d", -1_000_000), ("e", -999_999), ("f", 0))
+    ):
+        append(backend, record(f"gen-{number}", opened={"user": user}, cost=Picodollars(cost)))
+    found = backend.run(backend.ledger.user_costs(SCOPE, Filters()))
+    assert [*found] == [4_000_005, 4_000_001, 0, -1, -999_999, -1_000_000]
+
+
 def test_many_users_are_in_order(backend: Backend) -> None:
     wanted = [number * 7919 % 1_000 for number in range(300)]
     append(

@@ -25,7 +25,8 @@ from arouter.store.sqlite.pages import read_one, read_page
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.statements import effective_cost, queries
-from arouter.store.sqlite.summaries import read_summary, read_user_costs
+from arouter.store.sqlite.summaries import read_summary
+from arouter.store.sqlite.user_costs import read_user_costs
 from arouter.store.sqlite.users import read_span, read_users
 from arouter.store.sqlite.writer import Writer
 

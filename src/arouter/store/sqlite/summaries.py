@@ -4,36 +4,22 @@ Everything is read in one transaction, so that what the sources hold agrees.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from heapq import merge
 from typing import cast
 from zoneinfo import ZoneInfo
 
 import apsw
 
-from arouter.domain.activity import (
-    TIME_DIMENSIONS,
-    Dimension,
-    Filters,
-    Rest,
-    Scope,
-    Summary,
-    SummaryQuery,
-    SummaryRow,
-    Totals,
-)
+from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Rest, Summary, SummaryQuery, SummaryRow, Totals
 from arouter.domain.ranking import rank, value_of
 from arouter.store import tally
 from arouter.store.buckets import SLOTS_OF_DAY, bucket_text, time_zone
 from arouter.store.planning import Source, plan
 from arouter.store.sqlite.folded import folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
-from arouter.store.sqlite.pieces import Pieces, Times, slots_of
+from arouter.store.sqlite.pieces import Piece, Pieces, Times, slots_of
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.sums import Group, Groups, read_groups
-from arouter.store.tally import MEASURES, NO_PERCENTILES
-
-_COST = MEASURES.index("cost")
-_SORTED_AT_ONCE = 10_000
+from arouter.store.tally import NO_PERCENTILES
 
 
 def read_summary(connection: apsw.Connection, texts: Texts, query: SummaryQuery) -> Summary:
@@ -42,22 +28,23 @@ def read_summary(connection: apsw.Connection, texts: Texts, query: SummaryQuery)
     return _answer(connection, texts, groups, query, zone)
 
 
-def read_user_costs(connection: apsw.Connection, scope: Scope, filters: Filters) -> Sequence[int]:
-    """What each user cost, greatest first: without their names, of which there may be hundreds of thousands."""
-    query = SummaryQuery(scope=scope, filters=filters, group_by=(Dimension.USER,), metrics=frozenset({"cost"}))
-    groups = _read(connection, query, time_zone(query.timezone))
-    costs = [sums[_COST] for (user_no,), sums in groups.sums.items() if user_no]
-    # One sort of all of them would keep everybody waiting for the interpreter's lock.
-    pieces = [
-        sorted(costs[start : start + _SORTED_AT_ONCE], reverse=True) for start in range(0, len(costs), _SORTED_AT_ONCE)
-    ]
-    return [*merge(*pieces, reverse=True)]
-
-
 def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo) -> Groups:
+    found = planned(connection, query, zone)
+    if found is None:
+        return Groups()
+    maker, days, pieces = found
+    if days:
+        return cast(Groups, reading().read_groups(connection, maker, days, pieces))
+    return read_groups(connection, maker, pieces) if pieces else Groups()
+
+
+def planned(
+    connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo
+) -> tuple[Pieces, Sequence[int], Sequence[Piece]] | None:
+    """What a summary is read from: the days with columns, and the pieces beside them. None if nothing can match."""
     organization_no = numbers_of(connection, [query.scope.organization_id]).get(query.scope.organization_id)
     if organization_no is None:
-        return Groups()
+        return None
     times = Times(tuple(one for one in query.group_by if one in TIME_DIMENSIONS), zone)
     maker = Pieces(connection, query, organization_no, times)
     spans = plan(query, slots_of(connection, organization_no), folded_days(connection, organization_no)).spans
@@ -68,9 +55,7 @@ def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo) -> G
         for day in range(span.first // SLOTS_OF_DAY, span.beyond // SLOTS_OF_DAY)
     ]
     pieces = [piece for span in spans if span.source is not Source.COLUMNS and (piece := maker.of(span)) is not None]
-    if days:
-        return cast(Groups, reading().read_groups(connection, maker, days, pieces))
-    return read_groups(connection, maker, pieces) if pieces else Groups()
+    return maker, days, pieces
 
 
 def _answer(connection: apsw.Connection, texts: Texts, groups: Groups, query: SummaryQuery, zone: ZoneInfo) -> Summary:

@@ -408,6 +408,24 @@ SELECT json_group_array(json_array(name, first_seen_us, last_seen_us)) FROM (
     LIMIT ?
 );
 
+-- name: sums_of_users
+SELECT {user}, {sums} FROM {source} WHERE {where} GROUP BY 1;
+
+-- name: user_costs
+WITH pieces ({columns}) AS ({pieces}),
+added AS (
+    SELECT sum(cost_units) AS units, sum(cost_rest) AS rest FROM pieces WHERE user_no > 0 GROUP BY user_no
+),
+-- Costs can be below zero: only with a rest that is not are they in the order of their two parts.
+whole AS (
+    SELECT units + (rest - (rest % 1000000 + 1000000) % 1000000) / 1000000 AS units,
+        (rest % 1000000 + 1000000) % 1000000 AS rest
+    FROM added
+),
+placed AS (SELECT units, rest, row_number() OVER (ORDER BY units DESC, rest DESC) - 1 AS place FROM whole)
+SELECT json_group_array(json_array(units, rest) ORDER BY place) FROM placed
+GROUP BY place / {at_once} ORDER BY place / {at_once};
+
 -- name: user_spans_too_narrow
 WITH counted AS (
     SELECT organization_no, user_no, key_no, workspace_no, min(created_at_us) AS first, max(created_at_us) AS last
