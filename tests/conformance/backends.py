@@ -78,4 +78,41 @@ def sqlite(folder: Path) -> Backend:
     return Backend(lambda clock, _: SqliteStore.open(str(folder / "arouter.db"), clock=clock))
 
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": memory, "sqlite": sqlite}
+class SealedStore:
+    """SQLite whose days are sealed whenever something is asked: what was recorded until then is found in blocks."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.directory: Directory = store.directory
+        self.ledger: Any = SealedLedger(store)
+
+    async def start(self) -> None:
+        await self.store.start()
+
+    async def close(self) -> None:
+        await self.store.close()
+
+
+class SealedLedger:
+    """Seals before each answer."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store.ledger, name)
+        if name not in ("get", "page", "summary", "adjustments_of", "spending", "byok_spending", "check"):
+            return method
+
+        async def ask(*arguments: Any, **named: Any) -> Any:
+            await self._store.archive.seal(before_us=2**62)
+            return await method(*arguments, **named)
+
+        return ask
+
+
+def sealed(folder: Path) -> Backend:
+    return Backend(lambda clock, _: SealedStore(SqliteStore.open(str(folder / "arouter.db"), clock=clock)))
+
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": memory, "sqlite": sqlite, "sealed": sealed}

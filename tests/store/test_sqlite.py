@@ -327,21 +327,25 @@ def test_the_check_tells_what_was_changed_about_adjustments(backend: Backend, ta
 
 def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path) -> None:
     backend = sqlite(tmp_path)
-    append(backend, record("gen-1"), record("gen-2", opened={"tags": ("x",)}))
+    append(backend, record("gen-1"), record("gen-2", opened={"tags": ("x",)}), record("gen-own", is_byok=True))
     backend.run(backend.store.close())
     connection = apsw.Connection(str(tmp_path / "arouter.db"))
     # What the first version of the program left: no such column, and no such tables.
     connection.execute(
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
-        "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; DROP INDEX records_on_own_keys;"
+        "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; ALTER TABLE batches DROP COLUMN blocks_of;"
         "DROP TABLE user_spans;"
         "DROP TABLE folded_days; DROP TABLE day_blocks;"
+        "DROP TABLE own_key_hours; DROP TABLE sealed_ids; DROP TABLE user_blocks; DROP TABLE time_blocks;"
+        "DROP TABLE sealed_days; DROP TABLE expired_days; ALTER TABLE organizations DROP COLUMN retention_days;"
         "PRAGMA user_version = 1"
     )
     connection.close()
     backend.restart()
     assert problems(backend) == ()
     assert backend.run(backend.ledger.user_span(SCOPE, "alice")) is not None
+    spent = backend.run(backend.ledger.byok_spending("key-a", day_us=0, week_us=0, month_us=0))
+    assert spent.total == record("gen-own").cost
     append(backend, record("gen-3", service_tier="flex"), FULL)
     assert adjust(backend, adjustment("adj-1", "gen-1", 1)) == 1
     assert problems(backend) == ()
@@ -464,12 +468,12 @@ def test_a_database_locked_for_too_long_is_unavailable(backend: Backend) -> None
 def test_the_log_moves_into_the_database_while_it_is_open(backend: Backend) -> None:
     path = Path(store_of(backend).path)
     before = path.stat().st_size
-    append(backend, *(record(f"gen-{number}") for number in range(500)))
+    append(backend, *(record(f"gen-{number}") for number in range(800)))
     end = time.monotonic() + 10
     while path.stat().st_size <= before + 100_000:
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert len(ids(backend)) == 500
+    assert len(ids(backend)) == 800
 
 
 # ---------------------------------------------------------------- intents

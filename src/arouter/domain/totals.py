@@ -9,12 +9,13 @@ from arouter.domain.activity import SummaryRow, Totals
 
 Group = TypeVar("Group", bound=Hashable)
 
-_SUMMED = tuple(field.name for field in fields(Totals) if field.name != "users")
+_NOT_SUMMED = frozenset({"users", "latency_us_p50", "latency_us_p95"})
+_SUMMED = tuple(field.name for field in fields(Totals) if field.name not in _NOT_SUMMED)
 _sums_of = attrgetter(*_SUMMED)
 
 
 def total(many: Iterable[Totals]) -> Totals:
-    """All together, exactly. `users` is 0: distinct users of several groups cannot be added."""
+    """All together, exactly. `users` is 0: distinct users of several groups cannot be added, nor can percentiles."""
     sums: Any = map(sum, zip(*map(_sums_of, many), strict=True))
     return Totals(**dict(zip(_SUMMED, sums, strict=False)))
 

@@ -69,6 +69,8 @@ def _only_records_tell(query: SummaryQuery) -> Iterator[str]:
         yield "the filter `session_id`"
     if filters.updated_since_us is not None:
         yield "the filter `updated_since`"
+    if filters.written_until_us is not None:
+        yield "the filter `until`"
     if Dimension.TAG in query.group_by:
         yield "`group_by=tag`"
     yield from (f"the metric `{name}`" for name in PERCENTILES if query.asks_for(name))

@@ -5,8 +5,9 @@ Each transaction with new adjustments is a batch of its own in the chain of hash
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import sub
+from types import MappingProxyType
 from typing import Any
 
 import apsw
@@ -14,11 +15,22 @@ import msgspec
 
 from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind
 from arouter.domain.money import Picodollars
+from arouter.domain.usage import INPUT_METERS, OUTPUT_METERS
+from arouter.store.buckets import SLOT_US
 from arouter.store.limits import check_adjustment
 from arouter.store.sqlite.appender import Batch, last_batch
 from arouter.store.sqlite.folded import unfold
 from arouter.store.sqlite.names import Numbers, fetch, to_json
-from arouter.store.sqlite.rollups import RollupKey, StoredSums, add_to_rollups, stored
+from arouter.store.sqlite.rollups import (
+    ROLLUP_KEY,
+    RollupKey,
+    StoredSums,
+    add_to_own_keys,
+    add_to_rollups,
+    stored,
+)
+from arouter.store.sqlite.rows import COLUMNS, Row
+from arouter.store.sqlite.sealed import DAY_US, has_sealed_days
 from arouter.store.sqlite.statements import effective_cost, insert_rows, queries, used_tokens
 from arouter.store.tally import added, cost_measures
 
@@ -37,6 +49,8 @@ ADJUSTMENT_COLUMNS = (
     "author",
 )
 _ADJUSTED_COLUMNS = ("adjusted_seq", "adjustment_no", "adjusted_at_us", "adjusted_cost")
+
+_ORGANIZATION = ROLLUP_KEY.index("organization_no")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,16 +86,28 @@ class StoredAdjustment:
         )
 
 
-@dataclass(slots=True)
-class _Target:
+@dataclass(frozen=True, slots=True)
+class Target:
     """A record that is adjusted."""
 
     seq: int
     created_at_us: int
     cost: Picodollars | None
-    """The one that holds so far."""
+    """The one that holds so far; of one that is sealed, its own."""
     has_tokens: bool
+    is_byok: bool
     key: RollupKey
+
+
+@dataclass(frozen=True, slots=True)
+class NoRows:
+    """Nothing was done: these records are no rows, and where days are sealed they have to be looked for in those."""
+
+    record_ids: frozenset[str]
+
+
+Sealed = Mapping[str, Target | None]
+"""Records that were looked for in sealed days, by their ids; None for one that is not there."""
 
 
 def adjust(
@@ -90,17 +116,23 @@ def adjust(
     adjustments: Sequence[Adjustment],
     now_us: int,
     seen: Mapping[str, str | None] | None = None,
-) -> int:
+    sealed: Sealed = MappingProxyType({}),
+) -> int | NoRows:
     """Append, within the caller's transaction, what is not there yet and has a record; how many those were.
 
     ValueError if one of them cannot be stored, AdjustedMeanwhile if `seen` is not what holds; the caller rolls back.
+    `NoRows` asks to be called again with those records among `sealed`: they are not looked for here, since that takes
+    long.
     """
     for adjustment in adjustments:
         check_adjustment(adjustment)
         _encode(adjustment)  # ValueError for a text that is not Unicode
+    ids = {adjustment.record_id for adjustment in adjustments} | {*(seen or ())}
+    targets = _targets(connection, sorted(ids), sealed)
+    if isinstance(targets, NoRows):
+        return targets
     if seen is not None:
-        _check_seen(connection, seen)
-    targets = _targets(connection, [adjustment.record_id for adjustment in adjustments])
+        _check_seen(connection, seen, targets)
     new = list(_new(connection, [one for one in adjustments if one.record_id in targets]))
     if not new:
         return 0
@@ -109,22 +141,40 @@ def adjust(
     made = _numbered(connection, new, targets, written_at_us)
     _add_batch(connection, last, made, written_at_us, min(targets[one.record_id].created_at_us for one in new))
     _write(connection, numbers, made, last.no + 1)
-    differences = _differences(new, targets)
+    latest = {adjustment.record_id: adjustment.cost for adjustment in new}
+    differences = _differences(latest, targets)
     add_to_rollups(connection, differences)
+    add_to_own_keys(connection, _own_keys(latest, targets))
     unfold(connection, differences)
     return len(new)
 
 
+def target_of(row: Row) -> Target:
+    """A sealed record that is to be adjusted."""
+    values: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
+    values["slot"] = values["created_at_us"] // SLOT_US
+    return Target(
+        seq=values["seq"],
+        created_at_us=values["created_at_us"],
+        cost=values["cost"],
+        has_tokens=any(values[meter] for meter in INPUT_METERS + OUTPUT_METERS),
+        is_byok=values["is_byok"] == 1,
+        key=tuple(values[name] or 0 for name in ROLLUP_KEY),
+    )
+
+
 def read_adjustments(connection: apsw.Connection, where: str, *values: object) -> Sequence[StoredAdjustment]:
-    """Those that fulfil a condition, in the order of writing."""
+    """Those that fulfil a condition, in the order of writing. Which record's they are is told by its `seq` only."""
     rows = fetch(connection, queries()["adjustments"].format(where=where), *values)
     return [_read(row) for row in sorted(rows, key=lambda row: row[0])]
 
 
-def _check_seen(connection: apsw.Connection, seen: Mapping[str, str | None]) -> None:
-    holding = dict(fetch(connection, queries()["adjustments_that_hold"], to_json([*seen])))
+def _check_seen(connection: apsw.Connection, seen: Mapping[str, str | None], targets: Mapping[str, Target]) -> None:
+    seqs = [target.seq for record_id, target in targets.items() if record_id in seen]
+    holding = dict(fetch(connection, queries()["adjustments_that_hold"], to_json(seqs)))
     for record_id, adjustment_id in seen.items():
-        if holding.get(record_id) != adjustment_id:
+        target = targets.get(record_id)
+        if (None if target is None else holding.get(target.seq)) != adjustment_id:
             raise AdjustedMeanwhile(f"{record_id} was adjusted meanwhile")
 
 
@@ -137,16 +187,39 @@ def _new(connection: apsw.Connection, adjustments: Sequence[Adjustment]) -> Iter
             yield adjustment
 
 
-def _targets(connection: apsw.Connection, record_ids: Sequence[str]) -> Mapping[str, _Target]:
+def _targets(connection: apsw.Connection, record_ids: Sequence[str], sealed: Sealed) -> dict[str, Target] | NoRows:
+    """The records of those ids that there are."""
     sql = queries()["records_to_adjust"].format(cost=effective_cost(), used=used_tokens())
+    targets = {
+        record_id: Target(seq, created_at_us, cost, has_tokens == 1, is_byok == 1, tuple(key))
+        for record_id, seq, created_at_us, cost, has_tokens, is_byok, *key in fetch(
+            connection, sql, to_json(record_ids)
+        )
+    }
+    others = [record_id for record_id in record_ids if record_id not in targets]
+    if others and has_sealed_days(connection):
+        unknown = frozenset(others) - {*sealed}
+        if unknown:
+            return NoRows(unknown)
+        targets |= _still_there(connection, {each: target for each in others if (target := sealed[each]) is not None})
+    return targets
+
+
+def _still_there(connection: apsw.Connection, targets: Mapping[str, Target]) -> Mapping[str, Target]:
+    """Those of sealed records that were not forgotten meanwhile, with the costs that hold."""
+    days = {(target.key[_ORGANIZATION], target.created_at_us // DAY_US) for target in targets.values()}
+    visible = {day for day in days if connection.execute(queries()["is_sealed"], day).get}
+    seqs = to_json([target.seq for target in targets.values()])
+    costs = {seq: cost for seq, _, _, cost in fetch(connection, queries()["adjusted_of"], seqs)}
     return {
-        record_id: _Target(seq, created_at_us, cost, has_tokens == 1, tuple(key))
-        for record_id, seq, created_at_us, cost, has_tokens, *key in fetch(connection, sql, to_json(record_ids))
+        record_id: replace(target, cost=costs.get(target.seq, target.cost))
+        for record_id, target in targets.items()
+        if (target.key[_ORGANIZATION], target.created_at_us // DAY_US) in visible
     }
 
 
 def _numbered(
-    connection: apsw.Connection, new: Sequence[Adjustment], targets: Mapping[str, _Target], written_at_us: int
+    connection: apsw.Connection, new: Sequence[Adjustment], targets: Mapping[str, Target], written_at_us: int
 ) -> Sequence[StoredAdjustment]:
     first = int(connection.execute(queries()["last_adjustment"]).get) + 1
     return [
@@ -197,25 +270,41 @@ def _write(connection: apsw.Connection, numbers: Numbers, made: Sequence[StoredA
     insert_rows(connection, "set_adjusted", _ADJUSTED_COLUMNS, tuple(latest.values()))
 
 
-def _differences(new: Sequence[Adjustment], targets: Mapping[str, _Target]) -> Mapping[RollupKey, StoredSums]:
+def _differences(
+    costs: Mapping[str, Picodollars | None], targets: Mapping[str, Target]
+) -> Mapping[RollupKey, StoredSums]:
     """By how much the sums change."""
-    costs = {adjustment.record_id: adjustment.cost for adjustment in new}
     differences: dict[RollupKey, StoredSums] = {}
     for record_id, cost in costs.items():
         target = targets[record_id]
-        after = stored(cost_measures(cost, has_tokens=target.has_tokens))
-        before = stored(cost_measures(target.cost, has_tokens=target.has_tokens))
-        difference = tuple(map(sub, after, before))
+        difference = _difference(cost, target)
         known = differences.get(target.key)
         differences[target.key] = difference if known is None else added(known, difference)
     return differences
 
 
+def _own_keys(
+    costs: Mapping[str, Picodollars | None], targets: Mapping[str, Target]
+) -> Sequence[tuple[RollupKey, StoredSums]]:
+    """By how much those of requests on own keys do."""
+    return [
+        (targets[record_id].key, _difference(cost, targets[record_id]))
+        for record_id, cost in costs.items()
+        if targets[record_id].is_byok
+    ]
+
+
+def _difference(cost: Picodollars | None, target: Target) -> StoredSums:
+    after = stored(cost_measures(cost, has_tokens=target.has_tokens))
+    before = stored(cost_measures(target.cost, has_tokens=target.has_tokens))
+    return tuple(map(sub, after, before))
+
+
 def _read(row: Sequence[Any]) -> StoredAdjustment:
-    no, seq, written_at_us, adjustment_id, record_id, created_at_us, kind, cost, source, version, reason, author = row
+    no, seq, written_at_us, adjustment_id, created_at_us, kind, cost, source, version, reason, author = row
     adjustment = Adjustment(
         id=adjustment_id,
-        record_id=record_id,
+        record_id="",
         created_at_us=created_at_us,
         kind=AdjustmentKind(kind),
         cost=cost,

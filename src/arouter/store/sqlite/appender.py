@@ -21,6 +21,7 @@ from arouter.store.sqlite.folded import folded_beyond_us
 from arouter.store.sqlite.names import Numbers, UserKey, to_json
 from arouter.store.sqlite.rollups import raise_rollups
 from arouter.store.sqlite.rows import COLUMNS, NAMED, canonical_end, canonical_head, named_texts, plain_values
+from arouter.store.sqlite.sealed import NOTHING_SEALED, SealedIds, sealed_ids, which_are_sealed
 from arouter.store.sqlite.statements import insert_rows, queries
 
 NO_HASH = b""
@@ -55,6 +56,7 @@ class Appender:
         self._last: Batch | None = None
         self._folded_beyond_us = 0
         self._version = -1
+        self._sealed: SealedIds | None = None
 
     @property
     def numbers(self) -> Numbers:
@@ -65,10 +67,12 @@ class Appender:
         """The transaction was rolled back."""
         self._numbers.forget()
         self._last = None
+        self._sealed = None
 
     def forget_last(self) -> None:
-        """Something else may have added to the chain in this transaction."""
+        """Something else may have added to the chain, or sealed a day, in this transaction."""
         self._last = None
+        self._sealed = None
 
     def committed(self, connection: apsw.Connection) -> None:
         """The transaction was committed: the end of the chain is known until somebody else commits."""
@@ -89,7 +93,8 @@ class Appender:
         A record that cannot be stored does not keep the others from being written. If the caller says that all are
         `new`, that is not looked up: apsw.ConstraintError if one is not, and the caller rolls back.
         """
-        known = set() if new else already_there(connection, [record.opening.id for record in records])
+        ids = [record.opening.id for record in records]
+        known = self._sealed_of(connection, ids) if new else already_there(connection, ids)
         prepared: list[_Prepared] = []
         problems: list[ValueError | None] = []
         for record in records:
@@ -145,7 +150,8 @@ class Appender:
                 tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(tags)]
         insert_rows(connection, "add_records", COLUMNS, rows)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
-        raise_rollups(connection, self._numbers, last.last_seq + 1, seq)
+        own_keys = any(row[_IS_BYOK] for row in rows)
+        raise_rollups(connection, self._numbers, last.last_seq + 1, seq, own_keys=own_keys)
         connection.execute(queries()["widen_user_spans"], (last.last_seq + 1, seq))
         earliest_us = min([row[_CREATED_AT] for row in rows])
         if earliest_us < self._folded_beyond_us:
@@ -166,6 +172,14 @@ class Appender:
         batch = (last.no + 1, last.last_seq + 1, seq, written_at_us, earliest_us, digest)
         connection.execute(queries()["add_batch"], batch)
         self._last = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=digest)
+
+    def _sealed_of(self, connection: apsw.Connection, record_ids: Sequence[str]) -> set[str]:
+        """Those of the records that are in sealed days, where they stand in the way of nothing."""
+        if self._sealed is None or connection.data_version() != self._version:
+            self._sealed = sealed_ids(connection)
+        if self._sealed is NOTHING_SEALED:
+            return set()
+        return which_are_sealed(connection, self._sealed, record_ids)
 
     def _last_batch(self, connection: apsw.Connection) -> Batch:
         """The end of the chain; asked of the database only if somebody else may have added to it, and with it up to
@@ -190,7 +204,8 @@ def already_there(connection: apsw.Connection, ids: Sequence[str]) -> set[str]:
         text = to_json(ids)
     except UnicodeEncodeError:
         text = to_json([each for each in ids if each.isascii()])
-    return set(msgspec.json.decode(connection.execute(queries()["which_are_there"], (text,)).get, type=list[str]))
+    rows = set(msgspec.json.decode(connection.execute(queries()["which_are_there"], (text,)).get, type=list[str]))
+    return rows | which_are_sealed(connection, sealed_ids(connection), [each for each in ids if each not in rows])
 
 
 def last_batch(connection: apsw.Connection) -> Batch:
@@ -203,4 +218,5 @@ def last_batch(connection: apsw.Connection) -> Batch:
 
 
 _CREATED_AT = COLUMNS.index("created_at_us")
+_IS_BYOK = COLUMNS.index("is_byok")
 _ORGANIZATION = NAMED.index("organization_no")

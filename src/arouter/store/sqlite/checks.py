@@ -1,22 +1,28 @@
 """Proof that the ledger is what it should be."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import add
 from typing import cast
 
 import apsw
 
 from arouter.domain.record import Status
 from arouter.store.base import CheckReport
+from arouter.store.buckets import SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.appender import NO_HASH
+from arouter.store.sqlite.expired import expired_records, has_expired_days
 from arouter.store.sqlite.names import Texts, fetch, numbers_of
 from arouter.store.sqlite.owners import living_owners
 from arouter.store.sqlite.pages import tags_of
+from arouter.store.sqlite.rollups import ROLLUP_COLUMNS, ROLLUP_SUMS
 from arouter.store.sqlite.rows import COLUMNS, READ_SQL, Row, name_numbers, read_canonical
+from arouter.store.sqlite.sealed import DAY_US, Day, archive, has_sealed_days
 from arouter.store.sqlite.statements import effective_cost, queries, sums
 
 MOST_AT_ONCE = 5_000
+HOURS_OF_DAY = 24
 _SEQ = COLUMNS.index("seq")
 
 
@@ -42,65 +48,190 @@ def _engine(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _rollups(connection: apsw.Connection) -> Iterator[str]:
-    statuses = numbers_of(connection, (Status.SUCCESS.value, Status.REJECTED.value))
-    counted = sums(success=statuses.get(Status.SUCCESS.value, 0), rejected=statuses.get(Status.REJECTED.value, 0))
+    statuses = _statuses(connection)
+    counted = sums(success=statuses[0], rejected=statuses[1])
+    cost = effective_cost()
+    in_blocks = has_sealed_days(connection) or has_expired_days(connection)
     differing = int(connection.execute(queries()["differing_rollups"].format(sums=counted)).get)
+    own_keys = dict(_own_keys_of_rows(connection))
+    for day in _sealed_days(connection):
+        if archive("checking").copies_differ(connection, day):
+            yield f"The two copies of the records of day {day.day}, organization {day.organization_no}, differ."
+        more, spent = _differing_of_day(connection, day, statuses)
+        differing += more
+        for place, (units, rest) in spent.items():
+            before = own_keys.get(place, (0, 0))
+            own_keys[place] = (before[0] + units, before[1] + rest)
+    differing += _differing_of_expired(connection, counted)
     if differing:
         yield f"{differing} sums by quarter of an hour differ from the records."
-    differing = int(connection.execute(queries()["differing_key_hours"].format(cost=effective_cost())).get)
+    # Of records that are no rows the sums by quarter were compared, and what is by hour is compared with those.
+    sql = queries()["differing_key_hours_of_sums" if in_blocks else "differing_key_hours"]
+    differing = int(connection.execute(sql.format(cost=cost)).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."
     # Wider than the records is sound: a span outlives them.
     narrow = _number(connection, "user_spans_too_narrow")
     if narrow:
         yield f"{narrow} users were seen at times that their spans do not hold."
+    differing = _differing_own_keys(connection, own_keys)
+    if differing:
+        yield f"{differing} sums of requests on own keys differ from the records."
     differing = _number(connection, "differing_adjusted")
     if differing:
         yield f"{differing} records go by another adjustment than their latest."
 
 
+def _differing_own_keys(connection: apsw.Connection, counted: Mapping[tuple[int, int], tuple[int, int]]) -> int:
+    """Days that have expired for anybody are left out: what ran on own keys is known of records only."""
+    expired = {*fetch(connection, queries()["days_expired_anywhere"])}
+    kept = {
+        (key_no, hour): (units, rest) for key_no, hour, units, rest in fetch(connection, queries()["own_key_hours"])
+    }
+    differing = {*counted.items()} ^ {*kept.items()}
+    return len({place for place, _ in differing if place[1] // HOURS_OF_DAY not in expired})
+
+
+def _statuses(connection: apsw.Connection) -> tuple[int, int]:
+    numbers = numbers_of(connection, (Status.SUCCESS.value, Status.REJECTED.value))
+    return numbers.get(Status.SUCCESS.value, 0), numbers.get(Status.REJECTED.value, 0)
+
+
+def _own_keys_of_rows(connection: apsw.Connection) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    sql = queries()["own_key_hours_of_rows"].format(cost=effective_cost())
+    for key_no, hour, units, rest in fetch(connection, sql):
+        yield (key_no, hour), (units, rest)
+
+
+def _sealed_days(connection: apsw.Connection) -> Sequence[Day]:
+    """Those whose blocks hold."""
+    return [
+        Day(no=no, organization_no=organization_no, day=day, last_seq=last_seq)
+        for no, organization_no, day, last_seq in fetch(connection, queries()["sealed_days"])
+    ]
+
+
+def _differing_of_day(
+    connection: apsw.Connection, day: Day, statuses: tuple[int, int]
+) -> tuple[int, Mapping[tuple[int, int], tuple[int, int]]]:
+    """Of a sealed day: differing roll-ups, and what its blocks hold of requests on own keys by key and hour."""
+    sql = queries()["rollups_of_rows"].format(
+        columns=", ".join(ROLLUP_COLUMNS), sums=sums(success=statuses[0], rejected=statuses[1])
+    )
+
+    def counted(day: Day, slot: int) -> Sequence[Sequence[int]]:
+        found: Sequence[Sequence[int]] = fetch(
+            connection, sql, day.organization_no, slot * SLOT_US, (slot + 1) * SLOT_US, day.last_seq
+        )
+        return found
+
+    grouping = archive("sums").Grouping(ranges=None, columns=(), success=statuses[0], rejected=statuses[1])
+    found: tuple[int, Mapping[tuple[int, int], tuple[int, int]]] = archive("checking").differing_rollups(
+        connection, day, grouping, counted
+    )
+    return found
+
+
 def _chain(connection: apsw.Connection) -> Iterator[str]:
     """Each batch's hash, from the one before it and its records as they are now."""
-    texts = Texts()
+    reader = _ChainReader(connection)
     with_adjustments = set(fetch(connection, queries()["batches_with_adjustments"]))
     no, last_seq, digest = 0, 0, NO_HASH
     while batches := connection.execute(queries()["batches_after"], (no,)).fetchall():
         for batch in batches:
-            number, first_seq, seq, _, _, stored = cast(tuple[int, int, int, int, int, bytes], batch)
+            number, first_seq, seq, _, _, stored, blocks_of = cast(
+                tuple[int, int, int, int, int, bytes, int | None], batch
+            )
             if number != no + 1 or first_seq != last_seq + 1:
                 yield f"Batches are missing before batch {number}."
             adjustments = read_adjustments(connection, "batch_no = ?", number) if number in with_adjustments else ()
-            if _digest(connection, texts, digest, (first_seq, seq), adjustments) != stored:
+            found = reader.digest(digest, (first_seq, seq), adjustments, blocks_of)
+            if found is not None and found != stored:
                 what = f"The records {first_seq} to {seq}" if first_seq <= seq else f"The adjustments of batch {number}"
                 yield f"{what} are not what was written: their hash differs."
             no, last_seq, digest = number, seq, stored
     beyond = _number(connection, "last_seq")
     if beyond > last_seq:
         yield f"The records after {last_seq} belong to no batch."
+    expired = expired_records(connection)
+    if expired is not None and reader.missing != expired:
+        yield f"{reader.missing} records are not there, and {expired} have expired."
 
 
-def _digest(
-    connection: apsw.Connection,
-    texts: Texts,
-    before: bytes,
-    records: tuple[int, int],
-    adjustments: Sequence[StoredAdjustment],
-) -> bytes:
-    """The hash of a batch with the records from one to another, both included, and those adjustments."""
-    chain = hashlib.sha256(before)
-    first_seq, last_seq = records
-    sql = queries()["records_between"].format(columns=READ_SQL)
-    for start in range(first_seq, last_seq + 1, MOST_AT_ONCE):
-        rows: list[Row] = fetch(connection, sql, start, min(start + MOST_AT_ONCE - 1, last_seq))
+class _ChainReader:
+    """Reads the records of batches, in their order, from rows and from blocks."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._texts = Texts()
+        self._sealed = archive("checking").SealedRows(connection) if has_sealed_days(connection) else None
+        self._may_miss = has_expired_days(connection)
+        self.missing = 0
+        """Records that are neither rows nor in blocks."""
+
+    def digest(
+        self,
+        before: bytes,
+        records: tuple[int, int],
+        adjustments: Sequence[StoredAdjustment],
+        blocks_of: int | None,
+    ) -> bytes | None:
+        """The hash of a batch with the records from one to another, both included, and those adjustments.
+
+        None where records have expired: what is left of such a batch cannot be proven by its hash.
+        """
+        first_seq, last_seq = records
+        if blocks_of is not None:
+            return self._digest_of_blocks(before, blocks_of, last_seq - first_seq + 1)
+        chain = hashlib.sha256(before)
+        found = 0
+        for start in range(first_seq, last_seq + 1, MOST_AT_ONCE):
+            for canonical in self._canonical(start, min(start + MOST_AT_ONCE - 1, last_seq)):
+                chain.update(canonical)
+                found += 1
+        for adjustment in adjustments:
+            chain.update(adjustment.canonical_bytes())
+        missing = max(0, last_seq - first_seq + 1 - found)
+        self.missing += missing
+        return None if missing and self._may_miss else chain.digest()
+
+    def _digest_of_blocks(self, before: bytes, day_no: int, records: int) -> bytes | None:
+        digest, found = archive("checking").blocks_hash(self._connection, day_no, before)
+        self.missing += records - found
+        return None if found < records and self._may_miss else cast(bytes, digest)
+
+    def _canonical(self, first_seq: int, last_seq: int) -> Iterator[bytes]:
+        sql = queries()["records_between"].format(columns=READ_SQL)
+        rows: list[Row] = fetch(self._connection, sql, first_seq, last_seq)
+        sealed_tags: dict[object, Sequence[int]] = {}
+        if self._sealed is not None:
+            known = {row[_SEQ] for row in rows}
+            for row, tags in self._sealed.take(first_seq, last_seq):
+                if row[_SEQ] not in known:
+                    rows.append(row)
+                    sealed_tags[row[_SEQ]] = tags
         rows.sort(key=lambda row: row[_SEQ] or 0)
-        numbers = {number for row in rows for number in name_numbers(row)}
-        names = texts.of(connection, numbers)
-        tags = tags_of(connection, texts, rows)
+        names = self._texts.of(self._connection, {number for row in rows for number in name_numbers(row)})
+        tags_by_seq = tags_of(self._connection, self._texts, rows, sealed_tags)
         for row in rows:
-            chain.update(read_canonical(row, names, tags.get(row[_SEQ], ())))
-    for adjustment in adjustments:
-        chain.update(adjustment.canonical_bytes())
-    return chain.digest()
+            yield read_canonical(row, names, tags_by_seq.get(row[_SEQ], ()))
+
+
+def _differing_of_expired(connection: apsw.Connection, counted: str) -> int:
+    """Days of which records have expired: what was noted of those, and the records that are left, make the sums."""
+    columns = ", ".join(f"sum({column})" for column in ROLLUP_SUMS)
+    differing = 0
+    for organization_no, day, *noted in fetch(
+        connection, queries()["expired_days"].format(columns=", ".join(ROLLUP_SUMS))
+    ):
+        slots = (organization_no, day * SLOTS_OF_DAY, (day + 1) * SLOTS_OF_DAY)
+        kept = connection.execute(queries()["sums_of_slots"].format(columns=columns), slots).fetchone()
+        left = connection.execute(
+            queries()["sums_of_rows"].format(sums=counted), (organization_no, day * DAY_US, (day + 1) * DAY_US)
+        ).fetchone()
+        assert left is not None
+        differing += kept != tuple(map(add, noted, left))
+    return differing
 
 
 def _owners(connection: apsw.Connection, path: str) -> Iterator[str]:

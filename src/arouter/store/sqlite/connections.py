@@ -41,7 +41,9 @@ def storage_errors() -> Iterator[None]:
         raise unavailable(exc) from exc
 
 
-def unavailable(exc: apsw.Error | OSError) -> StorageUnavailable:
+def unavailable(exc: apsw.Error | OSError | StorageUnavailable) -> StorageUnavailable:
+    if isinstance(exc, StorageUnavailable):
+        return StorageUnavailable(exc.message, detail=exc.detail)
     return StorageUnavailable(_MESSAGE, detail=f"{type(exc).__name__}: {exc}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 
 from arouter.domain.errors import StorageUnavailable
+from arouter.store.sqlite.archivist import Archivist
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.checkpointer import Checkpointer, wal_bytes
 from arouter.store.sqlite.connections import (
@@ -22,10 +23,12 @@ from arouter.store.sqlite.connections import (
 )
 from arouter.store.sqlite.directory import SqliteDirectory
 from arouter.store.sqlite.folded import Day, days_to_fold, fold_day, is_installed, unfold_all
+from arouter.store.sqlite.items import OnCommit
 from arouter.store.sqlite.ledger import SqliteLedger
 from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.sealed import has_sealed_days, require_archive
 from arouter.store.sqlite.statements import queries
-from arouter.store.sqlite.writer import OnCommit, Writer
+from arouter.store.sqlite.writer import Writer
 
 _BACKUP_PAGES = 1_000
 
@@ -83,6 +86,7 @@ class SqliteStore:
         self._readers = Readers(path)
         self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
+        self.archive = Archivist(path, self._writer, clock)
         self.ledger = SqliteLedger(path, self._writer, self._readers, clock)
 
     @classmethod
@@ -107,6 +111,8 @@ class SqliteStore:
             connection = connect_writer(path, Durability(durability))
             try:
                 migrate(connection)
+                if has_sealed_days(connection):
+                    require_archive()
             finally:
                 connection.close()
         return cls(
@@ -164,6 +170,7 @@ class SqliteStore:
         """Writes what is queued first."""
         self._writer.flush_intents()
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.archive.close)
         await loop.run_in_executor(None, self._checkpointer.stop)
         await loop.run_in_executor(None, self._readers.close)
         await loop.run_in_executor(None, self._writer.stop)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import apsw
 import msgspec
@@ -16,19 +17,25 @@ from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US
-from arouter.store.sqlite.adjuster import adjust, read_adjustments
+from arouter.store.sqlite.adjuster import NoRows, Sealed, Target, adjust, read_adjustments, target_of
 from arouter.store.sqlite.appender import last_batch
 from arouter.store.sqlite.checks import check_ledger
-from arouter.store.sqlite.names import Texts, fetch, to_json
+from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
-from arouter.store.sqlite.pages import read_one, read_page
+from arouter.store.sqlite.pages import find_row, read_one, read_page
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.rollups import whole_cost
-from arouter.store.sqlite.statements import effective_cost, queries
+from arouter.store.sqlite.rows import COLUMNS
+from arouter.store.sqlite.sealed import archive
+from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.summaries import read_summary
 from arouter.store.sqlite.user_costs import read_user_costs
 from arouter.store.sqlite.users import read_span, read_users
 from arouter.store.sqlite.writer import Writer
+
+_SEQ = COLUMNS.index("seq")
+_ID = COLUMNS.index("id")
+_ORGANIZATION = COLUMNS.index("organization_no")
 
 
 def _nothing(connection: apsw.Connection) -> None:
@@ -57,14 +64,38 @@ class SqliteLedger:
     def adjust(
         self, adjustments: Sequence[Adjustment], *, seen: Mapping[str, str | None] | None = None
     ) -> Awaitable[int]:
+        return self._adjusted(self._adjust(adjustments, seen, {}), adjustments, seen)
+
+    def _adjust(
+        self, adjustments: Sequence[Adjustment], seen: Mapping[str, str | None] | None, sealed: Sealed
+    ) -> Awaitable[int | NoRows]:
         numbers = self._writer.appender.numbers
-        return self._writer.command(lambda connection: adjust(connection, numbers, adjustments, self._clock(), seen))
+        return self._writer.command(
+            lambda connection: adjust(connection, numbers, adjustments, self._clock(), seen, sealed)
+        )
+
+    async def _adjusted(
+        self,
+        adjusting: Awaitable[int | NoRows],
+        adjustments: Sequence[Adjustment],
+        seen: Mapping[str, str | None] | None,
+    ) -> int:
+        """What became of it, tried again with the sealed records among them for as long as there are others."""
+        sealed: dict[str, Target | None] = {}
+        while isinstance(answer := await adjusting, NoRows):
+            sealed |= await self._readers.read(partial(_sealed_targets, record_ids=answer.record_ids))
+            adjusting = self._adjust(adjustments, seen, sealed)
+        return answer
 
     async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
-        if await self.get(organization_id, record_id) is None:
-            return ()
-        found = await self._readers.read(lambda connection: read_adjustments(connection, "records.id = ?", record_id))
-        return tuple(one.adjustment for one in found)
+        def read(connection: apsw.Connection) -> Sequence[Adjustment]:
+            row = find_row(connection, record_id)
+            if row is None or row[_ORGANIZATION] != numbers_of(connection, [organization_id]).get(organization_id):
+                return ()
+            found = read_adjustments(connection, "record_seq = ?", row[_SEQ])
+            return tuple(replace(one.adjustment, record_id=record_id) for one in found)
+
+        return await self._readers.read(read)
 
     async def recover(self, *, now_us: int) -> int:
         def run(connection: apsw.Connection) -> tuple[int, set[int]]:
@@ -126,17 +157,17 @@ class SqliteLedger:
         return await self._readers.read(lambda connection: read_user_costs(connection, scope, filters))
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
-        starts = (day_us, week_us, month_us)
-        if any(start % HOUR_US for start in starts):
-            raise ValueError("spending is known since the starts of hours only")
-        return await self._spending(queries()["spending"], key_hash, *(start // HOUR_US for start in starts))
+        return await self._spending("key_hours", key_hash, day_us, week_us, month_us)
 
     async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
-        sql = queries()["byok_spending"].format(cost=effective_cost())
-        return await self._spending(sql, key_hash, day_us, week_us, month_us)
+        return await self._spending("own_key_hours", key_hash, day_us, week_us, month_us)
 
-    async def _spending(self, sql: str, *parameters: str | int) -> Spending:
+    async def _spending(self, hours: str, key_hash: str, *starts_us: int) -> Spending:
         """Four sums, each as units and rest."""
+        if any(start % HOUR_US for start in starts_us):
+            raise ValueError("spending is known since the starts of hours only")
+        sql = queries()["spending"].format(hours=hours)
+        parameters = (key_hash, *(start // HOUR_US for start in starts_us))
         row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
         assert row is not None
         total, daily, weekly, monthly = (
@@ -146,3 +177,9 @@ class SqliteLedger:
 
     async def check(self) -> CheckReport:
         return await self._readers.read(lambda connection: check_ledger(connection, self._path))
+
+
+def _sealed_targets(connection: apsw.Connection, record_ids: frozenset[str]) -> Mapping[str, Target | None]:
+    found = archive("reader").find(connection, record_ids)
+    targets = {row[_ID]: target_of(row) for row in found.rows}
+    return {record_id: targets.get(record_id) for record_id in record_ids}

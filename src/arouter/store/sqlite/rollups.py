@@ -1,10 +1,10 @@
 """The sums that are kept beside the records: by quarter of an hour and everything that a summary
-groups or filters by, and by key and hour.
+groups or filters by, and by key and hour, of requests on own keys once more.
 
 They change in the transaction of what changes them, by what is added to them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import apsw
@@ -44,8 +44,10 @@ ROLLUP_SUMS = (
 )
 ROLLUP_COLUMNS = ROLLUP_KEY + ROLLUP_SUMS
 _KEY_HOUR_COLUMNS = ("key_no", "hour", "requests", "cost_units", "cost_rest")
+_OWN_KEY_COLUMNS = ("key_no", "hour", "cost_units", "cost_rest")
 _COST = 7
 """The place of the cost in `tally.MEASURES`."""
+_KEY = ROLLUP_KEY.index("key_no")
 _MICRO = 1_000_000
 SLOTS_OF_HOUR = HOUR_US // SLOT_US
 
@@ -56,12 +58,16 @@ StoredSums = tuple[int, ...]
 """Those of `ROLLUP_SUMS`."""
 
 
-def raise_rollups(connection: apsw.Connection, numbers: Numbers, first_seq: int, last_seq: int) -> None:
-    """Add the records from one to another, both included, to both kinds of sums."""
+def raise_rollups(
+    connection: apsw.Connection, numbers: Numbers, first_seq: int, last_seq: int, *, own_keys: bool
+) -> None:
+    """Add the records from one to another, both included, to both kinds of sums; whether any ran on an own key."""
     success = numbers.name(connection, Status.SUCCESS._value_)
     rejected = numbers.name(connection, Status.REJECTED._value_)
     connection.execute(_raise_rollups(), (first_seq, last_seq, success, rejected))
     connection.execute(queries()["raise_key_hours"], (first_seq, last_seq))
+    if own_keys:
+        connection.execute(queries()["raise_own_key_hours"], (first_seq, last_seq))
 
 
 def add_to_rollups(connection: apsw.Connection, rollups: Mapping[RollupKey, StoredSums]) -> None:
@@ -69,6 +75,24 @@ def add_to_rollups(connection: apsw.Connection, rollups: Mapping[RollupKey, Stor
     rows = [(*key, *sums) for key, sums in sorted(rollups.items())]
     insert_rows(connection, "add_rollups", ROLLUP_COLUMNS, rows, ROLLUP_SUMS)
     insert_rows(connection, "add_key_hours", _KEY_HOUR_COLUMNS, _key_hours(rollups))
+
+
+def add_to_own_keys(connection: apsw.Connection, sums: Sequence[tuple[RollupKey, StoredSums]]) -> None:
+    """Add what is given of requests on own keys to what each key spent on those."""
+    hours: dict[tuple[int, int], Measures] = {}
+    for key, each in sums:
+        place = (key[_KEY], key[0] // SLOTS_OF_HOUR)
+        hours[place] = added(hours.get(place, (0, 0)), each[_COST : _COST + 2])
+    rows = [(*place, *each) for place, each in sorted(hours.items())]
+    insert_rows(connection, "add_own_key_hours", _OWN_KEY_COLUMNS, rows)
+
+
+def add_key_sums(
+    connection: apsw.Connection, sums: Sequence[tuple[int, ...]], own_keys: Sequence[tuple[int, ...]]
+) -> None:
+    """Add what keys spent in hours, altogether and on own keys: key, hour, requests, units and rest of the cost."""
+    insert_rows(connection, "add_key_hours", _KEY_HOUR_COLUMNS, sums)
+    insert_rows(connection, "add_own_key_hours", _OWN_KEY_COLUMNS, [(*row[:2], *row[3:]) for row in own_keys])
 
 
 @cache

@@ -13,6 +13,7 @@ import msgspec
 
 from arouter.domain.activity import Filters, Scope
 from arouter.store.sqlite.names import numbers_of, to_json
+from arouter.store.sqlite.sealed import hidden_rows
 from arouter.store.sqlite.statements import queries
 
 BY_TIME = "records_by_time"
@@ -25,6 +26,25 @@ Value = int | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a selection says, for records that are no rows."""
+
+    organization_no: int
+    one_of: tuple[tuple[str, frozenset[int]], ...]
+    """Columns of numbers, and the numbers that each may have."""
+    models: frozenset[int] | None
+    """Of the routed model or the requested one; None for any."""
+    sessions: tuple[str, ...]
+    tags: frozenset[int] | None
+    """None for any, and for none."""
+    users: tuple[int | None, ...] | None
+    start_us: int
+    end_us: int
+    updated_since_us: int | None
+    written_until_us: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Records of one organization."""
 
@@ -33,6 +53,8 @@ class Selection:
     values: tuple[Value, ...]
     users: tuple[int | None, ...] | None
     """Numbers of end users, None for records without one; or None altogether if users do not matter."""
+    wanted: Wanted
+    """The same for sealed records. The conditions leave out the rows of records that are sealed."""
 
     def where(self) -> tuple[str, tuple[Value, ...]]:
         """For all users at once."""
@@ -59,6 +81,8 @@ class _Conditions:
         self._numbers = numbers
         self.conditions: list[str] = []
         self.values: list[Value] = []
+        self.columns: list[tuple[str, frozenset[int]]] = []
+        self.earliest_us = 0
 
     def add(self, condition: str, *values: Value) -> None:
         self.conditions.append(condition)
@@ -66,11 +90,13 @@ class _Conditions:
 
     def one_of(self, column: str, texts: Sequence[str]) -> None:
         if texts:
-            self.add(f"{column} {_IN_JSON}", self.known(texts))
+            known = self.known(texts)
+            self.add(f"{column} {_IN_JSON}", to_json(known))
+            self.columns.append((column, frozenset(known)))
 
-    def known(self, texts: Sequence[str]) -> str:
-        """The numbers of those of `texts` that were ever seen, as JSON."""
-        return to_json([self._numbers[text] for text in texts if text in self._numbers])
+    def known(self, texts: Sequence[str]) -> list[int]:
+        """The numbers of those of `texts` that were ever seen."""
+        return [self._numbers[text] for text in texts if text in self._numbers]
 
 
 def select(connection: apsw.Connection, scope: Scope, filters: Filters) -> Selection | None:
@@ -86,15 +112,34 @@ def select(connection: apsw.Connection, scope: Scope, filters: Filters) -> Selec
             if text not in numbers:
                 return None
             made.add(f"{column} = ?", numbers[text])
+            made.columns.append((column, frozenset((numbers[text],))))
     _add_filters(made, filters)
     if filters.updated_since_us is not None and not _add_updated_since(connection, made, filters.updated_since_us):
         return None
     users = _users(connection, organization_no, filters)
+    for start_us, end_us, last_seq in hidden_rows(connection, organization_no):
+        made.add("NOT (created_at_us >= ? AND created_at_us < ? AND seq <= ?)", start_us, end_us, last_seq)
     return Selection(
         index=BY_USER if users is not None else BY_TIME if scope.key_hash is None else BY_KEY,
         conditions=tuple(made.conditions),
         values=tuple(made.values),
         users=users,
+        wanted=_wanted(organization_no, made, filters, users),
+    )
+
+
+def _wanted(organization_no: int, made: _Conditions, filters: Filters, users: tuple[int | None, ...] | None) -> Wanted:
+    return Wanted(
+        organization_no=organization_no,
+        one_of=tuple(made.columns),
+        models=frozenset(made.known(filters.models)) if filters.models else None,
+        sessions=filters.session_ids,
+        tags=frozenset(made.known(filters.tags)) if filters.tags else None,
+        users=users,
+        start_us=max(made.earliest_us, filters.start_us or 0),
+        end_us=2**63 - 1 if filters.end_us is None else filters.end_us,
+        updated_since_us=filters.updated_since_us,
+        written_until_us=filters.written_until_us,
     )
 
 
@@ -105,7 +150,7 @@ def _add_filters(made: _Conditions, filters: Filters) -> None:
     made.one_of("key_no", filters.key_hashes)
     made.one_of("workspace_no", filters.workspace_ids)
     if filters.models:
-        known = made.known(filters.models)
+        known = to_json(made.known(filters.models))
         made.add(f"(model_no {_IN_JSON} OR requested_model_no {_IN_JSON})", known, known)
     if filters.session_ids:
         made.add(f"session_id {_IN_JSON}", to_json(filters.session_ids))
@@ -113,7 +158,7 @@ def _add_filters(made: _Conditions, filters: Filters) -> None:
         made.add(
             "tags > 0 AND EXISTS (SELECT 1 FROM record_tags WHERE record_tags.seq = records.seq "
             "AND tag_no IN (SELECT value FROM json_each(?)))",
-            made.known(filters.tags),
+            to_json(made.known(filters.tags)),
         )
     if filters.start_us is not None:
         made.add("created_at_us >= ?", filters.start_us)
@@ -132,6 +177,7 @@ def _add_updated_since(connection: apsw.Connection, made: _Conditions, since_us:
     if earliest_us is None:
         return False
     made.add("created_at_us >= ?", earliest_us)
+    made.earliest_us = int(earliest_us)
     made.add("(written_at_us >= ? OR adjusted_at_us >= ?)", since_us, since_us)
     return True
 

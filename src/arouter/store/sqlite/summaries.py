@@ -17,6 +17,7 @@ from arouter.store.planning import Source, plan
 from arouter.store.sqlite.folded import folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.pieces import Piece, Pieces, Times, slots_of
+from arouter.store.sqlite.sealed_sums import sealed_piece_of
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.sums import Group, Groups, read_groups
 from arouter.store.tally import NO_PERCENTILES
@@ -54,7 +55,9 @@ def planned(
         if span.source is Source.COLUMNS and span.first is not None and span.beyond is not None
         for day in range(span.first // SLOTS_OF_DAY, span.beyond // SLOTS_OF_DAY)
     ]
-    pieces = [piece for span in spans if span.source is not Source.COLUMNS and (piece := maker.of(span)) is not None]
+    others = [span for span in spans if span.source is not Source.COLUMNS]
+    found = [piece for span in others for piece in (maker.of(span), sealed_piece_of(maker, span))]
+    pieces = [piece for piece in found if piece is not None]
     return maker, days, pieces
 
 

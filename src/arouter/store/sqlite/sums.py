@@ -11,6 +11,7 @@ from arouter.store import tally
 from arouter.store.sqlite.names import fetch
 from arouter.store.sqlite.pieces import Piece, Pieces, Times
 from arouter.store.sqlite.rollups import whole_cost
+from arouter.store.sqlite.sealed_sums import sealed_latencies, sealed_piece
 from arouter.store.sqlite.selection import Value
 from arouter.store.sqlite.statements import queries
 from arouter.store.tally import MEASURES, NO_PERCENTILES, Measures, Percentiles
@@ -150,10 +151,10 @@ def _all_users(connection: apsw.Connection, pieces: Sequence[Piece]) -> int:
 def _total_of_records(connection: apsw.Connection, maker: Pieces) -> Measures:
     """Each record once, however many tags it has."""
     query = SummaryQuery(scope=maker.query.scope, filters=maker.query.filters)
-    piece = Pieces(connection, query, maker.organization_no, Times((), _UTC)).records(
-        query.filters.start_us, query.filters.end_us
-    )
-    return tally.NOTHING if piece is None else tally.total(sums for _, sums in read_sums(connection, piece))
+    everything = Pieces(connection, query, maker.organization_no, Times((), _UTC))
+    span = query.filters.start_us, query.filters.end_us
+    pieces = [piece for piece in (everything.records(*span), sealed_piece(everything, *span)) if piece is not None]
+    return tally.total(sums for piece in pieces for _, sums in read_sums(connection, piece))
 
 
 def _read_percentiles(connection: apsw.Connection, maker: Pieces, groups: Groups, place: Placer) -> None:
@@ -167,7 +168,8 @@ def _read_percentiles(connection: apsw.Connection, maker: Pieces, groups: Groups
         columns=_columns(len(piece.groups) + 2), values=values, source=piece.source, where=piece.where
     )
     everything: dict[int, int] = {}
-    for *key, latency_us, seq in fetch(connection, sql, *piece.values):
+    sealed = sealed_latencies(maker, filters.start_us, filters.end_us)
+    for *key, latency_us, seq in (*fetch(connection, sql, *piece.values), *sealed):
         latencies.setdefault(place(key), []).append(latency_us)
         everything[seq] = latency_us
     groups.percentiles = {group: tally.percentiles(each) for group, each in latencies.items()}

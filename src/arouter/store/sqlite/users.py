@@ -11,12 +11,18 @@ import apsw
 from arouter.domain.activity import Scope
 from arouter.domain.users import UserOrder, UsersPage, UserSpan, UsersQuery, end_of_prefix, place_of
 from arouter.store.sqlite.names import fetch, numbers_of
-from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.statements import insert_rows, queries
 
+_COLUMNS = ("organization_no", "user_no", "key_no", "workspace_no", "first_seen_us", "last_seen_us")
 _EMPTY = UsersPage(users=(), next_cursor=None)
 _AT = {UserOrder.LAST_SEEN: "last_seen_us", UserOrder.FIRST_SEEN: "first_seen_us"}
 
 Value = int | str
+
+
+def add_spans(connection: apsw.Connection, spans: Sequence[tuple[int, ...]]) -> None:
+    """Widen what is there by rows of `user_spans`."""
+    insert_rows(connection, "add_user_spans", _COLUMNS, spans)
 
 
 def read_span(connection: apsw.Connection, scope: Scope, user: str) -> UserSpan | None:

@@ -9,14 +9,16 @@ forgotten because the disk was full for a minute. An append is done once however
 """
 
 import asyncio
+import concurrent.futures
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from queue import Empty
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import apsw
 
@@ -28,6 +30,7 @@ from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
 from arouter.store.sqlite.inbox import Inbox
 from arouter.store.sqlite.intents import Intents
+from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, who_waits
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.turns import Turns
@@ -46,23 +49,10 @@ _LAST_TRIES: Final = 3
 
 # What is wrong with the statement or its values, not with the storage: it would fail again for ever.
 _OUR_FAULT = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.SQLError, apsw.TooBigError)
+_FAULTS_OF_CHORES = (StorageUnavailable, ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
+"""What is wrong with a chore must not end the writing of records."""
 
-
-Append = tuple[Record, "asyncio.Future[None]", bool]
-"""A record to append, who waits for it, whether its intent may have been written. A bare tuple: there are many."""
-
-
-@dataclass(slots=True, frozen=True)
-class Command:
-    """Anything else that writes: it runs in a transaction of its own items, its result is told after the commit."""
-
-    run: Callable[[apsw.Connection], Any]
-    done: asyncio.Future[Any]
-
-
-Item = Append | list[Opening] | Command
-OnCommit = Callable[[int, float], None]
-"""Is told how many records were committed and the seconds that it took, on the event loop's thread."""
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -84,7 +74,8 @@ class Writer:
         self._clock = clock
         self._bound = bound
         self._on_commit = on_commit
-        self._queue: Inbox[Item | None] = Inbox()
+        self._queue: Inbox[Item | Chore | None] = Inbox()
+        self._chores: deque[Chore] = deque()
         self._intents = Intents(self._queue.put)
         self._appender = Appender()
         self._turns = Turns(path)
@@ -166,6 +157,22 @@ class Writer:
             self._queue.put(Command(run, done))
         return done
 
+    def chore(self, run: Callable[[apsw.Connection], Result]) -> Result:
+        """Do something small in a transaction of its own, once what waits now is written; blocks until it is done.
+
+        From any thread but the event loop's. What `run` raises is raised here, and its transaction undone;
+        StorageUnavailable if the storage fails, or is closed.
+        """
+        done: concurrent.futures.Future[Result] = concurrent.futures.Future()
+        self._queue.put(Chore(run, done))
+        # Looked at after it was put: either the thread takes it, or it has ended before.
+        while not self._stopped or self._thread.is_alive():
+            try:
+                return done.result(RETRY_S)
+            except concurrent.futures.TimeoutError:
+                continue
+        raise _closed()
+
     # ------------------------------------------------------------ on the thread
 
     def _run(self) -> None:
@@ -175,6 +182,8 @@ class Writer:
                 items, going = self._take()
                 if items or self._last_error:
                     self._work(items)
+                while self._chores:
+                    self._do(self._chores.popleft())
             for _ in range(_LAST_TRIES):
                 if self._last_error is None:
                     break
@@ -195,7 +204,10 @@ class Writer:
             item = queue.get(RETRY_S if self._last_error else None)
             self._gather()
             while item is not None:
-                items.append(item)
+                if isinstance(item, Chore):
+                    self._chores.append(item)
+                else:
+                    items.append(item)
                 if len(items) == MOST_IN_ONE:
                     return items, True
                 item = queue.get_nowait()
@@ -226,12 +238,28 @@ class Writer:
                     self._work([item], new=False)
             else:
                 self._refuse(items, exc)
-        except (apsw.Error, OSError) as exc:
+        except (apsw.Error, OSError, StorageUnavailable) as exc:
             self._fail(items, exc)
         else:
             self._last_error = None
             self._count_refused(items, outcomes)
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
+
+    def _do(self, chore: Chore) -> None:
+        """A chore; the storage's faults are told to whoever waits for it, and found by the next transaction."""
+        try:
+            with self._writing() as connection:
+                result = chore.run(connection)
+                self._appender.forget_last()
+        except (apsw.Error, OSError) as exc:
+            if not isinstance(exc, (apsw.FullError, apsw.BusyError, *_OUR_FAULT)):
+                self._disconnect(in_peace=False)
+            chore.done.set_exception(unavailable(exc))
+        except _FAULTS_OF_CHORES as exc:
+            self._appender.forget()
+            chore.done.set_exception(exc)
+        else:
+            chore.done.set_result(result)
 
     def _count_refused(self, items: Sequence[Item], outcomes: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
         refused = {done for done, outcome in outcomes if isinstance(outcome, ValueError)}
@@ -257,7 +285,7 @@ class Writer:
                 with transaction(self._connection):
                     yield self._connection
                 self._appender.committed(self._connection)
-        except (apsw.Error, OSError):
+        except (apsw.Error, OSError, StorageUnavailable):
             self._appender.forget()
             if not was_registered:
                 self._owner.forget()
@@ -378,9 +406,9 @@ class Writer:
 
     def _refuse(self, items: Sequence[Item], exc: apsw.Error) -> None:
         self._lost += sum(type(item) is tuple for item in items)
-        self._tell([(done, unavailable(exc)) for item in items if (done := _who_waits(item)) is not None], 0, 0.0)
+        self._tell([(done, unavailable(exc)) for item in items if (done := who_waits(item)) is not None], 0, 0.0)
 
-    def _fail(self, items: Sequence[Item], exc: apsw.Error | OSError) -> None:
+    def _fail(self, items: Sequence[Item], exc: apsw.Error | OSError | StorageUnavailable) -> None:
         """Tell everybody, keep the records, and start afresh with a new connection unless there is only no room.
 
         After a failed sync the old descriptors may claim pages as written that never were. Of records that cost
@@ -452,12 +480,6 @@ class Writer:
             connection.close()
         if in_peace:
             self._owner.forget()
-
-
-def _who_waits(item: Item) -> "asyncio.Future[Any] | None":
-    if type(item) is tuple:
-        return item[1]
-    return item.done if type(item) is Command else None
 
 
 def _closed() -> StorageUnavailable:

@@ -137,7 +137,7 @@ SELECT json_group_array(id) FROM adjustments WHERE id IN (SELECT value FROM json
 
 -- name: records_to_adjust
 SELECT json_group_array(json_array(
-    id, seq, created_at_us, {cost}, {used} > 0, created_at_us / 900000000, organization_no, workspace_no, key_no,
+    id, seq, created_at_us, {cost}, {used} > 0, is_byok, created_at_us / 900000000, organization_no, workspace_no, key_no,
     coalesce(user_no, 0), coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0),
     endpoint_no, status_no
 ))
@@ -145,9 +145,8 @@ FROM records LEFT JOIN adjusted ON adjusted_seq = seq
 WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: adjustments_that_hold
-SELECT json_group_array(json_array(records.id, adjustments.id))
-FROM records JOIN adjusted ON adjusted_seq = records.seq JOIN adjustments ON adjustments.no = adjustment_no
-WHERE records.id IN (SELECT value FROM json_each(?));
+SELECT json_group_array(json_array(adjusted_seq, id)) FROM adjusted JOIN adjustments ON no = adjustment_no
+WHERE adjusted_seq IN (SELECT value FROM json_each(?));
 
 -- name: last_adjustment
 SELECT coalesce(max(no), 0) FROM adjustments;
@@ -164,12 +163,12 @@ ON CONFLICT DO UPDATE SET
 
 -- name: adjustments
 SELECT json_group_array(json_array(
-    adjustments.no, records.seq, adjustments.written_at_us, adjustments.id, records.id, adjustments.created_at_us,
-    (SELECT text FROM names WHERE no = kind_no), adjustments.cost,
-    (SELECT text FROM names WHERE no = adjustments.price_source_no),
-    (SELECT text FROM names WHERE no = adjustments.price_version_no), reason, author
+    adjustments.no, record_seq, written_at_us, id, created_at_us,
+    (SELECT text FROM names WHERE no = kind_no), cost,
+    (SELECT text FROM names WHERE no = price_source_no),
+    (SELECT text FROM names WHERE no = price_version_no), reason, author
 ))
-FROM adjustments JOIN records ON records.seq = record_seq
+FROM adjustments
 WHERE {where};
 
 -- name: batches_with_adjustments
@@ -191,6 +190,12 @@ ON CONFLICT DO UPDATE SET
     cost_units = cost_units + excluded.cost_units,
     cost_rest = cost_rest + excluded.cost_rest;
 
+-- name: add_user_spans
+INSERT INTO user_spans ({columns}) VALUES {rows}
+ON CONFLICT DO UPDATE SET
+    first_seen_us = min(first_seen_us, excluded.first_seen_us),
+    last_seen_us = max(last_seen_us, excluded.last_seen_us);
+
 -- name: widen_user_spans
 INSERT INTO user_spans (organization_no, user_no, key_no, workspace_no, first_seen_us, last_seen_us)
 SELECT organization_no, user_no, key_no, workspace_no, created_at_us, created_at_us
@@ -198,6 +203,20 @@ FROM records WHERE seq BETWEEN ?1 AND ?2 AND user_no IS NOT NULL
 ON CONFLICT DO UPDATE SET
     first_seen_us = min(first_seen_us, excluded.first_seen_us),
     last_seen_us = max(last_seen_us, excluded.last_seen_us);
+
+-- name: raise_own_key_hours
+INSERT INTO own_key_hours (key_no, hour, cost_units, cost_rest)
+SELECT key_no, created_at_us / 3600000000, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0)
+FROM records WHERE seq BETWEEN ?1 AND ?2 AND is_byok = 1
+ON CONFLICT DO UPDATE SET
+    cost_units = cost_units + excluded.cost_units,
+    cost_rest = cost_rest + excluded.cost_rest;
+
+-- name: add_own_key_hours
+INSERT INTO own_key_hours (key_no, hour, cost_units, cost_rest) VALUES {rows}
+ON CONFLICT DO UPDATE SET
+    cost_units = cost_units + excluded.cost_units,
+    cost_rest = cost_rest + excluded.cost_rest;
 
 -- name: add_rollups
 INSERT INTO rollups ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
@@ -439,25 +458,16 @@ SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
     coalesce(sum(cost_units) FILTER (WHERE hour >= ?2), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?2), 0),
     coalesce(sum(cost_units) FILTER (WHERE hour >= ?3), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?3), 0),
     coalesce(sum(cost_units) FILTER (WHERE hour >= ?4), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?4), 0)
-FROM key_hours WHERE key_no = (SELECT no FROM names WHERE text = ?1);
-
--- name: byok_spending
-WITH spent (created_at_us, units, rest) AS (
-    SELECT created_at_us, {cost} / 1000000, {cost} % 1000000
-    FROM records INDEXED BY records_on_own_keys LEFT JOIN adjusted ON adjusted_seq = seq
-    WHERE is_byok = 1 AND key_no = (SELECT no FROM names WHERE text = ?1)
-)
-SELECT coalesce(sum(units), 0), coalesce(sum(rest), 0),
-    coalesce(sum(units) FILTER (WHERE created_at_us >= ?2), 0),
-    coalesce(sum(rest) FILTER (WHERE created_at_us >= ?2), 0),
-    coalesce(sum(units) FILTER (WHERE created_at_us >= ?3), 0),
-    coalesce(sum(rest) FILTER (WHERE created_at_us >= ?3), 0),
-    coalesce(sum(units) FILTER (WHERE created_at_us >= ?4), 0),
-    coalesce(sum(rest) FILTER (WHERE created_at_us >= ?4), 0)
-FROM spent;
+FROM {hours} WHERE key_no = (SELECT no FROM names WHERE text = ?1);
 
 -- name: count_records
-SELECT count(*) FROM records;
+SELECT (SELECT count(*) FROM records)
+    + (SELECT coalesce(sum(records), 0) FROM sealed_days WHERE state IN (1, 2))
+    - (SELECT coalesce(sum((
+        SELECT count(*) FROM records INDEXED BY records_by_time
+        WHERE organization_no = d.organization_no AND created_at_us >= d.day * 86400000000
+            AND created_at_us < (d.day + 1) * 86400000000 AND seq <= d.last_seq
+    )), 0) FROM sealed_days AS d WHERE state IN (1, 3));
 
 -- name: last_seq
 SELECT coalesce(max(seq), 0) FROM records;
@@ -466,15 +476,21 @@ SELECT coalesce(max(seq), 0) FROM records;
 SELECT count(*) FROM open_records;
 
 -- name: differing_rollups
-WITH counted AS (
+WITH others AS (
+    SELECT organization_no, day FROM sealed_days WHERE state > 0 UNION SELECT organization_no, day FROM expired_days
+),
+counted AS (
     SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
         coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {sums}
-    FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-)
+    FROM records LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE (organization_no, created_at_us / 86400000000) NOT IN (SELECT * FROM others)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+),
+kept AS (SELECT * FROM rollups WHERE (organization_no, slot / 96) NOT IN (SELECT * FROM others))
 SELECT count(*) FROM (
-    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM rollups)
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)
     UNION ALL
-    SELECT * FROM (SELECT * FROM rollups EXCEPT SELECT * FROM counted)
+    SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted)
 );
 
 -- name: differing_key_hours
@@ -489,6 +505,91 @@ SELECT count(*) FROM (
     SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
 );
 
+-- name: differing_key_hours_of_sums
+WITH counted AS (
+    SELECT key_no, slot / 4 AS hour, sum(requests) AS requests, sum(cost_units) AS cost_units,
+        sum(cost_rest) AS cost_rest
+    FROM rollups GROUP BY 1, 2
+)
+SELECT count(*) FROM (
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM key_hours)
+    UNION ALL
+    SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
+);
+
+-- name: own_key_hours
+SELECT json_group_array(json_array(key_no, hour, cost_units, cost_rest)) FROM own_key_hours;
+
+-- name: own_key_hours_of_rows
+WITH counted AS (
+    SELECT key_no, created_at_us / 3600000000 AS hour,
+        coalesce(sum({cost} / 1000000), 0) AS cost_units, coalesce(sum({cost} % 1000000), 0) AS cost_rest
+    FROM records LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE is_byok = 1 AND NOT EXISTS (
+        SELECT 1 FROM sealed_days AS d WHERE d.organization_no = records.organization_no
+            AND d.day = created_at_us / 86400000000 AND d.state = 1 AND seq <= d.last_seq
+    )
+    GROUP BY 1, 2
+)
+SELECT json_group_array(json_array(key_no, hour, cost_units, cost_rest)) FROM counted;
+
+-- name: days_expired_anywhere
+SELECT json_group_array(day) FROM (SELECT day FROM expired_days UNION SELECT day FROM sealed_days WHERE state = 3);
+
+-- name: sealed_days
+SELECT json_group_array(json_array(no, organization_no, day, last_seq)) FROM (
+    SELECT * FROM sealed_days WHERE state IN (1, 2) ORDER BY organization_no, day
+);
+
+-- name: rollups_of_rows
+WITH counted ({columns}) AS (
+    SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0),
+        coalesce(model_no, 0), coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {sums}
+    FROM records INDEXED BY records_by_time LEFT JOIN adjusted ON adjusted_seq = seq
+    WHERE organization_no = ? AND created_at_us >= ? AND created_at_us < ? AND seq > ?
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+)
+SELECT json_group_array(json_array({columns})) FROM counted;
+
+-- name: user_blocks_of_buckets
+SELECT present, size, data FROM user_blocks INDEXED BY user_blocks_by_day
+WHERE day_no = ? AND bucket BETWEEN ? AND ? ORDER BY bucket, part;
+
+-- name: counts_of_blocks
+SELECT (SELECT records FROM sealed_days WHERE no = ?), (SELECT sum(records) FROM time_blocks WHERE day_no = ?),
+    (SELECT sum(records) FROM user_blocks WHERE day_no = ?);
+
+-- name: bytes_of_day
+SELECT data, records FROM time_blocks WHERE day_no = ? ORDER BY first_us, no;
+
+-- name: blocks_by_seq
+SELECT json_group_array(json_array(first_seq, no)) FROM (
+    SELECT first_seq, no FROM time_blocks
+    WHERE day_no IN (SELECT no FROM sealed_days WHERE state IN (1, 2))
+        AND day_no NOT IN (SELECT blocks_of FROM batches WHERE blocks_of IS NOT NULL)
+    ORDER BY first_seq
+);
+
+-- name: time_block
+SELECT present, size, data FROM time_blocks WHERE no = ?;
+
+-- name: has_expired_days
+SELECT EXISTS (SELECT 1 FROM expired_days) OR EXISTS (SELECT 1 FROM sealed_days WHERE state = 3);
+
+-- name: expired_records
+SELECT iif(EXISTS (SELECT 1 FROM sealed_days WHERE state = 3), NULL, coalesce(sum(requests), 0)) FROM expired_days;
+
+-- name: expired_days
+SELECT json_group_array(json_array(organization_no, day, {columns})) FROM expired_days
+WHERE (organization_no, day) NOT IN (SELECT organization_no, day FROM sealed_days WHERE state = 3);
+
+-- name: sums_of_slots
+SELECT {columns} FROM rollups WHERE organization_no = ? AND slot >= ? AND slot < ?;
+
+-- name: sums_of_rows
+SELECT {sums} FROM records INDEXED BY records_by_time LEFT JOIN adjusted ON adjusted_seq = seq
+WHERE organization_no = ? AND created_at_us >= ? AND created_at_us < ?;
+
 -- name: differing_adjusted
 WITH counted AS (
     SELECT record_seq, no, written_at_us, cost FROM adjustments
@@ -501,9 +602,138 @@ SELECT count(*) FROM (
 );
 
 -- name: batches_after
-SELECT no, first_seq, last_seq, written_at_us, earliest_us, hash FROM batches WHERE no > ? ORDER BY no LIMIT 1000;
+SELECT no, first_seq, last_seq, written_at_us, earliest_us, hash, blocks_of FROM batches WHERE no > ? ORDER BY no LIMIT 1000;
 
 -- name: records_between
 SELECT json_group_array(json_array({columns})) FROM (
     SELECT * FROM records WHERE seq BETWEEN ? AND ? ORDER BY seq
 );
+
+-- name: has_sealed_days
+SELECT EXISTS (SELECT 1 FROM sealed_days);
+
+-- name: sealed_range
+SELECT min(day), max(day) FROM sealed_days WHERE organization_no = ? AND state IN (1, 2);
+
+-- name: hidden_rows
+SELECT json_group_array(json_array(day, last_seq)) FROM sealed_days WHERE state IN (1, 3) AND organization_no = ?;
+
+-- name: unseen_days
+SELECT no FROM sealed_days WHERE state IN (0, 3)
+
+-- name: time_blocks
+SELECT present, size, data FROM time_blocks INDEXED BY time_blocks_by_time
+WHERE organization_no = ? AND first_us > ? AND first_us < ? AND last_us >= ? AND day_no NOT IN ({unseen}) {masks}
+ORDER BY first_us {direction}, no {direction};
+
+-- name: user_blocks
+SELECT present, size, data FROM user_blocks INDEXED BY user_blocks_by_user
+WHERE organization_no = ? AND bucket = ? AND day BETWEEN ? AND ?
+    AND users & ? <> 0 AND first_us < ? AND last_us >= ? AND day_no NOT IN ({unseen})
+ORDER BY day {direction}, part {direction};
+
+-- name: organizations_with_sealed_days
+SELECT json_group_array(organization_no) FROM (SELECT DISTINCT organization_no FROM sealed_days);
+
+-- name: sealed_ids
+SELECT json_group_array(json_array(id, created_at_us)) FROM sealed_ids
+WHERE id IN (SELECT value FROM json_each(?)) AND day_no NOT IN ({unseen});
+
+-- name: adjusted_of
+SELECT json_group_array(json_array(adjusted_seq, adjustment_no, adjusted_at_us, adjusted_cost)) FROM adjusted
+WHERE adjusted_seq IN (SELECT value FROM json_each(?));
+
+-- name: adjusted_between
+SELECT json_group_array(json_array(adjusted_seq, adjustment_no, adjusted_at_us, adjusted_cost)) FROM adjusted
+WHERE adjusted_seq BETWEEN ? AND ?;
+
+-- name: is_sealed
+SELECT EXISTS (SELECT 1 FROM sealed_days WHERE organization_no = ? AND day = ? AND state IN (1, 2));
+
+-- name: sealed_ids_range
+SELECT max(day), EXISTS (SELECT 1 FROM sealed_ids) FROM sealed_days;
+
+-- name: days_in_change
+SELECT json_group_array(json_array(no, organization_no, day, last_seq, state, records)) FROM sealed_days
+WHERE state <> 2;
+
+-- name: next_organization
+SELECT min(organization_no) FROM records WHERE organization_no > ?;
+
+-- name: next_day
+SELECT created_at_us / 86400000000 FROM records INDEXED BY records_by_time
+WHERE organization_no = ? AND created_at_us >= ? AND created_at_us < ? ORDER BY created_at_us LIMIT 1;
+
+-- name: is_in_archive
+SELECT EXISTS (SELECT 1 FROM sealed_days WHERE organization_no = ? AND day = ?);
+
+-- name: begin_day
+INSERT INTO sealed_days (organization_no, day, state, last_seq, records)
+VALUES (?, ?, 0, (SELECT coalesce(max(last_seq), 0) FROM batches WHERE no = (SELECT max(no) FROM batches)), 0);
+
+-- name: last_seq_of_day
+SELECT last_seq FROM sealed_days WHERE no = ?;
+
+-- name: set_day_state
+UPDATE sealed_days SET state = ?, records = ? WHERE no = ?;
+
+-- name: forget_day
+DELETE FROM sealed_days WHERE no = ?;
+
+-- name: rows_to_seal
+SELECT json_group_array(json_array({columns})) FROM (
+    SELECT * FROM records INDEXED BY records_by_time
+    WHERE organization_no = ? AND created_at_us >= ? AND created_at_us < ? AND (created_at_us, id) > (?, ?) AND seq <= ?
+    ORDER BY created_at_us, id LIMIT ?
+);
+
+-- name: count_rows_to_seal
+SELECT count(*) FROM records INDEXED BY records_by_time
+WHERE organization_no = ? AND created_at_us >= ? AND created_at_us < ? AND seq <= ?;
+
+-- name: rows_to_clear
+SELECT json_group_array(seq) FROM (
+    SELECT seq FROM records INDEXED BY records_by_time
+    WHERE organization_no = ? AND created_at_us >= ? AND created_at_us < ? AND seq <= ? LIMIT ?
+);
+
+-- name: clear_tags
+DELETE FROM record_tags WHERE seq IN (SELECT value FROM json_each(?));
+
+-- name: clear_rows
+DELETE FROM records WHERE seq IN (SELECT value FROM json_each(?));
+
+-- name: add_blocks
+INSERT INTO {table} ({columns}) VALUES ({places});
+
+-- name: add_sealed_ids
+INSERT INTO sealed_ids (id, day_no, created_at_us) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- name: time_blocks_of_day
+SELECT no, present, size, data FROM time_blocks WHERE day_no = ? ORDER BY first_us, no;
+
+-- name: forget_time_blocks
+DELETE FROM time_blocks WHERE no IN (SELECT no FROM time_blocks WHERE day_no = ? LIMIT ?);
+
+-- name: forget_user_blocks
+DELETE FROM user_blocks WHERE no IN (SELECT no FROM user_blocks WHERE day_no = ? LIMIT ?);
+
+-- name: forget_sealed_ids
+DELETE FROM sealed_ids WHERE id IN (SELECT id FROM sealed_ids WHERE day_no = ? LIMIT ?);
+
+-- name: sealed_sums
+(SELECT {columns} FROM json_each(?) LIMIT -1)
+
+-- name: add_batch_of_blocks
+INSERT INTO batches (no, first_seq, last_seq, written_at_us, earliest_us, hash, blocks_of)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: add_sealed_day
+INSERT INTO sealed_days (organization_no, day, state, last_seq, records) VALUES (?, ?, ?, ?, ?);
+
+-- name: is_known_day
+SELECT EXISTS (SELECT 1 FROM sealed_days WHERE organization_no = ? AND day = ?)
+    OR EXISTS (SELECT 1 FROM expired_days WHERE organization_no = ? AND day = ?);
+
+-- name: count_users
+SELECT count(*) FROM end_users WHERE organization_no = ? AND no IN (SELECT value FROM json_each(?));

@@ -15,10 +15,11 @@ CREATE TABLE directory_revision (
     revision INTEGER NOT NULL
 ) STRICT;
 
+-- retention_days: how long records are kept; NULL as the settings say.
 CREATE TABLE organizations (
     id TEXT PRIMARY KEY,
     created_at_us INTEGER NOT NULL
-) STRICT;
+, retention_days INTEGER) STRICT;
 
 CREATE TABLE workspaces (
     id TEXT PRIMARY KEY,
@@ -144,8 +145,6 @@ CREATE TABLE records (
 CREATE INDEX records_by_time ON records (organization_no, created_at_us);
 CREATE INDEX records_by_user ON records (organization_no, user_no, created_at_us);
 CREATE INDEX records_by_key ON records (key_no, created_at_us);
--- The records of requests that ran on such a key, which have sums of their own.
-CREATE INDEX records_on_own_keys ON records (key_no, created_at_us) WHERE is_byok = 1;
 
 CREATE TABLE record_tags (
     seq INTEGER NOT NULL REFERENCES records (seq),
@@ -155,6 +154,7 @@ CREATE TABLE record_tags (
 ) STRICT, WITHOUT ROWID;
 
 -- One row for each transaction that appended records or adjustments. Its hash covers theirs and the hash before it.
+-- Where blocks_of names a sealed day, records were loaded into blocks at once, and the hash covers the blocks' bytes.
 CREATE TABLE batches (
     no INTEGER PRIMARY KEY,
     first_seq INTEGER NOT NULL,
@@ -162,16 +162,16 @@ CREATE TABLE batches (
     written_at_us INTEGER NOT NULL,
     earliest_us INTEGER NOT NULL,
     hash BLOB NOT NULL
-) STRICT;
+, blocks_of INTEGER) STRICT;
 
 CREATE INDEX batches_by_time ON batches (written_at_us, earliest_us);
 
 -- What is said of a record's cost after it was written. Appended once, never changed; no gives the order, and the
 -- last one of a record holds. The hash of the batch covers them.
-CREATE TABLE adjustments (
+CREATE TABLE "adjustments" (
     no INTEGER PRIMARY KEY,
     batch_no INTEGER NOT NULL REFERENCES batches (no),
-    record_seq INTEGER NOT NULL REFERENCES records (seq),
+    record_seq INTEGER NOT NULL,
     written_at_us INTEGER NOT NULL,
     id TEXT NOT NULL UNIQUE,
     created_at_us INTEGER NOT NULL,
@@ -179,15 +179,16 @@ CREATE TABLE adjustments (
     cost INTEGER,
     price_source_no INTEGER REFERENCES names (no),
     price_version_no INTEGER REFERENCES names (no),
-    reason TEXT NOT NULL
-, author TEXT) STRICT;
+    reason TEXT NOT NULL,
+    author TEXT
+) STRICT;
 
 CREATE INDEX adjustments_by_record ON adjustments (record_seq, no);
 CREATE INDEX adjustments_by_batch ON adjustments (batch_no, no);
 
 -- The last adjustment of each record that has any: what a query joins with the records.
-CREATE TABLE adjusted (
-    adjusted_seq INTEGER PRIMARY KEY REFERENCES records (seq),
+CREATE TABLE "adjusted" (
+    adjusted_seq INTEGER PRIMARY KEY,
     adjustment_no INTEGER NOT NULL REFERENCES adjustments (no),
     adjusted_at_us INTEGER NOT NULL,
     adjusted_cost INTEGER
@@ -271,6 +272,107 @@ CREATE TABLE day_blocks (
     data BLOB NOT NULL,
     PRIMARY KEY (organization_no, kind, day, first_user_no)
 ) STRICT;
+
+-- What requests on own keys cost, by the key that made them and the UTC hour.
+CREATE TABLE own_key_hours (
+    key_no INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    cost_units INTEGER NOT NULL,
+    cost_rest INTEGER NOT NULL,
+    PRIMARY KEY (key_no, hour)
+) STRICT, WITHOUT ROWID;
+
+-- Records of one organization and one UTC day that are blocks. state: 0 blocks are being written, 1 the blocks hold and
+-- the rows up to last_seq are being deleted, 2 they are gone, 3 the day is being forgotten. Rows beyond last_seq came
+-- later and stay rows.
+CREATE TABLE sealed_days (
+    no INTEGER PRIMARY KEY,
+    organization_no INTEGER NOT NULL REFERENCES names (no),
+    day INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    UNIQUE (organization_no, day)
+) STRICT;
+
+CREATE INDEX sealed_days_in_change ON sealed_days (state) WHERE state <> 2;
+
+-- Every sealed record, in the order of (created_at_us, id). workspaces to statuses tell which numbers of names are in a
+-- block, each as the bit (number mod 64). present tells the columns that are there, size the bytes before compression.
+CREATE TABLE time_blocks (
+    no INTEGER PRIMARY KEY,
+    day_no INTEGER NOT NULL REFERENCES sealed_days (no),
+    organization_no INTEGER NOT NULL,
+    first_us INTEGER NOT NULL,
+    last_us INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    workspaces INTEGER NOT NULL,
+    keys INTEGER NOT NULL,
+    models INTEGER NOT NULL,
+    providers INTEGER NOT NULL,
+    endpoints INTEGER NOT NULL,
+    statuses INTEGER NOT NULL,
+    present INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX time_blocks_by_time ON time_blocks (organization_no, first_us);
+CREATE INDEX time_blocks_by_day ON time_blocks (day_no);
+
+-- Every sealed record once more, in the order of (user_no, created_at_us, id). A bucket is user_no / 64, 0 stands for
+-- none; users has the bit (user_no mod 64) of each user.
+CREATE TABLE user_blocks (
+    no INTEGER PRIMARY KEY,
+    day_no INTEGER NOT NULL REFERENCES sealed_days (no),
+    organization_no INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    users INTEGER NOT NULL,
+    first_us INTEGER NOT NULL,
+    last_us INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    present INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX user_blocks_by_user ON user_blocks (
+    organization_no, bucket, day, part, users, first_us, last_us, day_no
+);
+CREATE INDEX user_blocks_by_day ON user_blocks (day_no);
+
+-- The sealed records whose id does not tell when they were created.
+CREATE TABLE sealed_ids (
+    id TEXT PRIMARY KEY,
+    day_no INTEGER NOT NULL REFERENCES sealed_days (no),
+    created_at_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sealed_ids_by_day ON sealed_ids (day_no);
+
+-- What was noted of the records that have expired. Their sums stay in rollups.
+CREATE TABLE expired_days (
+    organization_no INTEGER NOT NULL REFERENCES names (no),
+    day INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    total_tokens INTEGER NOT NULL,
+    cost_units INTEGER NOT NULL,
+    cost_rest INTEGER NOT NULL,
+    requests_without_usage INTEGER NOT NULL,
+    requests_without_price INTEGER NOT NULL,
+    latency_us INTEGER NOT NULL,
+    requests_with_latency INTEGER NOT NULL,
+    PRIMARY KEY (organization_no, day)
+) STRICT, WITHOUT ROWID;
 
 -- When each end user was seen first and last, by the key and the workspace that asked: it outlives the records.
 CREATE TABLE user_spans (

@@ -28,9 +28,11 @@ def leading(added: Added, query: SummaryQuery) -> Column:
     numbers = values[0][known]
     if query.order.descending:
         last = np.partition(numbers, len(numbers) - query.limit)[len(numbers) - query.limit]
-        return known[numbers >= last - values[2]]
+        highest: Column = known[numbers >= last - values[2]]
+        return highest
     last = np.partition(numbers, query.limit - 1)[query.limit - 1]
-    return known[numbers <= last + values[2]]
+    lowest: Column = known[numbers <= last + values[2]]
+    return lowest
 
 
 def _values(added: Added, query: SummaryQuery) -> tuple[Column, Column | None, float] | None:

@@ -1,0 +1,41 @@
+"""What the writer's thread is asked to do."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from arouter.domain.record import Opening, Record
+
+Append = tuple[Record, "asyncio.Future[None]", bool]
+"""A record to append, who waits for it, whether its intent may have been written. A bare tuple: there are many."""
+
+
+@dataclass(slots=True, frozen=True)
+class Command:
+    """Anything else that writes: it runs in a transaction of its own items, its result is told after the commit."""
+
+    run: Callable[[apsw.Connection], Any]
+    done: asyncio.Future[Any]
+
+
+@dataclass(slots=True, frozen=True)
+class Chore:
+    """Housekeeping: it runs in a short transaction of its own, between those of others."""
+
+    run: Callable[[apsw.Connection], Any]
+    done: "concurrent.futures.Future[Any]"
+
+
+Item = Append | list[Opening] | Command
+OnCommit = Callable[[int, float], None]
+"""Is told how many records were committed and the seconds that it took, on the event loop's thread."""
+
+
+def who_waits(item: Item) -> "asyncio.Future[Any] | None":
+    if type(item) is tuple:
+        return item[1]
+    return item.done if type(item) is Command else None
