@@ -37,7 +37,7 @@ def high_usage_table(found: HighUsage, measure: str) -> Table:
         rows.append(("", Text(others, style="italic"), found.other))
     rows.append(("", Text("Total", style="bold"), found.everything))
     costs = dollars_in_line([usage.totals.cost for *_, usage in rows])
-    trends = [_trend(usage, measure) for *_, usage in rows]
+    trends = _trends([usage for *_, usage in rows], measure)
     for (rank, name, usage), cost, (before, change) in zip(rows, costs, trends, strict=True):
         if usage is found.everything:
             made.add_section()
@@ -107,11 +107,16 @@ def _plain(amount: object) -> str:
     return f"{Decimal(bytes(amount).decode()):,f}"  # type: ignore[call-overload]  # a msgspec.Raw
 
 
-def _trend(usage: Usage, measure: str) -> tuple[str, str]:
+def _trends(usages: Sequence[Usage], measure: str) -> list[tuple[str, str]]:
+    """What was before and what came to it, as columns."""
     if measure != "cost":
-        return f"{usage.previous:,}", f"{usage.change:+,}"
-    before, change = dollars_in_line([usage.previous, usage.change])
-    return before, change if usage.change < 0 else f"+{change}"
+        return [(f"{usage.previous:,}", f"{usage.change:+,}") for usage in usages]
+    before = dollars_in_line([usage.previous for usage in usages])
+    changes = dollars_in_line([usage.change for usage in usages])
+    return [
+        (amount, change if usage.change < 0 else f"+{change}")
+        for usage, amount, change in zip(usages, before, changes, strict=True)
+    ]
 
 
 def _percent(share: Fraction | None) -> str:
