@@ -16,6 +16,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "activity parameters": reference.activity_parameters,
     "commands": commands.commands,
     "error codes": error_codes.error_codes,
+    "high usage parameters": reference.high_usage_parameters,
     "key list parameters": reference.key_list_parameters,
     "organization cost parameters": reference.organization_cost_parameters,
     "organization usage parameters": reference.organization_usage_parameters,
@@ -25,6 +26,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "summary parameters": reference.summary_parameters,
     "transaction parameters": reference.transaction_parameters,
     "usage series parameters": reference.usage_series_parameters,
+    "user list parameters": reference.user_list_parameters,
+    "user parameters": reference.user_parameters,
     "vendors": reference.vendors,
 }
 

@@ -29,6 +29,7 @@ MEANINGS = {
     "extra_not_installed": "What was asked for needs libraries that are not installed with the gateway; the message "
     "says which extra has them.",
     "expired_api_key": "The key's `expires_at` has passed.",
+    "expired_user_token": "The signed user token has ended. The application makes a new one.",
     "insufficient_credits": "A budget or the credits are spent. Nothing answers with it yet.",
     "header_fields_too_large": "The request line and header fields are over 64 kB. The connection is closed.",
     "internal_error": "A defect of the gateway. The log has the details under the request's id.",
@@ -38,6 +39,7 @@ MEANINGS = {
     "invalid_parameter": "A parameter of the management or activity API has a value that it cannot have.",
     "invalid_request": "The request cannot be understood.",
     "invalid_type": "A field has the wrong JSON type; `param` names it.",
+    "invalid_user_token": "The signed user token is none of ours, or the key that made it is not valid any more.",
     "invalid_value": "A field has a value that it cannot have; `param` names it.",
     "key_not_found": "The organization has no key with this hash.",
     "method_not_allowed": "The path does not take this method; `Allow` names those that it takes.",
@@ -50,7 +52,7 @@ MEANINGS = {
     "no_matching_provider": "No provider of the model meets the conditions of the request's `provider` object, or of "
     "the suffix `:free`. `metadata.left_out` names each and the condition that it does not meet.",
     "not_found": "There is nothing at this path, or the key may not know of it.",
-    "not_permitted": "The key may not do this. Nothing answers with it yet.",
+    "not_permitted": "The key may not do this: it makes no user tokens, or none for this user.",
     "own_keys_not_configured": "Keys of an organization's own cannot be stored: `security.key_encryption_key` is not "
     "set.",
     "path_not_allowed": "The operator does not pass this path of a provider on: see `server.pass_through`.",
@@ -76,7 +78,9 @@ MEANINGS = {
     "told them.",
     "upstream_timeout": "The provider did not answer in time.",
     "user_forbidden": "The key takes no requests with a `user`.",
+    "user_not_found": "No request that the key may see names this user.",
     "user_required": "The key takes no requests without a `user`.",
+    "user_token_required": "The key takes only requests with a signed user token in `X-ARouter-User-Token`.",
     "websocket_not_supported": "A WebSocket was asked for on a path that is passed through.",
     "wrong_key_type": "A management key cannot infer, a live key cannot manage, a test key reaches the sandbox only.",
 }

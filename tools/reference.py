@@ -13,7 +13,18 @@ from arouter.providers.vendors import VENDORS, Vendor
 from arouter.settings import Row, rows
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
-from arouter.web.api import activity, arouter_usage, billing, organization_usage, paging, report, summary
+from arouter.web.api import (
+    activity,
+    arouter_usage,
+    billing,
+    high_usage,
+    organization_usage,
+    paging,
+    ranges,
+    report,
+    summary,
+    users,
+)
 from arouter.web.api.app import create_api
 from arouter.web.api.filters import FILTERS
 from arouter.web.api.parameters import Parameter
@@ -76,6 +87,20 @@ def activity_parameters() -> str:
 def summary_parameters() -> str:
     shared = {parameter.name for parameter in FILTERS}
     return _parameters([parameter for parameter in summary.PARAMETERS if parameter.name not in shared])
+
+
+def high_usage_parameters() -> str:
+    ranged = {parameter.name for parameter in ranges.RANGE}
+    shared = {parameter.name for parameter in FILTERS} - ranged
+    return _parameters([parameter for parameter in high_usage.PARAMETERS if parameter.name not in shared])
+
+
+def user_list_parameters() -> str:
+    return _parameters(users.LIST_PARAMETERS)
+
+
+def user_parameters() -> str:
+    return _parameters(users.USER_PARAMETERS)
 
 
 def organization_usage_parameters() -> str:

@@ -16,6 +16,7 @@ NAMES = {
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
     "activity": ("export", "summary", "report", "show", "correct"),
+    "users": ("list", "top", "show", "token"),
     "db": ("migrate", "status", "check", "backup"),
     "prices": ("list", "show", "reprice"),
     "config": ("check", "show"),

@@ -31,7 +31,8 @@ def refused(code: str, kind: type[ARouterError] = NotPermitted) -> Any:
 @pytest.mark.parametrize("policy", list(UserPolicy))
 def test_a_fixed_user_is_the_keys_own(policy: UserPolicy) -> None:
     rules = key(user_policy=policy, fixed_user="fixed" if policy is UserPolicy.FIXED else None)
-    assert resolve_user(rules, "said") == ("fixed" if policy is UserPolicy.FIXED else "said")
+    believed = {UserPolicy.FIXED: "fixed", UserPolicy.SIGNED: None}.get(policy, "said")
+    assert resolve_user(rules, "said") == believed
     assert resolve_user(rules, None) == ("fixed" if policy is UserPolicy.FIXED else None)
 
 
@@ -127,6 +128,8 @@ def test_a_limit_of_nothing_is_spent() -> None:
         (UserPolicy.FORBIDDEN, "", "user_forbidden"),
         (UserPolicy.FORBIDDEN, None, None),
         (UserPolicy.OPTIONAL, None, None),
+        (UserPolicy.SIGNED, None, "user_token_required"),
+        (UserPolicy.SIGNED, "said", "user_token_required"),
     ],
 )
 def test_a_key_may_demand_or_forbid_a_user(policy: UserPolicy, user: str | None, code: str | None) -> None:

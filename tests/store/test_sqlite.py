@@ -26,6 +26,7 @@ from arouter.domain.activity import (
 from arouter.domain.adjustment import AdjustedMeanwhile
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.usage import METERS
+from arouter.domain.users import UserOrder, UsersQuery
 from arouter.store.migrate import migrations
 from arouter.store.planning import plan
 from arouter.store.sqlite import SqliteStore
@@ -37,8 +38,9 @@ from arouter.store.sqlite.pieces import Pieces, Times, slots_of
 from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.selection import select
 from arouter.store.sqlite.sums import sums_statement
+from arouter.store.sqlite.users import users_statement
 from tests.conformance.backends import Backend, sqlite
-from tests.conformance.samples import FULL, NOON_US, adjust, adjustment, append, ids, key, opening, record
+from tests.conformance.samples import FULL, NOON_US, SCOPE, adjust, adjustment, append, ids, key, opening, record
 
 
 @pytest.fixture
@@ -196,6 +198,22 @@ def test_a_summary_searches_an_index(
         assert "SCAN r" not in text
 
 
+@pytest.mark.parametrize("order", list(UserOrder))
+def test_a_list_of_users_looks_at_no_record(backend: Backend, order: UserOrder) -> None:
+    append(backend, record("gen-1"))
+    connection = apsw.Connection(store_of(backend).path)
+    for scope in (SCOPE, Scope(organization_id="org_a", key_hash="key-a")):
+        statement = users_statement(connection, UsersQuery(scope=scope, prefix="a", order=order))
+        assert statement is not None
+        plan = plan_of(connection, statement[0], tuple(statement[1]))
+        assert "SEARCH user_spans USING PRIMARY KEY (organization_no=?" in plan
+        assert "SCAN user_spans" not in plan
+        assert "records" not in plan
+        if order is UserOrder.NAME:
+            assert "(organization_no=? AND name>? AND name<?)" in plan
+            assert "TEMP B-TREE" not in plan
+
+
 def plan_of(connection: apsw.Connection, sql: str, values: tuple[int | str | None, ...]) -> str:
     return "\n".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
 
@@ -252,6 +270,9 @@ def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:
     [
         ("UPDATE records SET cost = cost + 1 WHERE seq = 2", "sums by quarter of an hour differ"),
         ("UPDATE records SET cost = cost + 1 WHERE seq = 2", "sums by key and hour differ"),
+        ("UPDATE user_spans SET first_seen_us = first_seen_us + 1", "their spans do not hold"),
+        ("UPDATE user_spans SET last_seen_us = last_seen_us - 1", "their spans do not hold"),
+        ("DELETE FROM user_spans", "their spans do not hold"),
         ("UPDATE records SET completed_at_us = 0 WHERE seq = 2", "their hash differs"),
         ("UPDATE records SET user_no = NULL WHERE seq = 2", "their hash differs"),
         ("UPDATE names SET text = 'cheap' WHERE text = 'openai/gpt-5.4'", "their hash differs"),
@@ -313,6 +334,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     connection.execute(
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; ALTER TABLE batches DROP COLUMN blocks_of;"
+        "DROP TABLE user_spans;"
         "DROP TABLE folded_days; DROP TABLE day_blocks;"
         "DROP TABLE own_key_hours; DROP TABLE sealed_ids; DROP TABLE user_blocks; DROP TABLE time_blocks;"
         "DROP TABLE sealed_days; DROP TABLE expired_days; ALTER TABLE organizations DROP COLUMN retention_days;"
@@ -321,6 +343,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     connection.close()
     backend.restart()
     assert problems(backend) == ()
+    assert backend.run(backend.ledger.user_span(SCOPE, "alice")) is not None
     spent = backend.run(backend.ledger.byok_spending("key-a", day_us=0, week_us=0, month_us=0))
     assert spent.total == record("gen-own").cost
     append(backend, record("gen-3", service_tier="flex"), FULL)

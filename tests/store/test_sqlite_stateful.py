@@ -34,6 +34,7 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.domain.usage import Usage, UsageSource
+from arouter.domain.users import UserCursor, UserOrder, UsersQuery
 from arouter.store.sqlite import SqliteStore
 from tests.conformance.backends import Backend, memory, sqlite
 from tests.faults.faulty_disk import FULL, SHORT_WRITE, SYNC_ERROR, WRITE_ERROR, FaultyFileSystem
@@ -378,6 +379,26 @@ class BothLedgers(RuleBasedStateMachine):
         if Dimension.TAG not in group_by:
             assert sum(totals.cost for totals in everything) == answer.totals.cost
             assert sum(totals.requests for totals in everything) == answer.totals.requests
+
+    @rule(
+        scope=SCOPES,
+        prefix=st.sampled_from(["", "", "a", "u", "\x00"]),
+        order=st.sampled_from(UserOrder),
+        descending=st.booleans(),
+        limit=st.integers(1, 8),
+        after=st.none() | st.builds(UserCursor, at_us=TIMES, user=USERS.filter(lambda user: user is not None)),
+    )
+    def users(
+        self, scope: Scope, prefix: str, order: UserOrder, descending: bool, limit: int, after: UserCursor | None
+    ) -> None:
+        query = UsersQuery(scope=scope, prefix=prefix, order=order, descending=descending, limit=limit, after=after)
+        page = self.same(lambda backend: backend.run(backend.ledger.list_users(query)))
+        for span in page.users:
+            assert self.same(lambda backend, user=span.user: backend.run(backend.ledger.user_span(scope, user))) == span
+
+    @rule(scope=SCOPES, filters=FILTERS)
+    def costs_of_users(self, scope: Scope, filters: Filters) -> None:
+        self.same(lambda backend: [*backend.run(backend.ledger.user_costs(scope, filters))])
 
     @rule(key_hash=KEYS, starts=st.lists(st.integers(0, 40), min_size=3, max_size=3))
     def spending(self, key_hash: str, starts: list[int]) -> None:

@@ -12,7 +12,17 @@ from tools import commands, error_codes, reference
 from tools.docs import PARTS, out_of_step, pages, rendered
 
 from arouter.settings import rows
-from arouter.web.api import activity, arouter_usage, billing, organization_usage, paging, report, summary
+from arouter.web.api import (
+    activity,
+    arouter_usage,
+    billing,
+    organization_usage,
+    paging,
+    ranges,
+    report,
+    summary,
+    users,
+)
 from arouter.web.api.filters import FILTERS
 from arouter.web.inference.dialects import dialects, gemini_dialects
 from arouter.wire.activity_json import COLUMNS
@@ -101,6 +111,9 @@ def test_every_parameter_is_mentioned() -> None:
         ("compatibility", billing.PARAMETERS),
         ("keys", paging.LIST_PARAMETERS),
         ("reports", [one for one in report.PARAMETERS if one not in FILTERS]),
+        ("users", ranges.RANGE),
+        ("users", users.LIST_PARAMETERS),
+        ("users", users.USER_PARAMETERS),
     )
     missing = [
         parameter.name

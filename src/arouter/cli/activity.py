@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -17,7 +16,7 @@ from arouter.cli.corrections import UNKNOWN, correct_record, history_report, loo
 from arouter.cli.database import count_records, existing_path, opened
 from arouter.cli.export import CAN_GO_ON, Compression, Export, Format, Written, write_to_file, write_to_output
 from arouter.cli.filter_options import parameters_of, read_options
-from arouter.cli.options import Config, Json, application
+from arouter.cli.options import Config, Json, application, read_zone
 from arouter.cli.output import Failure, stderr, stdout, write_json
 from arouter.cli.report import DEFAULT_TITLE, write_report
 from arouter.cli.summary_table import summary_table
@@ -37,7 +36,6 @@ from arouter.domain.report import MOST_LIMIT as MOST_ROWS
 from arouter.engine.clock import SystemClock
 from arouter.engine.comparison import Comparison
 from arouter.settings import Settings, load
-from arouter.store.buckets import time_zone
 from arouter.web.api.summary import MOST_LIMIT, answer, read_summary_query, shown_metrics, wants_comparison
 from arouter.web.api.summary import PARAMETERS as SUMMARY_PARAMETERS
 from arouter.wire.adjustments_json import RecordHistory
@@ -278,7 +276,7 @@ def report(
     """
     if out is None and not json:
         raise typer.BadParameter("say where to write it, or give --json", param_hint="--out")
-    zone = _read_zone(timezone)
+    zone = read_zone(timezone)
     settings = load(config)
     existing_path(settings)
     filters = read_options(
@@ -439,13 +437,6 @@ def _read_format(
     if form is Format.PARQUET and output is None and sys.stdout.isatty():
         raise typer.BadParameter("parquet is not for a terminal: give --output", param_hint="--format")
     return form
-
-
-def _read_zone(name: str) -> ZoneInfo:
-    try:
-        return time_zone(name)
-    except ValueError as exc:
-        raise typer.BadParameter(f"there is no time zone {name!r}", param_hint="--timezone") from exc
 
 
 def _read_until(text: str | None) -> int | None:

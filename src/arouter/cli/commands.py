@@ -20,6 +20,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "keys": "arouter.cli.keys",
         "provider-keys": "arouter.cli.provider_keys",
         "activity": "arouter.cli.activity",
+        "users": "arouter.cli.users",
         "db": "arouter.cli.db",
         "prices": "arouter.cli.prices",
         "config": "arouter.cli.config",

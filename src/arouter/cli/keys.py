@@ -57,7 +57,7 @@ def create(
         str | None,
         typer.Option(
             metavar="P",
-            help="What requests must say of their user: optional, required, forbidden or fixed:USER.",
+            help="What requests must say of their user: optional, required, forbidden, signed or fixed:USER.",
             show_default=False,
         ),
     ] = None,
@@ -188,18 +188,18 @@ async def _create(settings: Settings, kind: KeyKind, name: str, wanted: KeySetti
 
 async def _list(settings: Settings) -> list[KeyObject]:
     async with opened(settings) as (store, home):
-        return [key_object(key, await _spent(store, key)) for key in await _every_key(store, home)]
+        return [key_object(key, await _spent(store, key)) for key in await every_key(store, home)]
 
 
 async def _show(settings: Settings, wanted: str) -> KeyObject:
     async with opened(settings) as (store, home):
-        key = await _find(store, home, wanted)
+        key = await find_key(store, home, wanted)
         return key_object(key, await _spent(store, key))
 
 
 async def _switch(settings: Settings, wanted: str, *, disabled: bool) -> KeyObject:
     async with opened(settings) as (store, home):
-        key = await _find(store, home, wanted)
+        key = await find_key(store, home, wanted)
         changed = dataclasses.replace(key, disabled=disabled, updated_at_us=SystemClock().now_us())
         _require(await store.directory.replace_key(changed), key)
         return key_object(changed, await _spent(store, changed))
@@ -207,7 +207,7 @@ async def _switch(settings: Settings, wanted: str, *, disabled: bool) -> KeyObje
 
 async def _rotate(settings: Settings, wanted: str) -> tuple[KeyObject, str]:
     async with opened(settings) as (store, home):
-        key = await _find(store, home, wanted)
+        key = await find_key(store, home, wanted)
         plaintext = new_plaintext(key.kind, secrets.token_bytes(ENTROPY_BYTES))
         rotated = await store.directory.rotate_key(
             home.organization_id,
@@ -217,18 +217,18 @@ async def _rotate(settings: Settings, wanted: str) -> tuple[KeyObject, str]:
             now_us=SystemClock().now_us(),
         )
         _require(rotated, key)
-        key = await _find(store, home, key.hash)
+        key = await find_key(store, home, key.hash)
         return key_object(key, await _spent(store, key)), plaintext
 
 
 async def _delete(settings: Settings, wanted: str) -> str:
     async with opened(settings) as (store, home):
-        key = await _find(store, home, wanted)
+        key = await find_key(store, home, wanted)
         _require(await store.directory.delete_key(home.organization_id, key.hash, now_us=SystemClock().now_us()), key)
         return key.hash
 
 
-async def _every_key(store: SqliteStore, home: Home) -> list[Key]:
+async def every_key(store: SqliteStore, home: Home) -> list[Key]:
     every: list[Key] = []
     while True:
         page = await store.directory.list_keys(home.organization_id, offset=len(every), limit=_PAGE)
@@ -237,14 +237,14 @@ async def _every_key(store: SqliteStore, home: Home) -> list[Key]:
             return every
 
 
-async def _find(store: SqliteStore, home: Home, wanted: str) -> Key:
+async def find_key(store: SqliteStore, home: Home, wanted: str) -> Key:
     """The key of that hash or prefix of one."""
     exact = await store.directory.get_key(home.organization_id, wanted)
     if exact is not None:
         return exact
     if len(wanted) < SHORTEST_PREFIX:
         raise Failure(f"{wanted!r} is too short; give at least {SHORTEST_PREFIX} characters of the hash")
-    found = [key for key in await _every_key(store, home) if key.hash.startswith(wanted.lower())]
+    found = [key for key in await every_key(store, home) if key.hash.startswith(wanted.lower())]
     if not found:
         raise Failure(f"no key's hash begins with {wanted!r}; `arouter keys list` shows them")
     if len(found) > 1:

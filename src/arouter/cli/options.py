@@ -2,8 +2,11 @@
 
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
+
+from arouter.store.buckets import time_zone
 
 Config = Annotated[
     Path | None,
@@ -33,3 +36,11 @@ Port = Annotated[
 def application(**arguments: Any) -> typer.Typer:
     """A Typer application in the manner of this command line."""
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False, **arguments)
+
+
+def read_zone(name: str) -> ZoneInfo:
+    """The time zone that `--timezone` names."""
+    try:
+        return time_zone(name)
+    except ValueError as exc:
+        raise typer.BadParameter(f"there is no time zone {name!r}", param_hint="--timezone") from exc

@@ -8,8 +8,8 @@ import typer
 
 from arouter import __version__
 from arouter.cli.database import opened
-from arouter.cli.export import destination
 from arouter.cli.output import stderr
+from arouter.cli.whole_file import whole_file
 from arouter.domain.activity import Filters, Scope
 from arouter.domain.report import Report
 from arouter.engine.clock import SystemClock
@@ -28,7 +28,7 @@ def write_report(
     write = None if out is None else renderer(_form(out), report_fonts(settings))
     report = asyncio.run(_read(settings, filters, title=title, timezone=timezone, limit=limit))
     if out is not None and write is not None:
-        with destination(out) as target:
+        with whole_file(out) as target:
             target.write(write(report))
         stderr().print(f"{report.totals.requests:,} requests in {out}.", soft_wrap=True, markup=False)
     if json:

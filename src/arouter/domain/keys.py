@@ -53,6 +53,8 @@ class UserPolicy(StrEnum):
     FORBIDDEN = "forbidden"
     FIXED = "fixed"
     """Every request is attributed to the key's own `fixed_user`, whatever it says."""
+    SIGNED = "signed"
+    """Every request carries a signed user token, which says whom it is for."""
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,16 @@ SANDBOX = "sandbox"
 
 
 def resolve_user(key: Key, said: str | None) -> str | None:
-    """The end user that a request is attributed to: the one it names, unless the key fixes another.
+    """The end user that a request is attributed to: the one it names, unless the key fixes another, or believes signed
+    tokens only.
 
     InvalidRequest for more than 1,024 bytes of UTF-8 or for text that has no UTF-8 form.
     """
-    if key.user_policy is UserPolicy.FIXED:
-        return key.fixed_user
+    if key.user_policy is not UserPolicy.OPTIONAL:
+        if key.user_policy is UserPolicy.FIXED:
+            return key.fixed_user
+        if key.user_policy is UserPolicy.SIGNED:
+            return None
     if said is not None:
         check_user(said)
     return said
@@ -91,7 +95,14 @@ def check_kind(key: Key, route: Route) -> None:
 
 
 def check_user_policy(key: Key, user: str | None) -> None:
-    """Whether the key takes requests with, or without, an end user."""
+    """Whether the key takes requests with, or without, an end user. For a request with a signed user token its key is
+    one that fixes the token's user."""
+    if key.user_policy is UserPolicy.SIGNED:
+        raise NotPermitted(
+            "This key takes only requests with a signed user token. Send X-ARouter-User-Token.",
+            code="user_token_required",
+            param="X-ARouter-User-Token",
+        )
     if key.user_policy is UserPolicy.REQUIRED and user is None:
         raise NotPermitted(
             "This key takes only requests that name their end user. Send `user`.", code="user_required", param="user"

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from arouter.domain.activity import ActivityQuery, ActivityRow, Cursor, Page, Summary, SummaryQuery
+from arouter.domain.activity import ActivityQuery, ActivityRow, Cursor, Filters, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
+from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,6 +101,9 @@ class Directory(ProviderKeys, Protocol):
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         """The key of that name in the organization, unless it was deleted."""
+
+    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
+        """The SHA-256 of the plaintext that the key has now; None if there is no such key, or it was deleted."""
 
     async def list_keys(
         self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
@@ -192,6 +196,16 @@ class Ledger(Protocol):
 
     async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
         """The answers to several questions about one and the same state of the ledger, so that they agree."""
+
+    async def user_span(self, scope: Scope, user: str) -> UserSpan | None:
+        """When the user was seen within the scope; None if never. Known for longer than the records are kept."""
+
+    async def list_users(self, query: UsersQuery) -> UsersPage:
+        """Users in the order that is asked for, those of one instant by name in the same direction, texts by code
+        point."""
+
+    async def user_costs(self, scope: Scope, filters: Filters) -> Sequence[int]:
+        """What each user's requests cost together, in picodollars, greatest first; those of no user are not in it."""
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         """What a key has spent altogether and since the starts of the current day, week and month.

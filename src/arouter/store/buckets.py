@@ -6,7 +6,7 @@ since 1972: all instants of one quarter of an hour in UTC fall into the same buc
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from arouter.domain.activity import Dimension
@@ -42,6 +42,22 @@ def bucket_start(at_us: int, dimension: Dimension, zone: ZoneInfo) -> int:
             day = day.replace(day=1)
         start = day
     return (start.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def days_around(at_us: int, zone: ZoneInfo, *, before: int, after: int) -> list[int]:
+    """The instants at which days begin in `zone`: `before` days, the day of `at_us`, and `after` days behind it."""
+    today = local_day(at_us, zone)
+    starts = []
+    for distance in range(-before, after + 1):
+        day = today + timedelta(days=distance)
+        start = datetime(day.year, day.month, day.day, tzinfo=zone)
+        starts.append((start.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1))
+    return starts
+
+
+def local_day(at_us: int, zone: ZoneInfo) -> date:
+    """The day of `at_us` in `zone`."""
+    return (_EPOCH + timedelta(microseconds=at_us)).astimezone(zone).date()
 
 
 def bucket_text(start_us: int, zone: ZoneInfo) -> str:

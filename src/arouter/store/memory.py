@@ -36,11 +36,13 @@ from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.ranking import rank
 from arouter.domain.record import Opening, Record
+from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, KeyLabel, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
 from arouter.store.planning import plan, too_many_records
+from arouter.store.user_lists import page_of, spans_of
 
 
 @dataclass(slots=True)
@@ -160,6 +162,11 @@ class MemoryDirectory(MemoryProviderKeys):
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         return self._live().get((organization_id, key_hash))
+
+    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
+        if (organization_id, key_hash) not in self._live():
+            return None
+        return next(secret for secret, of in self._data.secrets.items() if of == key_hash)
 
     async def list_keys(
         self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
@@ -331,6 +338,16 @@ class MemoryLedger:
         if reasons and most is not None and len(self._matching(query.scope, range_and_users)) > most:
             raise too_many_records(query, reasons)
 
+    async def user_span(self, scope: Scope, user: str) -> UserSpan | None:
+        return self._spans(scope).get(user)
+
+    async def list_users(self, query: UsersQuery) -> UsersPage:
+        return page_of(self._spans(query.scope).values(), query)
+
+    async def user_costs(self, scope: Scope, filters: Filters) -> Sequence[int]:
+        found = await self.summary(SummaryQuery(scope=scope, filters=filters, group_by=(Dimension.USER,)))
+        return sorted((row.totals.cost for row in found.rows if row.group[0] is not None), reverse=True)
+
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         if any(start % HOUR_US for start in (day_us, week_us, month_us)):
             raise ValueError("spending is known since the starts of hours only")
@@ -343,6 +360,10 @@ class MemoryLedger:
 
     async def check(self) -> CheckReport:
         return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
+
+    def _spans(self, scope: Scope) -> Mapping[str, UserSpan]:
+        openings = (record.opening for record, _ in self._data.records.values())
+        return spans_of(opening for opening in openings if _in_scope(opening, scope))
 
     def _append(self, record: Record) -> None:
         if record.opening.id not in self._data.records:

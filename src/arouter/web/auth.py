@@ -64,6 +64,11 @@ class Authenticator:
         self._remembered: dict[bytes, Key | None] = {}
         self._revision: int | None = None
 
+    @property
+    def revision(self) -> int | None:
+        """The directory's, as of the last `refresh`: what was read since then may be kept until it changes."""
+        return self._revision
+
     async def authenticate(self, headers: Mapping[bytes, bytes], query: bytes) -> Key:
         """The key of a request. NotAuthenticated if it has none that is valid now."""
         return await self.check(find_credentials(headers, query))

@@ -136,6 +136,11 @@ def encode_summary_csv(
     return "".join(lines).encode()
 
 
+def metrics(totals: Totals) -> Metrics:
+    """All sums in their public form."""
+    return Metrics(**_cells(totals, SUMMED_METRICS))  # type: ignore[arg-type]  # a dictionary of fewer types
+
+
 def whole(summary: Summary) -> Summary:
     """One that groups by nothing, with one row of everything even where there is nothing."""
     return Summary(

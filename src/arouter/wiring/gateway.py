@@ -45,6 +45,7 @@ from arouter.web.inference.dialects import CHAT, dialects, gemini_dialects, gemi
 from arouter.web.inference.endpoint import Dialect, Inference
 from arouter.web.inference.passing import PassThrough
 from arouter.web.metrics import Metrics
+from arouter.web.user_tokens import UserTokens
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
@@ -151,19 +152,19 @@ class Gateway:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
         self._lag.start()
-        completions = self._completions(home)
+        inference = partial(self._inference, completions=self._completions(home), user_tokens=self._user_tokens(home))
         passing = PassThrough(
-            inference=self._inference(CHAT, completions),
+            inference=inference(CHAT),
             providers=self._routing.dialects,
             scope=self.settings.server.pass_through,
         )
         return Handlers(
             inference={
-                dialect.path: self._inference(dialect, completions)
+                dialect.path: inference(dialect)
                 for dialect in dialects(metadata_user=self.settings.server.metadata_user_id)
             },
             patterns=[
-                *((gemini_matcher(one), self._inference(one, completions)) for one in gemini_dialects()),
+                *((gemini_matcher(one), inference(one)) for one in gemini_dialects()),
                 (passing.matches, passing),
             ],
             api=WithDashboard(self._api(home)),
@@ -190,15 +191,25 @@ class Gateway:
 
     # ---------------------------------------------------------------- the parts
 
-    def _inference(self, dialect: Dialect, completions: Completions) -> Inference:
+    def _inference(self, dialect: Dialect, *, completions: Completions, user_tokens: UserTokens) -> Inference:
         return Inference(
             dialect=dialect,
             authenticator=self._authenticator,
+            user_tokens=user_tokens,
             completions=completions,
             clock=self._clock,
             entropy=Entropy(secrets.token_bytes),
             tasks=self._tasks,
             body_most_bytes=self.settings.server.body_most_bytes,
+        )
+
+    def _user_tokens(self, home: Home) -> UserTokens:
+        return UserTokens(
+            self.store.directory,
+            secret=home.secret,
+            now_us=self._clock.now_us,
+            entropy=secrets.token_bytes,
+            revision=lambda: self._authenticator.revision,
         )
 
     def _completions(self, home: Home) -> Completions:

@@ -15,6 +15,7 @@ from arouter.web.asgi import Message
 from arouter.web.auth import Authenticator
 from arouter.web.inference.dialects import CHAT
 from arouter.web.inference.endpoint import Inference
+from arouter.web.user_tokens import UserTokens
 from tests.engine.pipeline import STREAM, Pipeline, completion, events, turns
 from tests.engine.samples import key
 from tests.engine.scripted_client import Says
@@ -65,6 +66,7 @@ class Exchange:
             clock=self.pipeline.clock,
             entropy=lambda size: b"\xab" * size,
             tasks=self.pipeline.tasks,
+            user_tokens=UserTokens(store.directory, secret=bytes(32), now_us=self.pipeline.clock.now_us, entropy=bytes),
             body_most_bytes=1000,
         )
 

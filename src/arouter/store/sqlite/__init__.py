@@ -1,8 +1,8 @@
 """The SQLite backend.
 
 `connections`, `writer`, `turns`, `checkpointer`, `bound`, `readers` and `owners` know threads, files and failures;
-`rows`, `names`, `appender`, `selection`, `pages`, `summaries` and `checks` know the tables; `directory` and `ledger`
-are the protocols; `database` puts it together.
+`rows`, `names`, `appender`, `selection`, `pages`, `summaries`, `users` and `checks` know the tables; `directory` and
+`ledger` are the protocols; `database` puts it together.
 """
 
 from arouter.store.sqlite.connections import Durability

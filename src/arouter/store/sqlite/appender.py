@@ -152,6 +152,7 @@ class Appender:
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
         own_keys = any(row[_IS_BYOK] for row in rows)
         raise_rollups(connection, self._numbers, last.last_seq + 1, seq, own_keys=own_keys)
+        connection.execute(queries()["widen_user_spans"], (last.last_seq + 1, seq))
         earliest_us = min([row[_CREATED_AT] for row in rows])
         if earliest_us < self._folded_beyond_us:
             connection.execute(queries()["unfold_days_of_records"], (last.last_seq + 1, seq))

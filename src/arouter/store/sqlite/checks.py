@@ -81,6 +81,10 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = int(connection.execute(sql.format(cost=cost)).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."
+    # Wider than the records is sound: a span outlives them.
+    narrow = _number(connection, "user_spans_too_narrow")
+    if narrow:
+        yield f"{narrow} users were seen at times that their spans do not hold."
     differing = _differing_own_keys(connection, own_keys)
     if differing:
         yield f"{differing} sums of requests on own keys differ from the records."

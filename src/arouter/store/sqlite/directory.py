@@ -1,6 +1,7 @@
 """`Directory` in SQLite."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import apsw
 import msgspec
@@ -72,6 +73,11 @@ class SqliteDirectory(SqliteProviderKeys):
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         return await self._one("get_key", organization_id, key_hash)
+
+    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
+        sql, parameters = queries()["secret_of"], (organization_id, key_hash)
+        row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
+        return None if row is None else cast(str | None, row[0])
 
     async def list_keys(
         self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True

@@ -8,12 +8,13 @@ from functools import partial
 import apsw
 import msgspec
 
-from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, SummaryQuery
+from arouter.domain.activity import ActivityQuery, ActivityRow, Filters, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.interruption import interrupted
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record
+from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US
 from arouter.store.sqlite.adjuster import NoRows, Sealed, Target, adjust, read_adjustments, target_of
@@ -28,6 +29,8 @@ from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.sealed import archive
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.summaries import read_summary
+from arouter.store.sqlite.user_costs import read_user_costs
+from arouter.store.sqlite.users import read_span, read_users
 from arouter.store.sqlite.writer import Writer
 
 _SEQ = COLUMNS.index("seq")
@@ -161,6 +164,15 @@ class SqliteLedger:
             lambda connection: [read_summary(connection, self._texts, query, watch.check) for query in queries], watch
         )
         return tuple(replace(one, as_of_us=as_of_us) for one in found)
+
+    async def user_span(self, scope: Scope, user: str) -> UserSpan | None:
+        return await self._readers.read(lambda connection: read_span(connection, scope, user))
+
+    async def list_users(self, query: UsersQuery) -> UsersPage:
+        return await self._readers.read(lambda connection: read_users(connection, query))
+
+    async def user_costs(self, scope: Scope, filters: Filters) -> Sequence[int]:
+        return await self._readers.read(lambda connection: read_user_costs(connection, scope, filters))
 
     async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         return await self._spending("key_hours", key_hash, day_us, week_us, month_us)

@@ -40,20 +40,30 @@ def read_summary(
 
 
 def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None]) -> Groups:
-    organization_no = numbers_of(connection, [query.scope.organization_id]).get(query.scope.organization_id)
-    if organization_no is None:
+    found = planned(connection, query, zone, check)
+    if found is None:
         return Groups()
-    times = Times(tuple(one for one in query.group_by if one in TIME_DIMENSIONS), zone)
-    maker = Pieces(connection, query, organization_no, times, check)
-    folded = folded_days(connection, organization_no)
-    planned = plan(query, slots_of(connection, organization_no), [(one.first, one.beyond) for one in folded])
-    planned = replace(planned, spans=tuple(require_kept(connection, organization_no, planned.spans, planned.reasons)))
-    of_columns = [span for span in planned.spans if span.source is Source.COLUMNS]
-    days = [one for one in folded if any(_lies_in(one, span) for span in of_columns)]
-    pieces = _pieces(maker, planned)
+    maker, days, pieces = found
     if days:
         return cast(Groups, reading().read_groups(connection, maker, days, pieces))
     return read_groups(connection, maker, pieces) if pieces else Groups()
+
+
+def planned(
+    connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None] = _go_on
+) -> tuple[Pieces, Sequence[FoldedDay], Sequence[Piece]] | None:
+    """What a summary is read from: the days with columns, and the pieces beside them. None if nothing can match."""
+    organization_no = numbers_of(connection, [query.scope.organization_id]).get(query.scope.organization_id)
+    if organization_no is None:
+        return None
+    times = Times(tuple(one for one in query.group_by if one in TIME_DIMENSIONS), zone)
+    maker = Pieces(connection, query, organization_no, times, check)
+    folded = folded_days(connection, organization_no)
+    found = plan(query, slots_of(connection, organization_no), [(one.first, one.beyond) for one in folded])
+    found = replace(found, spans=tuple(require_kept(connection, organization_no, found.spans, found.reasons)))
+    of_columns = [span for span in found.spans if span.source is Source.COLUMNS]
+    days = [one for one in folded if any(_lies_in(one, span) for span in of_columns)]
+    return maker, days, _pieces(maker, found)
 
 
 def _pieces(maker: Pieces, planned: Plan) -> Sequence[Piece]:

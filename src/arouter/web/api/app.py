@@ -4,7 +4,10 @@ Bodies are read and written by `arouter.wire` with exact numbers; what FastAPI d
 errors and the OpenAPI document.
 """
 
+import re
+
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from arouter.web.api.activity import ActivityApi
 from arouter.web.api.arouter_usage import ARouterUsageApi
@@ -13,6 +16,7 @@ from arouter.web.api.docs import Docs
 from arouter.web.api.endpoint import Endpoint
 from arouter.web.api.faults import Faults
 from arouter.web.api.health import HealthApi
+from arouter.web.api.high_usage import HighUsageApi
 from arouter.web.api.keys import KeysApi
 from arouter.web.api.models import ModelsApi
 from arouter.web.api.openapi import answers, document, documentation
@@ -21,6 +25,8 @@ from arouter.web.api.provider_keys import ProviderKeysApi
 from arouter.web.api.report import ReportApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
+from arouter.web.api.user_tokens import UserTokensApi
+from arouter.web.api.users import UsersApi
 
 __all__ = ["ApiServices", "Check", "Readiness", "create_api"]
 
@@ -31,6 +37,9 @@ def create_api(services: ApiServices) -> FastAPI:
     endpoints = (
         *ActivityApi(services).endpoints(),
         *SummaryApi(services).endpoints(),
+        *HighUsageApi(services).endpoints(),
+        *UserTokensApi(services).endpoints(),
+        *UsersApi(services).endpoints(),
         *ARouterUsageApi(services).endpoints(),
         *BillingApi(services).endpoints(),
         *OrganizationUsageApi(services).endpoints(),
@@ -42,6 +51,7 @@ def create_api(services: ApiServices) -> FastAPI:
     )
     for endpoint in endpoints:
         _add(app, endpoint)
+    _let_names_hold_lines(app)
     docs = Docs(document(app, endpoints))
     for path, handler in (("/openapi.json", docs.document), ("/docs", docs.page)):
         app.add_api_route(path, handler, methods=["GET", "HEAD"], include_in_schema=False)
@@ -67,3 +77,10 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
     if endpoint.method == "GET":
         for path in paths:
             app.add_api_route(path, endpoint.handler, methods=["HEAD"], include_in_schema=False)
+
+
+def _let_names_hold_lines(app: FastAPI) -> None:
+    """A parameter that is the rest of a path is any text; the framework's would end at the first line."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and ":path}" in route.path:
+            route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)

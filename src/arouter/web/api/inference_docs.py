@@ -18,6 +18,14 @@ _USER_HEADER: Mapping[str, object] = MappingProxyType(
         "schema": {"type": "string"},
     }
 )
+_TOKEN_HEADER: Mapping[str, object] = MappingProxyType(
+    {
+        "name": "X-ARouter-User-Token",
+        "in": "header",
+        "description": "A signed user token: its user goes before every other.",
+        "schema": {"type": "string"},
+    }
+)
 _OTHERS = (
     (
         "/v1/responses",
@@ -119,7 +127,7 @@ def chat_path_item() -> Json:
             "description": "The OpenAI chat format. Fields that are not listed pass through to an upstream of the same "
             "dialect. The answer always tells `usage`, with `cost` in US dollars.",
             "operationId": "createChatCompletion",
-            "parameters": [dict(_USER_HEADER)],
+            "parameters": [dict(_USER_HEADER), dict(_TOKEN_HEADER)],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChatCompletionRequest"}}},
@@ -238,7 +246,7 @@ def _operation(told: _Told) -> Json:
         "description": "OpenAI's format, relayed to a provider that has this endpoint. `model` is `provider/model`; "
         "`user` names the end user.",
         "operationId": told.operation_id,
-        "parameters": [dict(_USER_HEADER)],
+        "parameters": [dict(_USER_HEADER), dict(_TOKEN_HEADER)],
         "requestBody": {"required": True, "content": {told.body: {"schema": form}}},
         "responses": {"200": {"description": "As the provider answers.", "content": _contents(told.answers)}},
     }
@@ -256,6 +264,7 @@ def passing_path_item() -> Json:
             "parameters": [
                 *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _IN_PATH),
                 dict(_USER_HEADER),
+                dict(_TOKEN_HEADER),
             ],
             "responses": {"200": {"description": "As the provider answers.", "content": _contents((_ANY,))}},
         }

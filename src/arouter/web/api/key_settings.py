@@ -19,7 +19,6 @@ from arouter.wire.nearest import quoted
 
 LONGEST_NAME = 256
 LONGEST_USER_BYTES = 1024
-SIGNED = "signed"
 
 _LIMIT_NAMES = ("limit", "limit_usd", "spending_limit")
 _POLICIES = tuple(policy.value for policy in UserPolicy if policy is not UserPolicy.FIXED)
@@ -115,10 +114,6 @@ def _user_policy(value: str | UnsetType | None, key: Key) -> tuple[UserPolicy, s
         return key.user_policy, key.fixed_user
     if value is None:
         return UserPolicy.OPTIONAL, None
-    if value == SIGNED:
-        raise InvalidRequest(
-            f"`user_policy`: `{SIGNED}` is not supported yet.", code="unsupported_parameter", param="user_policy"
-        )
     if value.startswith(FIXED_PREFIX):
         return UserPolicy.FIXED, _fixed_user(value.removeprefix(FIXED_PREFIX))
     if value not in _POLICIES:

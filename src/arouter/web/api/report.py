@@ -17,8 +17,8 @@ from arouter.web.api.accept import preferred
 from arouter.web.api.endpoint import JSON, Endpoint
 from arouter.web.api.filters import FILTERS, read_filters
 from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.ranges import read_zone
 from arouter.web.api.services import ApiServices
-from arouter.web.api.zones import read_zone
 from arouter.wire.report.answer import ReportAnswer
 from arouter.wire.report.forms import FORMS, renderer
 

@@ -12,6 +12,7 @@ from arouter.domain.models import ModelInfo
 from arouter.engine.credits import CreditPool, NoCredits
 from arouter.engine.own_keys import OwnProviders, Vault
 from arouter.store.base import Directory, Home, Ledger
+from arouter.web.user_tokens import UserTokens
 
 Headers = Sequence[tuple[bytes, bytes]]
 """As in an ASGI scope: names in lower case."""
@@ -74,3 +75,7 @@ class ApiServices:
                 code="wrong_key_type",
             )
         return key
+
+    def user_tokens(self) -> UserTokens:
+        """Mints signed user tokens, and knows them again; remembers none."""
+        return UserTokens(self.directory, secret=self.default_home.secret, now_us=self.now_us, entropy=self.entropy)

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, tzinfo
-from zoneinfo import available_timezones
 
 from fastapi import Request, Response
 
@@ -22,12 +20,12 @@ from arouter.domain.ranking import default_order
 from arouter.domain.visibility import visible_to
 from arouter.engine.comparison import Comparison, compare
 from arouter.store.base import Ledger
-from arouter.store.buckets import time_zone
 from arouter.web.api.accept import wanted_format
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.filters import FILTERS, read_filters
 from arouter.web.api.leaving import ClientGone, while_connected
 from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.ranges import read_zone
 from arouter.web.api.services import ApiServices
 from arouter.wire.nearest import unknown
 from arouter.wire.summary import SummaryAnswer, encode_summary, encode_summary_csv, whole
@@ -149,13 +147,12 @@ def read_summary_query(parameters: Parameters, scope: Scope) -> SummaryQuery:
     group_by = _read_group_by(parameters.every("group_by"))
     metrics = _read_metrics(parameters.every("metrics"))
     limit = parameters.whole("limit", least=1, most=MOST_LIMIT)
-    zone_name = parameters.one("timezone")
-    zone = UTC if zone_name is None else _read_zone(zone_name)
+    zone_name, zone = read_zone(parameters)
     return SummaryQuery(
         scope=scope,
         filters=read_filters(parameters, zone),
         group_by=group_by,
-        timezone="UTC" if zone_name is None else zone_name,
+        timezone=zone_name,
         metrics=metrics,
         order=_read_order(parameters, group_by),
         limit=DEFAULT_LIMIT if limit is None else limit,
@@ -192,11 +189,3 @@ def _read_order(parameters: Parameters, group_by: Sequence[Dimension]) -> Order:
     by = parameters.choice("order_by", (*METRICS, *(dimension.value for dimension in group_by)))
     order = default_order(group_by) if by is None else Order(by=by, descending=by in METRICS)
     return order if direction is None else Order(by=order.by, descending=direction == "desc")
-
-
-def _read_zone(name: str) -> tzinfo:
-    try:
-        return time_zone(name)
-    except ValueError as exc:
-        message = unknown("time zone", name, sorted(available_timezones()))
-        raise InvalidRequest(message, code="invalid_parameter", param="timezone") from exc

@@ -21,6 +21,8 @@ from arouter.web.inference.head import Head, read_head
 from arouter.web.inference.headers import user_header
 from arouter.web.inference.reply import ErrorWriter, HttpReply, openai_error
 from arouter.web.inference.request import RequestReader
+from arouter.web.user_tokens import HEADER as USER_TOKEN
+from arouter.web.user_tokens import UserTokens
 
 _new_opening = constructor(Opening)
 _new_call = constructor(Call)
@@ -49,6 +51,7 @@ class Inference:
     clock: Clock
     entropy: Callable[[int], bytes]
     tasks: Tasks
+    user_tokens: UserTokens
     body_most_bytes: int
     methods: frozenset[str] = frozenset({"POST"})
 
@@ -84,6 +87,9 @@ class Inference:
         try:
             data = await body.read(self.body_most_bytes)
             tags = head.tags()
+            if USER_TOKEN in head.headers:
+                key = await self.user_tokens.fixed(key, head.headers[USER_TOKEN])
+                reader = self.dialect.reader(key, head)
             reader.read(data)
         except ARouterError as error:
             refusal = error

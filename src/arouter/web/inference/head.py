@@ -10,10 +10,12 @@ from arouter.domain.errors import NotAuthenticated
 from arouter.domain.value import value
 from arouter.web.auth import Credentials, find_credentials
 from arouter.web.inference.headers import Headers, app_of, request_id_of, session_of, tags_of, user_of, wants_attempts
+from arouter.web.user_tokens import HEADER as USER_TOKEN
 
 READ = frozenset(
     {
         *(b"x-request-id", b"x-arouter-user", b"x-arouter-tags", b"x-arouter-metadata", b"x-session-id"),
+        USER_TOKEN,
         *(b"http-referer", b"referer", b"x-title", b"sec-websocket-key"),
         *(b"anthropic-version", b"anthropic-beta", b"x-claude-code-session-id"),
     }

@@ -22,7 +22,7 @@ RESERVED = frozenset(
         *("embeddings", "generation", "healthz", "images", "key", "keys", "messages", "metrics", "models"),
         *("moderations", "openapi.json", "readyz", "rerank", "responses"),
         *("audit", "balance", "billing", "credits", "guardrails", "invitations", "members", "organization"),
-        *("organizations", "provider-keys", "transactions", "usage", "users", "workspaces"),
+        *("organizations", "provider-keys", "transactions", "usage", "user_tokens", "users", "workspaces"),
     }
 )
 """What paths of the gateway's own begin with, with and without their version; those of the contract, built or not."""

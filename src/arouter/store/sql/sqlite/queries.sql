@@ -26,6 +26,9 @@ SELECT {columns} FROM keys WHERE secret = ?;
 -- name: get_key
 SELECT {columns} FROM keys WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
+-- name: secret_of
+SELECT secret FROM keys WHERE organization_id = ? AND hash = ?;
+
 -- name: list_keys
 SELECT {columns} FROM keys
 WHERE organization_id = ? AND secret IS NOT NULL AND disabled <= ?
@@ -193,6 +196,20 @@ ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     cost_units = cost_units + excluded.cost_units,
     cost_rest = cost_rest + excluded.cost_rest;
+
+-- name: add_user_spans
+INSERT INTO user_spans ({columns}) VALUES {rows}
+ON CONFLICT DO UPDATE SET
+    first_seen_us = min(first_seen_us, excluded.first_seen_us),
+    last_seen_us = max(last_seen_us, excluded.last_seen_us);
+
+-- name: widen_user_spans
+INSERT INTO user_spans (organization_no, user_no, key_no, workspace_no, first_seen_us, last_seen_us)
+SELECT organization_no, user_no, key_no, workspace_no, created_at_us, created_at_us
+FROM records WHERE seq BETWEEN ?1 AND ?2 AND user_no IS NOT NULL
+ON CONFLICT DO UPDATE SET
+    first_seen_us = min(first_seen_us, excluded.first_seen_us),
+    last_seen_us = max(last_seen_us, excluded.last_seen_us);
 
 -- name: raise_own_key_hours
 INSERT INTO own_key_hours (key_no, hour, cost_units, cost_rest)
@@ -421,6 +438,58 @@ WITH wanted (claim, first) AS (
 )
 SELECT wanted.claim, data FROM wanted CROSS JOIN day_blocks
 WHERE day_blocks.claim = wanted.claim AND kind = ?1 AND first_user_no = wanted.first;
+
+-- name: user_span
+SELECT min(first_seen_us), max(last_seen_us) FROM user_spans
+WHERE {where} AND user_no = (SELECT no FROM end_users WHERE organization_no = ? AND name = ?);
+
+-- name: users_by_name
+SELECT json_group_array(json_array(name, first_seen_us, last_seen_us)) FROM (
+    SELECT name, min(first_seen_us) AS first_seen_us, max(last_seen_us) AS last_seen_us
+    FROM end_users CROSS JOIN user_spans ON user_no = no
+    WHERE end_users.organization_no = ? AND {named} AND {where}
+    GROUP BY name
+    ORDER BY name {direction}
+    LIMIT ?
+);
+
+-- name: users_by_time
+WITH seen AS (
+    SELECT user_no, min(first_seen_us) AS first_seen_us, max(last_seen_us) AS last_seen_us
+    FROM user_spans WHERE {where} GROUP BY user_no
+)
+SELECT json_group_array(json_array(name, first_seen_us, last_seen_us)) FROM (
+    SELECT name, first_seen_us, last_seen_us FROM seen CROSS JOIN end_users ON no = user_no
+    WHERE {named}
+    ORDER BY {at} {direction}, name {direction}
+    LIMIT ?
+);
+
+-- name: sums_of_users
+SELECT {user}, {sums} FROM {source} WHERE {where} GROUP BY 1;
+
+-- name: user_costs
+WITH pieces ({columns}) AS ({pieces}),
+added AS (
+    SELECT sum(cost_units) AS units, sum(cost_rest) AS rest FROM pieces WHERE user_no > 0 GROUP BY user_no
+),
+-- Costs can be below zero: only with a rest that is not are they in the order of their two parts.
+whole AS (
+    SELECT units + (rest - (rest % 1000000 + 1000000) % 1000000) / 1000000 AS units,
+        (rest % 1000000 + 1000000) % 1000000 AS rest
+    FROM added
+),
+placed AS (SELECT units, rest, row_number() OVER (ORDER BY units DESC, rest DESC) - 1 AS place FROM whole)
+SELECT json_group_array(json_array(units, rest) ORDER BY place) FROM placed
+GROUP BY place / {at_once} ORDER BY place / {at_once};
+
+-- name: user_spans_too_narrow
+WITH counted AS (
+    SELECT organization_no, user_no, key_no, workspace_no, min(created_at_us) AS first, max(created_at_us) AS last
+    FROM records WHERE user_no IS NOT NULL GROUP BY 1, 2, 3, 4
+)
+SELECT count(*) FROM counted LEFT JOIN user_spans USING (organization_no, user_no, key_no, workspace_no)
+WHERE first_seen_us IS NULL OR first_seen_us > first OR last_seen_us < last;
 
 -- name: spending
 SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),

@@ -373,3 +373,14 @@ CREATE TABLE expired_days (
     requests_with_latency INTEGER NOT NULL,
     PRIMARY KEY (organization_no, day)
 ) STRICT, WITHOUT ROWID;
+
+-- When each end user was seen first and last, by the key and the workspace that asked: it outlives the records.
+CREATE TABLE user_spans (
+    organization_no INTEGER NOT NULL REFERENCES names (no),
+    user_no INTEGER NOT NULL REFERENCES end_users (no),
+    key_no INTEGER NOT NULL REFERENCES names (no),
+    workspace_no INTEGER NOT NULL REFERENCES names (no),
+    first_seen_us INTEGER NOT NULL,
+    last_seen_us INTEGER NOT NULL,
+    PRIMARY KEY (organization_no, user_no, key_no, workspace_no)
+) STRICT, WITHOUT ROWID;

@@ -39,6 +39,7 @@ from arouter.store.sqlite.rollups import ROLLUP_COLUMNS, ROLLUP_SUMS, add_key_su
 from arouter.store.sqlite.rows import NAMED
 from arouter.store.sqlite.sealed import DAY_US, Day, DayState
 from arouter.store.sqlite.statements import insert_rows, queries
+from arouter.store.sqlite.users import add_spans
 
 _NEVER_UNKNOWN: Final = (
     "request_id",
@@ -113,6 +114,7 @@ def load(connection: apsw.Connection, appender: Appender, prepared: Prepared, no
     for step in in_steps(_blocks_by_user(records, day)):
         step.write(connection)
     _add_sums(connection, appender, batches, day)
+    add_spans(connection, _spans(records))
     batch = (last.no + 1, last.last_seq + 1, int(seqs[-1]), written_at_us, day.start_us, chain.digest(), day.no)
     connection.execute(queries()["add_batch_of_blocks"], batch)
 
@@ -229,6 +231,15 @@ def _add_sums(connection: apsw.Connection, appender: Appender, batches: Sequence
     own = [batch.filter(pc.equal(batch.column(batch.schema.get_field_index("is_byok")), 1)) for batch in batches]
     add_key_sums(connection, _by_key_and_hour(sums), _by_key_and_hour(rollups_of(connection, own, grouping)))
     unfold(connection, [tuple(column[0] for column in columns)])
+
+
+def _spans(records: pa.Table) -> list[tuple[int, ...]]:
+    """When each user was seen, by key and workspace."""
+    seen = records.filter(pc.is_valid(records.column("user_no")))
+    keys = ["organization_no", "user_no", "key_no", "workspace_no"]
+    spans = seen.group_by(keys, use_threads=False).aggregate([("created_at_us", "min"), ("created_at_us", "max")])
+    columns = [spans.column(name).to_pylist() for name in (*keys, "created_at_us_min", "created_at_us_max")]
+    return sorted(zip(*columns, strict=True))
 
 
 def _by_key_and_hour(sums: pa.Table) -> Sequence[tuple[int, ...]]:

@@ -1,0 +1,1 @@
+"""What the ledger's sums mean: pure functions over series, without I/O."""

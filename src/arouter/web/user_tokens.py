@@ -1,0 +1,167 @@
+"""Signed user tokens: who may mint them, and whom they are for.
+
+A token is minted by a key, and lives as long as it: a key that is deleted, disabled, rotated or expired takes its
+tokens with it. Nothing of a token is stored, and nothing here logs one.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from arouter.domain.errors import NotAuthenticated, NotPermitted
+from arouter.domain.keys import Key, KeyKind, UserPolicy
+from arouter.store.base import Directory
+
+if TYPE_CHECKING:
+    from arouter.engine.user_tokens import Claims
+
+HEADER: Final = b"x-arouter-user-token"
+DEFAULT_LIFETIME_S: Final = 15 * 60
+MOST_LIFETIME_S: Final = 24 * 60 * 60
+MOST_BYTES: Final = 16 * 1024
+"""A user of 1,024 bytes takes 8 kB at most, as JSON and base64 have it."""
+ID_BYTES: Final = 16
+MOST_REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedUser:
+    """An end user for whom a key vouches."""
+
+    user: str
+    key: Key
+    """The one that minted the token."""
+    expires_at_us: int
+
+
+class UserTokens:
+    """Mints tokens and knows them again."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        secret: bytes,
+        now_us: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        revision: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`secret` is the server's own. Tokens are remembered while `revision`, the directory's, stays the same; with
+        None none is."""
+        self._directory = directory
+        self._secret = secret
+        self._now_us = now_us
+        self._entropy = entropy
+        self._revision = revision
+        self._remembered: dict[str, SignedUser] = {}
+        self._remembered_at: int | None = None
+        self._library: Any = None
+
+    async def mint(self, key: Key, user: str, *, lifetime_s: int) -> "tuple[str, Claims]":
+        """A token for `user`, by `key`. NotPermitted if the key's policy has no such users."""
+        _check_vouching(key, user)
+        secret = await self._directory.secret_of(key.organization_id, key.hash)
+        if secret is None:
+            raise NotAuthenticated("invalid api key. It was deleted meanwhile.")
+        library = await self._loaded()
+        now_s = self._now_us() // 1_000_000
+        claims: Claims = library.Claims(
+            id=f"ut_{self._entropy(ID_BYTES).hex()}",
+            user=user,
+            organization_id=key.organization_id,
+            key_hash=key.hash,
+            issued_at_s=now_s,
+            expires_at_s=now_s + lifetime_s,
+        )
+        return library.sign(claims, library.signing_key(self._secret, key.organization_id, key.hash, secret)), claims
+
+    async def check(self, token: str) -> SignedUser:
+        """For whom a token is. NotAuthenticated if it is none that is valid now."""
+        found = self._recalled(token)
+        if found is not None:
+            return found
+        library = await self._loaded()
+        if len(token) > MOST_BYTES:
+            raise library.invalid_token()
+        revision = self._revision()
+        organization_id, key_hash = library.named_key(token)
+        key = await self._directory.get_key(organization_id, key_hash)
+        secret = await self._directory.secret_of(organization_id, key_hash)
+        if key is None or secret is None:
+            raise library.invalid_token()
+        claims: Claims = library.verify(
+            token,
+            library.signing_key(self._secret, organization_id, key_hash, secret),
+            now_s=self._now_us() // 1_000_000,
+        )
+        if key.disabled or (key.expires_at_us is not None and key.expires_at_us <= self._now_us()):
+            raise library.invalid_token()
+        try:
+            _check_vouching(key, claims.user)
+        except NotPermitted as exc:
+            raise library.invalid_token() from exc
+        found = SignedUser(user=claims.user, key=key, expires_at_us=claims.expires_at_s * 1_000_000)
+        self._remember(token, found, revision)
+        return found
+
+    async def fixed(self, key: Key, token: bytes) -> Key:
+        """`key` for one request that carries a token: it is attributed to the token's user, whatever else it says.
+
+        NotAuthenticated if the token is not valid, or of another organization; NotPermitted if the key takes no users.
+        """
+        signed = await self.check(token.decode("latin-1").strip())
+        trusted = signed.key.kind is not KeyKind.TEST or key.kind is KeyKind.TEST
+        if signed.key.organization_id != key.organization_id or not trusted:
+            raise self._library.invalid_token()
+        if key.user_policy is UserPolicy.FORBIDDEN:
+            raise NotPermitted(
+                "This key takes only requests without an end user. Leave X-ARouter-User-Token out.",
+                code="user_forbidden",
+                param="X-ARouter-User-Token",
+            )
+        return replace(key, user_policy=UserPolicy.FIXED, fixed_user=signed.user)
+
+    def _recalled(self, token: str) -> SignedUser | None:
+        revision = self._revision()
+        if revision is None or revision != self._remembered_at:
+            return None
+        found = self._remembered.get(token)
+        if found is None:
+            return None
+        now_us = self._now_us()
+        expires_at_us = found.key.expires_at_us
+        if found.expires_at_us <= now_us or (expires_at_us is not None and expires_at_us <= now_us):
+            return None
+        return found
+
+    def _remember(self, token: str, found: SignedUser, revision: int | None) -> None:
+        """`revision` is that of before the directory was asked."""
+        if revision is None or revision != self._revision():
+            return
+        if revision != self._remembered_at or len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered = {}
+            self._remembered_at = revision
+        self._remembered[token] = found
+
+    async def _loaded(self) -> Any:
+        """`arouter.engine.user_tokens`, which takes a while to import; not on the event loop."""
+        if self._library is None:
+            loop = asyncio.get_running_loop()
+            self._library = await loop.run_in_executor(None, importlib.import_module, "arouter.engine.user_tokens")
+        return self._library
+
+
+def _check_vouching(key: Key, user: str) -> None:
+    """NotPermitted if a key may not vouch for a user: what asks with a key that takes signed users only could otherwise
+    sign whomever it likes."""
+    if key.user_policy is UserPolicy.SIGNED:
+        raise NotPermitted(
+            "This key takes user tokens, and mints none. Mint them with another key of the organization, which stays "
+            "on your server."
+        )
+    if key.user_policy is UserPolicy.FORBIDDEN:
+        raise NotPermitted("This key takes only requests without an end user.", code="user_forbidden", param="user")
+    if key.user_policy is UserPolicy.FIXED and user != key.fixed_user:
+        raise NotPermitted("This key is for one user, and mints tokens for no other.", param="user")
