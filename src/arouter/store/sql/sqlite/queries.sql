@@ -403,7 +403,7 @@ UPDATE folded_days SET ready = 1 WHERE claim = ? AND ready = 0;
 DELETE FROM folded_days WHERE organization_no = ? AND day = ? AND claim <> ? AND quarters <= ?;
 
 -- name: sums_of_slots
-SELECT {sums} FROM rollups WHERE organization_no = ? AND slot >= ? AND slot < ?;
+SELECT {columns} FROM rollups WHERE organization_no = ? AND slot >= ? AND slot < ?;
 
 -- name: void_claims
 WITH RECURSIVE claims (claim) AS (
@@ -620,9 +620,6 @@ SELECT iif(EXISTS (SELECT 1 FROM sealed_days WHERE state = 3), NULL, coalesce(su
 -- name: expired_days
 SELECT json_group_array(json_array(organization_no, day, {columns})) FROM expired_days
 WHERE (organization_no, day) NOT IN (SELECT organization_no, day FROM sealed_days WHERE state = 3);
-
--- name: sums_of_slots
-SELECT {columns} FROM rollups WHERE organization_no = ? AND slot >= ? AND slot < ?;
 
 -- name: sums_of_rows
 SELECT {sums} FROM records INDEXED BY records_by_time LEFT JOIN adjusted ON adjusted_seq = seq
