@@ -16,7 +16,7 @@ NAMES = {
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
     "activity": ("export", "summary", "show", "correct"),
-    "db": ("migrate", "status", "check", "backup"),
+    "db": ("migrate", "status", "check", "backup", "fold"),
     "prices": ("list", "show", "reprice"),
     "config": ("check", "show"),
 }
