@@ -361,7 +361,7 @@ UPDATE folded_days SET ready = 1 WHERE claim = ? AND ready = 0;
 -- name: forget_others
 DELETE FROM folded_days WHERE organization_no = ? AND day = ? AND claim <> ? AND quarters <= ?;
 
--- name: sums_of_slots
+-- name: rollups_added_up
 SELECT {sums} FROM rollups WHERE organization_no = ? AND slot >= ? AND slot < ?;
 
 -- name: void_claims

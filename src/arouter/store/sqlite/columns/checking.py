@@ -22,7 +22,7 @@ def is_as_the_rollups(connection: apsw.Connection, organization_no: int, day: Fo
 def _of_rollups(connection: apsw.Connection, organization_no: int, day: FoldedDay) -> Sequence[int]:
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in ROLLUP_SUMS)
     row = connection.execute(
-        queries()["sums_of_slots"].format(sums=sums), (organization_no, day.first, day.beyond)
+        queries()["rollups_added_up"].format(sums=sums), (organization_no, day.first, day.beyond)
     ).fetchone()
     assert row is not None
     return [value for value in row if isinstance(value, int)]
