@@ -18,8 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, Scope, SummaryQuery
-from arouter.domain.errors import InvalidRequest
+from arouter.domain.activity import ActivityQuery, Cursor, Dimension, Filters, SummaryQuery
 from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Record
@@ -30,7 +29,7 @@ from arouter.store.sqlite.pages import tags_of
 from arouter.store.sqlite.rows import READ_SQL
 from arouter.store.sqlite.sealed import DAY_US
 from tests.conformance.backends import Backend, memory, sqlite
-from tests.conformance.samples import BARE, FULL, NOON_US, SCOPE, ZEROS, adjust, adjustment, append, ids, key, record
+from tests.conformance.samples import BARE, FULL, NOON_US, SCOPE, ZEROS, adjust, adjustment, append, ids, record
 from tests.store.test_sqlite_stateful import ADJUSTMENTS, CURSORS, FILTERS, RECORDS, SCOPES
 
 DAY = NOON_US // DAY_US
@@ -53,12 +52,6 @@ def seal(backend: Backend, before_us: int = FOR_EVER_US) -> tuple[int, int]:
     sealed = backend.run(store_of(backend).archive.seal(before_us=before_us))
     assert sealed is not None
     return sealed.days, sealed.records
-
-
-def expire(backend: Backend, days: int | None, now_us: int) -> tuple[int, int]:
-    expired = backend.run(store_of(backend).archive.expire(default_days=days, now_us=now_us))
-    assert expired is not None
-    return expired.days, expired.records
 
 
 def problems(backend: Backend) -> tuple[str, ...]:
@@ -164,9 +157,9 @@ def test_sealed_days_answer_as_the_reference_does(
             asked = SummaryQuery(scope=question.scope, filters=question.filters, group_by=group_by, timezone=zone)
             sums = [each.run(each.ledger.summary(asked)) for each in (reference, other)]
             assert sums[0] == sums[1]
-        for each in (*records, *later):
-            organization = each.opening.organization_id
-            rows = [one.run(one.ledger.get(organization, each.opening.id)) for one in (reference, other)]
+        for opening in [one.opening for one in (*records, *later)]:
+            organization = opening.organization_id
+            rows = [one.run(one.ledger.get(organization, opening.id)) for one in (reference, other)]
             assert rows[0] == rows[1]
         assert problems(other) == ()
         for each in (reference, other):
@@ -209,6 +202,14 @@ def test_many_blocks_are_walked_page_by_page_in_both_directions(backend: Backend
         assert row is not None
         assert row.record == each
     assert problems(backend) == ()
+
+
+def test_blocks_with_and_without_a_column_are_added_up_together(backend: Backend) -> None:
+    append(backend, at(1, model=None, opened={"user": None}), at(86_400), at(2 * 86_400, model=None))
+    seal(backend)
+    asked = SummaryQuery(scope=SCOPE, group_by=(Dimension.MODEL, Dimension.TAG))
+    sums = backend.run(backend.ledger.summary(asked))
+    assert [(row.group, row.totals.requests) for row in sums.rows] == [((None, None), 2), (("openai/gpt-5.4", None), 1)]
 
 
 def test_a_record_that_comes_for_a_sealed_day_stays_a_row_beside_it(backend: Backend) -> None:
@@ -361,12 +362,9 @@ def test_one_process_seals_at_a_time(backend: Backend, tmp_path: Path) -> None:
         return await store.archive.seal(before_us=FOR_EVER_US)
 
     async def both() -> list[Any]:
-        return await asyncio.gather(begin(store_of(other)), _soon(begin(store_of(backend))))
+        return [*await asyncio.gather(begin(store_of(other)), _soon(begin(store_of(backend))))]
 
-    async def start() -> None:
-        await store_of(backend).close()
-
-    backend.run(start())
+    backend.run(store_of(backend).close())
     backend.store = SqliteStore.open(store_of(backend).path, clock=backend.clock)
 
     async def on_one_loop() -> list[Any]:
@@ -403,92 +401,26 @@ def test_what_a_dead_process_began_to_seal_is_deleted_and_begun_anew(backend: Ba
     assert problems(backend) == ()
 
 
-# ---------------------------------------------------------------- retention
+LIBRARIES = """
+import asyncio, sys
+from arouter.store.sqlite import SqliteStore
+
+async def main(path):
+    store = SqliteStore.open(path, clock=lambda: 1)
+    await store.start()
+    print("pyarrow" in sys.modules, "numpy" in sys.modules)
+    await store.ledger.get("org_a", "gen-none")
+    print("pyarrow" in sys.modules)
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
-def organization(backend: Backend) -> None:
-    """Records belong to organizations that are in the directory."""
-    apsw.Connection(store_of(backend).path).execute(
-        "INSERT INTO organizations (id, created_at_us) VALUES ('org_a', 0), ('org_b', 0)"
+def test_the_libraries_are_loaded_when_a_question_meets_a_sealed_day(backend: Backend) -> None:
+    append(backend, at(1))
+    seal(backend)
+    told = subprocess.run(
+        [sys.executable, "-c", LIBRARIES, store_of(backend).path], capture_output=True, env=os.environ, check=True
     )
-
-
-@pytest.mark.parametrize("sealed", [True, False])
-def test_records_expire_day_by_day_and_their_sums_stay(backend: Backend, sealed: bool) -> None:
-    organization(backend)
-    backend.run(backend.directory.add_key(key("a"), secret="s"))
-    old = [at(number, is_byok=number % 2 == 0, opened={"tags": ("x",)}) for number in range(40)]
-    new = [at(86_400 + number) for number in range(30)]
-    append(backend, *old, *new)
-    adjust(backend, adjustment("adj-1", old[3].opening.id, 5))
-    if sealed:
-        seal(backend)
-    asked = SummaryQuery(scope=SCOPE, group_by=(Dimension.DAY, Dimension.MODEL))
-    before = backend.run(backend.ledger.summary(asked))
-    own = backend.run(backend.ledger.byok_spending("key-a", day_us=0, week_us=0, month_us=0))
-    assert expire(backend, 10, (DAY + 11) * DAY_US) == (1, 40)
-    assert expire(backend, 10, (DAY + 11) * DAY_US) == (0, 0)
-    assert ids(backend, descending=False) == [each.opening.id for each in new]
-    assert backend.run(backend.ledger.get("org_a", old[0].opening.id)) is None
-    assert adjust(backend, adjustment("adj-2", old[0].opening.id, 5)) == 0
-    assert backend.run(backend.ledger.summary(asked)).rows == before.rows
-    assert backend.run(backend.ledger.byok_spending("key-a", day_us=0, week_us=0, month_us=0)) == own
-    assert backend.run(store_of(backend).status()).records == 30
-    assert problems(backend) == ()
-
-
-def test_a_late_record_of_an_expired_day_is_there_until_the_next_time(backend: Backend) -> None:
-    organization(backend)
-    append(backend, at(1), at(86_400))
-    assert expire(backend, 1, (DAY + 2) * DAY_US) == (1, 1)
-    append(backend, at(2))
-    assert ids(backend) == [at(86_400).opening.id, at(2).opening.id]
-    assert problems(backend) == ()
-    assert expire(backend, 1, (DAY + 2) * DAY_US) == (1, 1)
-    assert ids(backend) == [at(86_400).opening.id]
-    assert problems(backend) == ()
-
-
-def test_a_summary_that_needs_expired_records_names_the_first_whole_day(backend: Backend) -> None:
-    organization(backend)
-    append(backend, at(1, opened={"user": "alice"}), at(86_400, opened={"user": "alice"}))
-    expire(backend, 1, (DAY + 2) * DAY_US)
-
-    def totals(**filters: Any) -> int:
-        query = SummaryQuery(scope=SCOPE, filters=Filters(**filters))
-        return backend.run(backend.ledger.summary(query)).totals.requests
-
-    with pytest.raises(InvalidRequest, match=r"2026-09-22T00:00:00Z.*session_id") as refused:
-        totals(session_ids=("s",))
-    assert refused.value.code == "records_expired"
-    with pytest.raises(InvalidRequest, match="quarter of an hour"):
-        totals(start_us=NOON_US - 1)
-    assert totals(session_ids=("s",), start_us=(DAY + 1) * DAY_US) == 0
-    assert totals(users=("alice",)) == totals() == 2
-
-
-def test_an_organization_may_keep_its_records_longer_or_shorter(backend: Backend) -> None:
-    organization(backend)
-    append(backend, at(1), at(2, opened={"organization_id": "org_b"}))
-    archive = store_of(backend).archive
-    now_us = (DAY + 20) * DAY_US
-    assert backend.run(archive.retention_days("org_a")) is None
-    backend.run(archive.set_retention_days("org_a", 30))
-    assert backend.run(archive.retention_days("org_a")) == 30
-    assert expire(backend, 10, now_us) == (1, 1)
-    assert (len(ids(backend)), len(ids(backend, scope=Scope(organization_id="org_b")))) == (1, 0)
-    backend.run(archive.set_retention_days("org_a", None))
-    assert expire(backend, None, now_us) == (0, 0)
-    assert expire(backend, 10, now_us) == (1, 1)
-    assert problems(backend) == ()
-
-
-def test_an_expired_day_that_was_changed_shows(backend: Backend) -> None:
-    organization(backend)
-    append(backend, at(1), at(2))
-    expire(backend, 1, (DAY + 9) * DAY_US)
-    assert problems(backend) == ()
-    apsw.Connection(store_of(backend).path).execute("UPDATE expired_days SET requests = 1")
-    told = "\n".join(problems(backend))
-    assert "sums by quarter of an hour differ" in told
-    assert "2 records are not there, and 1 have expired" in told
+    assert told.stdout.split() == [b"False", b"False", b"True"]

@@ -62,7 +62,9 @@ def numbers(batch: pa.RecordBatch | pa.Table, column: str) -> Numbers:
     values = batch.column(place)
     if values.null_count:
         values = values.fill_null(0)
-    made: Numbers = values.to_numpy() if isinstance(values, pa.ChunkedArray) else values.to_numpy(zero_copy_only=False)
+    found = values.to_numpy() if isinstance(values, pa.ChunkedArray) else values.to_numpy(zero_copy_only=False)
+    # Of one width, whether a block has the column or not: blocks are put together.
+    made: Numbers = found.astype(np.int64, copy=False)
     return made
 
 
