@@ -17,7 +17,7 @@ NAMES = {
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
     "activity": ("export", "summary", "report", "show", "correct"),
     "users": ("list", "top", "show", "token"),
-    "db": ("migrate", "status", "check", "backup", "fold"),
+    "db": ("migrate", "status", "check", "backup", "seal", "retention", "fold"),
     "prices": ("list", "show", "reprice"),
     "config": ("check", "show"),
 }

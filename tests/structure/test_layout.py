@@ -73,6 +73,7 @@ TESTED_BY = {
     ),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
     "tests/store/test_loading.py": ("store/sqlite/archive/loading.py",),
+    "tests/cli/test_report.py": ("cli/whole_file.py",),
     "tests/cli/test_users.py": ("cli/user_tables.py",),
     "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
     "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
