@@ -130,7 +130,7 @@ def seal(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Keep past days of records in columns, in a quarter of the room. Needs the extra analytics."""
+    """Keep past days of records in columns, in about half the room. Needs the extra analytics."""
     settings = load(config)
     existing_path(settings)
     after_days = settings.storage.seal_after_days if older_than_days is None else older_than_days

@@ -95,7 +95,7 @@ class Storage:
     )
     seal_after_days: int | None = setting(
         None,
-        "Days after which records are sealed: kept in columns, in a quarter of the room. Unset: never. "
+        "Days after which records are sealed: kept in columns, in about half the room. Unset: never. "
         "Needs the extra analytics.",
     )
     retention_days: int | None = setting(
