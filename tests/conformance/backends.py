@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from arouter.store.base import Directory, Ledger
+from arouter.store.base import Counters, Directory, Ledger
 from arouter.store.memory import MemoryStore
 from arouter.store.sqlite import SqliteStore
 
@@ -18,6 +18,8 @@ class Store(Protocol):
     def directory(self) -> Directory: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def counters(self) -> Counters: ...
     async def start(self) -> None: ...
     async def close(self) -> None: ...
 
@@ -52,6 +54,16 @@ class Backend:
     @property
     def directory(self) -> Directory:
         return self.store.directory
+
+    @property
+    def counters(self) -> Counters:
+        return self.store.counters
+
+    def beside(self) -> Store:
+        """The store of another process on the same data, running; for the caller to close."""
+        store = self.store.beside() if isinstance(self.store, MemoryStore) else self.make(self.clock, None)
+        self.run(store.start())
+        return store
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self.runner.run(coroutine)

@@ -279,6 +279,9 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     connection.execute(
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; DROP INDEX records_on_own_keys;"
+        "ALTER TABLE keys DROP COLUMN rate_limit; ALTER TABLE keys DROP COLUMN default_user_limits;"
+        "DROP TABLE guardrails; DROP TABLE user_rules; DROP TABLE usage_days; DROP TABLE counter_uses;"
+        "DROP TABLE leases;"
         "PRAGMA user_version = 1"
     )
     connection.close()

@@ -58,7 +58,14 @@ TESTED_BY = {
     "tests/cli/test_prices.py": ("cli/repricing.py", "engine/repricing.py", "wiring/prices.py"),
     "tests/cli/test_serve.py": ("wiring/logs.py",),
     "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
+    "tests/conformance/test_counters.py": (
+        "store/memory_counters.py",
+        "store/sqlite/leases.py",
+        "store/sqlite/usage_days.py",
+    ),
+    "tests/conformance/test_guardrails.py": ("store/memory_guardrails.py",),
     "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
+    "tests/domain/test_guardrails.py": ("domain/limits.py",),
     "tests/engine/test_completions.py": (
         "engine/account.py",
         "engine/adapters.py",

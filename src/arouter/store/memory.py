@@ -38,6 +38,8 @@ from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
+from arouter.store.memory_counters import CounterData, MemoryCounters
+from arouter.store.memory_guardrails import GuardrailData, MemoryGuardrails
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class _Data:
     """By id, in the order of writing, with its time."""
     open: dict[str, Opening] = field(default_factory=dict)
     last_written_us: int = 0
+    guardrails: GuardrailData = field(default_factory=GuardrailData)
+    counters: CounterData = field(default_factory=CounterData)
 
 
 class MemoryProviderKeys:
@@ -139,8 +143,15 @@ class MemoryProviderKeys:
         self._data.revision += 1
 
 
-class MemoryDirectory(MemoryProviderKeys):
+class MemoryDirectory(MemoryGuardrails, MemoryProviderKeys):
     """`Directory` over dictionaries."""
+
+    def __init__(self, data: _Data) -> None:
+        MemoryProviderKeys.__init__(self, data)
+        MemoryGuardrails.__init__(self, data.guardrails, self._raise_revision)
+
+    def _raise_revision(self) -> None:
+        self._data.revision += 1
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         if self._data.home is None:
@@ -308,6 +319,10 @@ class MemoryLedger:
     async def check(self) -> CheckReport:
         return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
 
+    def every_record(self) -> Sequence[Record]:
+        """All of them, with the costs that hold."""
+        return [row.record for row in self._rows()]
+
     def _append(self, record: Record) -> None:
         if record.opening.id not in self._data.records:
             check_record(record)
@@ -319,6 +334,7 @@ class MemoryLedger:
         if adjustment.id in self._data.adjustments or adjustment.record_id not in self._data.records:
             return False
         self._data.adjustments[adjustment.id] = adjustment, self._written_now()
+        self._data.counters.recall_every_lease()
         return True
 
     def _written_now(self) -> int:
@@ -361,16 +377,22 @@ class MemoryLedger:
 
 
 class MemoryStore:
-    """Both protocols over one set of data."""
+    """The protocols over one set of data."""
 
     def __init__(self, *, clock: Callable[[], int], data: _Data | None = None) -> None:
         self._data = _Data() if data is None else data
         self._clock = clock
         self.directory = MemoryDirectory(self._data)
         self.ledger = MemoryLedger(self._data, clock)
+        self.counters = MemoryCounters(self._data.counters, self.ledger.every_record, self._data.keys.get)
 
     def reopened(self) -> Self:
         """The store of the next process over the same data, after this one died."""
+        self.counters.end()
+        return type(self)(clock=self._clock, data=self._data)
+
+    def beside(self) -> Self:
+        """The store of another process over the same data, while this one lives."""
         return type(self)(clock=self._clock, data=self._data)
 
     async def start(self) -> None:

@@ -16,9 +16,11 @@ from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentK
 from arouter.domain.money import Picodollars
 from arouter.store.limits import check_adjustment
 from arouter.store.sqlite.appender import Batch, last_batch
+from arouter.store.sqlite.leases import recall_every_lease
 from arouter.store.sqlite.names import Numbers, fetch, to_json
 from arouter.store.sqlite.rollups import RollupKey, StoredSums, add_to_rollups, stored
 from arouter.store.sqlite.statements import effective_cost, insert_rows, queries, used_tokens
+from arouter.store.sqlite.usage_days import add_costs_to_usage_days
 from arouter.store.tally import added, cost_measures
 
 ADJUSTMENT_COLUMNS = (
@@ -108,7 +110,10 @@ def adjust(
     made = _numbered(connection, new, targets, written_at_us)
     _add_batch(connection, last, made, written_at_us, min(targets[one.record_id].created_at_us for one in new))
     _write(connection, numbers, made, last.no + 1)
-    add_to_rollups(connection, _differences(new, targets))
+    differences = _differences(new, targets)
+    add_to_rollups(connection, differences)
+    add_costs_to_usage_days(connection, differences)
+    recall_every_lease(connection)
     return len(new)
 
 

@@ -21,6 +21,7 @@ from arouter.store.sqlite.names import Numbers, UserKey, to_json
 from arouter.store.sqlite.rollups import raise_rollups
 from arouter.store.sqlite.rows import COLUMNS, NAMED, canonical_end, canonical_head, named_texts, plain_values
 from arouter.store.sqlite.statements import insert_rows, queries
+from arouter.store.sqlite.usage_days import raise_usage_days
 
 NO_HASH = b""
 """Before the first batch."""
@@ -144,6 +145,7 @@ class Appender:
         insert_rows(connection, "add_records", COLUMNS, rows)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
         raise_rollups(connection, self._numbers, last.last_seq + 1, seq)
+        raise_usage_days(connection, self._numbers, last.last_seq + 1, seq)
         self._add_batch(connection, last, seq, written_at_us, min([row[_CREATED_AT] for row in rows]), hashed)
 
     def _add_batch(

@@ -14,7 +14,7 @@ from arouter.store.sqlite.names import Texts, fetch, numbers_of
 from arouter.store.sqlite.owners import living_owners
 from arouter.store.sqlite.pages import tags_of
 from arouter.store.sqlite.rows import COLUMNS, READ_SQL, Row, name_numbers, read_canonical
-from arouter.store.sqlite.statements import effective_cost, queries, sums
+from arouter.store.sqlite.statements import effective_cost, queries, sums, used_tokens
 
 MOST_AT_ONCE = 5_000
 _SEQ = COLUMNS.index("seq")
@@ -50,6 +50,12 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = int(connection.execute(queries()["differing_key_hours"].format(cost=effective_cost())).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."
+    by_day = queries()["differing_usage_days"].format(
+        rejected=statuses.get(Status.REJECTED.value, 0), used=used_tokens(), cost=effective_cost()
+    )
+    differing = int(connection.execute(by_day).get)
+    if differing:
+        yield f"{differing} sums that budgets go by differ from the records."
     differing = _number(connection, "differing_adjusted")
     if differing:
         yield f"{differing} records go by another adjustment than their latest."

@@ -20,6 +20,7 @@ from arouter.store.sqlite.connections import (
     schema_version,
     storage_errors,
 )
+from arouter.store.sqlite.counters import SqliteCounters
 from arouter.store.sqlite.directory import SqliteDirectory
 from arouter.store.sqlite.ledger import SqliteLedger
 from arouter.store.sqlite.readers import Readers
@@ -63,7 +64,7 @@ class CommitStats:
 
 
 class SqliteStore:
-    """Both protocols over one file. `open` it, then `start` it on the event loop that will use it."""
+    """The protocols over one file. `open` it, then `start` it on the event loop that will use it."""
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class SqliteStore:
         self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.ledger = SqliteLedger(path, self._writer, self._readers, clock)
+        self.counters = SqliteCounters(path, self._writer, self._readers)
 
     @classmethod
     def open(
