@@ -72,7 +72,7 @@ class Sample:
         self.routing = Routing(on, off=off)
         self.billing = Billing(PriceBook().card)
         self.selection = Selection(self.routing, _standing())
-        self.admission = Admission(self.store.ledger, now_us=lambda: NOW_US)
+        self.admission = Admission()
         self.call = self._call(self.read())
         self.route = self.routing.resolve(model)
 

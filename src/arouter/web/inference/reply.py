@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
-from arouter.engine.call import AnswerHead
+from arouter.engine.call import AnswerHead, RateTold
 from arouter.web.errors import retry_after_s, status_and_type
+from arouter.web.inference.rate_headers import rate_headers
 from arouter.wire.attempts_header import attempts_header
 from arouter.wire.errors import error_body
 
@@ -90,6 +91,9 @@ class HttpReply(ABC):
 
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         self.add_header((b"x-arouter-dropped", ", ".join(names).encode("ascii", "replace")))
+
+    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
+        self._headers += rate_headers(rates)
 
     def tell_attempts(self, attempts: tuple[Attempt, ...]) -> None:
         self.add_header((b"x-arouter-attempts", attempts_header(attempts)))
