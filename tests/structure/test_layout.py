@@ -119,6 +119,13 @@ TESTED_BY = {
         "wire/numbers.py",
     ),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
+    "tests/web/api/test_guardrails.py": (
+        "web/api/explaining.py",
+        "web/api/limit_settings.py",
+        "web/api/user_rules.py",
+        "wire/guardrails_json.py",
+        "wire/limits_json.py",
+    ),
     "tests/web/api/test_keys.py": ("domain/keys.py", "web/auth.py", "wire/json_body.py", "wire/keys_json.py"),
     "tests/web/api/test_models.py": ("wire/models_dialects.py", "wire/models_json.py"),
     "tests/web/inference/test_passing_request.py": ("web/inference/passing.py",),

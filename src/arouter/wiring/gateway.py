@@ -248,6 +248,7 @@ class Gateway:
                 ready=self._ready,
                 metrics=self._metrics_text,
                 default_home=home,
+                guardian=self._guardian,
                 directory_changed=self._refresh,
                 vault=self._vault,
                 own_providers=self._own_providers,

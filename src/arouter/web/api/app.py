@@ -10,6 +10,7 @@ from arouter.web.api.activity import ActivityApi
 from arouter.web.api.docs import Docs
 from arouter.web.api.endpoint import Endpoint
 from arouter.web.api.faults import Faults
+from arouter.web.api.guardrails import GuardrailsApi
 from arouter.web.api.health import HealthApi
 from arouter.web.api.keys import KeysApi
 from arouter.web.api.models import ModelsApi
@@ -17,6 +18,7 @@ from arouter.web.api.openapi import answers, document, documentation
 from arouter.web.api.provider_keys import ProviderKeysApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
+from arouter.web.api.user_rules import UserRulesApi
 
 __all__ = ["ApiServices", "Check", "Readiness", "create_api"]
 
@@ -29,6 +31,8 @@ def create_api(services: ApiServices) -> FastAPI:
         *SummaryApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
+        *GuardrailsApi(services).endpoints(),
+        *UserRulesApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
         *HealthApi(services).endpoints(),
     )

@@ -8,6 +8,7 @@ from fastapi import Request
 from arouter.domain.errors import NotPermitted
 from arouter.domain.keys import Key, KeyKind
 from arouter.domain.models import ModelInfo
+from arouter.engine.guardian import Guardian
 from arouter.engine.own_keys import OwnProviders, Vault
 from arouter.store.base import Directory, Home, Ledger
 
@@ -52,6 +53,8 @@ class ApiServices:
     metrics: Callable[[], Awaitable[bytes]]
     """Prometheus text."""
     default_home: Home
+    guardian: Guardian
+    """Knows what limits requests, and how the limits stand."""
     directory_changed: Callable[[], Awaitable[None]] = _nobody_remembers
     """Called after a key was made, changed, rotated or deleted, before the client is told: forget what you remember."""
     vault: Vault | None = None
