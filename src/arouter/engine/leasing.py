@@ -107,8 +107,12 @@ class Leasing:
         return share.take(units)
 
     async def look(self, shares: Sequence[Share]) -> None:
-        """Renew them, so that what they know is true now; nothing is free here afterwards."""
-        await self._renew(shares, at_once=True)
+        """Renew them, so that what they know is true now. Others are given a moment to give back what they do not need,
+        so that what they have is what their requests hold; nothing is free here afterwards either."""
+        await self._renew(shares, at_once=True, recall=True)
+        if any(share.others for share in shares):
+            await asyncio.sleep(EVERY_S + _PAUSE_S)
+            await self._renew(shares, at_once=True)
 
     async def run(self, every_s: float = EVERY_S) -> None:
         """Give back what others want, and what nobody needs any more, until cancelled."""
@@ -184,14 +188,14 @@ class Leasing:
         finally:
             self._renewing = False
 
-    async def _renew(self, shares: Iterable[Share], *, at_once: bool) -> None:
+    async def _renew(self, shares: Iterable[Share], *, at_once: bool, recall: bool = False) -> None:
         """`at_once`: nobody who waits is served by this."""
         every = list(shares)
         for start in range(0, len(every), _BATCH):
             async with self._one_at_a_time:
-                await self._renew_some(every[start : start + _BATCH], serve=not at_once)
+                await self._renew_some(every[start : start + _BATCH], serve=not at_once, recall=recall)
 
-    async def _renew_some(self, shares: Sequence[Share], *, serve: bool) -> None:
+    async def _renew_some(self, shares: Sequence[Share], *, serve: bool, recall: bool) -> None:
         now_us = self._now_us()
         wanted = []
         waiting = []
@@ -210,6 +214,7 @@ class Leasing:
                     used=used,
                     need=need,
                     greedy=bool(need) and share.contended_until_us <= now_us,
+                    recall=recall,
                 )
             )
         try:

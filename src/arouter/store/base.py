@@ -170,6 +170,8 @@ class LeaseWanted:
     """What it needs besides, now."""
     greedy: bool = False
     """Whether it would take more than it needs."""
+    recall: bool = False
+    """Whether the others are asked to give back what they do not need, also if there is enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

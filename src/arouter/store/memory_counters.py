@@ -83,7 +83,7 @@ class MemoryCounters:
         given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not others)
         lacking = given < wanted.need
         pending = lacking and any(not self._data.leases[one].exact for one in others)
-        if lacking:
+        if lacking or wanted.recall:
             for one in others:
                 self._data.leases[one].recalled = True
         self._data.leases.pop(mine, None)

@@ -71,7 +71,7 @@ class SqliteCounters:
             room = limit - posted - wanted.keep - sum(units for _, _, units, _ in others)
         given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not others)
         pending = given < wanted.need and any(not exact for _, _, _, exact in others)
-        if given < wanted.need and others:
+        if (given < wanted.need or wanted.recall) and others:
             connection.execute(queries()["recall_leases"], (text, owner_no, limit))
         if wanted.keep + given > 0:
             values = (text, limit, owner_no, wanted.keep + given, given == 0, _posts(counter), counter.end_us)
