@@ -19,6 +19,8 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "sandbox": "arouter.cli.sandbox",
         "keys": "arouter.cli.keys",
         "provider-keys": "arouter.cli.provider_keys",
+        "guardrails": "arouter.cli.guardrails",
+        "users": "arouter.cli.users",
         "activity": "arouter.cli.activity",
         "db": "arouter.cli.db",
         "prices": "arouter.cli.prices",

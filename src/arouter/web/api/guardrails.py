@@ -133,7 +133,11 @@ class GuardrailsApi:
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, CreateGuardrail)
         guardrail = new_guardrail(
-            wanted, manager, now_us=self._services.now_us(), entropy=self._services.entropy(ID_BYTES)
+            wanted,
+            organization_id=manager.organization_id,
+            creator=manager.creator,
+            now_us=self._services.now_us(),
+            entropy=self._services.entropy(ID_BYTES),
         )
         await self._check_target(manager, guardrail)
         await self._services.directory.add_guardrail(guardrail)

@@ -10,7 +10,6 @@ from msgspec import UNSET, UnsetType
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.guardrails import ID_PREFIX, NAMELESS, Guardrail, Lists, Target, UserRules, blocked, unblocked
 from arouter.domain.ids import named_id
-from arouter.domain.keys import Key
 from arouter.domain.limits import NO_LIMITS, Budget, LimitReset, Limits
 from arouter.domain.money import LARGEST, Picodollars, from_decimal, to_decimal
 from arouter.web.api.parameters import invalid
@@ -71,8 +70,10 @@ def limits_of(name: str, given: AllLimits | UnsetType | None, current: Limits | 
 # ---------------------------------------------------------------- guardrails
 
 
-def new_guardrail(wanted: CreateGuardrail, manager: Key, *, now_us: int, entropy: bytes) -> Guardrail:
-    """A new one of the organization of `manager`. That a key or workspace is there is for the caller to check."""
+def new_guardrail(
+    wanted: CreateGuardrail, *, organization_id: str, creator: str | None, now_us: int, entropy: bytes
+) -> Guardrail:
+    """A new one. That a key or workspace is there is for the caller to check."""
     target = Target(wanted.target)
     target_id = _told(wanted.target_id, None)
     if target in NAMELESS and target_id is not None:
@@ -85,11 +86,11 @@ def new_guardrail(wanted: CreateGuardrail, manager: Key, *, now_us: int, entropy
         checked_user("target_id", target_id)
     blank = Guardrail(
         id=named_id(ID_PREFIX, entropy),
-        organization_id=manager.organization_id,
+        organization_id=organization_id,
         name=_name(wanted.name, target.value.replace("_", " ")),
         target=target,
         target_id=target_id,
-        creator=manager.creator,
+        creator=creator,
         created_at_us=now_us,
     )
     return _with_settings(blank, wanted)
