@@ -60,6 +60,8 @@ _OUTPUT_OF: Mapping[str, int] = MappingProxyType(
 
 _Rates = tuple[tuple[Rate, ...], tuple[Rate, ...], Rate | None]
 """Those that the input may have, those that the output may have, that of the request."""
+_Flat = tuple[int, int, int]
+"""The highest of each, where none depends on how much is read."""
 
 
 class Estimates:
@@ -68,7 +70,7 @@ class Estimates:
     def __init__(self, card: CardFinder, *, default_output_tokens: int = DEFAULT_OUTPUT_TOKENS) -> None:
         self._card = card
         self._default = default_output_tokens
-        self._found: dict[tuple[str, str, int, str | None], _Rates | None] = {}
+        self._found: dict[tuple[str, str, int, str | None], _Rates | _Flat | None] = {}
 
     def tokens(self, call: Call) -> tuple[int, int]:
         """The most that is likely to be read, and to be generated."""
@@ -77,7 +79,7 @@ class Estimates:
     def cost(self, call: Call, routes: Sequence[Route], tokens: tuple[int, int]) -> int:
         """The highest cost on any of the routes, in picodollars; 0 where no price is known."""
         at_s = call.opening.created_at_us // 1_000_000
-        tier = _tier(call.fields)
+        tier = _tier(call.fields) if "service_tier" in call.fields else None
         highest = 0
         for route in routes:
             rates = self._rates(route.deployment.vendor.name, route.model, at_s, tier)
@@ -85,7 +87,7 @@ class Estimates:
                 highest = max(highest, _price(rates, *tokens))
         return round_to_picodollars(highest)
 
-    def _rates(self, vendor: str, model: str, at_s: int, tier: str | None) -> _Rates | None:
+    def _rates(self, vendor: str, model: str, at_s: int, tier: str | None) -> _Rates | _Flat | None:
         known = (vendor, model, at_s // _HOUR_S, tier)
         try:
             return self._found[known]
@@ -151,8 +153,6 @@ def _object(raw: msgspec.Raw) -> Fields:
 
 
 def _tier(fields: Fields) -> str | None:
-    if "service_tier" not in fields:
-        return None
     try:
         tier: str | None = _decode_tier(fields["service_tier"])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -160,11 +160,16 @@ def _tier(fields: Fields) -> str | None:
     return tier
 
 
-def _rates_of(card: RateCard) -> _Rates:
+def _rates_of(card: RateCard) -> _Rates | _Flat:
+    inputs = _those(card, "input_tokens", "cache_write_tokens")
+    outputs = _those(card, "output_tokens", REASONING, "output_image_tokens")
+    request = card.rates.get(REQUESTS)
+    if any(rate.tiers for rate in (*inputs, *outputs)) or (request is not None and request.tiers):
+        return inputs, outputs, request
     return (
-        _those(card, "input_tokens", "cache_write_tokens"),
-        _those(card, "output_tokens", REASONING, "output_image_tokens"),
-        card.rates.get(REQUESTS),
+        max([rate.base for rate in inputs], default=0),
+        max([rate.base for rate in outputs], default=0),
+        0 if request is None else request.base,
     )
 
 
@@ -172,8 +177,15 @@ def _those(card: RateCard, *meters: str) -> tuple[Rate, ...]:
     return tuple(rate for meter in meters if (rate := card.rates.get(meter)) is not None)
 
 
-def _price(rates: _Rates, read: int, generated: int) -> int:
+def _price(rates: _Rates | _Flat, read: int, generated: int) -> int:
     """In quectodollars."""
+    inputs, outputs, request = rates
+    if isinstance(inputs, int) and isinstance(outputs, int) and isinstance(request, int):
+        return read * inputs + generated * outputs + request
+    return _price_in_tiers(rates, read, generated)  # type: ignore[arg-type]
+
+
+def _price_in_tiers(rates: _Rates, read: int, generated: int) -> int:
     inputs, outputs, request = rates
     whole = 0 if request is None else request.at(read)
     if inputs:

@@ -5,20 +5,19 @@ hold     of everything that applies, all or nothing; a refusal says who says so,
 settle   in the pipeline's one `finally`: the record's cost, tokens and status; what was used beyond is told
 """
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
-from arouter.domain.counters import Meter, Window
+from arouter.domain.counters import NEVER_US, Meter
 from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited
 from arouter.domain.guardrails import Guardrail, Target, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import to_text
 from arouter.domain.record import Record, Status
-from arouter.domain.value import value
+from arouter.domain.value import constructor, value
 from arouter.engine.call import Call, RateTold, Reply
 from arouter.engine.estimates import Estimates
 from arouter.engine.guards import (
@@ -30,6 +29,7 @@ from arouter.engine.guards import (
     check_lists,
     has_rules_for_users,
     make_guard,
+    make_guard_of_user,
 )
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.routing import Route
@@ -39,13 +39,15 @@ from arouter.store.base import Directory
 MOST_USERS: Final = 20_000
 """Users in one generation of those that are remembered."""
 MOST_KEYS: Final = 100_000
-MOST_GUARDS: Final = 64
+MOST_GUARDS: Final = 256
 """Keys of one user whose guards are remembered."""
-_SECONDS: Final = {Window.MINUTE: 60, Window.DAY: 86_400}
 _AT_ONCE_S: Final = 1.0
 """When to ask again where too many requests run: nobody knows when one of them ends."""
 
-Taken = tuple[Share, Meter, int]
+_new_rate_told = constructor(RateTold)
+
+Taken = tuple[Share, int, int]
+"""A share, the kind of its meter, the units that are held."""
 OnOverage = Callable[[Record, Share, int], None]
 """Is told by how many units a request passed what was held for it."""
 
@@ -53,28 +55,32 @@ OnOverage = Callable[[Record, Share, int], None]
 class Hold:
     """What one request holds, until it is settled."""
 
-    __slots__ = ("_on_overage", "_taken")
+    __slots__ = ("_counts_tokens", "_on_overage", "_taken")
 
-    def __init__(self, taken: list[Taken], on_overage: OnOverage) -> None:
+    def __init__(self, taken: list[Taken], on_overage: OnOverage, *, counts_tokens: bool) -> None:
         self._taken = taken
         self._on_overage = on_overage
+        self._counts_tokens = counts_tokens
 
     def settle(self, record: Record) -> None:
         """Once. Right after this the record is given to the ledger: what is posted follows it there."""
-        cost = record.cost or 0
-        total = record.usage.total_tokens
-        for share, meter, units in self._taken:
-            if meter is Meter.COST:
-                used = cost
-            elif meter is Meter.TOKENS:
-                used = 0 if total is None else total
-            elif meter is Meter.CONCURRENT:
-                share.give_back(units)
-                continue
-            else:
-                used = int(record.status is not Status.REJECTED)
-            if overage := share.settle(units, used):
-                self._on_overage(record, share, overage)
+        cost = record.cost
+        tokens = record.usage.total_tokens if self._counts_tokens else None
+        # In the order of `KINDS`. Of what runs nothing is used up.
+        uses = (
+            0 if record.status is Status.REJECTED else 1,
+            0 if cost is None else cost,
+            0 if tokens is None else tokens,
+            0,
+        )
+        for share, kind, units in self._taken:
+            # As `Allotment.settle`: a call for each would cost more than all the sums.
+            used = uses[kind]
+            share.held -= units
+            share.settled += used
+            share.free += units - used
+            if used > units:
+                self._on_overage(record, share, used - units)
         self._taken = []
 
     def release(self) -> None:
@@ -186,14 +192,17 @@ class Guardian:
                     rules = await self._directory.get_user_rules(key.organization_id, user)
                 known = _Known(rules)
                 if change != self._change or self._keys.get(key.hash) is not ruled:
-                    return make_guard(self._leasing, self._by_target, key, user, rules)  # not to be kept
+                    return self._of_user(ruled, user, rules)  # not to be kept
             self._remember(name, known)
         guard = known.guards.get(ruled)
         if guard is None:
             if len(known.guards) >= MOST_GUARDS:
-                known.guards.clear()
-            guard = known.guards[ruled] = make_guard(self._leasing, self._by_target, key, user, known.rules)
+                del known.guards[next(iter(known.guards))]
+            guard = known.guards[ruled] = self._of_user(ruled, user, known.rules)
         return guard
+
+    def _of_user(self, ruled: "_Ruled", user: str, rules: UserRules | None) -> Guard:
+        return make_guard_of_user(self._leasing, self._by_target, ruled.key, ruled.plain, user, rules)
 
     def permit(self, guard: Guard, usual: Permit) -> Permit:
         """The usual rules, and the guard's lists of models and providers."""
@@ -213,7 +222,7 @@ class Guardian:
             return ruled
         if len(self._keys) >= MOST_KEYS:
             self._forget()
-        plain = make_guard(self._leasing, self._by_target, key, None, None)
+        plain = make_guard(self._leasing, self._by_target, key)
         per_user = key.organization_id in self._holders or has_rules_for_users(self._by_target, key)
         ruled = self._keys[key.hash] = _Ruled(key, plain, per_user=per_user)
         return ruled
@@ -236,29 +245,39 @@ class Guardian:
         PaymentRequired or RateLimited if something has not so much left; then nothing is held.
         """
         at_us = call.opening.created_at_us
-        cost, tokens = 1, 1
+        cost = tokens = 1
         if guard.counts_tokens:
             both = self._estimates.tokens(call)
-            tokens = sum(both)
-            cost = self._estimates.cost(call, routes, both)
+            # Something is always held, or what is spent would let through what seems to cost nothing.
+            tokens = max(1, sum(both))
+            cost = max(1, self._estimates.cost(call, routes, both))
+        amounts = (1, cost, tokens, 1)  # in the order of `KINDS`
         taken: list[Taken] = []
+        hold = Hold(taken, self._on_overage, counts_tokens=guard.counts_tokens)
         try:
             for slot in guard.slots:
-                meter, share = slot.meter, slot.share_at(at_us)
-                units = cost if meter is Meter.COST else tokens if meter is Meter.TOKENS else 1
-                # Something is always held, or what is spent would let through what seems to cost nothing; and never
-                # more than all there is, or nothing would ever fit.
-                units = max(1, min(units, slot.limit))
+                share = slot.share
+                if share is None or share.ended or not slot.start_us <= at_us < slot.end_us:
+                    share = slot.share_at(at_us)
+                kind = slot.kind
+                units = amounts[kind]
+                if units > slot.limit:
+                    units = max(1, slot.limit)  # or nothing would ever fit
                 share.touched = True
-                if not share.take(units) and not await self._leasing.take(share, units):
+                if share.free >= units:
+                    # As `Allotment.take`: a call for each would cost more than all the sums.
+                    share.free -= units
+                    share.held += units
+                elif not await self._leasing.take(share, units):
                     raise _refusal(slot, share, units, at_us)
-                taken.append((share, meter, units))
+                taken.append((share, kind, units))
         except BaseException:
-            Hold(taken, self._on_overage).release()
+            hold.release()
             raise
         finally:
-            self._tell(guard, at_us, reply)
-        return Hold(taken, self._on_overage)
+            if guard.rates:
+                reply.tell_rates(tuple([_rate_told(slots, at_us) for slots in guard.rates]))
+        return hold
 
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
         """Everything that applies to a key's requests for a user, and how it stands."""
@@ -266,21 +285,9 @@ class Guardian:
         shares = [slot.share_at(at_us) for slot in guard.slots]
         await self._leasing.look(shares)
         return guard, [
-            Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=slot.resets_at_us)
+            Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=_end(share))
             for slot, share in zip(guard.slots, shares, strict=True)
         ]
-
-    def _tell(self, guard: Guard, at_us: int, reply: Reply) -> None:
-        """Of several rates of one meter the one that is nearest to its end."""
-        nearest: dict[Meter, tuple[int, Slot]] = {}
-        for slot in guard.slots:
-            if slot.window in _SECONDS and slot.meter is not Meter.COST:
-                remaining = slot.share_at(at_us).remaining
-                known = nearest.get(slot.meter)
-                if known is None or remaining * known[1].limit < known[0] * slot.limit:
-                    nearest[slot.meter] = remaining, slot
-        if nearest:
-            reply.tell_rates(tuple(_rate_told(slot, remaining, at_us) for remaining, slot in nearest.values()))
 
 
 def check_blocked(guard: Guard) -> None:
@@ -293,18 +300,29 @@ def check_blocked(guard: Guard) -> None:
         )
 
 
-def _rate_told(slot: Slot, remaining: int, at_us: int) -> RateTold:
-    resets_at_us = slot.resets_at_us
-    assert resets_at_us is not None
-    return RateTold(
+def _rate_told(slots: tuple[Slot, ...], at_us: int) -> RateTold:
+    """Of several rates of one meter the one that is nearest to its end."""
+    slot = slots[0]
+    share = slot.share_at(at_us)
+    for other in slots[1:]:
+        another = other.share_at(at_us)
+        if another.remaining * slot.limit < share.remaining * other.limit:
+            slot, share = other, another
+    end_us = share.counter.end_us
+    return _new_rate_told(
         meter=slot.meter,
         name=slot.name,
         limit=slot.limit,
-        remaining=min(remaining, slot.limit),
-        window_s=_SECONDS[slot.window],
-        resets_at_us=resets_at_us,
-        reset_s=max(0, math.ceil((resets_at_us - at_us) / 1_000_000)),
+        remaining=share.remaining,
+        window_s=slot.window_s,
+        resets_at_us=end_us,
+        reset_s=max(0, -((at_us - end_us) // 1_000_000)),
     )
+
+
+def _end(share: Share) -> int | None:
+    end_us = share.counter.end_us
+    return None if end_us == NEVER_US else end_us
 
 
 _WHOSE: Final = {
@@ -317,7 +335,7 @@ _WHOSE: Final = {
 
 
 def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
-    resets_at_us = slot.resets_at_us
+    resets_at_us = _end(share)
     metadata: dict[str, object] = {"scope": slot.scope.value, "guardrail": slot.source.id}
     held = share.held + share.others
     if slot.meter is Meter.COST:

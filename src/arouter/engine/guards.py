@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from types import MappingProxyType
 
-from arouter.domain.counters import NEVER_US, WINDOW_OF_RESET, Counter, Meter, Window, bounds
+from arouter.domain.counters import WINDOW_OF_RESET, Counter, Meter, Window, bounds
 from arouter.domain.errors import NotPermitted
 from arouter.domain.guardrails import NO_LISTS, Guardrail, Lists, Target, UserRules
 from arouter.domain.keys import Key
@@ -25,7 +25,9 @@ _RATES: Mapping[str, tuple[Meter, Window]] = MappingProxyType(
         "concurrent_requests": (Meter.CONCURRENT, Window.LIFETIME),
     }
 )
-LIMIT_NAMES = ("budget", *_RATES)
+_SECONDS: Mapping[Window, int] = MappingProxyType({Window.MINUTE: 60, Window.DAY: 86_400})
+KINDS = (Meter.REQUESTS, Meter.COST, Meter.TOKENS, Meter.CONCURRENT)
+"""In the order in which amounts of each are handed around."""
 
 ByTarget = Mapping[tuple[str, Target, str | None], Sequence[Guardrail]]
 """Guardrails by organization, target and the target's id."""
@@ -54,17 +56,8 @@ class Slot:
     """One limit: what is counted of whom, in which window, up to what; and this process's share of it now."""
 
     __slots__ = (
-        "_end_us",
-        "_leasing",
-        "_share",
-        "_start_us",
-        "limit",
-        "meter",
-        "name",
-        "scope",
-        "source",
-        "who",
-        "window",
+        *("_leasing", "end_us", "kind", "limit", "meter", "name", "scope", "share", "source", "start_us"),
+        *("who", "window", "window_s"),
     )
 
     def __init__(
@@ -72,8 +65,9 @@ class Slot:
     ) -> None:
         """`name` is that of the field of `Limits`, or `budget_<window>`; `who`: organization and scope id."""
         self._leasing = leasing
-        self._share: Share | None = None
-        self._start_us = self._end_us = 0
+        self.share: Share | None = None
+        """That of the window from `start_us` to `end_us`, unless it has `ended`."""
+        self.start_us = self.end_us = 0
         self.source = source
         self.limit = limit
         self.scope = scope
@@ -84,27 +78,25 @@ class Slot:
         else:
             self.name, _, window = name.partition("_")
             self.meter, self.window = Meter.COST, Window(window)
+        self.kind = KINDS.index(self.meter)
+        """The place of the meter among `KINDS`: to look something up by an enumeration's member costs a call."""
+        self.window_s = _SECONDS.get(self.window, 0)
 
     def share_at(self, at_us: int) -> Share:
         """The share of the window that an instant lies in."""
-        share = self._share
-        if share is None or share.ended or not self._start_us <= at_us < self._end_us:
-            self._start_us, self._end_us = bounds(self.window, at_us)
+        share = self.share
+        if share is None or share.ended or not self.start_us <= at_us < self.end_us:
+            self.start_us, self.end_us = bounds(self.window, at_us)
             counter = Counter(
                 meter=self.meter,
                 scope=self.scope,
                 organization_id=self.who[0],
                 scope_id=self.who[1],
-                start_us=self._start_us,
-                end_us=self._end_us,
+                start_us=self.start_us,
+                end_us=self.end_us,
             )
-            share = self._share = self._leasing.share(counter, self.limit)
+            share = self.share = self._leasing.share(counter, self.limit)
         return share
-
-    @property
-    def resets_at_us(self) -> int | None:
-        """The end of the window that was asked for last; None for one that does not end."""
-        return None if self._end_us == NEVER_US else self._end_us
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -117,6 +109,8 @@ class Guard:
     """The user may not ask at all."""
     counts_tokens: bool = False
     """Whether anything depends on how much is read and generated."""
+    rates: tuple[tuple[Slot, ...], ...] = ()
+    """The slots of requests, and those of tokens: what the client is told of."""
 
 
 NO_GUARD = Guard()
@@ -138,47 +132,75 @@ def has_rules_for_users(guardrails: ByTarget, key: Key) -> bool:
     return any(one == organization_id and target in (Target.USER, Target.EVERY_USER) for one, target, _ in guardrails)
 
 
-def make_guard(leasing: Leasing, guardrails: ByTarget, key: Key, user: str | None, rules: UserRules | None) -> Guard:
-    """The guard of a key's requests for a user; None is nobody. `rules` are what is said of that user alone."""
+def make_guard(leasing: Leasing, guardrails: ByTarget, key: Key) -> Guard:
+    """The guard of a key's requests for nobody."""
     organization_id = key.organization_id
-    limits: list[tuple[Source, Limits, Target, str]] = []
-    lists: list[tuple[Source, Lists]] = []
-
-    def add(target: Target, target_id: str | None, scope: Target, scope_id: str) -> None:
-        for one in guardrails.get((organization_id, target, target_id), ()):
-            limits.append((_source(one), one.limits, scope, scope_id))
-            if one.lists != NO_LISTS:
-                lists.append((_source(one), one.lists))
-
-    add(Target.ORGANIZATION, None, Target.ORGANIZATION, organization_id)
-    add(Target.WORKSPACE, key.workspace_id, Target.WORKSPACE, key.workspace_id)
+    stated = _Stated(guardrails, organization_id)
+    stated.add(Target.ORGANIZATION, None, Target.ORGANIZATION, organization_id)
+    stated.add(Target.WORKSPACE, key.workspace_id, Target.WORKSPACE, key.workspace_id)
     if key.creator is not None:
-        add(Target.MEMBER, key.creator, Target.MEMBER, key.creator)
-    add(Target.KEY, key.hash, Target.KEY, key.hash)
-    limits.append((OF_KEY, limits_of(key), Target.KEY, key.hash))
-    if user is not None:
-        named_from = len(limits)
-        add(Target.USER, user, Target.USER, user)
-        if rules is not None:
-            limits.append((OF_USER, rules.limits, Target.USER, user))
-        named = NO_LIMITS
-        for _, said, _, _ in limits[named_from:]:
-            named = said.over(named)
-        default_from = len(limits)
-        add(Target.EVERY_USER, None, Target.USER, user)
-        if key.default_user_limits is not None:
-            limits.append((OF_KEY_FOR_USERS, key.default_user_limits, Target.USER, user))
-        limits[default_from:] = [
-            (source, without(said, named), scope, scope_id) for source, said, scope, scope_id in limits[default_from:]
-        ]
-    slots = _slots(leasing, limits, organization_id)
-    if not slots and not lists and (rules is None or not rules.blocked):
+        stated.add(Target.MEMBER, key.creator, Target.MEMBER, key.creator)
+    stated.add(Target.KEY, key.hash, Target.KEY, key.hash)
+    stated.limits.append((OF_KEY, limits_of(key), Target.KEY, key.hash))
+    return _guard(_slots(leasing, stated.limits, organization_id), tuple(stated.lists), None)
+
+
+def make_guard_of_user(
+    leasing: Leasing, guardrails: ByTarget, key: Key, plain: Guard, user: str, rules: UserRules | None
+) -> Guard:
+    """The guard of a key's requests for a user. `plain` is the one for nobody, `rules` are what is said of that user
+    alone."""
+    organization_id = key.organization_id
+    stated = _Stated(guardrails, organization_id)
+    stated.add(Target.USER, user, Target.USER, user)
+    if rules is not None:
+        stated.limits.append((OF_USER, rules.limits, Target.USER, user))
+    named = NO_LIMITS
+    for _, said, _, _ in stated.limits:
+        named = said.over(named)
+    every = _Stated(guardrails, organization_id)
+    every.add(Target.EVERY_USER, None, Target.USER, user)
+    if key.default_user_limits is not None:
+        every.limits.append((OF_KEY_FOR_USERS, key.default_user_limits, Target.USER, user))
+    limits = stated.limits + [(source, without(said, named), scope, who) for source, said, scope, who in every.limits]
+    return _guard(
+        (*plain.slots, *_slots(leasing, limits, organization_id)),
+        (*plain.lists, *stated.lists, *every.lists),
+        rules if rules is not None and rules.blocked else None,
+    )
+
+
+class _Stated:
+    """What guardrails say, collected."""
+
+    def __init__(self, guardrails: ByTarget, organization_id: str) -> None:
+        self._guardrails = guardrails
+        self._organization_id = organization_id
+        self.limits: list[tuple[Source, Limits, Target, str]] = []
+        self.lists: list[tuple[Source, Lists]] = []
+
+    def add(self, target: Target, target_id: str | None, scope: Target, scope_id: str) -> None:
+        """Those for a target, counted for a scope."""
+        for one in self._guardrails.get((self._organization_id, target, target_id), ()):
+            source = Source(id=one.id, name=one.name)
+            self.limits.append((source, one.limits, scope, scope_id))
+            if one.lists != NO_LISTS:
+                self.lists.append((source, one.lists))
+
+
+def _guard(slots: tuple[Slot, ...], lists: tuple[tuple[Source, Lists], ...], blocked: UserRules | None) -> Guard:
+    if not slots and not lists and blocked is None:
         return NO_GUARD
     return Guard(
         slots=slots,
-        lists=tuple(lists),
-        blocked=rules if rules is not None and rules.blocked else None,
+        lists=lists,
+        blocked=blocked,
         counts_tokens=any(slot.meter in (Meter.COST, Meter.TOKENS) for slot in slots),
+        rates=tuple(
+            rates
+            for meter in (Meter.REQUESTS, Meter.TOKENS)
+            if (rates := tuple(slot for slot in slots if slot.meter is meter))
+        ),
     )
 
 
@@ -220,10 +242,6 @@ def _stated(limits: Limits) -> Iterable[tuple[str, int]]:
     for name in _RATES:
         if (limit := getattr(limits, name)) is not None:
             yield name, limit
-
-
-def _source(guardrail: Guardrail) -> Source:
-    return Source(id=guardrail.id, name=guardrail.name)
 
 
 # ---------------------------------------------------------------- models and providers

@@ -4,7 +4,7 @@ import pytest
 
 from arouter.domain.counters import Meter
 from arouter.engine.call import RateTold
-from arouter.web.inference.rate_headers import rate_headers
+from arouter.web.inference.rate_headers import rate_headers, rate_lines
 
 REQUESTS = RateTold(
     meter=Meter.REQUESTS,
@@ -27,7 +27,7 @@ TOKENS = RateTold(
 
 
 def test_requests_and_tokens_side_by_side() -> None:
-    assert dict(rate_headers((REQUESTS, TOKENS))) == {
+    assert dict(rate_headers(rate_lines((REQUESTS, TOKENS)))) == {
         b"x-ratelimit-limit": b"60",
         b"x-ratelimit-remaining": b"59",
         b"x-ratelimit-reset": b"1790000060000",
@@ -43,7 +43,7 @@ def test_requests_and_tokens_side_by_side() -> None:
 
 
 def test_one_alone_is_the_first() -> None:
-    told = dict(rate_headers((TOKENS,)))
+    told = dict(rate_headers(rate_lines((TOKENS,))))
     assert told[b"x-ratelimit-limit"] == b"100000"
     assert b"x-ratelimit-limit-requests" not in told
 
@@ -53,4 +53,4 @@ def test_one_alone_is_the_first() -> None:
 )
 def test_durations_are_as_go_writes_them(seconds: int, text: bytes) -> None:
     one = RateTold(**{**{name: getattr(REQUESTS, name) for name in REQUESTS.__slots__}, "reset_s": seconds})
-    assert dict(rate_headers((one,)))[b"x-ratelimit-reset-requests"] == text
+    assert dict(rate_headers(rate_lines((one,))))[b"x-ratelimit-reset-requests"] == text

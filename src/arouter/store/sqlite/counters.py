@@ -1,6 +1,6 @@
 """`Counters` in SQLite: leases are rows of a table that all processes on the file share, each with its owner."""
 
-from collections.abc import Awaitable, Sequence, Set
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 import apsw
@@ -10,16 +10,20 @@ from arouter.domain.counters import Counter, Meter, granted
 from arouter.domain.guardrails import Target
 from arouter.store.base import Leased, LeaseWanted, Standing
 from arouter.store.sqlite.leases import end_leases_of
-from arouter.store.sqlite.names import fetch
+from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.owners import living_owners
 from arouter.store.sqlite.readers import Readers
-from arouter.store.sqlite.statements import queries
-from arouter.store.sqlite.usage_days import usage_of
+from arouter.store.sqlite.statements import insert_rows, queries
+from arouter.store.sqlite.usage_days import usages_of
 from arouter.store.sqlite.writer import Writer
 
 _FORGET_EVERY_US: Final = 10_000_000
 _FORGET_AFTER_US: Final = 60_000_000
 """How long after its window a lease may still be in the way: a request's time is older than that of its counting."""
+
+
+_USE_COLUMNS = ("counter", "used", "ends_at_us")
+_LEASE_COLUMNS = ("counter", "most", "owner_no", "units", "exact", "recalled", "posts", "ends_at_us")
 
 
 class SqliteCounters:
@@ -35,7 +39,7 @@ class SqliteCounters:
         def run(connection: apsw.Connection) -> Sequence[Leased]:
             owner_no = self._writer.owner.register(connection)
             self._forget_ended(connection, now_us)
-            return [self._lease(connection, owner_no, one) for one in wanted]
+            return _Renewal(connection, self._path, owner_no, wanted).run()
 
         return self._writer.command(run)
 
@@ -47,46 +51,18 @@ class SqliteCounters:
         return [(counter_of(text), int(limit)) for text, limit in rows]
 
     async def standings(self, counters: Sequence[Counter]) -> Sequence[Standing]:
-        return await self._readers.read(
-            lambda connection: [
+        def read(connection: apsw.Connection) -> Sequence[Standing]:
+            leases = _leases_of(connection, [text_of(counter) for counter in counters])
+            posted = _posted(connection, counters)
+            return [
                 Standing(
-                    posted=_posted(connection, counter, text_of(counter)),
-                    leased=sum(units for _, _, units, _ in _leases(connection, text_of(counter))),
+                    posted=posted[counter],
+                    leased=sum(units for units, _ in leases.get(text_of(counter), {}).values()),
                 )
                 for counter in counters
             ]
-        )
 
-    def _lease(self, connection: apsw.Connection, owner_no: int, wanted: LeaseWanted) -> Leased:
-        counter, limit = wanted.counter, wanted.limit
-        text = text_of(counter)
-        if wanted.used and _posts(counter):
-            connection.execute(queries()["add_use"], (text, wanted.used, counter.end_us))
-        others = _others(connection, text, owner_no, limit)
-        posted = _posted(connection, counter, text)
-        room = limit - posted - wanted.keep - sum(units for _, _, units, _ in others)
-        if room < wanted.need and others and self._bury_the_dead(connection, {one[0] for one in others}):
-            others = _others(connection, text, owner_no, limit)
-            posted = _posted(connection, counter, text)
-            room = limit - posted - wanted.keep - sum(units for _, _, units, _ in others)
-        given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not others)
-        pending = given < wanted.need and any(not exact for _, _, _, exact in others)
-        if (given < wanted.need or wanted.recall) and others:
-            connection.execute(queries()["recall_leases"], (text, owner_no, limit))
-        if wanted.keep + given > 0:
-            values = (text, limit, owner_no, wanted.keep + given, given == 0, _posts(counter), counter.end_us)
-            connection.execute(queries()["set_lease"], values)
-        else:
-            connection.execute(queries()["end_lease"], (text, limit, owner_no))
-        return Leased(granted=given, posted=posted, others=sum(units for _, _, units, _ in others), pending=pending)
-
-    def _bury_the_dead(self, connection: apsw.Connection, owners: Set[int]) -> bool:
-        """End the leases of those owners whose process is dead; whether there were any."""
-        alive, _ = living_owners(connection, self._path)
-        dead = owners - alive
-        for owner_no in dead:
-            end_leases_of(connection, owner_no)
-        return bool(dead)
+        return await self._readers.read(read)
 
     def _forget_ended(self, connection: apsw.Connection, now_us: int) -> None:
         if now_us - self._forgot_at_us >= _FORGET_EVERY_US:
@@ -120,16 +96,90 @@ def _posts(counter: Counter) -> bool:
     return counter.meter is not Meter.CONCURRENT and not counter.in_ledger
 
 
-def _posted(connection: apsw.Connection, counter: Counter, text: str) -> int:
-    if counter.in_ledger:
-        return usage_of(connection, counter)
-    return int(connection.execute(queries()["use_of_counter"], (text,)).get) if _posts(counter) else 0
+class _Renewal:
+    """The renewal of some leases of one process, in one transaction: read together, decided one after the other,
+    written together."""
+
+    def __init__(self, connection: apsw.Connection, path: str, owner_no: int, wanted: Sequence[LeaseWanted]) -> None:
+        self._connection = connection
+        self._path = path
+        self._owner_no = owner_no
+        self._wanted = wanted
+        self._texts = [text_of(one.counter) for one in wanted]
+        uses = [
+            (text, one.used, one.counter.end_us)
+            for text, one in zip(self._texts, wanted, strict=True)
+            if one.used and _posts(one.counter)
+        ]
+        insert_rows(connection, "add_use", _USE_COLUMNS, uses)
+        self._posted = _posted(connection, [one.counter for one in wanted])
+        self._leases = _leases_of(connection, self._texts)
+        self._set: dict[tuple[str, int], tuple[object, ...]] = {}
+        self._ended: dict[tuple[str, int], None] = {}
+
+    def run(self) -> Sequence[Leased]:
+        leased = [self._lease(text, one) for text, one in zip(self._texts, self._wanted, strict=True)]
+        insert_rows(self._connection, "set_lease", _LEASE_COLUMNS, list(self._set.values()))
+        if self._ended:
+            self._connection.execute(queries()["end_leases"], (self._owner_no, to_json([*self._ended])))
+        return leased
+
+    def _lease(self, text: str, wanted: LeaseWanted) -> Leased:
+        counter, limit = wanted.counter, wanted.limit
+        mine = (self._owner_no, limit)
+        leases = self._leases.setdefault(text, {})
+        had = leases.pop(mine, None)
+        posted = self._posted[counter]
+        room = limit - posted - wanted.keep - _units(leases)
+        if room < wanted.need and leases and self._bury_the_dead(leases):
+            posted = self._posted[counter] = _posted(self._connection, [counter])[counter]
+            room = limit - posted - wanted.keep - _units(leases)
+        given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not leases)
+        pending = given < wanted.need and any(not exact for _, exact in leases.values())
+        if (given < wanted.need or wanted.recall) and leases:
+            self._connection.execute(queries()["recall_leases"], (text, *mine))
+        others = _units(leases)
+        units = wanted.keep + given
+        self._set.pop((text, limit), None)
+        self._ended.pop((text, limit), None)
+        if units > 0:
+            leases[mine] = units, given == 0
+            self._set[text, limit] = (
+                *(text, limit, self._owner_no, units, int(given == 0), 0),
+                *(int(_posts(counter)), counter.end_us),
+            )
+        elif had is not None:
+            self._ended[text, limit] = None
+        return Leased(granted=given, posted=posted, others=others, pending=pending)
+
+    def _bury_the_dead(self, leases: dict[tuple[int, int], tuple[int, bool]]) -> bool:
+        """End the leases of those owners whose process is dead; whether there were any among these."""
+        alive, _ = living_owners(self._connection, self._path)
+        dead = {owner_no for owner_no, _ in leases} - alive
+        for owner_no in dead:
+            end_leases_of(self._connection, owner_no)
+        for one in [one for one in leases if one[0] in dead]:
+            del leases[one]
+        return bool(dead)
 
 
-def _others(connection: apsw.Connection, text: str, owner_no: int, limit: int) -> list[tuple[int, int, int, int]]:
-    return [one for one in _leases(connection, text) if one[:2] != (owner_no, limit)]
+def _posted(connection: apsw.Connection, counters: Sequence[Counter]) -> dict[Counter, int]:
+    posted = dict.fromkeys(counters, 0)
+    posted |= usages_of(connection, [counter for counter in posted if counter.in_ledger])
+    texts = {text_of(counter): counter for counter in posted if _posts(counter)}
+    if texts:
+        rows = fetch(connection, queries()["uses_of_counters"], to_json([*texts]))
+        posted |= {texts[text]: int(used) for text, used in rows}
+    return posted
 
 
-def _leases(connection: apsw.Connection, text: str) -> list[tuple[int, int, int, int]]:
-    """Owner, limit, units, whether all of them are held."""
-    return connection.execute(queries()["leases_of"], (text,)).fetchall()  # type: ignore[return-value]
+def _leases_of(connection: apsw.Connection, texts: Sequence[str]) -> dict[str, dict[tuple[int, int], tuple[int, bool]]]:
+    """By counter, then by owner and limit: the units, and whether all of them are held."""
+    found: dict[str, dict[tuple[int, int], tuple[int, bool]]] = {}
+    for text, owner_no, limit, units, exact in fetch(connection, queries()["leases_of_counters"], to_json(texts)):
+        found.setdefault(text, {})[int(owner_no), int(limit)] = int(units), exact == 1
+    return found
+
+
+def _units(leases: dict[tuple[int, int], tuple[int, bool]]) -> int:
+    return sum([units for units, _ in leases.values()])

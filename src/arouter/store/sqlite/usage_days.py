@@ -4,7 +4,7 @@ As the other sums they change in the transaction of what changes them, and `arou
 records. A member's are those of the keys that it made.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import apsw
@@ -13,7 +13,7 @@ from arouter.domain.counters import Counter, Meter
 from arouter.domain.guardrails import Target
 from arouter.domain.record import Status
 from arouter.domain.windows import DAY_US
-from arouter.store.sqlite.names import Numbers
+from arouter.store.sqlite.names import Numbers, fetch, to_json
 from arouter.store.sqlite.rollups import ROLLUP_KEY, ROLLUP_SUMS, RollupKey, StoredSums, whole_cost
 from arouter.store.sqlite.statements import insert_rows, queries, used_tokens
 from arouter.store.tally import added
@@ -22,6 +22,7 @@ _SUMS = ("requests", "tokens", "cost_units", "cost_rest")
 _COLUMNS = ("scope", "scope_no", "day", *_SUMS)
 _HOURS_OF_A_DAY = 24
 _SCOPES = {Target.ORGANIZATION: 1, Target.WORKSPACE: 2, Target.KEY: 3, Target.USER: 4}
+_QUERIES = {Target.USER: "usages_of_users", Target.MEMBER: "usages_of_members"}
 _SCOPE_COLUMNS = ("organization_no", "workspace_no", "key_no", "user_no")
 
 DayKey = tuple[int, int, int]
@@ -46,23 +47,28 @@ def add_costs_to_usage_days(connection: apsw.Connection, rollups: Mapping[Rollup
     insert_rows(connection, "add_usage_days", _COLUMNS, [(*key, *sums) for key, sums in sorted(days.items())], _SUMS)
 
 
-def usage_of(connection: apsw.Connection, counter: Counter) -> int:
-    """What the records say of a counter that is in the ledger, in its units."""
-    start, end = counter.start_us // DAY_US, counter.end_us // DAY_US
-    if counter.scope is Target.USER:
-        name, values = "usage_of_user", (start, end, counter.organization_id, counter.scope_id)
-    elif counter.scope is Target.MEMBER:
-        name, values = "usage_of_member", (start, end, counter.organization_id, counter.scope_id)
-    else:
-        name, values = "usage_of", (_SCOPES[counter.scope], start, end, counter.scope_id)  # type: ignore[assignment]
-    row = connection.execute(queries()[name], values).fetchone()
-    assert row is not None
-    requests, tokens, units, rest = row
-    return {
-        Meter.REQUESTS: int(requests),
-        Meter.TOKENS: int(tokens),
-        Meter.COST: whole_cost(units, rest),
-    }[counter.meter]
+def usages_of(connection: apsw.Connection, counters: Sequence[Counter]) -> dict[Counter, int]:
+    """What the records say of counters that are in the ledger, each in its units; those without any are left out."""
+    kinds: dict[str, list[Counter]] = {}
+    for counter in counters:
+        kinds.setdefault(_QUERIES.get(counter.scope, "usages_of"), []).append(counter)
+    found: dict[Counter, int] = {}
+    for name, ones in kinds.items():
+        asked = to_json([_asked(counter) for counter in ones])
+        for place, requests, tokens, units, rest in fetch(connection, queries()[name], asked):
+            meter = ones[place].meter
+            if meter is Meter.COST:
+                found[ones[place]] = whole_cost(units, rest)
+            else:
+                found[ones[place]] = requests if meter is Meter.REQUESTS else tokens
+    return found
+
+
+def _asked(counter: Counter) -> tuple[object, ...]:
+    days = (counter.start_us // DAY_US, counter.end_us // DAY_US)
+    if counter.scope in _QUERIES:
+        return (*days, counter.organization_id, counter.scope_id)
+    return (*days, _SCOPES[counter.scope], counter.scope_id)
 
 
 @cache

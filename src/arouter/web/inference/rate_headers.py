@@ -10,36 +10,51 @@ has it (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
 
 from arouter.engine.call import RateTold
 
+_MOST_KNOWN: Final = 1000
 
-def rate_headers(rates: Sequence[RateTold]) -> list[tuple[bytes, bytes]]:
-    """The fields for rates of different meters; at least one."""
+_FIRST = b"x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
+_ALL = b"ratelimit-policy: %b\r\nratelimit: %b\r\n"
+
+
+@lru_cache(_MOST_KNOWN)
+def _words(name: str, limit: int, window_s: int) -> tuple[bytes, bytes, bytes]:
+    """What is always the same of a rate: lines to be filled in, its policy, its standing to be filled in."""
+    meter = name.partition("_")[0]
+    lines = (
+        f"x-ratelimit-limit-{meter}: {limit}\r\nx-ratelimit-remaining-{meter}: %d\r\nx-ratelimit-reset-{meter}: %b\r\n"
+    )
+    told = name.replace("_", "-")
+    return lines.encode(), f'"{told}";q={limit};w={window_s}'.encode(), f'"{told}";r=%d;t=%d'.encode()
+
+
+def rate_lines(rates: Sequence[RateTold]) -> bytes:
+    """The lines of a head for rates of different meters; at least one."""
     first = rates[0]
-    headers = [
-        (b"x-ratelimit-limit", b"%d" % first.limit),
-        (b"x-ratelimit-remaining", b"%d" % first.remaining),
-        (b"x-ratelimit-reset", b"%d" % (first.resets_at_us // 1000)),
-    ]
+    head = _FIRST % (first.limit, first.remaining, first.resets_at_us // 1000)
     policies, standings = [], []
     for rate in rates:
-        meter = rate.meter.value.encode()
-        headers += (
-            (b"x-ratelimit-limit-" + meter, b"%d" % rate.limit),
-            (b"x-ratelimit-remaining-" + meter, b"%d" % rate.remaining),
-            (b"x-ratelimit-reset-" + meter, _duration(rate.reset_s)),
-        )
-        name = rate.name.replace("_", "-").encode()
-        policies.append(b'"%b";q=%d;w=%d' % (name, rate.limit, rate.window_s))
-        standings.append(b'"%b";r=%d;t=%d' % (name, rate.remaining, rate.reset_s))
-    headers += ((b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(standings)))
-    return headers
+        remaining, reset_s = rate.remaining, rate.reset_s
+        lines, policy, standing = _words(rate.name, rate.limit, rate.window_s)
+        head += lines % (remaining, _duration(reset_s))
+        policies.append(policy)
+        standings.append(standing % (remaining, reset_s))
+    return head + _ALL % (b", ".join(policies), b", ".join(standings))
+
+
+def rate_headers(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """The same as pairs of names and values."""
+    pairs = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    return [(name, told) for name, _, told in pairs]
 
 
 def _duration(seconds: int) -> bytes:
+    if seconds < 60:
+        return b"%ds" % seconds
     minutes, left = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    if hours:
-        return b"%dh%dm%ds" % (hours, minutes, left)
-    return b"%dm%ds" % (minutes, left) if minutes else b"%ds" % left
+    return b"%dh%dm%ds" % (hours, minutes, left) if hours else b"%dm%ds" % (minutes, left)

@@ -384,22 +384,39 @@ ON CONFLICT DO UPDATE SET
 -- name: add_usage_days
 INSERT INTO usage_days ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
 
--- name: usage_of
-SELECT coalesce(sum(requests), 0), coalesce(sum(tokens), 0), coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0)
-FROM usage_days WHERE scope = ?1 AND scope_no = (SELECT no FROM names WHERE text = ?4) AND day >= ?2 AND day < ?3;
-
--- name: usage_of_user
-SELECT coalesce(sum(requests), 0), coalesce(sum(tokens), 0), coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0)
-FROM usage_days
-WHERE scope = 4 AND day >= ?1 AND day < ?2 AND scope_no = (
-    SELECT no FROM end_users WHERE organization_no = (SELECT no FROM names WHERE text = ?3) AND name = ?4
+-- name: usages_of
+SELECT json_group_array(json_array(place, requests, tokens, cost_units, cost_rest)) FROM (
+    SELECT asked.key AS place, sum(requests) AS requests, sum(tokens) AS tokens, sum(cost_units) AS cost_units,
+        sum(cost_rest) AS cost_rest
+    FROM json_each(?) AS asked CROSS JOIN usage_days
+    WHERE scope = asked.value ->> 2 AND scope_no = (SELECT no FROM names WHERE text = asked.value ->> 3)
+        AND day >= asked.value ->> 0 AND day < asked.value ->> 1
+    GROUP BY asked.key
 );
 
--- name: usage_of_member
-SELECT coalesce(sum(requests), 0), coalesce(sum(tokens), 0), coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0)
-FROM usage_days
-WHERE scope = 3 AND day >= ?1 AND day < ?2 AND scope_no IN (
-    SELECT no FROM names WHERE text IN (SELECT hash FROM keys WHERE organization_id = ?3 AND creator = ?4)
+-- name: usages_of_users
+SELECT json_group_array(json_array(place, requests, tokens, cost_units, cost_rest)) FROM (
+    SELECT asked.key AS place, sum(requests) AS requests, sum(tokens) AS tokens, sum(cost_units) AS cost_units,
+        sum(cost_rest) AS cost_rest
+    FROM json_each(?) AS asked CROSS JOIN usage_days
+    WHERE scope = 4 AND scope_no = (
+        SELECT no FROM end_users
+        WHERE organization_no = (SELECT no FROM names WHERE text = asked.value ->> 2) AND name = asked.value ->> 3
+    ) AND day >= asked.value ->> 0 AND day < asked.value ->> 1
+    GROUP BY asked.key
+);
+
+-- name: usages_of_members
+SELECT json_group_array(json_array(place, requests, tokens, cost_units, cost_rest)) FROM (
+    SELECT asked.key AS place, sum(requests) AS requests, sum(tokens) AS tokens, sum(cost_units) AS cost_units,
+        sum(cost_rest) AS cost_rest
+    FROM json_each(?) AS asked CROSS JOIN usage_days
+    WHERE scope = 3 AND scope_no IN (
+        SELECT no FROM names WHERE text IN (
+            SELECT hash FROM keys WHERE organization_id = asked.value ->> 2 AND creator = asked.value ->> 3
+        )
+    ) AND day >= asked.value ->> 0 AND day < asked.value ->> 1
+    GROUP BY asked.key
 );
 
 -- name: add_guardrail
@@ -443,22 +460,24 @@ SELECT json_group_array(json_array(organization_id, name)) FROM (
 -- name: next_holder_of_user_rules
 SELECT organization_id FROM user_rules WHERE organization_id > ? ORDER BY organization_id LIMIT 1;
 
--- name: use_of_counter
-SELECT coalesce((SELECT used FROM counter_uses WHERE counter = ?), 0);
+-- name: uses_of_counters
+SELECT json_group_array(json_array(counter, used)) FROM counter_uses
+WHERE counter IN (SELECT value FROM json_each(?));
 
 -- name: add_use
-INSERT INTO counter_uses (counter, used, ends_at_us) VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET used = used + excluded.used;
+INSERT INTO counter_uses ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET used = used + excluded.used;
 
--- name: leases_of
-SELECT owner_no, most, units, exact FROM leases WHERE counter = ?;
+-- name: leases_of_counters
+SELECT json_group_array(json_array(counter, owner_no, most, units, exact)) FROM leases
+WHERE counter IN (SELECT value FROM json_each(?));
 
 -- name: set_lease
-INSERT INTO leases (counter, most, owner_no, units, exact, recalled, posts, ends_at_us) VALUES (?, ?, ?, ?, ?, 0, ?, ?)
+INSERT INTO leases ({columns}) VALUES {rows}
 ON CONFLICT DO UPDATE SET units = excluded.units, exact = excluded.exact, recalled = 0;
 
--- name: end_lease
-DELETE FROM leases WHERE counter = ? AND most = ? AND owner_no = ?;
+-- name: end_leases
+DELETE FROM leases
+WHERE (counter, most, owner_no) IN (SELECT value ->> 0, value ->> 1, ?1 FROM json_each(?2));
 
 -- name: recall_leases
 UPDATE leases SET recalled = 1 WHERE counter = ?1 AND NOT (owner_no = ?2 AND most = ?3);
