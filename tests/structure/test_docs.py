@@ -12,9 +12,10 @@ from tools import commands, error_codes, reference
 from tools.docs import PARTS, out_of_step, pages, rendered
 
 from arouter.settings import rows
-from arouter.web.api import activity, paging, summary
+from arouter.web.api import activity, guardrails, paging, summary, user_rules
 from arouter.web.inference.dialects import dialects, gemini_dialects
 from arouter.wire.activity_json import COLUMNS
+from arouter.wire.guardrails_json import CreateGuardrail, UpdateGuardrail, UpdateUser
 from arouter.wire.keys_json import CreateKey, UpdateKey
 from arouter.wire.provider_keys_json import CreateProviderKey, UpdateProviderKey
 from tests.acceptance.documents import ROOT, Block, blocks
@@ -95,6 +96,8 @@ def test_every_parameter_is_mentioned() -> None:
         ("activity", activity.PARAMETERS),
         ("activity", summary.PARAMETERS),
         ("keys", paging.LIST_PARAMETERS),
+        ("guardrails", guardrails.EXPLAIN_PARAMETERS),
+        ("guardrails", user_rules.USER_PARAMETERS),
     )
     missing = [
         parameter.name
@@ -117,6 +120,11 @@ def test_every_field_of_a_key_is_mentioned() -> None:
 def test_every_field_of_a_provider_key_is_mentioned() -> None:
     names = {*CreateProviderKey.__struct_fields__, *UpdateProviderKey.__struct_fields__}
     assert [name for name in sorted(names) if f"`{name}`" not in _page("byok")] == []
+
+
+def test_every_field_of_a_guardrail_and_of_a_user_is_mentioned() -> None:
+    names = {*CreateGuardrail.__struct_fields__, *UpdateGuardrail.__struct_fields__, *UpdateUser.__struct_fields__}
+    assert [name for name in sorted(names) if f"`{name}`" not in _page("guardrails")] == []
 
 
 def test_every_error_code_is_mentioned_with_its_meaning() -> None:
