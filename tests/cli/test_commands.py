@@ -15,6 +15,8 @@ NAMES = {
     "sandbox": (),
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
+    "guardrails": ("create", "list", "disable", "enable", "delete", "explain"),
+    "users": ("block", "unblock", "limit"),
     "activity": ("export", "summary", "show", "correct"),
     "db": ("migrate", "status", "check", "backup"),
     "prices": ("list", "show", "reprice"),

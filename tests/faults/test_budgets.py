@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -192,3 +193,32 @@ def test_what_a_killed_worker_held_comes_back(sandbox: str, tmp_path: Path) -> N
         spend_the_rest(gateway, "u")
         assert check_peace(gateway, "u") > LIMIT - HELD
         check_refused(gateway, "u")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_exactly_so_many_pass_in_a_minute_in_all_workers_together(sandbox: str, tmp_path: Path, workers: int) -> None:
+    allowed, asked = 100, 300
+    with place(tmp_path, settings(sandbox, workers)) as made:
+        gateway = made.start()
+        manage(
+            gateway,
+            "PATCH",
+            f"/v1/keys/{digest(gateway.live)}",
+            {"rate_limit": {"requests_per_minute": allowed, "concurrent_requests": asked}},
+        )
+        time.sleep(1)
+        heard = asyncio.run(ask_all(gateway, "u", asked))
+        assert {one.status for one in heard} == {200, 429}
+        minutes = Counter(one["created_at"][:16] for one in gateway.records() if one["status"] != "rejected")
+        assert max(minutes.values()) == allowed, "and not less, unless the minute ended meanwhile"
+        for one in heard:
+            assert one.headers["x-ratelimit-limit-requests"] == str(allowed)
+            assert 0 <= int(one.headers["x-ratelimit-remaining-requests"]) < allowed
+            assert one.headers["ratelimit-policy"] == f'"requests-per-minute";q={allowed};w=60'
+            if one.status == 429:
+                assert 0 < int(one.headers["retry-after"]) <= 60
+                assert one.headers["x-ratelimit-remaining"] == "0"
+                (error,) = one.errors
+                assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
+        told = manage(gateway, "GET", f"/v1/guardrails/explain?api_key_hash={digest(gateway.live)}")["limits"]
+        assert {one["meter"]: one["held"] for one in told} == {"requests": 0, "concurrent": 0}
