@@ -110,6 +110,16 @@ def test_what_is_posted_of_whole_days_is_what_the_records_say(backend: Backend) 
     assert not backend.run(backend.ledger.check()).problems
 
 
+@pytest.mark.parametrize("user", ["", "a", "a\x00", "a\x00b", "7", "7.0", "ü", "u\u0308", '"', "null"])
+def test_users_are_told_apart_byte_for_byte(backend: Backend, user: str) -> None:
+    names = ["", "a", "a\x00", "a\x00b", "7", "7.0", "ü", "u\u0308", '"', "null"]
+    append(
+        backend,
+        *(record(f"gen-{at}", opened={"user": name}, cost=Picodollars(10**at)) for at, name in enumerate(names)),
+    )
+    assert standing(backend, counter(scope_id=user)) == (10 ** names.index(user), 0)
+
+
 def test_a_record_that_was_closed_before_counts(backend: Backend) -> None:
     async def run() -> Leased:
         closing = backend.ledger.close(record("gen-1", cost=Picodollars(6)))
@@ -148,10 +158,17 @@ def test_what_is_used_of_a_minute_is_posted_with_the_lease(backend: Backend) -> 
 
 
 def test_others_are_asked_for_what_they_do_not_need(backend: Backend) -> None:
-    lease(backend, counter(), 10, need=10)
+    lease(backend, counter(), 10, keep=9, need=1)
     with second(backend) as other:
-        assert lease(backend, counter(), 10, by=other, need=1).pending
+        told = lease(backend, counter(), 10, by=other, need=1)
+        assert (told.granted, told.pending) == (0, False), "all of it is held"
         assert backend.run(backend.counters.recalled()) == [(counter(), 10)]
+        lease(backend, counter(), 20, keep=0)
+        lease(backend, counter(), 10, keep=0)
+        assert lease(backend, counter(), 10, need=1, greedy=True).granted == 5
+        assert lease(backend, counter(), 10, by=other, need=6).pending
+        assert backend.run(backend.counters.recalled()) == [(counter(), 10)]
+        lease(backend, counter(), 10, by=other)
         lease(backend, counter(), 10, keep=10)  # It needs all of it.
         assert backend.run(backend.counters.recalled()) == []
         told = lease(backend, counter(), 10, by=other, need=1)

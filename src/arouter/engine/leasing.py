@@ -256,6 +256,7 @@ def _renewed(share: Share, wanted: LeaseWanted, leased: Leased) -> None:
     share.renew(leased.granted, wanted.used)
     share.posted = leased.posted
     share.others = leased.others
+    share.refused_until_us = 0
     share.outside = share.limit - leased.posted - leased.others - wanted.keep - leased.granted
 
 

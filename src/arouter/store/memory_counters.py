@@ -87,8 +87,9 @@ class MemoryCounters:
             for one in others:
                 self._data.leases[one].recalled = True
         self._data.leases.pop(mine, None)
+        # What was needed is held at once.
         if wanted.keep + given > 0:
-            self._data.leases[mine] = _Lease(units=wanted.keep + given, exact=given == 0)
+            self._data.leases[mine] = _Lease(units=wanted.keep + given, exact=given in (0, wanted.need))
         return Leased(granted=given, posted=posted, others=sum(others.values()), pending=pending)
 
     def _leases(self, counter: Counter) -> dict[LeaseKey, int]:

@@ -143,9 +143,11 @@ class _Renewal:
         self._set.pop((text, limit), None)
         self._ended.pop((text, limit), None)
         if units > 0:
-            leases[mine] = units, given == 0
+            # What was needed is held at once.
+            exact = given in (0, wanted.need)
+            leases[mine] = units, exact
             self._set[text, limit] = (
-                *(text, limit, self._owner_no, units, int(given == 0), 0),
+                *(text, limit, self._owner_no, units, int(exact), 0),
                 *(int(_posts(counter)), counter.end_us),
             )
         elif had is not None:
