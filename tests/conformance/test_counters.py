@@ -177,6 +177,19 @@ def test_others_are_asked_for_what_they_do_not_need(backend: Backend) -> None:
         assert lease(backend, counter(), 10, by=other, need=6).granted == 6
 
 
+def test_who_only_looks_is_told_when_everybody_has_answered(backend: Backend) -> None:
+    lease(backend, counter(), 10, need=8)
+    with second(backend) as other:
+        assert not lease(backend, counter(), 10, by=other).pending
+        assert lease(backend, counter(), 10, by=other, recall=True).pending
+        assert lease(backend, counter(), 10, by=other).pending
+        lease(backend, counter(), 10, keep=5, need=9)
+        assert lease(backend, counter(), 10, by=other).pending, "it took what it could get, and does not hold it"
+        lease(backend, counter(), 10, keep=5)
+        told = lease(backend, counter(), 10, by=other)
+        assert (told.others, told.pending) == (5, False)
+
+
 def test_leases_under_different_limits_see_each_other(backend: Backend) -> None:
     lease(backend, counter(), 10, need=4)
     told = lease(backend, counter(), 5, need=2)

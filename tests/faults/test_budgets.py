@@ -167,7 +167,7 @@ def test_what_a_killed_gateway_held_comes_back(sandbox: str, tmp_path: Path) -> 
         asyncio.run(ask_and_kill())
         gateway = made.start()
         before = check_peace(gateway, "u")
-        assert {one.status for one in asyncio.run(ask_all(gateway, "u"))} == {200, 402}
+        assert {one.status for one in asyncio.run(ask_all(gateway, "u"))} <= {200, 402}
         spend_the_rest(gateway, "u")
         assert check_peace(gateway, "u") > max(before, LIMIT - HELD)
         check_refused(gateway, "u")

@@ -25,6 +25,8 @@ REFUSED_US: Final = 100_000
 _PAUSE_S: Final = 0.05
 _TRIES: Final = 15
 """How often, and after which pauses, what others were asked for is looked for: longer than `EVERY_S`."""
+_LOOKS: Final = 30
+"""How often others' answers are looked for by whoever only looks."""
 _TURNS: Final = 40
 """In so many turns each share is looked at once: whoever was not asked for two times is given back and forgotten."""
 _BATCH: Final = 500
@@ -34,8 +36,8 @@ class Share(Allotment):
     """What this process has of one counter under one limit."""
 
     __slots__ = (
-        *("contended_until_us", "counter", "ended", "limit", "others", "outside", "posted", "refused_until_us"),
-        *("touched", "waiting"),
+        *("contended_until_us", "counter", "ended", "limit", "others", "outside", "pending", "posted"),
+        *("refused_until_us", "touched", "waiting"),
     )
 
     def __init__(self, counter: Counter, limit: int) -> None:
@@ -46,6 +48,8 @@ class Share(Allotment):
         """As of the last renewal, like `others`, what the leases of others held, and `outside`, what nobody had."""
         self.others = 0
         self.outside = limit
+        self.pending = False
+        """Others may still give something back."""
         self.contended_until_us = 0
         self.refused_until_us = 0
         self.touched = True
@@ -110,8 +114,10 @@ class Leasing:
         """Renew them, so that what they know is true now. Others are given a moment to give back what they do not need,
         so that what they have is what their requests hold; nothing is free here afterwards either."""
         await self._renew(shares, at_once=True, recall=True)
-        if any(share.others for share in shares):
-            await asyncio.sleep(EVERY_S + _PAUSE_S)
+        for _ in range(_LOOKS):
+            if not any(share.pending for share in shares):
+                return
+            await asyncio.sleep(_PAUSE_S)
             await self._renew(shares, at_once=True)
 
     async def run(self, every_s: float = EVERY_S) -> None:
@@ -256,6 +262,7 @@ def _renewed(share: Share, wanted: LeaseWanted, leased: Leased) -> None:
     share.renew(leased.granted, wanted.used)
     share.posted = leased.posted
     share.others = leased.others
+    share.pending = leased.pending
     share.refused_until_us = 0
     share.outside = share.limit - leased.posted - leased.others - wanted.keep - leased.granted
 

@@ -186,7 +186,7 @@ class Leased:
     """What all other leases of the counter hold."""
     pending: bool
     """Not all that was needed was there, and others have some that they may not need: they were asked to give it back.
-    Ask again in a moment."""
+    Or nothing was needed, and others have not answered a recall yet. Ask again in a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

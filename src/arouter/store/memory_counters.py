@@ -83,13 +83,17 @@ class MemoryCounters:
         given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not others)
         lacking = given < wanted.need
         pending = lacking and any(not self._data.leases[one].exact for one in others)
+        if not wanted.need:
+            pending = any(wanted.recall or self._data.leases[one].recalled for one in others)
         if lacking or wanted.recall:
             for one in others:
                 self._data.leases[one].recalled = True
-        self._data.leases.pop(mine, None)
-        # What was needed is held at once.
+        before = self._data.leases.pop(mine, None)
+        # What was needed is held at once. Whoever still has something else has not answered.
         if wanted.keep + given > 0:
-            self._data.leases[mine] = _Lease(units=wanted.keep + given, exact=given in (0, wanted.need))
+            exact = given in (0, wanted.need)
+            recalled = before is not None and before.recalled and not exact
+            self._data.leases[mine] = _Lease(units=wanted.keep + given, exact=exact, recalled=recalled)
         return Leased(granted=given, posted=posted, others=sum(others.values()), pending=pending)
 
     def _leases(self, counter: Counter) -> dict[LeaseKey, int]:

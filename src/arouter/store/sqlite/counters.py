@@ -26,6 +26,10 @@ _USE_COLUMNS = ("counter", "used", "ends_at_us")
 _LEASE_COLUMNS = ("counter", "most", "owner_no", "units", "exact", "recalled", "posts", "ends_at_us")
 
 
+Leases = dict[tuple[int, int], tuple[int, bool, bool]]
+"""By owner and limit: the units, whether all of them are held, and whether somebody asked for them."""
+
+
 class SqliteCounters:
     """Leases in the writer's transactions, behind the records that were closed before; reads in the readers'."""
 
@@ -57,7 +61,7 @@ class SqliteCounters:
             return [
                 Standing(
                     posted=posted[counter],
-                    leased=sum(units for units, _ in leases.get(text_of(counter), {}).values()),
+                    leased=_units(leases.get(text_of(counter), {})),
                 )
                 for counter in counters
             ]
@@ -131,11 +135,11 @@ class _Renewal:
         had = leases.pop(mine, None)
         posted = self._posted[counter]
         room = limit - posted - wanted.keep - _units(leases)
-        if room < wanted.need and leases and self._bury_the_dead(leases):
+        if (room < wanted.need or wanted.recall) and leases and self._bury_the_dead(leases):
             posted = self._posted[counter] = _posted(self._connection, [counter])[counter]
             room = limit - posted - wanted.keep - _units(leases)
         given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not leases)
-        pending = given < wanted.need and any(not exact for _, exact in leases.values())
+        pending = _is_pending(wanted, given, leases)
         if (given < wanted.need or wanted.recall) and leases:
             self._connection.execute(queries()["recall_leases"], (text, *mine))
         others = _units(leases)
@@ -143,9 +147,9 @@ class _Renewal:
         self._set.pop((text, limit), None)
         self._ended.pop((text, limit), None)
         if units > 0:
-            # What was needed is held at once.
+            # What was needed is held at once. Whoever still has something else has not answered.
             exact = given in (0, wanted.need)
-            leases[mine] = units, exact
+            leases[mine] = units, exact, False
             self._set[text, limit] = (
                 *(text, limit, self._owner_no, units, int(exact), 0),
                 *(int(_posts(counter)), counter.end_us),
@@ -154,7 +158,7 @@ class _Renewal:
             self._ended[text, limit] = None
         return Leased(granted=given, posted=posted, others=others, pending=pending)
 
-    def _bury_the_dead(self, leases: dict[tuple[int, int], tuple[int, bool]]) -> bool:
+    def _bury_the_dead(self, leases: Leases) -> bool:
         """End the leases of those owners whose process is dead; whether there were any among these."""
         alive, _ = living_owners(self._connection, self._path)
         dead = {owner_no for owner_no, _ in leases} - alive
@@ -175,13 +179,19 @@ def _posted(connection: apsw.Connection, counters: Sequence[Counter]) -> dict[Co
     return posted
 
 
-def _leases_of(connection: apsw.Connection, texts: Sequence[str]) -> dict[str, dict[tuple[int, int], tuple[int, bool]]]:
-    """By counter, then by owner and limit: the units, and whether all of them are held."""
-    found: dict[str, dict[tuple[int, int], tuple[int, bool]]] = {}
-    for text, owner_no, limit, units, exact in fetch(connection, queries()["leases_of_counters"], to_json(texts)):
-        found.setdefault(text, {})[int(owner_no), int(limit)] = int(units), exact == 1
+def _leases_of(connection: apsw.Connection, texts: Sequence[str]) -> dict[str, Leases]:
+    found: dict[str, Leases] = {}
+    rows = fetch(connection, queries()["leases_of_counters"], to_json(texts))
+    for text, owner_no, limit, units, exact, recalled in rows:
+        found.setdefault(text, {})[int(owner_no), int(limit)] = int(units), exact == 1, recalled == 1
     return found
 
 
-def _units(leases: dict[tuple[int, int], tuple[int, bool]]) -> int:
-    return sum([units for units, _ in leases.values()])
+def _units(leases: Leases) -> int:
+    return sum([units for units, _, _ in leases.values()])
+
+
+def _is_pending(wanted: LeaseWanted, given: int, others: Leases) -> bool:
+    if wanted.need:
+        return given < wanted.need and any(not exact for _, exact, _ in others.values())
+    return any(wanted.recall or recalled for _, _, recalled in others.values())
