@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from arouter.domain.counters import MINUTE_US, NEVER_US, Counter, Meter, Window, bounds
+from arouter.domain.counters import FRESH_US, MINUTE_US, NEVER_US, Counter, Meter, Window, bounds
 from arouter.domain.guardrails import Target
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Status
@@ -30,10 +30,12 @@ PER_MINUTE = counter(Meter.REQUESTS, start_us=MINUTE, end_us=MINUTE_END)
 RUNNING = counter(Meter.CONCURRENT, start_us=0, end_us=NEVER_US)
 
 
-def lease(backend: Backend, of: Counter, limit: int, *, by: Counters | None = None, **wanted: Any) -> Leased:
+def lease(
+    backend: Backend, of: Counter, limit: int, *, by: Counters | None = None, now_us: int = NOON_US, **wanted: Any
+) -> Leased:
     async def run() -> Leased:
         one = LeaseWanted(counter=of, limit=limit, **{"keep": 0, **wanted})
-        return (await (backend.counters if by is None else by).lease([one], now_us=NOON_US))[0]
+        return (await (backend.counters if by is None else by).lease([one], now_us=now_us))[0]
 
     return backend.run(run())
 
@@ -175,6 +177,15 @@ def test_others_are_asked_for_what_they_do_not_need(backend: Backend) -> None:
         assert (told.granted, told.pending) == (0, False)
         lease(backend, counter(), 10, keep=4)
         assert lease(backend, counter(), 10, by=other, need=6).granted == 6
+
+
+def test_what_was_said_long_ago_is_asked_again(backend: Backend) -> None:
+    lease(backend, counter(), 10, need=10)
+    with second(backend) as other:
+        assert not lease(backend, counter(), 10, by=other, need=1, now_us=NOON_US + FRESH_US).pending
+        assert lease(backend, counter(), 10, by=other, need=1, now_us=NOON_US + FRESH_US + 1).pending
+        lease(backend, counter(), 10, keep=10, now_us=NOON_US + FRESH_US)
+        assert not lease(backend, counter(), 10, by=other, need=1, now_us=NOON_US + FRESH_US + 1).pending
 
 
 def test_who_only_looks_is_told_when_everybody_has_answered(backend: Backend) -> None:

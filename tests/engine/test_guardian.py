@@ -450,6 +450,37 @@ async def test_the_figures_are_the_ledgers() -> None:
 
 
 @playing
+async def test_what_is_idle_and_wanted_at_the_same_time_is_posted_once() -> None:
+    one = Pipeline(*says(3))
+    other = Pipeline(beside=one)
+    limited = key(rate_limit=Limits(requests_per_minute=100))
+    for number in range(3):
+        await asked(one, number, key=limited)
+    await one.leasing.turn()
+    await asyncio.gather(other.guardian.figures(limited, None, NOON_US), one.leasing.turn())
+    await one.leasing.turn()
+    _, figures = await other.guardian.figures(limited, None, NOON_US)
+    assert [(figure.used, figure.held) for figure in figures] == [(3, 0)]
+
+
+@playing
+async def test_a_share_is_not_forgotten_while_somebody_waits_for_it() -> None:
+    one = Pipeline(*says(2))
+    other = Pipeline(*says(1), beside=one)
+    limited = key(limit=Picodollars(2 * COST))
+    assert (await asked(one, 1, key=limited)).error is None
+    other.clock.advance(1_000_000)  # What the first one said is old.
+    waiting = asyncio.ensure_future(asked(other, 2, key=limited))
+    await until(lambda: other.counters.asked == 1)
+    other.clock.advance(DAY_US)
+    for _ in range(3):
+        await other.leasing.turn()
+    assert len(other.leasing) == 1
+    await one.leasing.turn()
+    assert (await waiting).error is None
+
+
+@playing
 async def test_shares_that_nobody_uses_are_forgotten_and_given_back() -> None:
     pipeline = Pipeline(*says(1))
     await asked(pipeline, key=key(limit=Picodollars(DOLLAR)))

@@ -29,6 +29,8 @@ from arouter.domain.value import value
 from arouter.domain.windows import DAY_US, next_reset_us, windows_at
 
 MINUTE_US = 60_000_000
+FRESH_US = 500_000
+"""So long what a process said of its lease is taken for true: twice the time in which it answers whoever asks."""
 NEVER_US = 2**62
 """The end of a window that does not end."""
 

@@ -37,7 +37,7 @@ class Share(Allotment):
 
     __slots__ = (
         *("contended_until_us", "counter", "ended", "limit", "others", "outside", "pending", "posted"),
-        *("refused_until_us", "touched", "waiting"),
+        *("refused_until_us", "takers", "touched", "waiting"),
     )
 
     def __init__(self, counter: Counter, limit: int) -> None:
@@ -54,6 +54,8 @@ class Share(Allotment):
         self.refused_until_us = 0
         self.touched = True
         """It was taken from lately."""
+        self.takers = 0
+        """Requests that ask for more than is free here."""
         self.ended = False
         """Forgotten; whoever still has it finds another one."""
         self.waiting: list[tuple[int, asyncio.Future[bool | None]]] = []
@@ -98,17 +100,20 @@ class Leasing:
 
     async def take(self, share: Share, units: int) -> bool:
         """Hold units of a share that has not enough free. StorageUnavailable if nobody can be asked."""
-        for _ in range(_TRIES):
-            share.touched = True
-            if share.take(units):
-                return True
-            if self._now_us() < share.refused_until_us:
-                return False
-            taken = await self._wait(share, units)
-            if taken is not None:
-                return taken
-            await asyncio.sleep(_PAUSE_S)
-        return share.take(units)
+        share.takers += 1
+        try:
+            for _ in range(_TRIES):
+                if share.take(units):
+                    return True
+                if self._now_us() < share.refused_until_us:
+                    return False
+                taken = await self._wait(share, units)
+                if taken is not None:
+                    return taken
+                await asyncio.sleep(_PAUSE_S)
+            return share.take(units)
+        finally:
+            share.takers -= 1
 
     async def look(self, shares: Sequence[Share]) -> None:
         """Renew them, so that what they know is true now. Others are given a moment to give back what they do not need,
@@ -196,7 +201,7 @@ class Leasing:
 
     async def _renew(self, shares: Iterable[Share], *, at_once: bool, recall: bool = False) -> None:
         """`at_once`: nobody who waits is served by this."""
-        every = list(shares)
+        every = list(dict.fromkeys(shares))  # Twice in one batch, what was used would be posted twice.
         for start in range(0, len(every), _BATCH):
             async with self._one_at_a_time:
                 await self._renew_some(every[start : start + _BATCH], serve=not at_once, recall=recall)
@@ -247,7 +252,7 @@ class Leasing:
             share.refused_until_us = self._now_us() + REFUSED_US
 
     def _is_unused(self, share: Share) -> bool:
-        return not (share.held or share.waiting or share in self._due)
+        return not (share.held or share.takers or share in self._due)
 
     def _forget(self, share: Share) -> None:
         """Unless somebody took from it meanwhile."""

@@ -185,7 +185,8 @@ class Leased:
     others: int
     """What all other leases of the counter hold."""
     pending: bool
-    """Not all that was needed was there, and others have some that they may not need: they were asked to give it back.
+    """Not all that was needed was there, and others have some that they may not need, or have not said so lately
+    (`FRESH_US`): they were asked to give it back.
     Or nothing was needed, and others have not answered a recall yet. Ask again in a moment."""
 
 

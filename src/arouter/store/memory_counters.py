@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from arouter.domain.counters import Counter, Meter, granted
+from arouter.domain.counters import FRESH_US, Counter, Meter, granted
 from arouter.domain.guardrails import Target
 from arouter.domain.keys import Key
 from arouter.domain.record import Record, Status
@@ -20,6 +20,11 @@ class _Lease:
     exact: bool
     """All of it is held by running requests."""
     recalled: bool = False
+    renewed_at_us: int = 0
+
+    def may_give(self, now_us: int) -> bool:
+        """Whether some of it may not be held, as far as is known."""
+        return not self.exact or self.renewed_at_us < now_us - FRESH_US
 
 
 @dataclass(slots=True)
@@ -51,7 +56,7 @@ class MemoryCounters:
 
     def lease(self, wanted: Sequence[LeaseWanted], *, now_us: int) -> Awaitable[Sequence[Leased]]:
         done: asyncio.Future[Sequence[Leased]] = asyncio.get_running_loop().create_future()
-        done.set_result([self._lease(one) for one in wanted])
+        done.set_result([self._lease(one, now_us) for one in wanted])
         return done
 
     async def recalled(self) -> Sequence[tuple[Counter, int]]:
@@ -71,7 +76,7 @@ class MemoryCounters:
             if _posts(lease_key[0]):
                 self._use(lease_key[0], lease.units)
 
-    def _lease(self, wanted: LeaseWanted) -> Leased:
+    def _lease(self, wanted: LeaseWanted, now_us: int) -> Leased:
         counter, limit = wanted.counter, wanted.limit
         mine: LeaseKey = (counter, limit, self._owner)
         if _posts(counter):
@@ -82,7 +87,7 @@ class MemoryCounters:
         room = limit - posted - wanted.keep - sum(others.values())
         given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not others)
         lacking = given < wanted.need
-        pending = lacking and any(not self._data.leases[one].exact for one in others)
+        pending = lacking and any(self._data.leases[one].may_give(now_us) for one in others)
         if not wanted.need:
             pending = any(wanted.recall or self._data.leases[one].recalled for one in others)
         if lacking or wanted.recall:
@@ -93,7 +98,9 @@ class MemoryCounters:
         if wanted.keep + given > 0:
             exact = given in (0, wanted.need)
             recalled = before is not None and before.recalled and not exact
-            self._data.leases[mine] = _Lease(units=wanted.keep + given, exact=exact, recalled=recalled)
+            self._data.leases[mine] = _Lease(
+                units=wanted.keep + given, exact=exact, recalled=recalled, renewed_at_us=now_us
+            )
         return Leased(granted=given, posted=posted, others=sum(others.values()), pending=pending)
 
     def _leases(self, counter: Counter) -> dict[LeaseKey, int]:

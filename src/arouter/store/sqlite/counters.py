@@ -6,7 +6,7 @@ from typing import Final
 import apsw
 import msgspec
 
-from arouter.domain.counters import Counter, Meter, granted
+from arouter.domain.counters import FRESH_US, Counter, Meter, granted
 from arouter.domain.guardrails import Target
 from arouter.store.base import Leased, LeaseWanted, Standing
 from arouter.store.sqlite.leases import end_leases_of
@@ -23,11 +23,12 @@ _FORGET_AFTER_US: Final = 60_000_000
 
 
 _USE_COLUMNS = ("counter", "used", "ends_at_us")
-_LEASE_COLUMNS = ("counter", "most", "owner_no", "units", "exact", "recalled", "posts", "ends_at_us")
+_LEASE_COLUMNS = ("counter", "most", "owner_no", "units", "exact", "recalled", "posts", "ends_at_us", "renewed_at_us")
 
 
-Leases = dict[tuple[int, int], tuple[int, bool, bool]]
-"""By owner and limit: the units, whether all of them are held, and whether somebody asked for them."""
+Leases = dict[tuple[int, int], tuple[int, bool, bool, int]]
+"""By owner and limit: the units, whether all of them were held, whether somebody asked for them, and when the lease was
+renewed."""
 
 
 class SqliteCounters:
@@ -43,7 +44,7 @@ class SqliteCounters:
         def run(connection: apsw.Connection) -> Sequence[Leased]:
             owner_no = self._writer.owner.register(connection)
             self._forget_ended(connection, now_us)
-            return _Renewal(connection, self._path, owner_no, wanted).run()
+            return _Renewal(connection, self._path, owner_no, wanted, now_us).run()
 
         return self._writer.command(run)
 
@@ -104,11 +105,14 @@ class _Renewal:
     """The renewal of some leases of one process, in one transaction: read together, decided one after the other,
     written together."""
 
-    def __init__(self, connection: apsw.Connection, path: str, owner_no: int, wanted: Sequence[LeaseWanted]) -> None:
+    def __init__(
+        self, connection: apsw.Connection, path: str, owner_no: int, wanted: Sequence[LeaseWanted], now_us: int
+    ) -> None:
         self._connection = connection
         self._path = path
         self._owner_no = owner_no
         self._wanted = wanted
+        self._now_us = now_us
         self._texts = [text_of(one.counter) for one in wanted]
         uses = [
             (text, one.used, one.counter.end_us)
@@ -139,7 +143,7 @@ class _Renewal:
             posted = self._posted[counter] = _posted(self._connection, [counter])[counter]
             room = limit - posted - wanted.keep - _units(leases)
         given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not leases)
-        pending = _is_pending(wanted, given, leases)
+        pending = self._is_pending(wanted, given, leases)
         if (given < wanted.need or wanted.recall) and leases:
             self._connection.execute(queries()["recall_leases"], (text, *mine))
         others = _units(leases)
@@ -149,14 +153,22 @@ class _Renewal:
         if units > 0:
             # What was needed is held at once. Whoever still has something else has not answered.
             exact = given in (0, wanted.need)
-            leases[mine] = units, exact, False
+            leases[mine] = units, exact, False, self._now_us
             self._set[text, limit] = (
                 *(text, limit, self._owner_no, units, int(exact), 0),
-                *(int(_posts(counter)), counter.end_us),
+                *(int(_posts(counter)), counter.end_us, self._now_us),
             )
         elif had is not None:
             self._ended[text, limit] = None
         return Leased(granted=given, posted=posted, others=others, pending=pending)
+
+    def _is_pending(self, wanted: LeaseWanted, given: int, others: Leases) -> bool:
+        if wanted.need:
+            fresh_us = self._now_us - FRESH_US
+            return given < wanted.need and any(
+                not exact or renewed_at_us < fresh_us for _, exact, _, renewed_at_us in others.values()
+            )
+        return any(wanted.recall or recalled for _, _, recalled, _ in others.values())
 
     def _bury_the_dead(self, leases: Leases) -> bool:
         """End the leases of those owners whose process is dead; whether there were any among these."""
@@ -182,16 +194,10 @@ def _posted(connection: apsw.Connection, counters: Sequence[Counter]) -> dict[Co
 def _leases_of(connection: apsw.Connection, texts: Sequence[str]) -> dict[str, Leases]:
     found: dict[str, Leases] = {}
     rows = fetch(connection, queries()["leases_of_counters"], to_json(texts))
-    for text, owner_no, limit, units, exact, recalled in rows:
-        found.setdefault(text, {})[int(owner_no), int(limit)] = int(units), exact == 1, recalled == 1
+    for text, owner_no, limit, units, exact, recalled, renewed_at_us in rows:
+        found.setdefault(text, {})[owner_no, limit] = units, exact == 1, recalled == 1, renewed_at_us
     return found
 
 
 def _units(leases: Leases) -> int:
-    return sum([units for units, _, _ in leases.values()])
-
-
-def _is_pending(wanted: LeaseWanted, given: int, others: Leases) -> bool:
-    if wanted.need:
-        return given < wanted.need and any(not exact for _, exact, _ in others.values())
-    return any(wanted.recall or recalled for _, _, recalled in others.values())
+    return sum([lease[0] for lease in leases.values()])

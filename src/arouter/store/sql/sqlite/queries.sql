@@ -468,12 +468,14 @@ WHERE counter IN (SELECT value FROM json_each(?));
 INSERT INTO counter_uses ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET used = used + excluded.used;
 
 -- name: leases_of_counters
-SELECT json_group_array(json_array(counter, owner_no, most, units, exact, recalled)) FROM leases
+SELECT json_group_array(json_array(counter, owner_no, most, units, exact, recalled, renewed_at_us)) FROM leases
 WHERE counter IN (SELECT value FROM json_each(?));
 
 -- name: set_lease
 INSERT INTO leases ({columns}) VALUES {rows}
-ON CONFLICT DO UPDATE SET units = excluded.units, exact = excluded.exact, recalled = iif(excluded.exact, 0, recalled);
+ON CONFLICT DO UPDATE SET
+    units = excluded.units, exact = excluded.exact, recalled = iif(excluded.exact, 0, recalled),
+    renewed_at_us = excluded.renewed_at_us;
 
 -- name: end_leases
 DELETE FROM leases

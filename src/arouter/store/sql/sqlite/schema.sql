@@ -310,6 +310,7 @@ CREATE TABLE leases (
     exact INTEGER NOT NULL,
     recalled INTEGER NOT NULL,
     posts INTEGER NOT NULL,
+    renewed_at_us INTEGER NOT NULL,
     ends_at_us INTEGER NOT NULL,
     PRIMARY KEY (counter, most, owner_no)
 ) STRICT, WITHOUT ROWID;
