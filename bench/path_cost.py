@@ -41,6 +41,7 @@ from arouter.wiring.storage import make_key
 from bench.answers import Dialect, events_of, whole_answer
 from bench.cases import BY_NAME, Case
 from bench.counting import Counted, count
+from bench.guardrails import budget, limited_part
 from bench.requests import body_of
 
 BUDGETS = Path(__file__).with_name("path_cost.json")
@@ -72,7 +73,7 @@ class Sample:
         self.routing = Routing(on, off=off)
         self.billing = Billing(PriceBook().card)
         self.selection = Selection(self.routing, _standing())
-        self.admission = Admission(self.store.ledger, now_us=lambda: NOW_US)
+        self.admission = Admission()
         self.call = self._call(self.read())
         self.route = self.routing.resolve(model)
 
@@ -147,6 +148,7 @@ def parts() -> Mapping[str, Work]:
     return {
         "read a request": json.read,
         "route and admit": json.admit,
+        "hold and settle four budgets": limited_part(json.call, json.route, budget()),
         "make the provider's request": json.exchange,
         "read an answer": lambda: json.exchange().read_answer(_body("openai")),
         "price its usage": lambda: _bill(json, answered),

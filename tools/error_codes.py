@@ -21,8 +21,8 @@ UNSEEN = frozenset({"client_disconnect"})
 
 MEANINGS = {
     "client_disconnect": "The client left before its request was whole. Seen in the activity only.",
-    "credit_limit_exceeded": "The key's spending limit is used up. `metadata`: `scope`, `limit_usd`, `used_usd`, "
-    "`resets_at`.",
+    "credit_limit_exceeded": "A budget has not so much left as the request may cost. `metadata`: `scope`, `guardrail`, "
+    "`limit_usd`, `used_usd`, `held_usd`, `needed_usd`, `resets_at`.",
     "records_expired": "The summary needs records of days that have expired; the message names the first day that is "
     "still whole.",
     "endpoint_not_supported": "The provider of the model has nothing like this path: ask for a model of one that has.",
@@ -31,6 +31,7 @@ MEANINGS = {
     "expired_api_key": "The key's `expires_at` has passed.",
     "expired_user_token": "The signed user token has ended. The application makes a new one.",
     "insufficient_credits": "A budget or the credits are spent. Nothing answers with it yet.",
+    "guardrail_not_found": "The organization has no guardrail with this id.",
     "header_fields_too_large": "The request line and header fields are over 64 kB. The connection is closed.",
     "internal_error": "A defect of the gateway. The log has the details under the request's id.",
     "invalid_api_key": "No such key, or a disabled one.",
@@ -45,7 +46,7 @@ MEANINGS = {
     "method_not_allowed": "The path does not take this method; `Allow` names those that it takes.",
     "missing_api_key": "The request carries no key.",
     "missing_required_parameter": "A field that must be there is not; `param` names it.",
-    "model_not_allowed": "The key's `allowed_models` does not list the model.",
+    "model_not_allowed": "The key's `allowed_models`, or a list of a guardrail, does not let the model be asked.",
     "model_not_found": "No provider is called like that, or it has no such model.",
     "no_provider_available": "The provider is known and not configured, or the organization's own key for it cannot be "
     "read; the message says what turns it on.",
@@ -57,11 +58,14 @@ MEANINGS = {
     "set.",
     "path_not_allowed": "The operator does not pass this path of a provider on: see `server.pass_through`.",
     "provider_key_not_found": "The organization has no provider key with this id.",
-    "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
+    "provider_not_allowed": "The key's `allowed_providers`, or a list of a guardrail, does not let the provider be "
+    "asked, or the guardrail wants providers that keep nothing.",
     "query_too_heavy": "The answer would take more than may be read or added up at once: more records than "
     "`activity.most_scanned_records`, longer than `activity.query_timeout_s`, or too many groups. The message says "
     "what makes it so, and what to change.",
-    "rate_limit_exceeded": "Too many requests.",
+    "rate_limit_exceeded": "Too many requests or tokens, or too many requests at once; or the provider says so. Of "
+    "ours `metadata` says `scope`, `guardrail`, `limit_name`, `limit`, `used`, `resets_at`; `Retry-After` says when "
+    "to ask again.",
     "request_too_large": "The body is over `server.body_most_bytes`.",
     "shutting_down": "The gateway stops, and the request was not at its end when the time for that was over.",
     "storage_unavailable": "The ledger cannot be reached, or did not take the record of this request. It is kept in "
@@ -77,6 +81,7 @@ MEANINGS = {
     "upstream_error": "The provider failed. `metadata`: `provider`, and `upstream_status` and `upstream_code` where it "
     "told them.",
     "upstream_timeout": "The provider did not answer in time.",
+    "user_blocked": "The end user is blocked. `metadata.reason` says why, if that was said.",
     "user_forbidden": "The key takes no requests with a `user`.",
     "user_not_found": "No request that the key may see names this user.",
     "user_required": "The key takes no requests without a `user`.",

@@ -9,6 +9,10 @@ from fastapi.routing import APIRoute
 
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
+from arouter.engine.estimates import Estimates
+from arouter.engine.guardian import Guardian
+from arouter.engine.leasing import Leasing
+from arouter.engine.tasks import Tasks
 from arouter.providers.vendors import VENDORS, Vendor
 from arouter.settings import Row, rows
 from arouter.store.base import Home
@@ -173,6 +177,7 @@ def openapi() -> Any:
 def _services() -> ApiServices:
     """What the API is built with, where nothing is asked of it."""
     store = MemoryStore(clock=_now_us)
+    leasing = Leasing(store.counters, now_us=_now_us, tasks=Tasks(lambda name, failure: None))
     return ApiServices(
         directory=store.directory,
         ledger=store.ledger,
@@ -183,6 +188,7 @@ def _services() -> ApiServices:
         ready=_ready,
         metrics=_no_metrics,
         default_home=Home(organization_id="org", workspace_id="ws", secret=bytes(32)),
+        guardian=Guardian(store.directory, leasing, Estimates(lambda *_, **__: None)),
     )
 
 

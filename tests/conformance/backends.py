@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from arouter.store.base import Directory, Ledger
+from arouter.store.base import Counters, Directory, Ledger
 from arouter.store.memory import MemoryStore
 from arouter.store.sqlite import SqliteStore
 
@@ -18,6 +18,8 @@ class Store(Protocol):
     def directory(self) -> Directory: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def counters(self) -> Counters: ...
     async def start(self) -> None: ...
     async def close(self) -> None: ...
 
@@ -53,6 +55,16 @@ class Backend:
     def directory(self) -> Directory:
         return self.store.directory
 
+    @property
+    def counters(self) -> Counters:
+        return self.store.counters
+
+    def beside(self) -> Store:
+        """The store of another process on the same data, running; for the caller to close."""
+        store = self.store.beside() if isinstance(self.store, MemoryStore) else self.make(self.clock, None)
+        self.run(store.start())
+        return store
+
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self.runner.run(coroutine)
 
@@ -85,12 +97,19 @@ class SealedStore:
         self.store = store
         self.directory: Directory = store.directory
         self.ledger: Any = SealedLedger(store)
+        self.counters: Counters = store.counters
 
     async def start(self) -> None:
         await self.store.start()
 
     async def close(self) -> None:
         await self.store.close()
+
+
+ASKING = frozenset(
+    {"get", "page", "summary", "summaries", "adjustments_of", "spending", "byok_spending", "check"}
+    | {"user_span", "list_users", "user_costs"}
+)
 
 
 class SealedLedger:
@@ -101,7 +120,7 @@ class SealedLedger:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store.ledger, name)
-        if name not in ("get", "page", "summary", "adjustments_of", "spending", "byok_spending", "check"):
+        if name not in ASKING:
             return method
 
         async def ask(*arguments: Any, **named: Any) -> Any:

@@ -8,6 +8,7 @@ from arouter.domain.activity import ActivityQuery, Filters, Scope
 from arouter.domain.adjustment import Adjustment, AdjustmentKind
 from arouter.domain.attempt import Attempt
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
+from arouter.domain.limits import Budget, Limits
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.usage import Usage
@@ -204,6 +205,10 @@ FULL_KEY = key(
     user_policy=UserPolicy.FIXED,
     fixed_user="",
     activity_scope=ActivityScope.WORKSPACE,
+    rate_limit=Limits(requests_per_minute=1, requests_per_day=2, tokens_per_minute=3),
+    default_user_limits=Limits(
+        budget=Budget(limit=Picodollars(2**63 - 1), reset=LimitReset.MONTHLY), concurrent_requests=0
+    ),
 )
 
 

@@ -19,6 +19,9 @@ from arouter.engine.billing import Billing
 from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
+from arouter.engine.estimates import Estimates
+from arouter.engine.guardian import Guardian
+from arouter.engine.leasing import Leasing
 from arouter.engine.own_keys import OwnKeys, OwnProviders
 from arouter.engine.recorder import Durability, Recorder
 from arouter.engine.retrying import RetryRules
@@ -27,12 +30,14 @@ from arouter.engine.selection import Selection
 from arouter.engine.speeds import Speeds
 from arouter.engine.standing import Standing
 from arouter.engine.tasks import Tasks
-from arouter.store.memory import MemoryStore
+from arouter.store.memory import MemoryDirectory, MemoryStore
+from arouter.store.memory_counters import CounterData
 from arouter.web.errors import status_of, type_of
 from tests.engine.samples import SECRET, Cards, card, routing
 from tests.engine.samples import call as sample_call
 from tests.engine.scripted_client import Says, ScriptedClient
 from tests.engine.scripted_clock import ScriptedClock
+from tests.engine.scripted_counters import ScriptedCounters
 from tests.engine.scripted_ledger import ScriptedLedger
 from tests.engine.scripted_reply import ScriptedReply
 
@@ -62,10 +67,12 @@ class Pipeline:
         retries: RetryRules | None = None,
         breaker: BreakerRules | None = None,
         provider_order: tuple[str, ...] = (),
+        beside: "Pipeline | None" = None,
     ) -> None:
-        """`own_keys` is given the operator's routing, and what makes selections."""
+        """`own_keys` is given the operator's routing, and what makes selections. `beside`: another process on the same
+        data."""
         self.client = ScriptedClient(*answers)
-        self.ledger = ScriptedLedger()
+        self.ledger: ScriptedLedger = ScriptedLedger() if beside is None else beside.ledger
         self.clock = ScriptedClock(tick_us=1000)
         self.drains = Drains(DrainLimits() if drain is None else drain)
         self.failed_tasks: list[tuple[str, BaseException]] = []
@@ -90,8 +97,23 @@ class Pipeline:
         def selection(chosen: Routing) -> Selection:
             return Selection(chosen, standing, provider_order=provider_order)
 
+        self.directory: MemoryDirectory = (
+            MemoryStore(clock=self.clock.now_us).directory if beside is None else beside.directory
+        )
+        self.counter_data: CounterData = CounterData() if beside is None else beside.counter_data
+        self.counters = ScriptedCounters(self.counter_data, self.ledger.every_record, lambda _: None)
+        self.leasing = Leasing(self.counters, now_us=self.clock.now_us, tasks=self.tasks)
+        self.overages: list[tuple[str, int]] = []
+        """The meters of the limits that a request passed, and by how much."""
+        self.guardian = Guardian(
+            self.directory,
+            self.leasing,
+            Estimates(known),
+            on_overage=lambda _, share, units: self.overages.append((share.counter.meter, units)),
+        )
         self.completions = Completions(
-            admission=Admission(self.ledger, now_us=self.clock.now_us),
+            admission=Admission(),
+            guardian=self.guardian,
             routing=operator,
             selection=selection(operator),
             own_keys=(no_own_keys if own_keys is None else own_keys)(operator, selection),

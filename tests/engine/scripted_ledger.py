@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 from arouter.domain.activity import ActivityQuery, Scope
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
-from arouter.store.base import Spending
 from arouter.store.memory import MemoryLedger, MemoryStore
 from tests.engine.scripted_clock import NOON_US
 
@@ -23,7 +22,6 @@ class ScriptedLedger(MemoryLedger):
         """The ids of the records that somebody asked to append, whether or not they are durable yet."""
         self.open_fails = False
         self.close_fails: Exception | None = None
-        self.spending_fails = False
         self.late: asyncio.Event | None = None
         """A record becomes durable when this is set."""
         self._running: set[asyncio.Future[None]] = set()
@@ -52,8 +50,3 @@ class ScriptedLedger(MemoryLedger):
         """What is durable, oldest first."""
         query = ActivityQuery(scope=Scope(organization_id=organization_id), descending=False)
         return [row.record for row in (await self.page(query)).rows]
-
-    async def spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
-        if self.spending_fails:
-            raise FULL
-        return await super().spending(key_hash, day_us=day_us, week_us=week_us, month_us=month_us)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
-from arouter.engine.call import AnswerHead
+from arouter.engine.call import AnswerHead, RateTold
 
 
 class ScriptedReply:
@@ -42,6 +42,7 @@ class ScriptedReply:
         self.wants_attempts = False
         self.attempts: tuple[Attempt, ...] = ()
         """As they were told in the headers."""
+        self.rates: tuple[RateTold, ...] = ()
 
     @property
     def stream(self) -> bytes:
@@ -53,6 +54,9 @@ class ScriptedReply:
         if self._left:
             self._tell()
         return self._left
+
+    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
+        self.rates = rates
 
     def watch(self, on_gone: Callable[[], None]) -> None:
         self._on_gone = on_gone

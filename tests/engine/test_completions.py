@@ -504,7 +504,7 @@ async def test_nothing_is_asked_when_the_ledger_takes_nothing() -> None:
 @playing
 async def test_nothing_is_asked_when_the_spending_of_a_limited_key_is_not_known() -> None:
     pipeline = Pipeline(Says(steps=[completion()]))
-    pipeline.ledger.spending_fails = True
+    pipeline.counters.fails = True
     reply = await ask(pipeline, key=key(limit=10**12))
     assert isinstance(reply.error, StorageUnavailable)
     assert pipeline.client.asked == []

@@ -19,7 +19,6 @@ from arouter.engine.speeds import Speeds
 from arouter.engine.standing import Standing
 from tests.engine.samples import Cards, call, card, deployment, key
 from tests.engine.scripted_clock import NOON_US, ScriptedClock
-from tests.engine.scripted_ledger import ScriptedLedger
 from tests.engine.test_speeds import record
 
 LLAMA = {"llama": ModelRoute(names=("groq/llama", "together/Llama", "fireworks/llama-3"))}
@@ -58,7 +57,7 @@ class Chooser:
         if own:
             routing = routing.with_own(own, off={}, fallbacks=fallbacks, most_names=2)
         self.selection = Selection(routing, standing, **settings)
-        self._admission = Admission(ScriptedLedger(), now_us=lambda: NOON_US)
+        self._admission = Admission()
 
     def plan(self, asked: Call) -> Plan:
         return self.selection.plan(asked, self._admission.check)

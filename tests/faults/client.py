@@ -64,6 +64,7 @@ async def ask(
     leave_after: int | None = None,
     content: str = "Hello there, how are you?",
     into: Heard | None = None,
+    max_tokens: int | None = None,
 ) -> Heard:
     """One chat completion. `leave_after` so many events of a stream the client hangs up. Never raises an OSError.
 
@@ -77,7 +78,7 @@ async def ask(
         heard.refused = True
         return heard
     try:
-        writer.write(_request(key, model, stream, user, content))
+        writer.write(_request(key, model, stream, user, content, max_tokens))
         await _hear(reader, heard, leave_after)
     except (OSError, asyncio.IncompleteReadError):
         pass
@@ -86,8 +87,12 @@ async def ask(
     return heard
 
 
-def _request(key: str, model: str, stream: bool, user: str | None, content: str) -> bytes:
-    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": content}]}
+def _request(
+    key: str, model: str, stream: bool, user: str | None, content: str, max_tokens: int | None = None
+) -> bytes:
+    body: dict[str, object] = {"model": model, "stream": stream, "messages": [{"role": "user", "content": content}]}
+    if max_tokens is not None:
+        body["max_tokens"] = max_tokens
     if user is not None:
         body["user"] = user
     data = json.dumps(body).encode()

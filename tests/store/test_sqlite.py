@@ -338,6 +338,9 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
         "DROP TABLE folded_days; DROP TABLE day_blocks;"
         "DROP TABLE own_key_hours; DROP TABLE sealed_ids; DROP TABLE user_blocks; DROP TABLE time_blocks;"
         "DROP TABLE sealed_days; DROP TABLE expired_days; ALTER TABLE organizations DROP COLUMN retention_days;"
+        "ALTER TABLE keys DROP COLUMN rate_limit; ALTER TABLE keys DROP COLUMN default_user_limits;"
+        "DROP TABLE guardrails; DROP TABLE user_rules; DROP TABLE usage_days; DROP TABLE counter_uses;"
+        "DROP TABLE leases;"
         "PRAGMA user_version = 1"
     )
     connection.close()

@@ -16,16 +16,19 @@ from arouter.web.api import (
     activity,
     arouter_usage,
     billing,
+    guardrails,
     organization_usage,
     paging,
     ranges,
     report,
     summary,
+    user_rules,
     users,
 )
 from arouter.web.api.filters import FILTERS
 from arouter.web.inference.dialects import dialects, gemini_dialects
 from arouter.wire.activity_json import COLUMNS
+from arouter.wire.guardrails_json import CreateGuardrail, UpdateGuardrail, UpdateUser
 from arouter.wire.keys_json import CreateKey, UpdateKey
 from arouter.wire.provider_keys_json import CreateProviderKey, UpdateProviderKey
 from tests.acceptance.documents import ROOT, Block, blocks
@@ -114,6 +117,8 @@ def test_every_parameter_is_mentioned() -> None:
         ("users", ranges.RANGE),
         ("users", users.LIST_PARAMETERS),
         ("users", users.USER_PARAMETERS),
+        ("guardrails", guardrails.EXPLAIN_PARAMETERS),
+        ("guardrails", user_rules.USER_PARAMETERS),
     )
     missing = [
         parameter.name
@@ -136,6 +141,11 @@ def test_every_field_of_a_key_is_mentioned() -> None:
 def test_every_field_of_a_provider_key_is_mentioned() -> None:
     names = {*CreateProviderKey.__struct_fields__, *UpdateProviderKey.__struct_fields__}
     assert [name for name in sorted(names) if f"`{name}`" not in _page("byok")] == []
+
+
+def test_every_field_of_a_guardrail_and_of_a_user_is_mentioned() -> None:
+    names = {*CreateGuardrail.__struct_fields__, *UpdateGuardrail.__struct_fields__, *UpdateUser.__struct_fields__}
+    assert [name for name in sorted(names) if f"`{name}`" not in _page("guardrails")] == []
 
 
 def test_every_error_code_is_mentioned_with_its_meaning() -> None:

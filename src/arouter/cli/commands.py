@@ -19,6 +19,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "sandbox": "arouter.cli.sandbox",
         "keys": "arouter.cli.keys",
         "provider-keys": "arouter.cli.provider_keys",
+        "guardrails": "arouter.cli.guardrails",
         "activity": "arouter.cli.activity",
         "users": "arouter.cli.users",
         "db": "arouter.cli.db",

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import secrets
 import sys
-from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import msgspec
@@ -12,10 +11,20 @@ import typer
 from msgspec import UNSET
 
 from arouter.cli.database import existing_path, opened
+from arouter.cli.limit_options import (
+    ConcurrentRequests,
+    Limit,
+    RequestsPerDay,
+    RequestsPerMinute,
+    Reset,
+    TokensPerDay,
+    TokensPerMinute,
+    read_dollars,
+)
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stdout, table, visible, write_json
 from arouter.domain.errors import InvalidRequest
-from arouter.domain.keys import ENTROPY_BYTES, ActivityScope, Key, KeyKind, LimitReset, digest, masked, new_plaintext
+from arouter.domain.keys import ENTROPY_BYTES, ActivityScope, Key, KeyKind, digest, masked, new_plaintext
 from arouter.domain.windows import windows_at
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
@@ -23,6 +32,7 @@ from arouter.store.base import Home
 from arouter.store.sqlite import SqliteStore
 from arouter.web.api.key_settings import checked_name, with_settings
 from arouter.wire.keys_json import KeyObject, KeySettings, Spent, key_object
+from arouter.wire.limits_json import RateLimit
 from arouter.wiring.storage import make_key
 
 SHORTEST_PREFIX = 6
@@ -61,12 +71,13 @@ def create(
             show_default=False,
         ),
     ] = None,
-    limit: Annotated[
-        str | None, typer.Option(metavar="USD", help="The most it may spend, in dollars, exactly.", show_default=False)
-    ] = None,
-    limit_reset: Annotated[
-        LimitReset | None, typer.Option(help="When the limit starts again. Default: never.", show_default=False)
-    ] = None,
+    limit: Limit = None,
+    limit_reset: Reset = None,
+    requests_per_minute: RequestsPerMinute = None,
+    requests_per_day: RequestsPerDay = None,
+    tokens_per_minute: TokensPerMinute = None,
+    tokens_per_day: TokensPerDay = None,
+    concurrent_requests: ConcurrentRequests = None,
     expires_at: Annotated[
         str | None,
         typer.Option(metavar="T", help="When it ends: RFC 3339, a date or Unix seconds.", show_default=False),
@@ -87,8 +98,15 @@ def create(
         raise typer.BadParameter("a key is either a management key or a test key")
     kind = KeyKind.MANAGEMENT if management else KeyKind.TEST if test else KeyKind.LIVE
     wanted = KeySettings(
-        limit=UNSET if limit is None else _read_dollars(limit),
+        limit=UNSET if limit is None else read_dollars(limit),
         limit_reset=UNSET if limit_reset is None else limit_reset.value,
+        rate_limit=RateLimit(
+            requests_per_minute=requests_per_minute,
+            requests_per_day=requests_per_day,
+            tokens_per_minute=tokens_per_minute,
+            tokens_per_day=tokens_per_day,
+            concurrent_requests=concurrent_requests,
+        ),
         expires_at=UNSET if expires_at is None else expires_at,
         allowed_models=tuple(allowed_model) if allowed_model else UNSET,
         allowed_providers=tuple(allowed_provider) if allowed_provider else UNSET,
@@ -266,13 +284,6 @@ def _require(done: bool, key: Key) -> None:
         raise Failure(f"the key {key.hash} was deleted meanwhile; `arouter keys list` shows those that are there")
 
 
-def _read_dollars(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation as exc:
-        raise typer.BadParameter(f"{text!r} is not an amount of dollars", param_hint="--limit") from exc
-
-
 # ---------------------------------------------------------------- telling
 
 
@@ -302,6 +313,9 @@ def _as_text(value: object) -> str | None:
         return ", ".join(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, RateLimit):
+        stated = {name: told for name, told in msgspec.structs.asdict(value).items() if told is not None}
+        return ", ".join(f"{name.replace('_', ' ')}: {_as_text(told)}" for name, told in stated.items())
     return str(value)
 
 

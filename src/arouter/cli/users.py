@@ -12,6 +12,7 @@ from arouter.cli.filter_options import read_options
 from arouter.cli.keys import every_key, find_key
 from arouter.cli.options import Config, Json, application, read_zone
 from arouter.cli.output import Failure, stderr, stdout, write_json
+from arouter.cli.user_rules import register
 from arouter.cli.user_tables import high_usage_table, seen_table, user_tables
 from arouter.domain.activity import Filters, Scope
 from arouter.domain.high_usage import MEASURES, HighUsage
@@ -32,7 +33,10 @@ from arouter.wire.users_json import UserAnswer, UserToken, user_list
 
 _INSTANT = "RFC 3339, a date, or Unix seconds"
 
-app = application(help="Who uses what, one by one and in order; and tokens for users.", no_args_is_help=True)
+app = application(
+    help="Who uses what, one by one and in order; what is said of users, and tokens for them.", no_args_is_help=True
+)
+register(app)
 
 User = Annotated[str, typer.Argument(metavar="USER", help="The user, byte for byte.", show_default=False)]
 Start = Annotated[

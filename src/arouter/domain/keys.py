@@ -9,6 +9,8 @@ import hashlib
 import re
 from enum import StrEnum
 
+from arouter.domain.limits import LimitReset as LimitReset
+from arouter.domain.limits import Limits
 from arouter.domain.money import Picodollars
 from arouter.domain.value import value
 
@@ -27,14 +29,6 @@ class KeyKind(StrEnum):
 PREFIXES = {KeyKind.LIVE: "lr_live_", KeyKind.MANAGEMENT: "lr_mgmt_", KeyKind.TEST: "lr_test_"}
 
 _SHAPE = re.compile(r"lr_(?:live|mgmt|test)_[0-9a-f]{48}")
-
-
-class LimitReset(StrEnum):
-    """When a key's spending limit starts again: at 00:00 UTC, on Monday, on the 1st."""
-
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
 
 
 class ActivityScope(StrEnum):
@@ -85,6 +79,10 @@ class Key:
     user_policy: UserPolicy = UserPolicy.OPTIONAL
     fixed_user: str | None = None
     activity_scope: ActivityScope = ActivityScope.KEY
+    rate_limit: Limits | None = None
+    """How many requests and tokens it may ask for, and how many at once. It holds no budget: that is `limit`."""
+    default_user_limits: Limits | None = None
+    """What each end user may, of whom nothing else is said; None for what the organization's guardrails say alone."""
 
 
 def new_plaintext(kind: KeyKind, entropy: bytes) -> str:

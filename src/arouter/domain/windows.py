@@ -6,7 +6,7 @@ All times are microseconds since the epoch.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from arouter.domain.keys import LimitReset
+from arouter.domain.limits import LimitReset
 
 DAY_US = 86_400_000_000
 

@@ -6,6 +6,7 @@ from arouter.domain.record import Opening, Record, Status
 from arouter.domain.value import constructor
 from arouter.engine.billing import NOTHING_USED, Bill
 from arouter.engine.exchange import Exchange
+from arouter.engine.guardian import Hold
 from arouter.engine.routing import Route
 from arouter.providers.told import Told
 
@@ -25,6 +26,7 @@ class Account:
         "failed",
         "first_us",
         "gone",
+        "hold",
         "http_status",
         "interrupted",
         "is_byok",
@@ -44,6 +46,8 @@ class Account:
         """When the first byte of the answer went to the client."""
         self.route: Route | None = None
         self.exchange: Exchange | None = None
+        self.hold: Hold | None = None
+        """What is held of budgets and rates until it is settled."""
         self.is_byok = False
         """The provider was asked last with a key of the organization's own."""
         self.attempts = 0

@@ -1,17 +1,9 @@
 """Who may ask for what: the rules of a key, checked before anything is spent."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-
-import msgspec
-
-from arouter.domain.errors import InvalidRequest, NotPermitted, PaymentRequired
-from arouter.domain.keys import Key, KeyKind, LimitReset, UserPolicy
-from arouter.domain.money import to_text
-from arouter.domain.windows import next_reset_us, windows_at
+from arouter.domain.errors import InvalidRequest, NotPermitted
+from arouter.domain.keys import Key, KeyKind, UserPolicy
 from arouter.engine.call import Call
 from arouter.engine.routing import Route
-from arouter.store.base import Ledger, Spending
 
 MOST_USER_BYTES = 1024
 SANDBOX = "sandbox"
@@ -50,11 +42,7 @@ def check_user(user: str) -> None:
 
 
 class Admission:
-    """Lets a call through or says why not."""
-
-    def __init__(self, ledger: Ledger, *, now_us: Callable[[], int]) -> None:
-        self._ledger = ledger
-        self._now_us = now_us
+    """Lets a call through or says why not. Budgets and rates are `arouter.engine.guardian`'s."""
 
     def check(self, call: Call, route: Route, requested: str) -> None:
         """NotPermitted if a rule of the key refuses this call on this route.
@@ -68,15 +56,6 @@ class Admission:
             check_user_policy(key, call.opening.user)
         if key.allowed_models is not None or key.allowed_providers is not None:
             check_allowed(key, route, requested)
-
-    async def check_spending(self, key: Key) -> None:
-        """PaymentRequired if the key has spent its limit."""
-        now_us = self._now_us()
-        windows = windows_at(now_us)
-        spending = await self._ledger.spending(
-            key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
-        )
-        check_limit(key, spending, now_us=now_us)
 
 
 def check_kind(key: Key, route: Route) -> None:
@@ -132,28 +111,3 @@ def check_allowed(key: Key, route: Route, requested: str) -> None:
             param="model",
             metadata={"allowed_models": list(key.allowed_models)},
         )
-
-
-def check_limit(key: Key, spending: Spending, *, now_us: int) -> None:
-    """The key's spending limit in the window that it resets by."""
-    if key.limit is None:
-        return
-    used = {
-        None: spending.total,
-        LimitReset.DAILY: spending.daily,
-        LimitReset.WEEKLY: spending.weekly,
-        LimitReset.MONTHLY: spending.monthly,
-    }[key.limit_reset]
-    if used < key.limit:
-        return
-    resets_at_us = next_reset_us(key.limit_reset, now_us)
-    raise PaymentRequired(
-        f"Credit limit exceeded for this API key: ${to_text(used)} of ${to_text(key.limit)} are used.",
-        code="credit_limit_exceeded",
-        metadata={
-            "scope": "key",
-            "limit_usd": msgspec.Raw(to_text(key.limit).encode()),
-            "used_usd": msgspec.Raw(to_text(used).encode()),
-            "resets_at": None if resets_at_us is None else datetime.fromtimestamp(resets_at_us // 1_000_000, UTC),
-        },
-    )

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from arouter.domain.attempt import Attempt
 from arouter.domain.chat import ChatRequest
+from arouter.domain.counters import Meter
 from arouter.domain.errors import ARouterError
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
@@ -101,6 +102,22 @@ class AnswerHead:
     """Whether what is sent can say that it broke off. Anything else is cut, which every client notices."""
 
 
+@value(frozen=True, slots=True, kw_only=True)
+class RateTold:
+    """How one rate limit stands, for the client."""
+
+    meter: Meter
+    """`REQUESTS` or `TOKENS`."""
+    name: str
+    """Such as `requests_per_minute`."""
+    limit: int
+    remaining: int
+    window_s: int
+    resets_at_us: int
+    """When the window ends, in microseconds since the epoch, and in how many seconds, rounded up."""
+    reset_s: int
+
+
 class Reply(Protocol):
     """The client's end. The first of `send`, `end`, `whole` and `fail` begins the answer."""
 
@@ -120,6 +137,9 @@ class Reply(Protocol):
 
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         """Say in the headers which parameters the provider has no counterpart for. Before the first byte."""
+
+    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
+        """Say in the headers how the rate limits stand that apply. Before the first byte."""
 
     @property
     def wants_attempts(self) -> bool:

@@ -1,11 +1,12 @@
 """The one pipeline: choose → admit → ask → forward → settle.
 
     choose    routes, in order: the models asked for, whose keys there are, the client's wishes, the providers' health
-    admit     the key's rules; a refusal is a record too
+    admit     the key's rules and the guardrails, and what the request is likely to use is held of budgets and rates;
+              a refusal is a record too
     open      the ledger learns that the request runs
     ask       one after the other; fall back and repeat only before the first byte reached the client
     forward   whole, or piece by piece at the client's pace
-    settle    usage → price → one record, in the one `finally`, whatever the way out
+    settle    usage → price → one record, in the one `finally`, whatever the way out; what was held is settled to it
     end       the last byte leaves only after the record is durable
 
 When the client leaves, the answer is still read to its end, within bounds, so that its usage is known (`drain`), or
@@ -36,6 +37,7 @@ from arouter.engine.clock import Clock
 from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
+from arouter.engine.guardian import NO_GUARD, Guardian, check_blocked
 from arouter.engine.manner import JSON_STREAM, PassedOn, begin_as_told, failure_passed_on, is_passed_on
 from arouter.engine.own_keys import OwnKeys, noted
 from arouter.engine.placed import PlacedExchange
@@ -60,6 +62,7 @@ class Completions:
         self,
         *,
         admission: Admission,
+        guardian: Guardian,
         routing: Routing,
         selection: Selection,
         own_keys: OwnKeys,
@@ -79,6 +82,7 @@ class Completions:
         """`secret` is the server's own, for pseudonyms; `status_of` and `type_of` are the rim's words for an error;
         `on_record` sees every record and what went wrong, for metrics and the log."""
         self._admission = admission
+        self._guardian = guardian
         self._routing = routing
         self._selection = selection
         self._own_keys = own_keys
@@ -186,14 +190,21 @@ class Completions:
         selection = self._selection
         if call.key.organization_id in self._own_keys.holders:
             selection = await self._own_keys.selection(call.key)
+        guard = self._guardian.recall(call.key, call.opening.user)
+        if guard is None:
+            guard = await self._guardian.find(call.key, call.opening.user)
         try:
-            plan = selection.plan(call, self._admission.check)
+            if guard is NO_GUARD:
+                plan = selection.plan(call, self._admission.check)
+            else:
+                check_blocked(guard)
+                plan = selection.plan(call, self._guardian.permit(guard, self._admission.check))
         except ARouterError:
             account.route = selection.find(call.models[0])
             raise
         account.route = plan.routes[0]
-        if call.key.limit is not None:
-            await self._admission.check_spending(call.key)
+        if guard.slots:
+            account.hold = await self._guardian.hold(guard, call, plan.routes, reply)
         self._recorder.open(noted(call.opening, plan.routes[0]))
         reply.watch(departure.begin)
         return plan
@@ -242,6 +253,8 @@ class Completions:
         record = account.record(bill, now_us=self._clock.now_us(), monotonic_us=self._clock.monotonic_us())
         if record.model is not None and record.opening.requested_model is None:
             record = replace(record, model=None)  # The provider was asked for something that is no model's.
+        if account.hold is not None:
+            account.hold.settle(record)
         self._on_record(record, account.error)
         return record
 

@@ -30,6 +30,7 @@ __all__ = [
     "Activity",
     "Deployment",
     "Dollars",
+    "Guardrails",
     "Log",
     "Model",
     "Price",
@@ -172,6 +173,15 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guardrails:
+    """How budgets and rate limits are kept."""
+
+    default_output_tokens: int = setting(
+        4096, "How many generated tokens are held of budgets for a request that does not say how many it wants at most."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """One of several of a provider: another key, region or machine. What is empty is the provider's."""
 
@@ -253,6 +263,7 @@ class Settings:
     log: Log = field(default_factory=Log)
     security: Security = field(default_factory=Security)
     report: Report = field(default_factory=Report)
+    guardrails: Guardrails = field(default_factory=Guardrails)
     providers: Mapping[str, Provider] = field(default_factory=dict)
     """By the name that their models begin with."""
     models: Mapping[str, Model] = field(default_factory=dict)
@@ -274,6 +285,7 @@ SECTIONS: Mapping[str, type] = {
     "log": Log,
     "security": Security,
     "report": Report,
+    "guardrails": Guardrails,
 }
 TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price}
 """Sections with one sub-table for each name."""

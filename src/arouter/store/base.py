@@ -1,4 +1,4 @@
-"""What a storage backend must do, in two small protocols. The conformance suite in `tests/conformance` defines them.
+"""What a storage backend must do, in three small protocols. The conformance suite in `tests/conformance` defines them.
 
 Backends store what they are given: ids, times and hashes come from above. Every method is safe to call from the
 event loop's thread and does its I/O elsewhere. Whatever goes wrong in the engine underneath surfaces as
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from arouter.domain.activity import ActivityQuery, ActivityRow, Cursor, Filters, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
+from arouter.domain.counters import Counter
+from arouter.domain.guardrails import Guardrail, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
@@ -87,8 +89,53 @@ class ProviderKeys(Protocol):
         """The organizations with a key that is not disabled, each with the ids of what its secrets are sealed with."""
 
 
-class Directory(ProviderKeys, Protocol):
-    """Organizations, workspaces and keys."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRulesChange:
+    """What changed of the rules of single users since somebody looked last."""
+
+    latest: int
+    """The number of the last change: what to ask with the next time."""
+    users: frozenset[tuple[str, str]] | None
+    """The organization and name of everybody whose rules changed; None: too many to say, it may be anybody."""
+    holders: frozenset[str]
+    """The organizations that have such rules at all."""
+
+
+class Guardrails(Protocol):
+    """The guardrails of organizations, and the rules of single users."""
+
+    async def add_guardrail(self, guardrail: Guardrail) -> None:
+        """A new one. ValueError if its id is taken."""
+
+    async def get_guardrail(self, organization_id: str, guardrail_id: str) -> Guardrail | None:
+        """The one of that id in the organization."""
+
+    async def list_guardrails(
+        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+    ) -> Sequence[Guardrail]:
+        """Newest first."""
+
+    async def replace_guardrail(self, guardrail: Guardrail) -> bool:
+        """Store it in place of the one with its id; False if the organization has none."""
+
+    async def delete_guardrail(self, organization_id: str, guardrail_id: str) -> bool:
+        """Forget it. False if there is none."""
+
+    async def every_guardrail(self) -> Sequence[Guardrail]:
+        """Those of all organizations that are not disabled, in the order of their ids."""
+
+    async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
+        """What is said of one user; None if nothing ever was. ValueError for a name that is not Unicode."""
+
+    async def put_user_rules(self, rules: UserRules) -> None:
+        """Say it, in place of what was said before. The revision of the directory stays: there may be millions."""
+
+    async def user_rules_changed(self, since: int) -> UserRulesChange:
+        """What changed after the change of that number; 0: ever."""
+
+
+class Directory(ProviderKeys, Guardrails, Protocol):
+    """Organizations, workspaces, keys and guardrails."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         """The database's home. `candidate` becomes it if there is none yet, whoever asks first."""
@@ -124,6 +171,70 @@ class Directory(ProviderKeys, Protocol):
 
     async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
         """Forget the key's secret; its records keep its name. False if there is no such key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseWanted:
+    """A process's lease of a counter, as it wants to have it from now on: what it must keep, and more."""
+
+    counter: Counter
+    limit: int
+    """In the counter's units. Leases under different limits are leases of their own, and see each other."""
+    keep: int
+    """What its running requests hold."""
+    used: int = 0
+    """What was used since the last time, of a counter that is not in the ledger: it is posted with this."""
+    need: int = 0
+    """What it needs besides, now."""
+    greedy: bool = False
+    """Whether it would take more than it needs."""
+    recall: bool = False
+    """Whether the others are asked to give back what they do not need, also if there is enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """What became of it. The lease is `keep` + `granted` now, in place of what it was."""
+
+    granted: int
+    """May be less than what was needed, and is 0 if there is nothing."""
+    posted: int
+    """What the counter has posted."""
+    others: int
+    """What all other leases of the counter hold."""
+    pending: bool
+    """Not all that was needed was there, and others have some that they may not need, or have not said so lately
+    (`FRESH_US`): they were asked to give it back.
+    Or nothing was needed, and others have not answered a recall yet. Ask again in a moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a counter stands."""
+
+    posted: int
+    leased: int
+
+
+class Counters(Protocol):
+    """Budgets and rates that several processes share: see `arouter.domain.counters`.
+
+    What is posted of a counter that is `in_ledger` is the sum over the records, those that were closed before the call
+    included: costs, total tokens, and requests that were not rejected. A lease ends with the process that has it. Of a
+    counter that is not in the ledger it then counts as used, since nobody knows better, but for requests that run.
+    """
+
+    def lease(self, wanted: Sequence[LeaseWanted], *, now_us: int) -> Awaitable[Sequence[Leased]]:
+        """Renew leases, all in one transaction, in their order; one answer for each.
+
+        posted + all leases ≤ limit holds afterwards for each that was granted anything.
+        """
+
+    async def recalled(self) -> Sequence[tuple[Counter, int]]:
+        """The counters, each with its limit, of this process's leases that others have asked for."""
+
+    async def standings(self, counters: Sequence[Counter]) -> Sequence[Standing]:
+        """How each stands now, for whoever only looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

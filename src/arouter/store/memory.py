@@ -7,7 +7,7 @@ with it.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice, product
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -31,207 +31,24 @@ from arouter.domain.activity import (
 )
 from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, adjusted
 from arouter.domain.interruption import interrupted, without_intent
-from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
-from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.ranking import rank
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store import tally
-from arouter.store.base import CheckReport, Home, KeyLabel, Spending
+from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
+from arouter.store.memory_counters import MemoryCounters
+from arouter.store.memory_directory import MemoryData, MemoryDirectory
 from arouter.store.planning import plan, too_many_records
 from arouter.store.user_lists import page_of, spans_of
-
-
-@dataclass(slots=True)
-class _Data:
-    """What would be on disk."""
-
-    home: Home | None = None
-    revision: int = 0
-    keys: dict[str, Key] = field(default_factory=dict)
-    """By hash; with the deleted ones."""
-    secrets: dict[str, str] = field(default_factory=dict)
-    """Secret to hash."""
-    provider_keys: dict[str, tuple[ProviderKey, Sealed]] = field(default_factory=dict)
-    """By id."""
-    records: dict[str, tuple[Record, int]] = field(default_factory=dict)
-    """By id, with the time of writing."""
-    adjustments: dict[str, tuple[Adjustment, int]] = field(default_factory=dict)
-    """By id, in the order of writing, with its time."""
-    open: dict[str, Opening] = field(default_factory=dict)
-    last_written_us: int = 0
-
-
-class MemoryProviderKeys:
-    """`ProviderKeys` over a dictionary."""
-
-    def __init__(self, data: _Data) -> None:
-        self._data = data
-
-    async def add_provider_key(self, key: ProviderKey, sealed: Sealed) -> None:
-        if key.id in self._data.provider_keys:
-            raise ValueError("there is such a key already")
-        self._store(key, sealed)
-
-    async def get_provider_key(self, organization_id: str, key_id: str) -> ProviderKey | None:
-        found = self._found(organization_id, key_id)
-        return None if found is None else found[0]
-
-    async def list_provider_keys(
-        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
-    ) -> Sequence[ProviderKey]:
-        keys = [key for key, _ in self._of(organization_id) if include_disabled or not key.disabled]
-        keys.sort(key=lambda key: (key.created_at_us, key.id), reverse=True)
-        return tuple(keys[offset : offset + limit])
-
-    async def replace_provider_key(self, key: ProviderKey, sealed: Sealed | None = None) -> bool:
-        found = self._found(key.organization_id, key.id)
-        if found is None:
-            return False
-        changed = replace(
-            found[0],
-            name=key.name,
-            label=found[0].label if sealed is None else key.label,
-            updated_at_us=key.updated_at_us,
-            disabled=key.disabled,
-            byok_fallback=key.byok_fallback,
-        )
-        self._store(changed, found[1] if sealed is None else sealed)
-        return True
-
-    async def reseal_provider_key(self, key: ProviderKey, *, before: Sealed, after: Sealed) -> bool:
-        found = self._found(key.organization_id, key.id)
-        if found is None or found[1] != before:
-            return False
-        self._store(found[0], after)
-        return True
-
-    async def delete_provider_key(self, organization_id: str, key_id: str) -> bool:
-        if self._found(organization_id, key_id) is None:
-            return False
-        del self._data.provider_keys[key_id]
-        self._data.revision += 1
-        return True
-
-    async def sealed_provider_keys(self, organization_id: str) -> Sequence[tuple[ProviderKey, Sealed]]:
-        return tuple(pair for pair in self._of(organization_id) if not pair[0].disabled)
-
-    async def every_provider_key(
-        self, *, after_id: str = "", limit: int = 1000
-    ) -> Sequence[tuple[ProviderKey, Sealed]]:
-        ids = sorted(key_id for key_id in self._data.provider_keys if key_id > after_id)
-        return tuple(self._data.provider_keys[key_id] for key_id in ids[:limit])
-
-    async def provider_key_holders(self) -> Mapping[str, frozenset[str]]:
-        holders: dict[str, frozenset[str]] = {}
-        for key, sealed in self._data.provider_keys.values():
-            if not key.disabled:
-                holders[key.organization_id] = holders.get(key.organization_id, frozenset()) | {sealed.key_id}
-        return holders
-
-    def _of(self, organization_id: str) -> list[tuple[ProviderKey, Sealed]]:
-        return [pair for pair in self._data.provider_keys.values() if pair[0].organization_id == organization_id]
-
-    def _found(self, organization_id: str, key_id: str) -> tuple[ProviderKey, Sealed] | None:
-        found = self._data.provider_keys.get(key_id)
-        return found if found is not None and found[0].organization_id == organization_id else None
-
-    def _store(self, key: ProviderKey, sealed: Sealed) -> None:
-        self._data.provider_keys[key.id] = key, sealed
-        self._data.revision += 1
-
-
-class MemoryDirectory(MemoryProviderKeys):
-    """`Directory` over dictionaries."""
-
-    async def home(self, candidate: Home, *, now_us: int) -> Home:
-        if self._data.home is None:
-            self._data.home = candidate
-            self._data.revision += 1
-        return self._data.home
-
-    async def revision(self) -> int:
-        return self._data.revision
-
-    async def find_key(self, secret: str) -> Key | None:
-        key_hash = self._data.secrets.get(secret)
-        return None if key_hash is None else self._data.keys[key_hash]
-
-    async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
-        return self._live().get((organization_id, key_hash))
-
-    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
-        if (organization_id, key_hash) not in self._live():
-            return None
-        return next(secret for secret, of in self._data.secrets.items() if of == key_hash)
-
-    async def list_keys(
-        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
-    ) -> Sequence[Key]:
-        keys = [
-            key
-            for key in self._live().values()
-            if key.organization_id == organization_id and (include_disabled or not key.disabled)
-        ]
-        keys.sort(key=lambda key: (key.created_at_us, key.hash), reverse=True)
-        return tuple(keys[offset : offset + limit])
-
-    async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
-        return {
-            key.hash: KeyLabel(name=key.name, creator=key.creator)
-            for key in self._data.keys.values()
-            if key.organization_id == organization_id and key.hash in {*key_hashes}
-        }
-
-    async def add_key(self, key: Key, *, secret: str) -> None:
-        if key.hash in self._data.keys or secret in self._data.secrets:
-            raise ValueError("there is such a key already")
-        self._data.keys[key.hash] = key
-        self._data.secrets[secret] = key.hash
-        self._data.revision += 1
-
-    async def replace_key(self, key: Key) -> bool:
-        if (key.organization_id, key.hash) not in self._live():
-            return False
-        self._data.keys[key.hash] = key
-        self._data.revision += 1
-        return True
-
-    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
-        key = self._live().get((organization_id, key_hash))
-        if key is None:
-            return False
-        if self._data.secrets.get(secret, key_hash) != key_hash:
-            raise ValueError("there is such a key already")
-        self._forget_secret(key_hash)
-        self._data.secrets[secret] = key_hash
-        self._data.keys[key_hash] = replace(key, label=label, updated_at_us=now_us)
-        self._data.revision += 1
-        return True
-
-    async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
-        if (organization_id, key_hash) not in self._live():
-            return False
-        self._forget_secret(key_hash)
-        self._data.revision += 1
-        return True
-
-    def _live(self) -> dict[tuple[str, str], Key]:
-        """A key without a secret was deleted."""
-        keys = [self._data.keys[key_hash] for key_hash in self._data.secrets.values()]
-        return {(key.organization_id, key.hash): key for key in keys}
-
-    def _forget_secret(self, key_hash: str) -> None:
-        self._data.secrets = {secret: of for secret, of in self._data.secrets.items() if of != key_hash}
 
 
 class MemoryLedger:
     """`Ledger` over dictionaries."""
 
-    def __init__(self, data: _Data, clock: Callable[[], int]) -> None:
+    def __init__(self, data: MemoryData, clock: Callable[[], int]) -> None:
         self._data = data
         self._clock = clock
         self._mine: set[str] = set()
@@ -365,6 +182,10 @@ class MemoryLedger:
         openings = (record.opening for record, _ in self._data.records.values())
         return spans_of(opening for opening in openings if _in_scope(opening, scope))
 
+    def every_record(self) -> Sequence[Record]:
+        """All of them, with the costs that hold."""
+        return [row.record for row in self._rows()]
+
     def _append(self, record: Record) -> None:
         if record.opening.id not in self._data.records:
             check_record(record)
@@ -376,6 +197,7 @@ class MemoryLedger:
         if adjustment.id in self._data.adjustments or adjustment.record_id not in self._data.records:
             return False
         self._data.adjustments[adjustment.id] = adjustment, self._written_now()
+        self._data.counters.recall_every_lease()
         return True
 
     def _written_now(self) -> int:
@@ -419,16 +241,22 @@ class MemoryLedger:
 
 
 class MemoryStore:
-    """Both protocols over one set of data."""
+    """The protocols over one set of data."""
 
-    def __init__(self, *, clock: Callable[[], int], data: _Data | None = None) -> None:
-        self._data = _Data() if data is None else data
+    def __init__(self, *, clock: Callable[[], int], data: MemoryData | None = None) -> None:
+        self._data = MemoryData() if data is None else data
         self._clock = clock
         self.directory = MemoryDirectory(self._data)
         self.ledger = MemoryLedger(self._data, clock)
+        self.counters = MemoryCounters(self._data.counters, self.ledger.every_record, self._data.keys.get)
 
     def reopened(self) -> Self:
         """The store of the next process over the same data, after this one died."""
+        self.counters.end()
+        return type(self)(clock=self._clock, data=self._data)
+
+    def beside(self) -> Self:
+        """The store of another process over the same data, while this one lives."""
         return type(self)(clock=self._clock, data=self._data)
 
     async def start(self) -> None:

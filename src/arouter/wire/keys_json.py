@@ -5,24 +5,21 @@ Written: `KeyObject`, and `CurrentKey` for the key that asks about itself.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from arouter.domain.keys import Key, KeyKind, LimitReset, UserPolicy
 from arouter.wire.instants import write_instant
+from arouter.wire.limits_json import AllLimits, AllLimitsObject, Amount, RateLimit, Reset, limits_object, rate_limit
 from arouter.wire.numbers import Dollars, dollars, exact_dollars
 
-NOT_YET = ("rate_limit", "default_user_limits", "enforce_zdr")
+NOT_YET = ("enforce_zdr",)
 """Fields of the contract that nothing enforces yet."""
 
 KEY_TYPES = {KeyKind.LIVE: "regular", KeyKind.MANAGEMENT: "management", KeyKind.TEST: "test"}
 FIXED_PREFIX = "fixed:"
-
-Amount = Annotated[Decimal, msgspec.Meta(description="US dollars; a JSON number or decimal text, read exactly.")]
-Reset = Literal["daily", "weekly", "monthly"]
 
 
 class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +35,8 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
     user_policy: str | UnsetType | None = UNSET
     activity_scope: Literal["key", "workspace", "organization"] | UnsetType | None = UNSET
     workspace_id: str | UnsetType | None = UNSET
+    rate_limit: RateLimit | UnsetType | None = UNSET
+    default_user_limits: AllLimits | UnsetType | None = UNSET
 
 
 class CreateKey(KeySettings, frozen=True, kw_only=True):
@@ -69,6 +68,8 @@ class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
     allowed_models: tuple[str, ...] | None
     user_policy: str
     activity_scope: Literal["key", "workspace", "organization"]
+    rate_limit: RateLimit | None
+    default_user_limits: AllLimitsObject | None
     usage: Dollars
     usage_daily: Dollars
     usage_weekly: Dollars
@@ -105,8 +106,8 @@ class DeletedAnswer(msgspec.Struct, frozen=True):
     data: Deleted
 
 
-class NoRateLimit(msgspec.Struct, frozen=True):
-    """The SDKs read this field; -1 is their word for no limit."""
+class CurrentRateLimit(RateLimit, frozen=True, kw_only=True):
+    """What the SDKs read besides; -1 is their word for no limit."""
 
     requests: int = -1
     interval: str = ""
@@ -125,7 +126,7 @@ class CurrentKey(KeyObject, frozen=True, kw_only=True):
     is_management_key: bool
     is_provisioning_key: bool
     include_byok_in_limit: bool = True
-    rate_limit: NoRateLimit = NoRateLimit()
+    rate_limit: CurrentRateLimit = CurrentRateLimit()
 
 
 class CurrentKeyAnswer(msgspec.Struct, frozen=True):
@@ -156,6 +157,8 @@ def key_object(key: Key, spent: Spent) -> KeyObject:
         allowed_models=key.allowed_models,
         user_policy=_user_policy(key),
         activity_scope=key.activity_scope.value,
+        rate_limit=rate_limit(key.rate_limit),
+        default_user_limits=limits_object(key.default_user_limits),
         usage=exact_dollars(spent.total),
         usage_daily=exact_dollars(spent.daily),
         usage_weekly=exact_dollars(spent.weekly),
@@ -188,8 +191,9 @@ def encode_deleted() -> bytes:
 def encode_current(key: Key, spent: Spent, byok: Spent) -> bytes:
     """The answer to `GET /v1/key`; `byok` is the part of `spent` that was spent on the organization's own keys."""
     is_management = key.kind is KeyKind.MANAGEMENT
+    shown = msgspec.structs.asdict(key_object(key, spent))
     current = CurrentKey(
-        **msgspec.structs.asdict(key_object(key, spent)),
+        **{**shown, "rate_limit": _current_rate_limit(shown["rate_limit"])},
         byok_usage=exact_dollars(byok.total),
         byok_usage_daily=exact_dollars(byok.daily),
         byok_usage_weekly=exact_dollars(byok.weekly),
@@ -198,6 +202,16 @@ def encode_current(key: Key, spent: Spent, byok: Spent) -> bytes:
         is_provisioning_key=is_management,
     )
     return msgspec.json.encode(CurrentKeyAnswer(current))
+
+
+def _current_rate_limit(limits: RateLimit | None) -> CurrentRateLimit:
+    if limits is None:
+        return CurrentRateLimit()
+    stated = msgspec.structs.asdict(limits)
+    for name, interval in (("requests_per_minute", "1m"), ("requests_per_day", "1d")):
+        if stated[name] is not None:
+            return CurrentRateLimit(**stated, requests=stated[name], interval=interval)
+    return CurrentRateLimit(**stated)
 
 
 def _user_policy(key: Key) -> str:

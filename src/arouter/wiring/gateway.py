@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from arouter.domain.activity import Bounds
+from arouter.domain.counters import Meter
 from arouter.domain.errors import ARouterError, InternalError, NotFound, StorageUnavailable, UpstreamFailed
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
@@ -21,6 +23,9 @@ from arouter.engine.billing import Billing
 from arouter.engine.clock import Clock, SystemClock
 from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
+from arouter.engine.estimates import Estimates
+from arouter.engine.guardian import Guardian
+from arouter.engine.leasing import Leasing, Share
 from arouter.engine.loop_lag import LoopLag
 from arouter.engine.own_keys import OwnKeys
 from arouter.engine.recorder import Recorder
@@ -100,6 +105,14 @@ class Gateway:
         self._lag = LoopLag(self.metrics.on_lag)
         self._drains = Drains(_drain_limits(settings))
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
+        self._leasing = Leasing(self.store.counters, now_us=self._clock.now_us, tasks=self._tasks)
+        self._guardian = Guardian(
+            self.store.directory,
+            self._leasing,
+            Estimates(self._prices, default_output_tokens=settings.guardrails.default_output_tokens),
+            on_overage=self._passed,
+        )
+        self._overages = self._overage = 0
         self._sandbox: Sandbox | None = None
         self._routing = Routing(())
         self._asking = Asking(settings, self._clock)
@@ -145,6 +158,7 @@ class Gateway:
         await self._refresh()
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self.read_prices())
+        self._tasks.start("share counters", self._leasing.run())
         self._tasks.start("recover", self._recovery.run())
         self._tasks.start("seal and expire", self._housekeeping.run())
         self._tasks.start("fold days", self._folding.run())
@@ -174,6 +188,8 @@ class Gateway:
         """What is queued is written first."""
         self._lag.stop()
         await self._tasks.stop()
+        with suppress(StorageUnavailable):
+            await self._leasing.close()
         await self._upstream.aclose()
         if self._end_metrics is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._end_metrics)
@@ -216,7 +232,8 @@ class Gateway:
         ledger = self.store.ledger
         adapters = Adapters()
         return Completions(
-            admission=Admission(ledger, now_us=self._clock.now_us),
+            admission=Admission(),
+            guardian=self._guardian,
             routing=self._routing,
             selection=self._asking.selection(self._routing, self._prices),
             own_keys=self._own_keys,
@@ -258,6 +275,7 @@ class Gateway:
                 ready=self._ready,
                 metrics=self._metrics_text,
                 default_home=home,
+                guardian=self._guardian,
                 directory_changed=self._refresh,
                 vault=self._vault,
                 own_providers=self._own_providers,
@@ -322,6 +340,7 @@ class Gateway:
         """What is remembered of the directory is what is in it now."""
         await self._authenticator.refresh()
         await self._own_keys.refresh()
+        await self._guardian.refresh()
 
     async def read_prices(self) -> None:
         """Returns when they are read. Any number may wait for that."""
@@ -359,6 +378,12 @@ class Gateway:
             ("recovered", "Requests that a dead process left open.", lambda: self._recovery.recovered),
         ):
             self.metrics.watch_total(f"arouter_records_{name}", text, total)
+        self.metrics.watch_total(
+            "arouter_overages", "Limits that a request passed by using more than was held.", lambda: self._overages
+        )
+        self.metrics.watch_total(
+            "arouter_overage_picodollars", "By how much budgets were passed so.", lambda: self._overage
+        )
 
     # ---------------------------------------------------------------- telling
 
@@ -390,6 +415,20 @@ class Gateway:
             prompt_tokens=record.usage.prompt_tokens,
             completion_tokens=record.usage.completion_tokens,
             cost_picodollars=record.cost,
+        )
+
+    def _passed(self, record: Record, share: Share, units: int) -> None:
+        """A request used more than was held for it: the one way in which a budget can be passed."""
+        counter = share.counter
+        self._overages += 1
+        if counter.meter is Meter.COST:
+            self._overage += units
+        self._log.info(
+            "a request used more than was held for it",
+            id=record.opening.id,
+            meter=counter.meter,
+            scope=counter.scope,
+            units=units,
         )
 
     def _recovered(self, requests: int) -> None:

@@ -19,6 +19,10 @@ from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.usage import Usage
 from arouter.engine.credits import CreditPool, NoCredits
+from arouter.engine.estimates import Estimates
+from arouter.engine.guardian import Guardian
+from arouter.engine.leasing import Leasing
+from arouter.engine.tasks import Tasks
 from arouter.engine.vault import Vault
 from arouter.settings import Settings
 from arouter.store.base import Home
@@ -69,7 +73,11 @@ class Gateway:
         self._made = 0
         self._runner = asyncio.Runner()
         self._runner.run(self.store.start())
-        authenticator = Authenticator(self.store.directory, now_us=lambda: self.now_us)
+        authenticator = self._authenticator = Authenticator(self.store.directory, now_us=lambda: self.now_us)
+        self.leasing = Leasing(
+            self.store.counters, now_us=lambda: self.now_us, tasks=Tasks(lambda name, failure: pytest.fail(name))
+        )
+        self.guardian = Guardian(self.store.directory, self.leasing, Estimates(lambda *_, **__: None))
 
         async def authenticate(headers: Sequence[tuple[bytes, bytes]], query_string: bytes) -> Key:
             return await authenticator.authenticate(dict(headers), query_string)
@@ -84,7 +92,8 @@ class Gateway:
             ready=self._ready,
             metrics=self._metrics,
             default_home=HOME,
-            directory_changed=authenticator.refresh,
+            guardian=self.guardian,
+            directory_changed=self._changed,
             credits=NoCredits() if credits is None else credits,
             vault=vault,
             own_providers=own_providers(Settings()),
@@ -103,6 +112,10 @@ class Gateway:
         self._runner.run(self.client.aclose())
         self._runner.run(self.store.close())
         self._runner.close()
+
+    async def _changed(self) -> None:
+        await self._authenticator.refresh()
+        await self.guardian.refresh()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Something to be awaited."""

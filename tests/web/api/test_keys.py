@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from arouter.domain.keys import ActivityScope, KeyKind, LimitReset, UserPolicy, digest
+from arouter.domain.limits import Budget, Limits
 from arouter.domain.money import Picodollars
 from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, exact, failure
 
@@ -41,6 +42,8 @@ class TestMaking:
             "allowed_models": None,
             "user_policy": "optional",
             "activity_scope": "key",
+            "rate_limit": None,
+            "default_user_limits": None,
             "usage": "0",
             "usage_daily": "0",
             "usage_weekly": "0",
@@ -165,8 +168,24 @@ class TestMaking:
             ('{"name": "x", "activity_scope": "world"}', "activity_scope", "invalid_type"),
             ('{"name": "x", "workspace_id": "ws_other"}', "workspace_id", "invalid_parameter"),
             ('{"name": "x", "key_type": "admin"}', "key_type", "invalid_type"),
-            ('{"name": "x", "rate_limit": {"requests_per_minute": 5}}', "rate_limit", "unsupported_parameter"),
-            ('{"name": "x", "default_user_limits": {}}', "default_user_limits", "unsupported_parameter"),
+            ('{"name": "x", "rate_limit": 5}', "rate_limit", "invalid_type"),
+            (
+                '{"name": "x", "rate_limit": {"requests_per_minute": -1}}',
+                "rate_limit.requests_per_minute",
+                "invalid_type",
+            ),
+            ('{"name": "x", "rate_limit": {"requests_per_hour": 1}}', "rate_limit", "invalid_type"),
+            ('{"name": "x", "rate_limit": {"limit": 1}}', "rate_limit", "invalid_type"),
+            (
+                '{"name": "x", "default_user_limits": {"limit_reset": "daily"}}',
+                "default_user_limits.limit_reset",
+                "invalid_parameter",
+            ),
+            (
+                '{"name": "x", "default_user_limits": {"limit": 1e-13}}',
+                "default_user_limits.limit",
+                "invalid_parameter",
+            ),
             ('{"name": "x", "enforce_zdr": false}', "enforce_zdr", "unsupported_parameter"),
         ],
     )
@@ -227,7 +246,9 @@ class TestSpending:
     def test_the_key_sees_the_same_of_itself(self, gateway: Gateway) -> None:
         managed = exact(gateway.manage("GET", f"/v1/keys/{gateway.live_key.hash}").content)["data"]
         own = exact(gateway.get("/v1/key").content)["data"]
-        assert {name: own[name] for name in managed} == managed
+        assert {name: own[name] for name in managed if name != "rate_limit"} == {
+            name: told for name, told in managed.items() if name != "rate_limit"
+        }
         assert {name: own[name] for name in own if name not in managed} == {
             "byok_usage": "0",
             "byok_usage_daily": "0",
@@ -237,9 +258,38 @@ class TestSpending:
             "is_management_key": False,
             "is_provisioning_key": False,
             "include_byok_in_limit": True,
-            "rate_limit": {"requests": "-1", "interval": "", "note": "deprecated"},
+        }
+        assert {name: told for name, told in own["rate_limit"].items() if told is not None} == {
+            "requests": "-1",
+            "interval": "",
+            "note": "deprecated",
         }
         assert gateway.manage("GET", "/api/v1/key").json()["data"]["is_management_key"] is True
+
+
+class TestLimits:
+    def test_rates_and_limits_for_each_user(self, gateway: Gateway) -> None:
+        made = create(
+            gateway,
+            '{"name": "x", "rate_limit": {"requests_per_minute": 5, "tokens_per_day": 0},'
+            ' "default_user_limits": {"limit": "0.25", "limit_reset": "daily", "concurrent_requests": 2}}',
+        )
+        key = gateway.stored_key(made["data"]["hash"])
+        assert key.rate_limit == Limits(requests_per_minute=5, tokens_per_day=0)
+        assert key.default_user_limits == Limits(
+            budget=Budget(limit=Picodollars(250_000_000_000), reset=LimitReset.DAILY), concurrent_requests=2
+        )
+        assert made["data"]["rate_limit"]["requests_per_minute"] == "5"
+        assert made["data"]["default_user_limits"]["limit"] == "0.25"
+        own = exact(gateway.get("/v1/key", key=made["key"]).content)["data"]["rate_limit"]
+        assert (own["requests"], own["interval"], own["requests_per_minute"]) == ("5", "1m", "5")
+        stays = update(gateway, key.hash, '{"name": "y"}')
+        assert stays["rate_limit"] == made["data"]["rate_limit"]
+        replaced = update(gateway, key.hash, '{"rate_limit": {"requests_per_day": 9}}')
+        assert gateway.stored_key(key.hash).rate_limit == Limits(requests_per_day=9)
+        assert replaced["default_user_limits"] == made["data"]["default_user_limits"]
+        cleared = update(gateway, key.hash, '{"rate_limit": null, "default_user_limits": {}}')
+        assert (cleared["rate_limit"], cleared["default_user_limits"]) == (None, None)
 
 
 class TestChanging:

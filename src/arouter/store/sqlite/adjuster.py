@@ -20,6 +20,7 @@ from arouter.store.buckets import SLOT_US
 from arouter.store.limits import check_adjustment
 from arouter.store.sqlite.appender import Batch, last_batch
 from arouter.store.sqlite.folded import unfold
+from arouter.store.sqlite.leases import recall_every_lease
 from arouter.store.sqlite.names import Numbers, fetch, to_json
 from arouter.store.sqlite.rollups import (
     ROLLUP_KEY,
@@ -32,6 +33,7 @@ from arouter.store.sqlite.rollups import (
 from arouter.store.sqlite.rows import COLUMNS, Row
 from arouter.store.sqlite.sealed import DAY_US, has_sealed_days
 from arouter.store.sqlite.statements import effective_cost, insert_rows, queries, used_tokens
+from arouter.store.sqlite.usage_days import add_costs_to_usage_days
 from arouter.store.tally import added, cost_measures
 
 ADJUSTMENT_COLUMNS = (
@@ -146,6 +148,8 @@ def adjust(
     add_to_rollups(connection, differences)
     add_to_own_keys(connection, _own_keys(latest, targets))
     unfold(connection, differences)
+    add_costs_to_usage_days(connection, differences)
+    recall_every_lease(connection)
     return len(new)
 
 

@@ -23,6 +23,7 @@ from arouter.store.sqlite.rollups import raise_rollups
 from arouter.store.sqlite.rows import COLUMNS, NAMED, canonical_end, canonical_head, named_texts, plain_values
 from arouter.store.sqlite.sealed import NOTHING_SEALED, SealedIds, sealed_ids, which_are_sealed
 from arouter.store.sqlite.statements import insert_rows, queries
+from arouter.store.sqlite.usage_days import raise_usage_days
 
 NO_HASH = b""
 """Before the first batch."""
@@ -152,6 +153,7 @@ class Appender:
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
         own_keys = any(row[_IS_BYOK] for row in rows)
         raise_rollups(connection, self._numbers, last.last_seq + 1, seq, own_keys=own_keys)
+        raise_usage_days(connection, self._numbers, last.last_seq + 1, seq)
         connection.execute(queries()["widen_user_spans"], (last.last_seq + 1, seq))
         earliest_us = min([row[_CREATED_AT] for row in rows])
         if earliest_us < self._folded_beyond_us:

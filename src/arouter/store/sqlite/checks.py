@@ -91,6 +91,10 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = differing_days(connection)
     if differing:
         yield f"{differing} days have columns that differ from their sums; `arouter db fold --anew` makes them anew."
+    by_day = queries()["differing_usage_days"].format(rejected=statuses[1])
+    differing = int(connection.execute(by_day).get)
+    if differing:
+        yield f"{differing} sums that budgets go by differ from the roll-ups."
     differing = _number(connection, "differing_adjusted")
     if differing:
         yield f"{differing} records go by another adjustment than their latest."

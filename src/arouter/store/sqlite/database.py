@@ -21,6 +21,7 @@ from arouter.store.sqlite.connections import (
     schema_version,
     storage_errors,
 )
+from arouter.store.sqlite.counters import SqliteCounters
 from arouter.store.sqlite.directory import SqliteDirectory
 from arouter.store.sqlite.folded import FEW_ROLLUPS, Day, days_to_fold, fold_day, is_installed, unfold_all
 from arouter.store.sqlite.items import OnCommit
@@ -69,7 +70,7 @@ class CommitStats:
 
 
 class SqliteStore:
-    """Both protocols over one file. `open` it, then `start` it on the event loop that will use it."""
+    """The protocols over one file. `open` it, then `start` it on the event loop that will use it."""
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class SqliteStore:
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.archive = Archivist(path, self._writer, clock)
         self.ledger = SqliteLedger(path, self._writer, self._readers, self._summaries, clock)
+        self.counters = SqliteCounters(path, self._writer, self._readers)
 
     @classmethod
     def open(

@@ -7,10 +7,11 @@ import apsw
 import msgspec
 
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
+from arouter.domain.limits import Limits
 from arouter.domain.money import Picodollars
 from arouter.store.base import Home, KeyLabel
+from arouter.store.sqlite.guardrails import SqliteGuardrails
 from arouter.store.sqlite.names import fetch, to_json
-from arouter.store.sqlite.provider_keys import SqliteProviderKeys
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
@@ -34,12 +35,14 @@ _COLUMNS = (
     "user_policy",
     "fixed_user",
     "activity_scope",
+    "rate_limit",
+    "default_user_limits",
 )
 _COLUMN_LIST = ", ".join(_COLUMNS)
 _PLACES = ", ".join("?" * len(_COLUMNS))
 
 
-class SqliteDirectory(SqliteProviderKeys):
+class SqliteDirectory(SqliteGuardrails):
     """Reads in the readers' threads, writes in the writer's."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
@@ -141,6 +144,8 @@ def _values(key: Key) -> tuple[str | int | None, ...]:
         key.user_policy.value,
         key.fixed_user,
         key.activity_scope.value,
+        None if key.rate_limit is None else to_json(key.rate_limit),
+        None if key.default_user_limits is None else to_json(key.default_user_limits),
     )
 
 
@@ -166,7 +171,13 @@ def _key(row: tuple) -> Key:  # type: ignore[type-arg]
         user_policy=UserPolicy(value["user_policy"]),
         fixed_user=value["fixed_user"],
         activity_scope=ActivityScope(value["activity_scope"]),
+        rate_limit=_limits(value["rate_limit"]),
+        default_user_limits=_limits(value["default_user_limits"]),
     )
+
+
+def _limits(text: str | None) -> Limits | None:
+    return None if text is None else msgspec.json.decode(text, type=Limits)
 
 
 def _texts(text: str | None) -> tuple[str, ...] | None:

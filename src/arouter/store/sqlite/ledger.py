@@ -20,6 +20,7 @@ from arouter.store.buckets import HOUR_US
 from arouter.store.sqlite.adjuster import NoRows, Sealed, Target, adjust, read_adjustments, target_of
 from arouter.store.sqlite.appender import last_batch
 from arouter.store.sqlite.checks import check_ledger
+from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
 from arouter.store.sqlite.pages import find_row, read_one, read_page
@@ -110,6 +111,7 @@ class SqliteLedger:
             stored = [record.opening.id for record, problem in zip(records, problems, strict=True) if problem is None]
             self._writer.appender.close(connection, stored)
             for owner in dead:
+                end_leases_of(connection, owner)
                 connection.execute(queries()["forget_owner"], (owner,))
             return len(stored), dead
 

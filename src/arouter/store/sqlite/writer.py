@@ -31,6 +31,7 @@ from arouter.store.sqlite.connections import Durability, connect_writer, schema_
 from arouter.store.sqlite.inbox import Inbox
 from arouter.store.sqlite.intents import Intents
 from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, who_waits
+from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.turns import Turns
@@ -474,6 +475,7 @@ class Writer:
             return
         with suppress(apsw.Error):
             if in_peace and self._owner.number is not None:
+                end_leases_of(connection, self._owner.number)
                 # The row stays where records are still open: they are the next one's to recover.
                 connection.execute(queries()["forget_owner"], (self._owner.number,))
         with suppress(apsw.Error):

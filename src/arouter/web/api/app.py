@@ -15,6 +15,7 @@ from arouter.web.api.billing import BillingApi
 from arouter.web.api.docs import Docs
 from arouter.web.api.endpoint import Endpoint
 from arouter.web.api.faults import Faults
+from arouter.web.api.guardrails import GuardrailsApi
 from arouter.web.api.health import HealthApi
 from arouter.web.api.high_usage import HighUsageApi
 from arouter.web.api.keys import KeysApi
@@ -25,6 +26,7 @@ from arouter.web.api.provider_keys import ProviderKeysApi
 from arouter.web.api.report import ReportApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
+from arouter.web.api.user_rules import UserRulesApi
 from arouter.web.api.user_tokens import UserTokensApi
 from arouter.web.api.users import UsersApi
 
@@ -46,6 +48,8 @@ def create_api(services: ApiServices) -> FastAPI:
         *ReportApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
+        *GuardrailsApi(services).endpoints(),
+        *UserRulesApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
         *HealthApi(services).endpoints(),
     )

@@ -3,15 +3,14 @@
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC
-from decimal import Decimal
-from itertools import pairwise
 from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.keys import ActivityScope, Key, LimitReset, UserPolicy
-from arouter.domain.money import LARGEST, Picodollars, from_decimal, to_decimal
+from arouter.domain.money import Picodollars
+from arouter.web.api.limit_settings import amount_of, limits_of, rates_of
 from arouter.web.api.parameters import invalid
 from arouter.wire.instants import read_instant
 from arouter.wire.keys_json import FIXED_PREFIX, KeySettings
@@ -44,6 +43,8 @@ def with_settings(key: Key, settings: KeySettings, *, workspace_ids: Collection[
         user_policy=policy,
         fixed_user=fixed_user,
         activity_scope=_activity_scope(settings.activity_scope, key.activity_scope),
+        rate_limit=rates_of(settings.rate_limit, key.rate_limit),
+        default_user_limits=limits_of("default_user_limits", settings.default_user_limits, key.default_user_limits),
         workspace_id=_workspace(settings.workspace_id, key.workspace_id, workspace_ids),
     )
 
@@ -60,23 +61,7 @@ def checked_name(name: str) -> str:
 
 
 def _limit(settings: KeySettings, current: Picodollars | None) -> Picodollars | None:
-    given = [(name, getattr(settings, name)) for name in _LIMIT_NAMES if getattr(settings, name) is not UNSET]
-    if not given:
-        return current
-    for (first, first_value), (second, second_value) in pairwise(given):
-        if first_value != second_value:
-            raise invalid(second, f"and `{first}` are names of the same setting and differ")
-    name, amount = given[0]
-    return None if amount is None else _dollars(name, amount)
-
-
-def _dollars(name: str, amount: Decimal) -> Picodollars:
-    # The size is compared before any arithmetic: 1e999999999 is one short line of JSON.
-    if not amount.is_finite() or amount < 0 or amount > to_decimal(LARGEST):
-        raise invalid(name, f"must be an amount of dollars from 0 to {to_decimal(LARGEST):f}, or null for no limit")
-    if to_decimal(from_decimal(amount)) != amount:
-        raise invalid(name, "has more than twelve decimals")
-    return from_decimal(amount)
+    return amount_of(tuple((name, getattr(settings, name)) for name in _LIMIT_NAMES), current)
 
 
 def _given(value: str | UnsetType | None, current: str | None, kind: type[LimitReset]) -> LimitReset | None:

@@ -10,6 +10,7 @@ from arouter.domain.errors import NotPermitted
 from arouter.domain.keys import Key, KeyKind
 from arouter.domain.models import ModelInfo
 from arouter.engine.credits import CreditPool, NoCredits
+from arouter.engine.guardian import Guardian
 from arouter.engine.own_keys import OwnProviders, Vault
 from arouter.store.base import Directory, Home, Ledger
 from arouter.web.user_tokens import UserTokens
@@ -55,6 +56,8 @@ class ApiServices:
     metrics: Callable[[], Awaitable[bytes]]
     """Prometheus text."""
     default_home: Home
+    guardian: Guardian
+    """Knows what limits requests, and how the limits stand."""
     directory_changed: Callable[[], Awaitable[None]] = _nobody_remembers
     """Called after a key was made, changed, rotated or deleted, before the client is told: forget what you remember."""
     credits: CreditPool = field(default_factory=NoCredits)

@@ -123,5 +123,5 @@ class LineReply(HttpReply):
     def _fields(self, headers: tuple[Header, ...]) -> bytes:
         ids = _IDS % (self._record_id.encode(), self._request_id.encode()) if self._record_id else b""
         if not (headers or self._headers):
-            return ids
-        return b"".join((ids, *(b"%b: %b\r\n" % header for header in (*headers, *self._headers))))
+            return ids + self._rates
+        return b"".join((ids, self._rates, *(b"%b: %b\r\n" % header for header in (*headers, *self._headers))))

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Message, Receive, Send
+from arouter.web.inference.rate_headers import rate_headers
 from arouter.web.inference.reply import BODILESS, EVENT_STREAM, Header, HttpReply
 
 _WATCH_AFTER_S = 1.0
@@ -78,7 +79,7 @@ class AsgiReply(HttpReply):
     def _start(self, status: int, headers: tuple[Header, ...]) -> None:
         self.started = True
         ids = ((b"x-generation-id", self._record_id.encode()), (b"x-request-id", self._request_id.encode()))
-        told = [*headers, *ids, *self._headers]
+        told = [*headers, *ids, *self._headers, *rate_headers(self._rates)]
         self._outbox.append({"type": "http.response.start", "status": status, "headers": told})
 
     def send(self, data: bytes) -> None:

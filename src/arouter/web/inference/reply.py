@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError
-from arouter.engine.call import AnswerHead
+from arouter.engine.call import AnswerHead, RateTold
 from arouter.web.errors import retry_after_s, status_and_type
+from arouter.web.inference.rate_headers import rate_lines
 from arouter.wire.attempts_header import attempts_header
 from arouter.wire.errors import error_body
 
@@ -42,13 +43,15 @@ class HttpReply(ABC):
     """Implements `arouter.engine.call.Reply`."""
 
     __slots__ = (
-        *("_head", "_headers", "_left", "_on_gone", "_record_id", "_request_id"),
+        *("_head", "_headers", "_left", "_on_gone", "_rates", "_record_id", "_request_id"),
         *("ended", "started", "wants_attempts", "write_error"),
     )
 
     def __init__(self) -> None:
         self._head: AnswerHead | None = None
         self._headers: list[Header] = []
+        self._rates = b""
+        """How the rates stand, as lines of the head."""
         self._record_id = ""
         self._request_id = ""
         self._left = False
@@ -90,6 +93,9 @@ class HttpReply(ABC):
 
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         self.add_header((b"x-arouter-dropped", ", ".join(names).encode("ascii", "replace")))
+
+    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
+        self._rates = rate_lines(rates)
 
     def tell_attempts(self, attempts: tuple[Attempt, ...]) -> None:
         self.add_header((b"x-arouter-attempts", attempts_header(attempts)))

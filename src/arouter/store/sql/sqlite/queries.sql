@@ -814,3 +814,190 @@ SELECT max(day) + 1 FROM (
 
 -- name: expired_requests
 SELECT requests FROM expired_days WHERE organization_no = ? AND day = ?;
+
+-- name: differing_usage_days
+WITH counted (scope, scope_no, day, requests, tokens, cost_units, cost_rest) AS (
+    SELECT scope, CASE scope WHEN 1 THEN organization_no WHEN 2 THEN workspace_no WHEN 3 THEN key_no ELSE user_no END,
+        slot / 96, sum(iif(status_no = {rejected}, 0, requests)), sum(total_tokens),
+        sum(cost_units) + sum(cost_rest) / 1000000, sum(cost_rest) % 1000000
+    FROM rollups
+    JOIN (SELECT value AS scope FROM json_each('[1,2,3,4]')) ON scope < 4 OR user_no > 0
+    GROUP BY 1, 2, 3
+), kept AS (
+    SELECT scope, scope_no, day, requests, tokens, cost_units + cost_rest / 1000000, cost_rest % 1000000
+    FROM usage_days
+)
+SELECT count(*) FROM (
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)
+    UNION ALL
+    SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted)
+);
+
+-- name: set_usage_days
+WITH used AS MATERIALIZED (
+    SELECT organization_no, workspace_no, key_no, user_no, slot / 96 AS day,
+        sum(iif(status_no = ?4, 0, requests)) AS requests, sum(total_tokens) AS tokens,
+        sum(cost_units) AS units, sum(cost_rest) AS rest
+    FROM rollups WHERE organization_no = ?1 AND slot >= ?2 AND slot < ?3
+    GROUP BY 1, 2, 3, 4, 5
+)
+INSERT INTO usage_days (scope, scope_no, day, requests, tokens, cost_units, cost_rest)
+SELECT 1, organization_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+UNION ALL
+SELECT 2, workspace_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+UNION ALL
+SELECT 3, key_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+UNION ALL
+SELECT 4, user_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used
+WHERE user_no > 0 GROUP BY 2, 3
+ON CONFLICT DO UPDATE SET
+    requests = excluded.requests,
+    tokens = excluded.tokens,
+    cost_units = excluded.cost_units,
+    cost_rest = excluded.cost_rest;
+
+-- name: raise_usage_days
+WITH used AS (
+    SELECT organization_no, workspace_no, key_no, user_no, created_at_us / 86400000000 AS day,
+        sum(status_no IS NOT ?3) AS requests, sum({used}) AS tokens,
+        sum(coalesce(cost / 1000000, 0)) AS units, sum(coalesce(cost % 1000000, 0)) AS rest
+    FROM records WHERE seq BETWEEN ?1 AND ?2
+    GROUP BY 1, 2, 3, 4, 5
+)
+INSERT INTO usage_days (scope, scope_no, day, requests, tokens, cost_units, cost_rest)
+SELECT 1, organization_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+UNION ALL
+SELECT 2, workspace_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+UNION ALL
+SELECT 3, key_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+UNION ALL
+SELECT 4, user_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used
+WHERE user_no IS NOT NULL GROUP BY 2, 3
+ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests,
+    tokens = tokens + excluded.tokens,
+    cost_units = cost_units + excluded.cost_units,
+    cost_rest = cost_rest + excluded.cost_rest;
+
+-- name: add_usage_days
+INSERT INTO usage_days ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
+
+-- name: usages_of
+SELECT json_group_array(json_array(place, requests, tokens, cost_units, cost_rest)) FROM (
+    SELECT asked.key AS place, sum(requests) AS requests, sum(tokens) AS tokens, sum(cost_units) AS cost_units,
+        sum(cost_rest) AS cost_rest
+    FROM json_each(?) AS asked CROSS JOIN usage_days
+    WHERE scope = asked.value ->> 2 AND scope_no = (SELECT no FROM names WHERE text = asked.value ->> 3)
+        AND day >= asked.value ->> 0 AND day < asked.value ->> 1
+    GROUP BY asked.key
+);
+
+-- name: usages_of_users
+SELECT json_group_array(json_array(place, requests, tokens, cost_units, cost_rest)) FROM (
+    SELECT asked.key AS place, sum(requests) AS requests, sum(tokens) AS tokens, sum(cost_units) AS cost_units,
+        sum(cost_rest) AS cost_rest
+    FROM json_each(?) AS asked CROSS JOIN usage_days
+    WHERE scope = 4 AND scope_no = (
+        SELECT no FROM end_users
+        WHERE organization_no = (SELECT no FROM names WHERE text = asked.value ->> 2) AND name = asked.value ->> 3
+    ) AND day >= asked.value ->> 0 AND day < asked.value ->> 1
+    GROUP BY asked.key
+);
+
+-- name: usages_of_members
+SELECT json_group_array(json_array(place, requests, tokens, cost_units, cost_rest)) FROM (
+    SELECT asked.key AS place, sum(requests) AS requests, sum(tokens) AS tokens, sum(cost_units) AS cost_units,
+        sum(cost_rest) AS cost_rest
+    FROM json_each(?) AS asked CROSS JOIN usage_days
+    WHERE scope = 3 AND scope_no IN (
+        SELECT no FROM names WHERE text IN (
+            SELECT hash FROM keys WHERE organization_id = asked.value ->> 2 AND creator = asked.value ->> 3
+        )
+    ) AND day >= asked.value ->> 0 AND day < asked.value ->> 1
+    GROUP BY asked.key
+);
+
+-- name: add_guardrail
+INSERT INTO guardrails ({columns}) VALUES ({places});
+
+-- name: get_guardrail
+SELECT {columns} FROM guardrails WHERE organization_id = ? AND id = ?;
+
+-- name: list_guardrails
+SELECT {columns} FROM guardrails WHERE organization_id = ? AND disabled <= ?
+ORDER BY created_at_us DESC, id DESC LIMIT ? OFFSET ?;
+
+-- name: replace_guardrail
+UPDATE guardrails SET ({columns}) = ({places}) WHERE organization_id = ? AND id = ?;
+
+-- name: delete_guardrail
+DELETE FROM guardrails WHERE organization_id = ? AND id = ?;
+
+-- name: every_guardrail
+SELECT {columns} FROM guardrails WHERE disabled = 0 ORDER BY id;
+
+-- name: get_user_rules
+SELECT organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us FROM user_rules
+WHERE organization_id = ? AND name = ?;
+
+-- name: put_user_rules
+INSERT INTO user_rules (organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us, changed)
+VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(changed), 0) + 1 FROM user_rules))
+ON CONFLICT DO UPDATE SET
+    limits = excluded.limits, blocked = excluded.blocked, reason = excluded.reason,
+    blocked_at_us = excluded.blocked_at_us, updated_at_us = excluded.updated_at_us, changed = excluded.changed;
+
+-- name: last_change_of_user_rules
+SELECT coalesce(max(changed), 0) FROM user_rules;
+
+-- name: changed_user_rules
+SELECT json_group_array(json_array(organization_id, name)) FROM (
+    SELECT organization_id, name FROM user_rules WHERE changed > ? LIMIT ?
+);
+
+-- name: next_holder_of_user_rules
+SELECT organization_id FROM user_rules WHERE organization_id > ? ORDER BY organization_id LIMIT 1;
+
+-- name: uses_of_counters
+SELECT json_group_array(json_array(counter, used)) FROM counter_uses
+WHERE counter IN (SELECT value FROM json_each(?));
+
+-- name: add_use
+INSERT INTO counter_uses ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET used = used + excluded.used;
+
+-- name: leases_of_counters
+SELECT json_group_array(json_array(counter, owner_no, most, units, exact, recalled, renewed_at_us)) FROM leases
+WHERE counter IN (SELECT value FROM json_each(?));
+
+-- name: set_lease
+INSERT INTO leases ({columns}) VALUES {rows}
+ON CONFLICT DO UPDATE SET
+    units = excluded.units, exact = excluded.exact, recalled = iif(excluded.exact, 0, recalled),
+    renewed_at_us = excluded.renewed_at_us;
+
+-- name: end_leases
+DELETE FROM leases
+WHERE (counter, most, owner_no) IN (SELECT value ->> 0, value ->> 1, ?1 FROM json_each(?2));
+
+-- name: recall_leases
+UPDATE leases SET recalled = 1 WHERE counter = ?1 AND NOT (owner_no = ?2 AND most = ?3);
+
+-- name: recall_every_lease
+UPDATE leases SET recalled = 1 WHERE recalled = 0;
+
+-- name: recalled_leases
+SELECT json_group_array(json_array(counter, most)) FROM leases WHERE owner_no = ? AND recalled = 1;
+
+-- name: post_leases_of_owner
+INSERT INTO counter_uses (counter, used, ends_at_us)
+SELECT counter, sum(units), ends_at_us FROM leases WHERE owner_no = ? AND posts = 1 GROUP BY counter
+ON CONFLICT DO UPDATE SET used = used + excluded.used;
+
+-- name: end_leases_of_owner
+DELETE FROM leases WHERE owner_no = ?;
+
+-- name: forget_ended_leases
+DELETE FROM leases WHERE ends_at_us <= ?;
+
+-- name: forget_ended_uses
+DELETE FROM counter_uses WHERE ends_at_us <= ?;

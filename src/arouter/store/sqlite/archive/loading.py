@@ -39,6 +39,7 @@ from arouter.store.sqlite.rollups import ROLLUP_COLUMNS, ROLLUP_SUMS, add_key_su
 from arouter.store.sqlite.rows import NAMED
 from arouter.store.sqlite.sealed import DAY_US, Day, DayState
 from arouter.store.sqlite.statements import insert_rows, queries
+from arouter.store.sqlite.usage_days import set_usage_days
 from arouter.store.sqlite.users import add_spans
 
 _NEVER_UNKNOWN: Final = (
@@ -114,6 +115,7 @@ def load(connection: apsw.Connection, appender: Appender, prepared: Prepared, no
     for step in in_steps(_blocks_by_user(records, day)):
         step.write(connection)
     _add_sums(connection, appender, batches, day)
+    set_usage_days(connection, appender.numbers, day.organization_no, day.day)
     add_spans(connection, _spans(records))
     batch = (last.no + 1, last.last_seq + 1, int(seqs[-1]), written_at_us, day.start_us, chain.digest(), day.no)
     connection.execute(queries()["add_batch_of_blocks"], batch)

@@ -1,0 +1,384 @@
+"""Holds what a request is likely to use before any provider is asked, and settles it to what it used.
+
+find     the guard of the key and the user, from memory, or once from the directory
+hold     of everything that applies, all or nothing; a refusal says who says so, what was used, until when
+settle   in the pipeline's one `finally`: the record's cost, tokens and status; what was used beyond is told
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from arouter.domain.counters import NEVER_US, Meter
+from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited
+from arouter.domain.guardrails import Guardrail, Target, UserRules
+from arouter.domain.keys import Key
+from arouter.domain.money import to_text
+from arouter.domain.record import Record, Status
+from arouter.domain.value import constructor, value
+from arouter.engine.call import Call, RateTold, Reply
+from arouter.engine.estimates import Estimates
+from arouter.engine.guards import (
+    NO_GUARD,
+    ByTarget,
+    Guard,
+    Slot,
+    by_target,
+    check_lists,
+    has_rules_for_users,
+    make_guard,
+    make_guard_of_user,
+)
+from arouter.engine.leasing import Leasing, Share
+from arouter.engine.routing import Route
+from arouter.engine.selection import Permit
+from arouter.store.base import Directory
+
+MOST_USERS: Final = 20_000
+"""Users in one generation of those that are remembered."""
+MOST_KEYS: Final = 100_000
+MOST_GUARDS: Final = 256
+"""Keys of one user whose guards are remembered."""
+_AT_ONCE_S: Final = 1.0
+"""When to ask again where too many requests run: nobody knows when one of them ends."""
+
+_new_rate_told = constructor(RateTold)
+
+Taken = tuple[Share, int, int]
+"""A share, the kind of its meter, the units that are held."""
+OnOverage = Callable[[Record, Share, int], None]
+"""Is told by how many units a request passed what was held for it."""
+
+
+class Hold:
+    """What one request holds, until it is settled."""
+
+    __slots__ = ("_counts_tokens", "_on_overage", "_taken")
+
+    def __init__(self, taken: list[Taken], on_overage: OnOverage, *, counts_tokens: bool) -> None:
+        self._taken = taken
+        self._on_overage = on_overage
+        self._counts_tokens = counts_tokens
+
+    def settle(self, record: Record) -> None:
+        """Once. Right after this the record is given to the ledger: what is posted follows it there."""
+        cost = record.cost
+        tokens = record.usage.total_tokens if self._counts_tokens else None
+        # In the order of `KINDS`. Of what runs nothing is used up.
+        uses = (
+            0 if record.status is Status.REJECTED else 1,
+            0 if cost is None else cost,
+            0 if tokens is None else tokens,
+            0,
+        )
+        for share, kind, units in self._taken:
+            # As `Allotment.settle`: a call for each would cost more than all the sums.
+            used = uses[kind]
+            share.held -= units
+            share.settled += used
+            share.free += units - used
+            if used > units:
+                self._on_overage(record, share, used - units)
+        self._taken = []
+
+    def release(self) -> None:
+        """Nothing was used."""
+        for share, _, units in self._taken:
+            share.give_back(units)
+        self._taken = []
+
+
+@value(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """How one limit stands."""
+
+    slot: Slot
+    used: int
+    held: int
+    resets_at_us: int | None
+
+
+class _Ruled:
+    """A key, and what is known of its requests whoever they are for."""
+
+    __slots__ = ("key", "per_user", "plain")
+
+    def __init__(self, key: Key, plain: Guard, *, per_user: bool) -> None:
+        self.key = key
+        self.plain = plain
+        self.per_user = per_user
+
+
+class _Known:
+    """A user, and the guards of its requests by their keys."""
+
+    __slots__ = ("guards", "rules")
+
+    def __init__(self, rules: UserRules | None) -> None:
+        self.rules = rules
+        self.guards: dict[_Ruled, Guard] = {}
+
+
+class Guardian:
+    """One for the process. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        leasing: Leasing,
+        estimates: Estimates,
+        *,
+        on_overage: OnOverage = lambda record, share, units: None,
+    ) -> None:
+        self._directory = directory
+        self._leasing = leasing
+        self._estimates = estimates
+        self._on_overage = on_overage
+        self._revision: int | None = None
+        self._guardrails: Sequence[Guardrail] = ()
+        self._by_target: ByTarget = {}
+        self._change = 0
+        self._holders: frozenset[str] = frozenset()
+        self._keys: dict[str, _Ruled] = {}
+        self._users: dict[tuple[str, str], _Known] = {}
+        self._older: dict[tuple[str, str], _Known] = {}
+
+    # ---------------------------------------------------------------- what applies
+
+    async def refresh(self) -> None:
+        """Know what the directory says now. To be called a few times a second."""
+        revision = await self._directory.revision()
+        if revision != self._revision:
+            guardrails = await self._directory.every_guardrail()
+            self._revision = revision
+            if guardrails != self._guardrails:
+                self._guardrails = guardrails
+                self._by_target = by_target(guardrails)
+                self._forget()
+        change = await self._directory.user_rules_changed(self._change)
+        if change.latest != self._change:
+            self._change = change.latest
+            if change.holders != self._holders or change.users is None:
+                self._holders = change.holders
+                self._forget()
+            for user in change.users or ():
+                self._users.pop(user, None)
+                self._older.pop(user, None)
+
+    def recall(self, key: Key, user: str | None) -> Guard | None:
+        """The guard, if it is known: then there is no need to `find` it."""
+        ruled = self._keys.get(key.hash)
+        if ruled is None or ruled.key is not key:
+            return None
+        if user is None or not ruled.per_user:
+            return ruled.plain
+        known = self._users.get((key.organization_id, user))
+        return None if known is None else known.guards.get(ruled)
+
+    async def find(self, key: Key, user: str | None) -> Guard:
+        """The guard of a key's requests for a user. StorageUnavailable if it cannot be read."""
+        ruled = self._ruled(key)
+        if user is None or not ruled.per_user:
+            return ruled.plain
+        name = (key.organization_id, user)
+        known = self._users.get(name)
+        if known is None:
+            known = self._older.pop(name, None)
+            if known is None:
+                change, rules = self._change, None
+                if key.organization_id in self._holders:
+                    rules = await self._directory.get_user_rules(key.organization_id, user)
+                known = _Known(rules)
+                if change != self._change or self._keys.get(key.hash) is not ruled:
+                    return self._of_user(ruled, user, rules)  # not to be kept
+            self._remember(name, known)
+        guard = known.guards.get(ruled)
+        if guard is None:
+            if len(known.guards) >= MOST_GUARDS:
+                del known.guards[next(iter(known.guards))]
+            guard = known.guards[ruled] = self._of_user(ruled, user, known.rules)
+        return guard
+
+    def _of_user(self, ruled: "_Ruled", user: str, rules: UserRules | None) -> Guard:
+        return make_guard_of_user(self._leasing, self._by_target, ruled.key, ruled.plain, user, rules)
+
+    def permit(self, guard: Guard, usual: Permit) -> Permit:
+        """The usual rules, and the guard's lists of models and providers."""
+        if not guard.lists:
+            return usual
+
+        def check(call: Call, route: Route, requested: str) -> None:
+            usual(call, route, requested)
+            check_lists(guard.lists, route, requested)
+
+        return check
+
+    def _ruled(self, key: Key) -> _Ruled:
+        ruled = self._keys.get(key.hash)
+        if ruled is not None and ruled.key == key:
+            ruled.key = key
+            return ruled
+        if len(self._keys) >= MOST_KEYS:
+            self._forget()
+        plain = make_guard(self._leasing, self._by_target, key)
+        per_user = key.organization_id in self._holders or has_rules_for_users(self._by_target, key)
+        ruled = self._keys[key.hash] = _Ruled(key, plain, per_user=per_user)
+        return ruled
+
+    def _remember(self, name: tuple[str, str], known: _Known) -> None:
+        if len(self._users) >= MOST_USERS:
+            self._older, self._users = self._users, {}
+        self._users[name] = known
+
+    def _forget(self) -> None:
+        self._keys = {}
+        self._users = {}
+        self._older = {}
+
+    # ---------------------------------------------------------------- holding
+
+    async def hold(self, guard: Guard, call: Call, routes: Sequence[Route], reply: Reply) -> Hold:
+        """What the call is likely to use at most, of all that applies. The client is told how its rates stand.
+
+        PaymentRequired or RateLimited if something has not so much left; then nothing is held.
+        """
+        at_us = call.opening.created_at_us
+        cost = tokens = 1
+        if guard.counts_tokens:
+            both = self._estimates.tokens(call)
+            # Something is always held, or what is spent would let through what seems to cost nothing.
+            tokens = max(1, sum(both))
+            cost = max(1, self._estimates.cost(call, routes, both))
+        amounts = (1, cost, tokens, 1)  # in the order of `KINDS`
+        taken: list[Taken] = []
+        hold = Hold(taken, self._on_overage, counts_tokens=guard.counts_tokens)
+        try:
+            for slot in guard.slots:
+                share = slot.share
+                if share is None or share.ended or not slot.start_us <= at_us < slot.end_us:
+                    share = slot.share_at(at_us)
+                kind = slot.kind
+                units = amounts[kind]
+                if units > slot.limit:
+                    units = max(1, slot.limit)  # or nothing would ever fit
+                share.touched = True
+                if share.free >= units:
+                    # As `Allotment.take`: a call for each would cost more than all the sums.
+                    share.free -= units
+                    share.held += units
+                elif not await self._leasing.take(share, units):
+                    raise _refusal(slot, share, units, at_us)
+                taken.append((share, kind, units))
+        except BaseException:
+            hold.release()
+            raise
+        finally:
+            if guard.rates:
+                reply.tell_rates(tuple([_rate_told(slots, at_us) for slots in guard.rates]))
+        return hold
+
+    async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
+        """Everything that applies to a key's requests for a user, and how it stands."""
+        guard = await self.find(key, user)
+        shares = [slot.share_at(at_us) for slot in guard.slots]
+        await self._leasing.look(shares)
+        return guard, [
+            Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=_end(share))
+            for slot, share in zip(guard.slots, shares, strict=True)
+        ]
+
+
+def check_blocked(guard: Guard) -> None:
+    """NotPermitted if the user may not ask at all."""
+    rules = guard.blocked
+    if rules is not None:
+        because = f": {rules.reason}" if rules.reason else "."
+        raise NotPermitted(
+            f"This user is blocked{because}", code="user_blocked", param="user", metadata={"reason": rules.reason}
+        )
+
+
+def _rate_told(slots: tuple[Slot, ...], at_us: int) -> RateTold:
+    """Of several rates of one meter the one that is nearest to its end."""
+    slot = slots[0]
+    share = slot.share_at(at_us)
+    for other in slots[1:]:
+        another = other.share_at(at_us)
+        if another.remaining * slot.limit < share.remaining * other.limit:
+            slot, share = other, another
+    end_us = share.counter.end_us
+    return _new_rate_told(
+        meter=slot.meter,
+        name=slot.name,
+        limit=slot.limit,
+        remaining=share.remaining,
+        window_s=slot.window_s,
+        resets_at_us=end_us,
+        reset_s=max(0, -((at_us - end_us) // 1_000_000)),
+    )
+
+
+def _end(share: Share) -> int | None:
+    end_us = share.counter.end_us
+    return None if end_us == NEVER_US else end_us
+
+
+_WHOSE: Final = {
+    Target.ORGANIZATION: "this organization",
+    Target.WORKSPACE: "this workspace",
+    Target.MEMBER: "this member",
+    Target.KEY: "this API key",
+    Target.USER: "this user",
+}
+
+
+def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
+    resets_at_us = _end(share)
+    metadata: dict[str, object] = {"scope": slot.scope.value, "guardrail": slot.source.id}
+    held = share.held + share.others
+    if slot.meter is Meter.COST:
+        used = share.posted + share.settled
+        metadata |= {
+            "limit_usd": _usd(slot.limit),
+            "used_usd": _usd(used),
+            "held_usd": _usd(held),
+            "needed_usd": _usd(units),
+            "resets_at": _instant(resets_at_us),
+        }
+        return PaymentRequired(
+            f"Credit limit exceeded for {_WHOSE[slot.scope]}: ${to_text(used)} of ${to_text(slot.limit)} are used"
+            + (f" and ${to_text(held)} are held by requests that run" if held else "")
+            + (f", and this request may cost ${to_text(units)}" if used + held < slot.limit else "")
+            + f" ({slot.source.told}).",
+            code="credit_limit_exceeded",
+            metadata=metadata,
+        )
+    metadata |= {"limit_name": slot.name, "limit": slot.limit, "resets_at": _instant(resets_at_us)}
+    if slot.meter is Meter.CONCURRENT:
+        return RateLimited(
+            f"Too many requests at once for {_WHOSE[slot.scope]}: {slot.limit} may run ({slot.source.told}).",
+            retry_after_s=_AT_ONCE_S,
+            metadata={**metadata, "used": held},
+        )
+    used = share.posted + share.settled + held
+    assert resets_at_us is not None
+    return RateLimited(
+        f"Rate limit exceeded for {_WHOSE[slot.scope]}: {used} of {slot.limit} {slot.name.replace('_', ' ')} are used"
+        + (f", and this request may need {units}" if used < slot.limit else "")
+        + f" ({slot.source.told}).",
+        retry_after_s=max(0.0, (resets_at_us - at_us) / 1_000_000),
+        metadata={**metadata, "used": used},
+    )
+
+
+def _usd(amount: int) -> msgspec.Raw:
+    return msgspec.Raw(to_text(amount).encode())
+
+
+def _instant(at_us: int | None) -> datetime | None:
+    return None if at_us is None else datetime.fromtimestamp(at_us // 1_000_000, UTC)
+
+
+__all__ = ["NO_GUARD", "Figure", "Guardian", "Hold", "check_blocked"]

@@ -1,0 +1,279 @@
+"""This process's leases of counters: taken from without asking, renewed when they run out, given back when nobody
+needs them.
+
+A request takes from its share in memory. Only where that is not enough the store is asked, once for all requests that
+wait at that moment. While others want what is left of a counter (`contended`), nothing is kept back here for later: a
+share takes what it needs, and gives back what is free four times a second.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+from arouter.domain.counters import Allotment, Counter
+from arouter.domain.errors import StorageUnavailable
+from arouter.engine.tasks import Tasks
+from arouter.store.base import Counters, Leased, LeaseWanted
+
+EVERY_S: Final = 0.25
+"""How often others' wishes are looked after."""
+CONTENDED_US: Final = 10_000_000
+"""How long others are thought to want more after they said so."""
+REFUSED_US: Final = 100_000
+"""How long a refusal holds for those who come next, unless something becomes free here."""
+_PAUSE_S: Final = 0.05
+_TRIES: Final = 15
+"""How often, and after which pauses, what others were asked for is looked for: longer than `EVERY_S`."""
+_LOOKS: Final = 30
+"""How often others' answers are looked for by whoever only looks."""
+_TURNS: Final = 40
+"""In so many turns each share is looked at once: whoever was not asked for two times is given back and forgotten."""
+_BATCH: Final = 500
+
+
+class Share(Allotment):
+    """What this process has of one counter under one limit."""
+
+    __slots__ = (
+        *("contended_until_us", "counter", "ended", "limit", "others", "outside", "pending", "posted"),
+        *("refused_until_us", "takers", "touched", "waiting"),
+    )
+
+    def __init__(self, counter: Counter, limit: int) -> None:
+        super().__init__()
+        self.counter = counter
+        self.limit = limit
+        self.posted = 0
+        """As of the last renewal, like `others`, what the leases of others held, and `outside`, what nobody had."""
+        self.others = 0
+        self.outside = limit
+        self.pending = False
+        """Others may still give something back."""
+        self.contended_until_us = 0
+        self.refused_until_us = 0
+        self.touched = True
+        """It was taken from lately."""
+        self.takers = 0
+        """Requests that ask for more than is free here."""
+        self.ended = False
+        """Forgotten; whoever still has it finds another one."""
+        self.waiting: list[tuple[int, asyncio.Future[bool | None]]] = []
+
+    @property
+    def remaining(self) -> int:
+        """What may still be taken, as far as it is known here."""
+        return max(0, self.free + self.outside)
+
+
+class Leasing:
+    """All of them. Belongs to one event loop."""
+
+    def __init__(self, counters: Counters, *, now_us: Callable[[], int], tasks: Tasks) -> None:
+        self._counters = counters
+        self._now_us = now_us
+        self._tasks = tasks
+        self._shares: dict[tuple[Counter, int], Share] = {}
+        self._turns: dict[Share, None] = {}
+        """In the order in which they are looked at."""
+        self._contended: dict[Share, None] = {}
+        self._due: dict[Share, None] = {}
+        self._renewing = False
+        self._one_at_a_time = asyncio.Lock()
+        """What is kept and what is granted must belong together."""
+
+    def __len__(self) -> int:
+        return len(self._shares)
+
+    @property
+    def held(self) -> int:
+        """Holds that are open: 0 when no request runs."""
+        return sum(1 for share in self._shares.values() if share.held)
+
+    def share(self, counter: Counter, limit: int) -> Share:
+        """The one of a counter under a limit."""
+        known = self._shares.get((counter, limit))
+        if known is None:
+            known = self._shares[counter, limit] = Share(counter, limit)
+            self._turns[known] = None
+        return known
+
+    async def take(self, share: Share, units: int) -> bool:
+        """Hold units of a share that has not enough free. StorageUnavailable if nobody can be asked."""
+        share.takers += 1
+        try:
+            for _ in range(_TRIES):
+                if share.take(units):
+                    return True
+                if self._now_us() < share.refused_until_us:
+                    return False
+                taken = await self._wait(share, units)
+                if taken is not None:
+                    return taken
+                await asyncio.sleep(_PAUSE_S)
+            return share.take(units)
+        finally:
+            share.takers -= 1
+
+    async def look(self, shares: Sequence[Share]) -> None:
+        """Renew them, so that what they know is true now. Others are given a moment to give back what they do not need,
+        so that what they have is what their requests hold; nothing is free here afterwards either."""
+        await self._renew(shares, at_once=True, recall=True)
+        for _ in range(_LOOKS):
+            if not any(share.pending for share in shares):
+                return
+            await asyncio.sleep(_PAUSE_S)
+            await self._renew(shares, at_once=True)
+
+    async def run(self, every_s: float = EVERY_S) -> None:
+        """Give back what others want, and what nobody needs any more, until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.turn()
+            except StorageUnavailable:
+                continue  # The storage tells of itself; what is leased stays leased.
+
+    async def turn(self) -> None:
+        """Once."""
+        if not self._shares:
+            return
+        now_us = self._now_us()
+        wanted: dict[Share, None] = {}
+        for counter, limit in await self._counters.recalled():
+            share = self.share(counter, limit)
+            share.contended_until_us = now_us + CONTENDED_US
+            self._contended[share] = wanted[share] = None
+        for share in list(self._contended):
+            if share.contended_until_us <= now_us:
+                del self._contended[share]
+            elif share.free or share.settled:
+                wanted[share] = None
+        idle = self._idle(now_us)
+        await self._renew([*wanted, *(share for share in idle if share.lease)], at_once=True)
+        for share in idle:
+            self._forget(share)
+
+    def _idle(self, now_us: int) -> list[Share]:
+        """Those of a part of all that nobody has asked for since their last turn, or that are over."""
+        idle = []
+        for share in list(islice(self._turns, -(-len(self._turns) // _TURNS))):
+            del self._turns[share]
+            self._turns[share] = None
+            if self._is_unused(share) and (not share.touched or share.counter.end_us <= now_us):
+                idle.append(share)
+            share.touched = False
+        return idle
+
+    async def close(self) -> None:
+        """Post what was used of windows that the ledger does not know. The leases end with the process."""
+        await self._renew([share for share in self._shares.values() if share.settled], at_once=True)
+
+    # ---------------------------------------------------------------- renewing
+
+    async def _wait(self, share: Share, units: int) -> bool | None:
+        """Whether they are held now; None if others may give some back."""
+        told: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        share.waiting.append((units, told))
+        self._due[share] = None
+        if not self._renewing:
+            self._renewing = True
+            self._tasks.start("renew leases", self._renew_due())
+        try:
+            return await told
+        except asyncio.CancelledError:
+            if told.done() and not told.cancelled() and told.exception() is None and told.result():
+                share.give_back(units)
+            raise
+
+    async def _renew_due(self) -> None:
+        """All that wait now, and all that came to wait meanwhile."""
+        try:
+            while self._due:
+                due, self._due = list(self._due), {}
+                try:
+                    await self._renew(due, at_once=False)
+                except StorageUnavailable as failure:
+                    for share in due:
+                        _tell_all(share, failure)
+        finally:
+            self._renewing = False
+
+    async def _renew(self, shares: Iterable[Share], *, at_once: bool, recall: bool = False) -> None:
+        """`at_once`: nobody who waits is served by this."""
+        every = list(dict.fromkeys(shares))  # Twice in one batch, what was used would be posted twice.
+        for start in range(0, len(every), _BATCH):
+            async with self._one_at_a_time:
+                await self._renew_some(every[start : start + _BATCH], serve=not at_once, recall=recall)
+
+    async def _renew_some(self, shares: Sequence[Share], *, serve: bool, recall: bool) -> None:
+        now_us = self._now_us()
+        wanted = []
+        waiting = []
+        for share in shares:
+            waiters = share.waiting if serve else []
+            if serve:
+                share.waiting = []
+            waiting.append(waiters)
+            keep, used = share.surrender()
+            need = sum(units for units, told in waiters if not told.done())
+            wanted.append(
+                LeaseWanted(
+                    counter=share.counter,
+                    limit=share.limit,
+                    keep=keep,
+                    used=used,
+                    need=need,
+                    greedy=bool(need) and share.contended_until_us <= now_us,
+                    recall=recall,
+                )
+            )
+        try:
+            answers = await self._counters.lease(wanted, now_us=now_us)
+        except BaseException:
+            for share, waiters in zip(shares, waiting, strict=True):
+                share.waiting = [*waiters, *share.waiting]
+            raise
+        for share, one, leased, waiters in zip(shares, wanted, answers, waiting, strict=True):
+            _renewed(share, one, leased)
+            self._serve(share, leased, waiters)
+
+    def _serve(self, share: Share, leased: Leased, waiters: Sequence[tuple[int, asyncio.Future[bool | None]]]) -> None:
+        refused = False
+        for units, told in waiters:
+            if told.done():
+                continue
+            if share.take(units):
+                told.set_result(True)
+            else:
+                told.set_result(None if leased.pending else False)
+                refused = True
+        if refused and not leased.pending:
+            share.refused_until_us = self._now_us() + REFUSED_US
+
+    def _is_unused(self, share: Share) -> bool:
+        return not (share.held or share.takers or share in self._due)
+
+    def _forget(self, share: Share) -> None:
+        """Unless somebody took from it meanwhile."""
+        if not share.lease and self._is_unused(share):
+            share.ended = True
+            self._contended.pop(share, None)
+            self._turns.pop(share, None)
+            del self._shares[share.counter, share.limit]
+
+
+def _renewed(share: Share, wanted: LeaseWanted, leased: Leased) -> None:
+    share.renew(leased.granted, wanted.used)
+    share.posted = leased.posted
+    share.others = leased.others
+    share.pending = leased.pending
+    share.refused_until_us = 0
+    share.outside = share.limit - leased.posted - leased.others - wanted.keep - leased.granted
+
+
+def _tell_all(share: Share, failure: StorageUnavailable) -> None:
+    waiting, share.waiting = share.waiting, []
+    for _, told in waiting:
+        if not told.done():
+            told.set_exception(StorageUnavailable(failure.message, detail=failure.detail))

@@ -1,0 +1,83 @@
+"""The reference of `Guardrails`: dictionaries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from arouter.domain.guardrails import Guardrail, UserRules
+from arouter.store.base import UserRulesChange
+
+
+@dataclass(slots=True)
+class GuardrailData:
+    """What would be on disk."""
+
+    guardrails: dict[str, Guardrail] = field(default_factory=dict)
+    """By id."""
+    users: dict[tuple[str, str], tuple[UserRules, int]] = field(default_factory=dict)
+    """By organization and name, with the number of the change."""
+
+
+class MemoryGuardrails:
+    """`Guardrails` over dictionaries."""
+
+    def __init__(self, rules: GuardrailData, changed: Callable[[], None]) -> None:
+        """`changed` is called after each change of a guardrail."""
+        self._rules = rules
+        self._changed = changed
+
+    async def add_guardrail(self, guardrail: Guardrail) -> None:
+        if guardrail.id in self._rules.guardrails:
+            raise ValueError("there is such a guardrail already")
+        self._rules.guardrails[guardrail.id] = guardrail
+        self._changed()
+
+    async def get_guardrail(self, organization_id: str, guardrail_id: str) -> Guardrail | None:
+        found = self._rules.guardrails.get(guardrail_id)
+        return found if found is not None and found.organization_id == organization_id else None
+
+    async def list_guardrails(
+        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+    ) -> Sequence[Guardrail]:
+        found = [
+            one
+            for one in self._rules.guardrails.values()
+            if one.organization_id == organization_id and (include_disabled or not one.disabled)
+        ]
+        found.sort(key=lambda one: (one.created_at_us, one.id), reverse=True)
+        return tuple(found[offset : offset + limit])
+
+    async def replace_guardrail(self, guardrail: Guardrail) -> bool:
+        if await self.get_guardrail(guardrail.organization_id, guardrail.id) is None:
+            return False
+        self._rules.guardrails[guardrail.id] = guardrail
+        self._changed()
+        return True
+
+    async def delete_guardrail(self, organization_id: str, guardrail_id: str) -> bool:
+        if await self.get_guardrail(organization_id, guardrail_id) is None:
+            return False
+        del self._rules.guardrails[guardrail_id]
+        self._changed()
+        return True
+
+    async def every_guardrail(self) -> Sequence[Guardrail]:
+        return tuple(one for _, one in sorted(self._rules.guardrails.items()) if not one.disabled)
+
+    async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
+        user.encode()  # UnicodeEncodeError is a ValueError
+        found = self._rules.users.get((organization_id, user))
+        return None if found is None else found[0]
+
+    async def put_user_rules(self, rules: UserRules) -> None:
+        rules.user.encode()
+        self._rules.users[rules.organization_id, rules.user] = rules, self._latest() + 1
+
+    async def user_rules_changed(self, since: int) -> UserRulesChange:
+        return UserRulesChange(
+            latest=self._latest(),
+            users=frozenset(user for user, (_, number) in self._rules.users.items() if number > since),
+            holders=frozenset(organization_id for organization_id, _ in self._rules.users),
+        )
+
+    def _latest(self) -> int:
+        return max((number for _, number in self._rules.users.values()), default=0)

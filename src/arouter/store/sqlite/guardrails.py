@@ -1,0 +1,147 @@
+"""`Guardrails` in SQLite."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
+from arouter.domain.limits import Limits
+from arouter.store.base import UserRulesChange
+from arouter.store.sqlite.names import fetch, to_json
+from arouter.store.sqlite.provider_keys import SqliteProviderKeys, Value
+from arouter.store.sqlite.statements import queries
+
+MOST_TOLD: Final = 10_000
+"""Changes of user rules that are told one by one."""
+
+_COLUMNS = (
+    "id",
+    "organization_id",
+    "name",
+    "target",
+    "target_id",
+    "limits",
+    "lists",
+    "disabled",
+    "creator",
+    "created_at_us",
+    "updated_at_us",
+)
+_COLUMN_LIST = ", ".join(_COLUMNS)
+_PLACES = ", ".join("?" * len(_COLUMNS))
+
+
+class SqliteGuardrails(SqliteProviderKeys):
+    """Reads in the readers' threads, writes in the writer's."""
+
+    async def add_guardrail(self, guardrail: Guardrail) -> None:
+        sql = queries()["add_guardrail"].format(columns=_COLUMN_LIST, places=_PLACES)
+        await self._change(sql, *_values(guardrail))
+
+    async def get_guardrail(self, organization_id: str, guardrail_id: str) -> Guardrail | None:
+        found = await self._guardrails("get_guardrail", organization_id, guardrail_id)
+        return found[0] if found else None
+
+    async def list_guardrails(
+        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+    ) -> Sequence[Guardrail]:
+        return await self._guardrails("list_guardrails", organization_id, int(include_disabled), limit, offset)
+
+    async def replace_guardrail(self, guardrail: Guardrail) -> bool:
+        sql = queries()["replace_guardrail"].format(columns=_COLUMN_LIST, places=_PLACES)
+        return await self._change(sql, *_values(guardrail), guardrail.organization_id, guardrail.id)
+
+    async def delete_guardrail(self, organization_id: str, guardrail_id: str) -> bool:
+        return await self._change(queries()["delete_guardrail"], organization_id, guardrail_id)
+
+    async def every_guardrail(self) -> Sequence[Guardrail]:
+        return await self._guardrails("every_guardrail")
+
+    async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
+        user.encode()  # UnicodeEncodeError is a ValueError
+        row: Any = await self._readers.read(
+            lambda connection: connection.execute(queries()["get_user_rules"], (organization_id, user)).fetchone()
+        )
+        if row is None:
+            return None
+        organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us = row
+        return UserRules(
+            organization_id=organization_id,
+            user=name,
+            limits=msgspec.json.decode(limits, type=Limits),
+            blocked=bool(blocked),
+            reason=reason,
+            blocked_at_us=blocked_at_us,
+            updated_at_us=updated_at_us,
+        )
+
+    async def put_user_rules(self, rules: UserRules) -> None:
+        values = (
+            rules.organization_id,
+            rules.user,
+            to_json(rules.limits),
+            int(rules.blocked),
+            rules.reason,
+            rules.blocked_at_us,
+            rules.updated_at_us,
+        )
+        await self._writer.command(lambda connection: connection.execute(queries()["put_user_rules"], values))
+
+    async def user_rules_changed(self, since: int) -> UserRulesChange:
+        def read(connection: apsw.Connection) -> UserRulesChange:
+            latest = int(connection.execute(queries()["last_change_of_user_rules"]).get)
+            users: list[tuple[str, str]] = []
+            if latest > since:
+                users = fetch(connection, queries()["changed_user_rules"], since, MOST_TOLD + 1)
+            return UserRulesChange(
+                latest=latest,
+                users=None if len(users) > MOST_TOLD else frozenset((one, name) for one, name in users),
+                holders=frozenset(_holders(connection)),
+            )
+
+        return await self._readers.read(read)
+
+    async def _guardrails(self, name: str, *parameters: Value) -> Sequence[Guardrail]:
+        sql = queries()[name].format(columns=_COLUMN_LIST)
+        return await self._readers.read(
+            lambda connection: tuple(map(_guardrail, connection.execute(sql, parameters).fetchall()))
+        )
+
+
+def _holders(connection: apsw.Connection) -> list[str]:
+    """One look-up for each, however many users they have."""
+    found: list[str] = []
+    last = ""
+    while (row := connection.execute(queries()["next_holder_of_user_rules"], (last,)).fetchone()) is not None:
+        last = str(row[0])
+        found.append(last)
+    return found
+
+
+def _values(guardrail: Guardrail) -> tuple[Value, ...]:
+    return (
+        guardrail.id,
+        guardrail.organization_id,
+        guardrail.name,
+        guardrail.target.value,
+        guardrail.target_id,
+        to_json(guardrail.limits),
+        to_json(guardrail.lists),
+        int(guardrail.disabled),
+        guardrail.creator,
+        guardrail.created_at_us,
+        guardrail.updated_at_us,
+    )
+
+
+def _guardrail(row: tuple) -> Guardrail:  # type: ignore[type-arg]
+    value: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+    value.update(
+        target=Target(value["target"]),
+        limits=msgspec.json.decode(value["limits"], type=Limits),
+        lists=msgspec.json.decode(value["lists"], type=Lists),
+        disabled=bool(value["disabled"]),
+    )
+    return Guardrail(**value)
