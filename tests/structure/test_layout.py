@@ -73,7 +73,11 @@ TESTED_BY = {
         "store/sqlite/sealing.py",
     ),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
-    "tests/store/test_loading.py": ("store/sqlite/archive/loading.py",),
+    "tests/store/test_loading.py": (
+        "store/sqlite/archive/grouping.py",
+        "store/sqlite/archive/loaded_sums.py",
+        "store/sqlite/archive/loading.py",
+    ),
     "tests/cli/test_report.py": ("cli/whole_file.py",),
     "tests/cli/test_users.py": ("cli/user_tables.py",),
     "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
