@@ -71,6 +71,7 @@ TESTED_BY = {
         "store/sqlite/sealed_sums.py",
         "store/sqlite/sealing.py",
     ),
+    "tests/store/test_recent_blocks.py": ("store/sqlite/archive/recent.py",),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
     "tests/store/test_loading.py": ("store/sqlite/archive/loading.py",),
     "tests/cli/test_report.py": ("cli/whole_file.py",),
