@@ -353,15 +353,17 @@ def test_nothing_of_numpy_is_imported_before_there_are_columns() -> None:
 NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 300)
 
 
-@given(st.lists(st.tuples(NUMBERS, st.integers(0, 2**64 - 1), st.integers(0, 1), st.just(-7)), max_size=40))
-def test_a_block_holds_its_columns(rows: list[tuple[int, int, int, int]]) -> None:
+@given(
+    st.lists(st.tuples(NUMBERS, st.integers(0, 2**64 - 1), st.integers(0, 1), st.just(-7)), max_size=40), st.booleans()
+)
+def test_a_block_holds_its_columns(rows: list[tuple[int, int, int, int]], whole: bool) -> None:
     columns = {
         "a": np.array([row[0] for row in rows], dtype=np.int64),
         "b": np.array([row[1] for row in rows], dtype=np.uint64),
         "c": np.array([row[2] for row in rows], dtype=np.int64),
         "d": np.array([row[3] for row in rows], dtype=np.int64),
     }
-    block = pack(columns)
+    block = pack(columns, whole=whole)
     for names in ({"a", "b", "c", "d"}, {"b"}, {"d", "a"}, set[str]()):
         found = unpack(block, names)
         assert {name: column.tolist() for name, column in found.items()} == {

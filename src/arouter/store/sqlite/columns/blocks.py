@@ -1,8 +1,9 @@
 """Columns of whole numbers as bytes, and back.
 
 A block is a head, in MessagePack with its length before it, and the columns one after the other. Each column has the
-narrowest type that holds its values, and is compressed on its own: who needs two of twenty columns unpacks two. A
-column of one value is only told in the head.
+narrowest type that holds its values. A column of one value is only told in the head. Large blocks have each column
+compressed on its own: who needs two of twenty columns unpacks two. Small ones, of which nearly all columns are needed,
+are compressed as a whole: to begin to unpack costs as much as they do.
 """
 
 import struct
@@ -34,10 +35,13 @@ class _Told(msgspec.Struct, array_like=True):
 class _Head(msgspec.Struct, array_like=True):
     rows: int
     columns: list[_Told]
+    plain: int = 0
+    """Bytes of all columns together, if they are compressed as a whole."""
 
 
-def pack(columns: Mapping[str, Column]) -> bytes:
-    """Columns of one length, of signed or unsigned 64 bits or less, as a block."""
+def pack(columns: Mapping[str, Column], *, whole: bool = False) -> bytes:
+    """Columns of one length, of signed or unsigned 64 bits or less, as a block, which is compressed as a whole or each
+    column on its own."""
     rows = len(next(iter(columns.values())))
     told, bodies = [], []
     compressor = zstandard.ZstdCompressor(level=_LEVEL)
@@ -47,10 +51,14 @@ def pack(columns: Mapping[str, Column]) -> bytes:
             continue
         narrow = _narrow(values)
         plain = narrow.tobytes()
-        packed = compressor.compress(plain)
+        packed = plain if whole else compressor.compress(plain)
         is_compressed = len(packed) < len(plain) * 7 // 8
         bodies.append(packed if is_compressed else plain)
         told.append(_Told(name, narrow.dtype.str[1:], len(bodies[-1]), is_compressed, 0))
+    if whole and bodies:
+        plain = b"".join(bodies)
+        head = msgspec.msgpack.encode(_Head(rows, told, len(plain)))
+        return b"".join((_HEAD.pack(len(head)), head, compressor.compress(plain)))
     head = msgspec.msgpack.encode(_Head(rows, told))
     return b"".join((_HEAD.pack(len(head)), head, *bodies))
 
@@ -66,13 +74,17 @@ def unpack(
     place = _HEAD.size + length
     head = msgspec.msgpack.decode(memoryview(block)[_HEAD.size : place], type=_Head)
     decompressor = zstandard.ZstdDecompressor() if decompressor is None else decompressor
+    bodies = memoryview(block)[place:]
+    if head.plain:
+        bodies = memoryview(decompressor.decompress(bodies))
+    place = 0
     columns = {}
     for told in head.columns:
         if told.name in names:
             if not told.packed:
                 columns[told.name] = np.broadcast_to(np.array(told.value, told.type), (head.rows,))
             else:
-                body: memoryview | bytes = memoryview(block)[place : place + told.packed]
+                body: memoryview | bytes = bodies[place : place + told.packed]
                 if told.is_compressed:
                     body = decompressor.decompress(body)
                 columns[told.name] = np.frombuffer(body, "<" + told.type)

@@ -68,7 +68,7 @@ def fold(rows: Mapping[str, Column]) -> Iterator[Block]:
     yield from _by_user(Table.MEMBERS, _grouped(table, ("user_no", *DIMENSIONS), masks=True), USERS_IN_BLOCK)
     order = np.lexsort((slots, table["user_no"]))
     plain = {name: column[order] for name, column in table.items() if name not in MASKS}
-    yield from _by_user(Table.ROWS, plain, ROWS_IN_BLOCK)
+    yield from _by_user(Table.ROWS, plain, ROWS_IN_BLOCK, whole=True)
 
 
 def _grouped(table: Mapping[str, Column], key: Sequence[str], *, masks: bool = False) -> Mapping[str, Column]:
@@ -108,13 +108,13 @@ def mask_of(first: int, beyond: int) -> tuple[np.uint64, np.uint64]:
     return np.uint64(bits & (1 << _BITS) - 1), np.uint64(bits >> _BITS)
 
 
-def _by_user(table: Table, columns: Mapping[str, Column], rows: int) -> Iterator[Block]:
+def _by_user(table: Table, columns: Mapping[str, Column], rows: int, *, whole: bool = False) -> Iterator[Block]:
     """Cut into blocks of at least so many rows, unless it is the last, between users."""
     users = columns["user_no"]
     start = 0
     while start < len(users):
         end = start + rows
         end = len(users) if end >= len(users) else int(np.searchsorted(users, users[end - 1], side="right"))
-        data = pack({name: column[start:end] for name, column in columns.items()})
+        data = pack({name: column[start:end] for name, column in columns.items()}, whole=whole)
         yield Block(table=table, first_user_no=int(users[start]), data=data)
         start = end

@@ -31,13 +31,18 @@ class Wanted:
 
     def of(self, rows: Rows) -> Rows:
         """The rows that count."""
+        if self.users is not None and len(self.users) == 1:
+            # Rows are in the order of users: those of one follow each other, and nothing has to be copied.
+            users = rows["user_no"]
+            first, beyond = (int(np.searchsorted(users, self.users[0], side=side)) for side in ("left", "right"))
+            rows = {name: column[first:beyond] for name, column in rows.items()}
         chosen: Column | None = None
         for column, numbers in self.numbers.items():
             fits = np.isin(rows[column], numbers)
             if column == "model_no":
                 fits |= np.isin(rows["requested_model_no"], numbers)
             chosen = fits if chosen is None else chosen & fits
-        if self.users is not None:
+        if self.users is not None and len(self.users) > 1:
             fits = np.isin(rows["user_no"], self.users)
             chosen = fits if chosen is None else chosen & fits
         if chosen is None or chosen.all():
