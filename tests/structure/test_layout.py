@@ -146,6 +146,7 @@ TESTED_BY = {
     "tests/wire/test_activity_lines.py": ("wire/column_numbers.py",),
     "tests/web/api/test_summary.py": ("web/api/leaving.py", "wire/nearest.py", "wire/summary.py"),
     "tests/store/test_day_columns.py": (
+        "store/sqlite/columns/absences.py",
         "store/sqlite/columns/adding.py",
         "store/sqlite/columns/blocks.py",
         "store/sqlite/columns/checking.py",

@@ -7,6 +7,7 @@ import apsw
 import numpy as np
 import zstandard
 
+from arouter.store.sqlite.columns.absences import ABSENCES
 from arouter.store.sqlite.columns.blocks import Column, unpack
 from arouter.store.sqlite.columns.folding import Table
 from arouter.store.sqlite.folded import FoldedDay
@@ -70,6 +71,14 @@ class Tables:
         for (data,) in found.fetchall():
             assert isinstance(data, bytes)
             yield self.wanted.of(unpack(data, read, self.decompressor))
+
+    def absences(self, day: FoldedDay) -> Rows | None:
+        """Of everybody. None if they were not noted when the day was folded."""
+        found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(Table.ABSENCES))).fetchall()
+        for (data,) in found:
+            assert isinstance(data, bytes)
+            return unpack(data, ABSENCES, self.decompressor)
+        return None
 
     def of_users(self, days: Sequence[FoldedDay], names: Set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
         """What counts of the roll-ups of the wanted users, day by day; nothing of other blocks is read."""
