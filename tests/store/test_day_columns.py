@@ -397,6 +397,19 @@ def test_absences_tell_who_is_there_between_any_two_quarters(there: list[set[int
 NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 300)
 
 
+@given(st.lists(NUMBERS, min_size=1, max_size=40), st.booleans())
+def test_a_column_that_never_falls_is_what_it_was(numbers: list[int], whole: bool) -> None:
+    values = np.array(sorted(numbers), dtype=np.int64)
+    assert unpack(pack({"a": values}, whole=whole), {"a"})["a"].tolist() == values.tolist()
+
+
+def test_users_in_their_order_take_no_more_than_a_byte_each() -> None:
+    users = np.cumsum(np.random.default_rng(1).integers(1, 200, 5_000)) + 70_000
+    block = pack({"user_no": users})
+    assert len(block) < 1.1 * len(users)
+    assert unpack(block, {"user_no"})["user_no"].tolist() == users.tolist()
+
+
 @given(
     st.lists(st.tuples(NUMBERS, st.integers(0, 2**64 - 1), st.integers(0, 1), st.just(-7)), max_size=40), st.booleans()
 )
