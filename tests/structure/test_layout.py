@@ -72,6 +72,7 @@ TESTED_BY = {
         "store/sqlite/sealed_sums.py",
         "store/sqlite/sealing.py",
     ),
+    "tests/store/test_recent_blocks.py": ("store/sqlite/archive/recent.py",),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
     "tests/store/test_loading.py": (
         "store/sqlite/archive/grouping.py",
@@ -166,6 +167,7 @@ TESTED_BY = {
     "tests/wire/test_activity_lines.py": ("wire/column_numbers.py",),
     "tests/web/api/test_summary.py": ("web/api/leaving.py", "wire/nearest.py", "wire/summary.py"),
     "tests/store/test_day_columns.py": (
+        "store/sqlite/columns/absences.py",
         "store/sqlite/columns/adding.py",
         "store/sqlite/columns/blocks.py",
         "store/sqlite/columns/checking.py",

@@ -4,6 +4,7 @@ A block is an Arrow RecordBatch without its schema, compressed as a whole with z
 unknown values are left out; which ones are there is a number with a bit for each.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import zstandard
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.sqlite.rows import COLUMNS, NAMED, Row
@@ -53,6 +55,22 @@ SCHEMA: Final = pa.schema(_fields())
 - `raw_usage`: the bytes.
 """
 _CODEC: Final = pa.Codec("zstd", 3)
+
+
+class _Decompressor(threading.local):
+    """One for each thread: making one costs as much as a small block."""
+
+    def __init__(self) -> None:
+        self._zstd = zstandard.ZstdDecompressor()
+
+    def of(self, data: bytes, size: int) -> bytes:
+        plain = self._zstd.decompress(data, max_output_size=size)
+        if len(plain) != size:
+            raise ValueError(f"it holds {len(plain)} bytes, and should {size}")
+        return plain
+
+
+_DECOMPRESSOR: Final = _Decompressor()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +118,8 @@ def pack_pieces(batch: pa.RecordBatch, edges: Sequence[int]) -> Iterator[Packed]
 def unpack(present: int, size: int, data: bytes) -> pa.RecordBatch:
     """The batch of a block, with the columns that are there. StorageUnavailable if it is damaged."""
     try:
-        return pa.ipc.read_record_batch(_CODEC.decompress(data, size), _schema(present))
-    except (pa.ArrowException, OSError, ValueError) as exc:
+        return pa.ipc.read_record_batch(pa.py_buffer(_DECOMPRESSOR.of(data, size)), _schema(present))
+    except (pa.ArrowException, zstandard.ZstdError, OSError, ValueError) as exc:
         raise StorageUnavailable("A block of sealed records is damaged.", detail=str(exc)) from exc
 
 
@@ -158,7 +176,7 @@ def from_rows(rows: Sequence[Row], tags: Mapping[object, Sequence[int]]) -> pa.R
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-def to_rows(table: pa.Table) -> tuple[list[list[Any]], dict[object, Sequence[int]]]:
+def to_rows(table: pa.Table | pa.RecordBatch) -> tuple[list[list[Any]], dict[object, Sequence[int]]]:
     """Rows as the ledger reads them, and the numbers of their tags by `seq`."""
     count = table.num_rows
     there = dict(zip(table.schema.names, table.columns, strict=True))
