@@ -72,6 +72,11 @@ TESTED_BY = {
         "store/sqlite/sealing.py",
     ),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
+    "tests/store/test_column_pages.py": (
+        "store/sqlite/archive/exported.py",
+        "store/sqlite/archive/stretches.py",
+        "store/sqlite/column_pages.py",
+    ),
     "tests/store/test_loading.py": ("store/sqlite/archive/loading.py",),
     "tests/cli/test_report.py": ("cli/whole_file.py",),
     "tests/cli/test_users.py": ("cli/user_tables.py",),

@@ -53,16 +53,16 @@ def page(connection: apsw.Connection, wanted: Wanted, *, descending: bool, limit
         else:
             wanted = within(wanted, start_us=after.created_at_us)
     pieces: list[pa.RecordBatch] = []
-    for blocks, user in _sources(connection, wanted, descending):
+    for blocks, user in sources(connection, wanted, descending):
         left = limit
         for batch in blocks:
             mask = matching(connection, batch, wanted, user)
             if after is not None:
-                _cut(batch, mask, after, descending)
+                cut(batch, mask, after, descending)
             places = np.flatnonzero(mask)
             if len(places):
                 places = places[-left:] if descending else places[:left]
-                pieces.append(_taken(batch, places))
+                pieces.append(taken(batch, places))
                 left -= len(places)
                 if left == 0:
                     break
@@ -76,7 +76,7 @@ def within(wanted: Wanted, *, start_us: int = 0, end_us: int = _LATEST_US) -> Wa
 
 def scan(connection: apsw.Connection, wanted: Wanted) -> Iterator[pa.RecordBatch]:
     """Every record that is wanted, once, a block at a time, in no order."""
-    for blocks, user in _sources(connection, wanted, descending=False):
+    for blocks, user in sources(connection, wanted, descending=False):
         for batch in blocks:
             mask = matching(connection, batch, wanted, user)
             if mask.all():
@@ -88,7 +88,7 @@ def scan(connection: apsw.Connection, wanted: Wanted) -> Iterator[pa.RecordBatch
 def count(connection: apsw.Connection, wanted: Wanted) -> int:
     """How many records `scan` has to look at: those of every block that may hold what is wanted."""
     if wanted.users is None:
-        asked = [_time_blocks(wanted, descending=False)]
+        asked = [time_blocks(wanted, descending=False)]
     else:
         asked = [_user_blocks(wanted, user or 0, descending=False) for user in wanted.users]
     sql = queries()["records_of_blocks"]
@@ -117,7 +117,7 @@ def find(connection: apsw.Connection, record_ids: Iterable[str]) -> Found:
 def adjusted_in(connection: apsw.Connection, batch: pa.RecordBatch) -> Adjusted:
     """The adjustments that hold for a block's records."""
     seqs = numbers(batch, "seq")
-    found = sorted(_adjusted(connection, seqs))
+    found = sorted(adjusted(connection, seqs))
     if not found:
         return Adjusted(np.zeros(0, np.int64), (), ())
     by_seq = {row[0]: row for row in found}
@@ -151,7 +151,7 @@ def matching(connection: apsw.Connection, batch: pa.RecordBatch, wanted: Wanted,
 # ---------------------------------------------------------------- where
 
 
-def _sources(
+def sources(
     connection: apsw.Connection, wanted: Wanted, descending: bool
 ) -> Iterator[tuple[Iterator[pa.RecordBatch], int | None]]:
     """Blocks that may hold what is wanted, in order: all of them, or those of each user with the user."""
@@ -163,10 +163,10 @@ def _sources(
 
 
 def _by_time(connection: apsw.Connection, wanted: Wanted, descending: bool) -> Iterator[pa.RecordBatch]:
-    return _unpacked(connection, *_time_blocks(wanted, descending))
+    return unpacked(connection, *time_blocks(wanted, descending))
 
 
-def _time_blocks(wanted: Wanted, descending: bool) -> tuple[str, tuple[object, ...]]:
+def time_blocks(wanted: Wanted, descending: bool) -> tuple[str, tuple[object, ...]]:
     conditions, marks = "", []
     asked = [*wanted.one_of, *(() if wanted.models is None else [("model_no", wanted.models)])]
     for name, columns in MARKED:
@@ -182,7 +182,7 @@ def _time_blocks(wanted: Wanted, descending: bool) -> tuple[str, tuple[object, .
 
 
 def _by_user(connection: apsw.Connection, wanted: Wanted, user: int, descending: bool) -> Iterator[pa.RecordBatch]:
-    return _unpacked(connection, *_user_blocks(wanted, user, descending))
+    return unpacked(connection, *_user_blocks(wanted, user, descending))
 
 
 def _user_blocks(wanted: Wanted, user: int, descending: bool) -> tuple[str, tuple[object, ...]]:
@@ -207,22 +207,22 @@ def _of_times(
     while left:
         at_us = left[0]
         last_us = at_us
-        for batch in _unpacked(connection, sql, (organization_no, at_us - DAY_US, at_us + 1, at_us)):
+        for batch in unpacked(connection, sql, (organization_no, at_us - DAY_US, at_us + 1, at_us)):
             created = numbers(batch, "created_at_us")
             last_us = int(created[-1])
             times = np.array([each for each in left if each == at_us or each < last_us], np.int64)
             places = [
                 place
                 for place in np.flatnonzero(np.isin(created, times)).tolist()
-                if _id_at(batch, place) in wanted[int(created[place])]
+                if id_at(batch, place) in wanted[int(created[place])]
             ]
             if places:
-                yield _taken(batch, np.array(places))
+                yield taken(batch, np.array(places))
         # What lies on the last block's last microsecond may go on in the next block: it is looked for on its own.
         left = [each for each in left if each > at_us and each >= last_us]
 
 
-def _unpacked(connection: apsw.Connection, sql: str, values: tuple[object, ...]) -> Iterator[pa.RecordBatch]:
+def unpacked(connection: apsw.Connection, sql: str, values: tuple[object, ...]) -> Iterator[pa.RecordBatch]:
     for present, size, data, _ in connection.execute(sql, values):
         yield unpack(present, size, data)
 
@@ -281,14 +281,14 @@ def _updated_since(connection: apsw.Connection, batch: pa.RecordBatch, since_us:
     return mask
 
 
-def _cut(batch: pa.RecordBatch, mask: Mask, after: Cursor, descending: bool) -> None:
+def cut(batch: pa.RecordBatch, mask: Mask, after: Cursor, descending: bool) -> None:
     """Leave out the records of the cursor's own microsecond that are not behind it."""
     for place in np.flatnonzero(mask & (numbers(batch, "created_at_us") == after.created_at_us)).tolist():
-        record_id = _id_at(batch, place)
+        record_id = id_at(batch, place)
         mask[place] = record_id < after.id if descending else record_id > after.id
 
 
-def _id_at(batch: pa.RecordBatch, place: int) -> str:
+def id_at(batch: pa.RecordBatch, place: int) -> str:
     names = batch.schema.names
     if "id_text" in names:
         text = batch.column(names.index("id_text"))[place].as_py()
@@ -301,7 +301,7 @@ def _id_at(batch: pa.RecordBatch, place: int) -> str:
 # ---------------------------------------------------------------- what
 
 
-def _taken(batch: pa.RecordBatch, places: np.ndarray[Any, np.dtype[np.int64]]) -> pa.RecordBatch:
+def taken(batch: pa.RecordBatch, places: np.ndarray[Any, np.dtype[np.int64]]) -> pa.RecordBatch:
     """The records in those places, which are in order."""
     first, count = int(places[0]), len(places)
     if int(places[-1]) - first + 1 == count:
@@ -315,13 +315,13 @@ def _found(connection: apsw.Connection, pieces: Sequence[pa.RecordBatch]) -> Fou
     tables = [pa.Table.from_batches([piece]) for piece in pieces]
     rows, tags = to_rows(pa.concat_tables(tables, promote_options="default"))
     seqs = np.array([row[_SEQ] for row in rows], np.int64)
-    adjustments = {seq: adjustment_no for seq, adjustment_no, _, _ in _adjusted(connection, seqs)}
+    adjustments = {seq: adjustment_no for seq, adjustment_no, _, _ in adjusted(connection, seqs)}
     for row in rows:
         row.append(adjustments.get(row[_SEQ]))
     return Found(rows, tags)
 
 
-def _adjusted(
+def adjusted(
     connection: apsw.Connection, seqs: np.ndarray[Any, np.dtype[np.int64]]
 ) -> Sequence[tuple[int, int, int, int | None]]:
     """The adjustments that hold for records of those numbers: `seq`, the adjustment's number, time and cost."""
