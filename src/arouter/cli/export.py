@@ -97,6 +97,7 @@ async def write_to_output(ledger: Ledger, export: Export, on_records: Callable[[
         target.write(piece.data)
         written += piece.records
         on_records(piece.records)
+        del piece
     target.flush()
     return written
 
@@ -130,6 +131,7 @@ async def write_to_file(
             file.add(piece.data, piece.records, piece.last)
             records += piece.records
             on_records(piece.records)
+            del piece
         file.add(form.end(), 0, None)
         size = file.finish()
     return Written(

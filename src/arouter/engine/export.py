@@ -15,7 +15,7 @@ from arouter.store.base import ColumnarLedger, ColumnPage, Ledger
 from arouter.wire.export_forms import Form, Piece
 
 ROWS_AT_ONCE = 200
-COLUMNS_AT_ONCE = 8192
+COLUMNS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,7 @@ async def exported(
     else:
         async for piece in records_of(ledger, query, form):
             yield piece
+            del piece
     yield Exported(data=await asyncio.to_thread(form.end), records=0, last=None)
 
 
@@ -62,7 +63,11 @@ async def records_of(ledger: Ledger, query: ActivityQuery, form: Form) -> AsyncI
             data = await asyncio.to_thread(_encoded, form, read.rows)
         else:
             return
-        yield Exported(data=data, records=count, last=last)
+        made = Exported(data=data, records=count, last=last)
+        del data
+        yield made
+        # What was taken is not held while the next is made.
+        del made
         if after is None:
             return
         read = ahead or await _next(ledger, replace(query, after=after))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arouter.domain.activity import Cursor
-from arouter.store.sqlite.archive.blocks import ROWS_BY_TIME, numbers
+from arouter.store.sqlite.archive.blocks import numbers
 from arouter.store.sqlite.archive.reader import cut, id_at, matching, sources, taken
 from arouter.store.sqlite.selection import Wanted
 
@@ -121,8 +121,8 @@ def _first(batches: Iterator[pa.RecordBatch], limit: int) -> tuple[list[pa.Recor
         if batch.num_rows:
             found.append(batch)
             count += batch.num_rows
-        # Another whole block would not fit, or was looked for long enough.
-        if found and (count > limit - ROWS_BY_TIME >= 0 or count == limit or looked >= _MOST_BLOCKS):
+        # Another whole block might not fit, and would be unpacked in vain.
+        if found and (count > limit // 2 or looked >= _MOST_BLOCKS):
             return found, False
     return found, True
 
