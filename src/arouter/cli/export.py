@@ -1,5 +1,6 @@
 """Records as a file or on standard output, read and written a piece at a time."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -84,6 +85,14 @@ class Export:
             organization=self.query.scope.organization_id,
             filters=_told(self.query.filters),
         )
+
+
+def give_memory_back() -> None:
+    """Have columns take their memory from the system's allocator, which gives back what is not needed any more.
+
+    Arrow's own keeps half as much again. Before anything is read: Arrow looks at this when it is loaded.
+    """
+    os.putenv("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 async def write_to_output(ledger: Ledger, export: Export, on_records: Callable[[int], None]) -> int:

@@ -29,9 +29,6 @@ from arouter.domain.usage import NOTHING_REPORTED
 from arouter.wire.activity_json import COLUMNS
 from arouter.wire.attempts_json import AttemptRecord
 
-# Arrow's own allocator keeps what one thread has given back from the others: half as much again as is needed.
-pa.set_memory_pool(pa.system_memory_pool())
-
 TEXT = pa.utf8()
 REPEATED = pa.dictionary(pa.int32(), pa.utf8())
 INSTANT = pa.timestamp("us", tz="UTC")
