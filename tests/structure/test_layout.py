@@ -79,6 +79,11 @@ TESTED_BY = {
         "store/sqlite/archive/loaded_sums.py",
         "store/sqlite/archive/loading.py",
     ),
+    "tests/store/test_column_pages.py": (
+        "store/sqlite/archive/exported.py",
+        "store/sqlite/archive/stretches.py",
+        "store/sqlite/column_pages.py",
+    ),
     "tests/cli/test_report.py": ("cli/whole_file.py",),
     "tests/cli/test_users.py": ("cli/user_tables.py",),
     "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
