@@ -30,8 +30,9 @@ from arouter.engine.selection import Selection
 from arouter.engine.speeds import Speeds
 from arouter.engine.standing import Standing
 from arouter.engine.tasks import Tasks
-from arouter.store.memory import MemoryDirectory, MemoryStore
+from arouter.store.memory import MemoryStore
 from arouter.store.memory_counters import CounterData
+from arouter.store.memory_directory import MemoryDirectory
 from arouter.web.errors import status_of, type_of
 from tests.engine.samples import SECRET, Cards, card, routing
 from tests.engine.samples import call as sample_call

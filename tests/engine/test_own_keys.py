@@ -18,7 +18,8 @@ from arouter.engine.own_keys import MOST_HOLDERS, OwnKeys, OwnProviders, Vault
 from arouter.engine.retrying import RetryRules
 from arouter.engine.routing import Deployment, ModelRoute, Routing
 from arouter.engine.vault import Vault as AesVault
-from arouter.store.memory import MemoryDirectory, MemoryStore
+from arouter.store.memory import MemoryStore
+from arouter.store.memory_directory import MemoryDirectory
 from tests.domain.test_provider_keys import key as provider_key
 from tests.engine.pipeline import STREAM, NewSelection, Pipeline, ask, completion, playing
 from tests.engine.samples import deployment, key, routing

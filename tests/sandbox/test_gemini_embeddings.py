@@ -31,9 +31,12 @@ def client(sandbox: Sandbox) -> Iterator[genai.Client]:
         yield made
 
 
+TWO: list[types.PartUnionDict] = ["a", "b"]
+
+
 def test_each_text_has_the_vector_that_it_has_in_openais_dialect(client: genai.Client) -> None:
     config = types.EmbedContentConfig(output_dimensionality=3)
-    answer = client.models.embed_content(model="gemini-embedding-001", contents=["a", "b"], config=config)
+    answer = client.models.embed_content(model="gemini-embedding-001", contents=TWO, config=config)
     assert [one.values for one in answer.embeddings or []] == [vector("a", 3), vector("b", 3)]
 
 

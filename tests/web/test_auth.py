@@ -8,7 +8,8 @@ import pytest
 
 from arouter.domain.errors import NotAuthenticated
 from arouter.domain.keys import Key, KeyKind, digest, new_plaintext
-from arouter.store.memory import MemoryDirectory, MemoryStore
+from arouter.store.memory import MemoryStore
+from arouter.store.memory_directory import MemoryDirectory
 from arouter.web.auth import Authenticator, find_credentials
 from tests.engine.samples import key
 

@@ -9,7 +9,8 @@ import pytest
 
 from arouter.domain.errors import NotAuthenticated
 from arouter.domain.keys import Key, KeyKind
-from arouter.store.memory import MemoryDirectory, MemoryStore
+from arouter.store.memory import MemoryStore
+from arouter.store.memory_directory import MemoryDirectory
 from arouter.web.user_tokens import SignedUser, UserTokens
 
 Result = TypeVar("Result")

@@ -91,7 +91,7 @@ def _by_month(days: Summary) -> Summary:
     for row in days.rows:
         months.setdefault(f"{str(row.group[0])[:7]}-01T00:00:00Z", []).append(row.totals)
     rows = tuple(
-        SummaryRow(group=(start,), totals=added(parts, users=max(part.users for part in parts)))
+        SummaryRow(group=(start,), totals=added(parts, users=max(part.users or 0 for part in parts)))
         for start, parts in months.items()
     )
     return Summary(rows=rows, totals=days.totals)
