@@ -13,8 +13,13 @@ from arouter.domain.activity import ActivityQuery, ActivityRow, Page, Summary, S
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
+from arouter.domain.organizations import Organization, Workspace
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
+from arouter.store.organizations import Organizations
+
+FIRST_NAME = "Default"
+"""What the organization and the workspace of a new database are called until somebody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +80,17 @@ class ProviderKeys(Protocol):
         """The organizations with a key that is not disabled, each with the ids of what its secrets are sealed with."""
 
 
-class Directory(ProviderKeys, Protocol):
-    """Organizations, workspaces and keys."""
+def first_of(home: Home, now_us: int) -> tuple[Organization, Workspace]:
+    """The organization and the workspace that a new database begins with."""
+    organization = Organization(id=home.organization_id, name=FIRST_NAME, created_at_us=now_us)
+    workspace = Workspace(
+        id=home.workspace_id, organization_id=home.organization_id, name=FIRST_NAME, created_at_us=now_us
+    )
+    return organization, workspace
+
+
+class Directory(ProviderKeys, Organizations, Protocol):
+    """Organizations with all that is in them, and keys."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         """The database's home. `candidate` becomes it if there is none yet, whoever asks first."""

@@ -35,9 +35,10 @@ from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.store import tally
-from arouter.store.base import CheckReport, Home, Spending
+from arouter.store.base import CheckReport, Home, Spending, first_of
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
+from arouter.store.memory_organizations import MemoryOrganizations, Structure
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class _Data:
     """Secret to hash."""
     provider_keys: dict[str, tuple[ProviderKey, Sealed]] = field(default_factory=dict)
     """By id."""
+    structure: Structure = field(default_factory=Structure)
     records: dict[str, tuple[Record, int]] = field(default_factory=dict)
     """By id, with the time of writing."""
     adjustments: dict[str, tuple[Adjustment, int]] = field(default_factory=dict)
@@ -139,17 +141,21 @@ class MemoryProviderKeys:
         self._data.revision += 1
 
 
-class MemoryDirectory(MemoryProviderKeys):
+class MemoryDirectory(MemoryProviderKeys, MemoryOrganizations):
     """`Directory` over dictionaries."""
+
+    def __init__(self, data: _Data) -> None:
+        MemoryProviderKeys.__init__(self, data)
+        MemoryOrganizations.__init__(self, data.structure)
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         if self._data.home is None:
             self._data.home = candidate
-            self._data.revision += 1
+            await self.add_organization(*first_of(candidate, now_us))
         return self._data.home
 
     async def revision(self) -> int:
-        return self._data.revision
+        return self._data.revision + self._data.structure.changes
 
     async def find_key(self, secret: str) -> Key | None:
         key_hash = self._data.secrets.get(secret)

@@ -7,8 +7,9 @@ import msgspec
 
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
 from arouter.domain.money import Picodollars
-from arouter.store.base import Home
+from arouter.store.base import Home, first_of
 from arouter.store.sqlite.names import to_json
+from arouter.store.sqlite.organizations import SqliteOrganizations, adding
 from arouter.store.sqlite.provider_keys import SqliteProviderKeys
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.statements import queries
@@ -38,7 +39,7 @@ _COLUMN_LIST = ", ".join(_COLUMNS)
 _PLACES = ", ".join("?" * len(_COLUMNS))
 
 
-class SqliteDirectory(SqliteProviderKeys):
+class SqliteDirectory(SqliteProviderKeys, SqliteOrganizations):
     """Reads in the readers' threads, writes in the writer's."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
@@ -54,9 +55,9 @@ class SqliteDirectory(SqliteProviderKeys):
             there = _home(connection)
             if there is not None:
                 return there
+            for one in first_of(candidate, now_us):
+                connection.execute(*adding(one))
             sql = queries()
-            connection.execute(sql["add_organization"], (candidate.organization_id, now_us))
-            connection.execute(sql["add_workspace"], (candidate.workspace_id, candidate.organization_id, now_us))
             connection.execute(sql["set_home"], (candidate.organization_id, candidate.workspace_id, candidate.secret))
             connection.execute(sql["raise_revision"])
             return candidate

@@ -5,12 +5,6 @@
 -- name: home
 SELECT organization_id, workspace_id, secret FROM home WHERE one = 1;
 
--- name: add_organization
-INSERT INTO organizations (id, created_at_us) VALUES (?, ?) ON CONFLICT DO NOTHING;
-
--- name: add_workspace
-INSERT INTO workspaces (id, organization_id, created_at_us) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
-
 -- name: set_home
 INSERT INTO home (one, organization_id, workspace_id, secret) VALUES (1, ?, ?, ?);
 

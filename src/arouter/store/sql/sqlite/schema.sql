@@ -18,13 +18,45 @@ CREATE TABLE directory_revision (
 CREATE TABLE organizations (
     id TEXT PRIMARY KEY,
     created_at_us INTEGER NOT NULL
-) STRICT;
+, name TEXT NOT NULL DEFAULT 'Default', updated_at_us INTEGER) STRICT;
 
 CREATE TABLE workspaces (
     id TEXT PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id),
     created_at_us INTEGER NOT NULL
+, name TEXT NOT NULL DEFAULT 'Default', updated_at_us INTEGER, archived INTEGER NOT NULL DEFAULT 0) STRICT;
+
+CREATE INDEX workspaces_by_age ON workspaces (organization_id, created_at_us, id);
+
+CREATE TABLE members (
+    id TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    email TEXT NOT NULL,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    updated_at_us INTEGER,
+    disabled INTEGER NOT NULL,
+    UNIQUE (organization_id, email)
 ) STRICT;
+
+CREATE INDEX members_by_age ON members (organization_id, created_at_us, id);
+CREATE INDEX members_by_email ON members (email);
+
+-- secret is the SHA-256 of the token.
+CREATE TABLE invitations (
+    id TEXT PRIMARY KEY,
+    secret TEXT NOT NULL UNIQUE,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    email TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    expires_at_us INTEGER NOT NULL,
+    invited_by TEXT,
+    accepted_by TEXT
+) STRICT;
+
+CREATE INDEX invitations_by_age ON invitations (organization_id, created_at_us, id);
 
 -- A deleted key has no secret; its row stays, because records tell its name.
 CREATE TABLE keys (
