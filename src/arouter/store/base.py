@@ -16,6 +16,7 @@ from arouter.domain.money import Picodollars
 from arouter.domain.organizations import Organization, Workspace
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
+from arouter.store.audit import AuditLog
 from arouter.store.organizations import Organizations
 
 FIRST_NAME = "Default"
@@ -89,8 +90,8 @@ def first_of(home: Home, now_us: int) -> tuple[Organization, Workspace]:
     return organization, workspace
 
 
-class Directory(ProviderKeys, Organizations, Protocol):
-    """Organizations with all that is in them, and keys."""
+class Directory(ProviderKeys, Organizations, AuditLog, Protocol):
+    """Organizations with all that is in them, keys, and a log of all changes."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         """The database's home. `candidate` becomes it if there is none yet, whoever asks first."""
@@ -159,6 +160,8 @@ class Ledger(Protocol):
         Done when they are durable. One whose id is there already, or whose record is not there, changes nothing.
         ValueError if one cannot be stored at all: then none is. StorageUnavailable if nothing can be written now;
         unlike records they are not tried again.
+
+        They are noted in the audit log, once for each organization, as the operator's.
 
         `seen` makes it conditional: by the ids of records, the id of the adjustment that the caller took for the last
         one, None for none. AdjustedMeanwhile if another one holds for any of them by now: then none is written.

@@ -29,6 +29,7 @@ from arouter.domain.activity import (
     Totals,
 )
 from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, adjusted
+from arouter.domain.audit import AuditAction
 from arouter.domain.interruption import interrupted, without_intent
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
@@ -38,6 +39,7 @@ from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending, first_of
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
+from arouter.store.memory_audit import MemoryAudit, Trail
 from arouter.store.memory_organizations import MemoryOrganizations, Structure
 
 
@@ -45,6 +47,7 @@ from arouter.store.memory_organizations import MemoryOrganizations, Structure
 class _Data:
     """What would be on disk."""
 
+    trail: Trail
     home: Home | None = None
     revision: int = 0
     keys: dict[str, Key] = field(default_factory=dict)
@@ -62,16 +65,17 @@ class _Data:
     last_written_us: int = 0
 
 
-class MemoryProviderKeys:
+class MemoryProviderKeys(MemoryAudit):
     """`ProviderKeys` over a dictionary."""
 
     def __init__(self, data: _Data) -> None:
+        MemoryAudit.__init__(self, data.trail)
         self._data = data
 
     async def add_provider_key(self, key: ProviderKey, sealed: Sealed) -> None:
         if key.id in self._data.provider_keys:
             raise ValueError("there is such a key already")
-        self._store(key, sealed)
+        self._store(AuditAction.CREATE_PROVIDER_KEY, key, sealed)
 
     async def get_provider_key(self, organization_id: str, key_id: str) -> ProviderKey | None:
         found = self._found(organization_id, key_id)
@@ -96,21 +100,23 @@ class MemoryProviderKeys:
             disabled=key.disabled,
             byok_fallback=key.byok_fallback,
         )
-        self._store(changed, found[1] if sealed is None else sealed)
+        self._store(AuditAction.UPDATE_PROVIDER_KEY, changed, found[1] if sealed is None else sealed)
         return True
 
     async def reseal_provider_key(self, key: ProviderKey, *, before: Sealed, after: Sealed) -> bool:
         found = self._found(key.organization_id, key.id)
         if found is None or found[1] != before:
             return False
-        self._store(found[0], after)
+        self._store(AuditAction.RESEAL_PROVIDER_KEY, found[0], after)
         return True
 
     async def delete_provider_key(self, organization_id: str, key_id: str) -> bool:
-        if self._found(organization_id, key_id) is None:
+        found = self._found(organization_id, key_id)
+        if found is None:
             return False
         del self._data.provider_keys[key_id]
         self._data.revision += 1
+        self._note(AuditAction.DELETE_PROVIDER_KEY, organization_id, key_id, found[0], None)
         return True
 
     async def sealed_provider_keys(self, organization_id: str) -> Sequence[tuple[ProviderKey, Sealed]]:
@@ -136,9 +142,11 @@ class MemoryProviderKeys:
         found = self._data.provider_keys.get(key_id)
         return found if found is not None and found[0].organization_id == organization_id else None
 
-    def _store(self, key: ProviderKey, sealed: Sealed) -> None:
+    def _store(self, action: AuditAction, key: ProviderKey, sealed: Sealed) -> None:
+        before = self._data.provider_keys.get(key.id, (None, None))[0]
         self._data.provider_keys[key.id] = key, sealed
         self._data.revision += 1
+        self._note(action, key.organization_id, key.id, before, key)
 
 
 class MemoryDirectory(MemoryProviderKeys, MemoryOrganizations):
@@ -146,13 +154,21 @@ class MemoryDirectory(MemoryProviderKeys, MemoryOrganizations):
 
     def __init__(self, data: _Data) -> None:
         MemoryProviderKeys.__init__(self, data)
-        MemoryOrganizations.__init__(self, data.structure)
+        MemoryOrganizations.__init__(self, data.structure, data.trail)
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         if self._data.home is None:
             self._data.home = candidate
             await self.add_organization(*first_of(candidate, now_us))
         return self._data.home
+
+    async def delete_workspace(self, organization_id: str, workspace_id: str) -> bool:
+        data = self._data
+        told = {record.opening.workspace_id for record, _ in data.records.values()}
+        told |= {key.workspace_id for key in data.keys.values()}
+        if workspace_id in told or (data.home is not None and workspace_id == data.home.workspace_id):
+            return False
+        return await self._forget_workspace(organization_id, workspace_id)
 
     async def revision(self) -> int:
         return self._data.revision + self._data.structure.changes
@@ -180,13 +196,14 @@ class MemoryDirectory(MemoryProviderKeys, MemoryOrganizations):
             raise ValueError("there is such a key already")
         self._data.keys[key.hash] = key
         self._data.secrets[secret] = key.hash
-        self._data.revision += 1
+        self._changed_key(AuditAction.CREATE_KEY, None, key)
 
     async def replace_key(self, key: Key) -> bool:
-        if (key.organization_id, key.hash) not in self._live():
+        before = self._live().get((key.organization_id, key.hash))
+        if before is None:
             return False
         self._data.keys[key.hash] = key
-        self._data.revision += 1
+        self._changed_key(AuditAction.UPDATE_KEY, before, key)
         return True
 
     async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
@@ -198,15 +215,22 @@ class MemoryDirectory(MemoryProviderKeys, MemoryOrganizations):
         self._forget_secret(key_hash)
         self._data.secrets[secret] = key_hash
         self._data.keys[key_hash] = replace(key, label=label, updated_at_us=now_us)
-        self._data.revision += 1
+        self._changed_key(AuditAction.ROTATE_KEY, key, self._data.keys[key_hash])
         return True
 
     async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
-        if (organization_id, key_hash) not in self._live():
+        key = self._live().get((organization_id, key_hash))
+        if key is None:
             return False
         self._forget_secret(key_hash)
-        self._data.revision += 1
+        self._changed_key(AuditAction.DELETE_KEY, key, None)
         return True
+
+    def _changed_key(self, action: AuditAction, before: Key | None, after: Key | None) -> None:
+        one = after or before
+        assert one is not None
+        self._data.revision += 1
+        self._note(action, one.organization_id, one.hash, before, after)
 
     def _live(self) -> dict[tuple[str, str], Key]:
         """A key without a secret was deleted."""
@@ -259,7 +283,9 @@ class MemoryLedger:
         except ValueError as exc:
             done.set_exception(exc)
         else:
-            done.set_result(sum(self._adjust(adjustment) for adjustment in adjustments))
+            new = [adjustment for adjustment in adjustments if self._adjust(adjustment)]
+            self._data.trail.note_adjustments((self._data.records[one.record_id][0].opening, one) for one in new)
+            done.set_result(len(new))
         return done
 
     async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
@@ -370,7 +396,7 @@ class MemoryStore:
     """Both protocols over one set of data."""
 
     def __init__(self, *, clock: Callable[[], int], data: _Data | None = None) -> None:
-        self._data = _Data() if data is None else data
+        self._data = _Data(Trail(clock)) if data is None else data
         self._clock = clock
         self.directory = MemoryDirectory(self._data)
         self.ledger = MemoryLedger(self._data, clock)

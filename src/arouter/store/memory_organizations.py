@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from arouter.domain.audit import AuditAction
 from arouter.domain.organizations import Invitation, LastAdmin, Member, Organization, Workspace
 from arouter.domain.roles import Role
+from arouter.store.memory_audit import MemoryAudit, Trail
+
+Thing = Organization | Workspace | Member | Invitation
 
 
 @dataclass(slots=True)
@@ -20,10 +24,11 @@ class Structure:
     changes: int = 0
 
 
-class MemoryOrganizations:
+class MemoryOrganizations(MemoryAudit):
     """As simple as it can be said."""
 
-    def __init__(self, structure: Structure) -> None:
+    def __init__(self, structure: Structure, trail: Trail) -> None:
+        MemoryAudit.__init__(self, trail)
         self._structure = structure
 
     async def add_organization(self, organization: Organization, workspace: Workspace) -> None:
@@ -32,7 +37,8 @@ class MemoryOrganizations:
             raise ValueError("there is such an organization or workspace already")
         data.organizations[organization.id] = organization
         data.workspaces[workspace.id] = workspace
-        data.changes += 1
+        self._changed(AuditAction.CREATE_ORGANIZATION, None, organization)
+        self._changed(AuditAction.CREATE_WORKSPACE, None, workspace)
 
     async def get_organization(self, organization_id: str) -> Organization | None:
         return self._structure.organizations.get(organization_id)
@@ -45,10 +51,9 @@ class MemoryOrganizations:
         before = self._structure.organizations.get(organization.id)
         if before is None:
             return False
-        self._structure.organizations[organization.id] = replace(
-            before, name=organization.name, updated_at_us=organization.updated_at_us
-        )
-        self._structure.changes += 1
+        after = replace(before, name=organization.name, updated_at_us=organization.updated_at_us)
+        self._structure.organizations[organization.id] = after
+        self._changed(AuditAction.UPDATE_ORGANIZATION, before, after)
         return True
 
     async def add_workspace(self, workspace: Workspace) -> None:
@@ -56,7 +61,7 @@ class MemoryOrganizations:
         if workspace.id in data.workspaces:
             raise ValueError("there is such a workspace already")
         data.workspaces[workspace.id] = workspace
-        data.changes += 1
+        self._changed(AuditAction.CREATE_WORKSPACE, None, workspace)
 
     async def get_workspace(self, organization_id: str, workspace_id: str) -> Workspace | None:
         found = self._structure.workspaces.get(workspace_id)
@@ -77,19 +82,23 @@ class MemoryOrganizations:
         before = await self.get_workspace(workspace.organization_id, workspace.id)
         if before is None:
             return False
-        self._structure.workspaces[workspace.id] = replace(
-            before, name=workspace.name, archived=workspace.archived, updated_at_us=workspace.updated_at_us
-        )
-        self._structure.changes += 1
+        after = replace(before, name=workspace.name, archived=workspace.archived, updated_at_us=workspace.updated_at_us)
+        self._structure.workspaces[workspace.id] = after
+        self._changed(AuditAction.UPDATE_WORKSPACE, before, after)
+        return True
+
+    async def _forget_workspace(self, organization_id: str, workspace_id: str) -> bool:
+        workspace = await self.get_workspace(organization_id, workspace_id)
+        if workspace is None:
+            return False
+        del self._structure.workspaces[workspace_id]
+        self._changed(AuditAction.DELETE_WORKSPACE, workspace, None)
         return True
 
     async def add_member(self, member: Member) -> None:
-        if member.id in self._structure.members:
-            raise ValueError("there is such a member already")
-        if any(one.email == member.email for one in self._members(member.organization_id)):
-            raise ValueError("there is a member with this address already")
+        self._check_new(member)
         self._structure.members[member.id] = member
-        self._structure.changes += 1
+        self._changed(AuditAction.CREATE_MEMBER, None, member)
 
     async def get_member(self, organization_id: str, member_id: str) -> Member | None:
         found = self._structure.members.get(member_id)
@@ -108,14 +117,15 @@ class MemoryOrganizations:
             return False
         if member.disabled or member.role is not Role.ADMIN:
             self._check_admin_stays(before)
-        self._structure.members[member.id] = replace(
+        after = replace(
             before,
             name=member.name,
             role=member.role,
             disabled=member.disabled,
             updated_at_us=member.updated_at_us,
         )
-        self._structure.changes += 1
+        self._structure.members[member.id] = after
+        self._changed(AuditAction.UPDATE_MEMBER, before, after)
         return True
 
     async def delete_member(self, organization_id: str, member_id: str) -> bool:
@@ -124,7 +134,7 @@ class MemoryOrganizations:
             return False
         self._check_admin_stays(member)
         del self._structure.members[member_id]
-        self._structure.changes += 1
+        self._changed(AuditAction.DELETE_MEMBER, member, None)
         return True
 
     async def add_invitation(self, invitation: Invitation, *, secret: str) -> None:
@@ -132,7 +142,7 @@ class MemoryOrganizations:
             raise ValueError("there is such an invitation already")
         self._structure.invitations[invitation.id] = invitation
         self._structure.tokens[secret] = invitation.id
-        self._structure.changes += 1
+        self._changed(AuditAction.CREATE_INVITATION, None, invitation)
 
     async def get_invitation(self, organization_id: str, invitation_id: str) -> Invitation | None:
         found = self._structure.invitations.get(invitation_id)
@@ -153,17 +163,34 @@ class MemoryOrganizations:
         invitation = await self.find_invitation(secret)
         if invitation is None or not invitation.is_open(now_us) or invitation.organization_id != member.organization_id:
             return False
+        self._check_new(member)
+        accepted = replace(invitation, accepted_by=member.id)
+        self._structure.invitations[invitation.id] = accepted
+        self._changed(AuditAction.ACCEPT_INVITATION, invitation, accepted)
         await self.add_member(member)
-        self._structure.invitations[invitation.id] = replace(invitation, accepted_by=member.id)
         return True
 
     async def delete_invitation(self, organization_id: str, invitation_id: str) -> bool:
-        if await self.get_invitation(organization_id, invitation_id) is None:
+        invitation = await self.get_invitation(organization_id, invitation_id)
+        if invitation is None:
             return False
         del self._structure.invitations[invitation_id]
         self._structure.tokens = {secret: one for secret, one in self._structure.tokens.items() if one != invitation_id}
-        self._structure.changes += 1
+        self._changed(AuditAction.DELETE_INVITATION, invitation, None)
         return True
+
+    def _check_new(self, member: Member) -> None:
+        if member.id in self._structure.members:
+            raise ValueError("there is such a member already")
+        if any(one.email == member.email for one in self._members(member.organization_id)):
+            raise ValueError("there is a member with this address already")
+
+    def _changed(self, action: AuditAction, before: Thing | None, after: Thing | None) -> None:
+        one = after or before
+        assert one is not None
+        self._structure.changes += 1
+        organization_id = one.id if isinstance(one, Organization) else one.organization_id
+        self._note(action, organization_id, one.id, before, after)
 
     def _members(self, organization_id: str) -> list[Member]:
         every = [one for one in self._structure.members.values() if one.organization_id == organization_id]

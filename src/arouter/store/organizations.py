@@ -35,6 +35,9 @@ class Organizations(Protocol):
     async def replace_workspace(self, workspace: Workspace) -> bool:
         """Store its name and whether it is archived; False if there is none with its id."""
 
+    async def delete_workspace(self, organization_id: str, workspace_id: str) -> bool:
+        """Forget a workspace that nothing names; False if a key, a record or the home does, or there is none."""
+
     async def add_member(self, member: Member) -> None:
         """A new one. ValueError if the id, or the address in this organization, is taken."""
 

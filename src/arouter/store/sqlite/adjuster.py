@@ -13,11 +13,13 @@ import apsw
 import msgspec
 
 from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind
+from arouter.domain.audit import OPERATOR, AuditAction, shown_adjustments
 from arouter.domain.money import Picodollars
 from arouter.store.limits import check_adjustment
 from arouter.store.sqlite.appender import Batch, last_batch
+from arouter.store.sqlite.audit import append_entry
 from arouter.store.sqlite.names import Numbers, fetch, to_json
-from arouter.store.sqlite.rollups import RollupKey, StoredSums, add_to_rollups, stored
+from arouter.store.sqlite.rollups import ROLLUP_KEY, RollupKey, StoredSums, add_to_rollups, stored
 from arouter.store.sqlite.statements import effective_cost, insert_rows, queries, used_tokens
 from arouter.store.tally import added, cost_measures
 
@@ -36,6 +38,8 @@ ADJUSTMENT_COLUMNS = (
     "author",
 )
 _ADJUSTED_COLUMNS = ("adjusted_seq", "adjustment_no", "adjusted_at_us", "adjusted_cost")
+
+_ORGANIZATION = ROLLUP_KEY.index("organization_no")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -109,6 +113,7 @@ def adjust(
     _add_batch(connection, last, made, written_at_us, min(targets[one.record_id].created_at_us for one in new))
     _write(connection, numbers, made, last.no + 1)
     add_to_rollups(connection, _differences(new, targets))
+    _note(connection, new, targets, written_at_us)
     return len(new)
 
 
@@ -192,6 +197,27 @@ def _write(connection: apsw.Connection, numbers: Numbers, made: Sequence[StoredA
     insert_rows(connection, "add_adjustments", ADJUSTMENT_COLUMNS, rows)
     latest = {one.record_seq: (one.record_seq, one.no, one.written_at_us, one.adjustment.cost) for one in made}
     insert_rows(connection, "set_adjusted", _ADJUSTED_COLUMNS, tuple(latest.values()))
+
+
+def _note(
+    connection: apsw.Connection, new: Sequence[Adjustment], targets: Mapping[str, _Target], written_at_us: int
+) -> None:
+    """An entry of the audit log for each organization."""
+    by_organization: dict[int, list[Adjustment]] = {}
+    for one in new:
+        by_organization.setdefault(targets[one.record_id].key[_ORGANIZATION], []).append(one)
+    names = dict(fetch(connection, queries()["texts_of_names"], to_json([*by_organization])))
+    for number, some in by_organization.items():
+        append_entry(
+            connection,
+            OPERATOR,
+            AuditAction.ADJUST_RECORD,
+            organization_id=names[number],
+            target_id=some[0].record_id if len(some) == 1 else None,
+            was=None,
+            now=shown_adjustments(some),
+            at_us=written_at_us,
+        )
 
 
 def _differences(new: Sequence[Adjustment], targets: Mapping[str, _Target]) -> Mapping[RollupKey, StoredSums]:

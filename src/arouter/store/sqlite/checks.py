@@ -10,6 +10,7 @@ from arouter.domain.record import Status
 from arouter.store.base import CheckReport
 from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.appender import NO_HASH
+from arouter.store.sqlite.audit import check_audit
 from arouter.store.sqlite.names import Texts, fetch, numbers_of
 from arouter.store.sqlite.owners import living_owners
 from arouter.store.sqlite.pages import tags_of
@@ -22,7 +23,13 @@ _SEQ = COLUMNS.index("seq")
 
 def check_ledger(connection: apsw.Connection, path: str) -> CheckReport:
     """Everything at one instant: the caller's read transaction."""
-    problems = [*_engine(connection), *_rollups(connection), *_chain(connection), *_owners(connection, path)]
+    problems = [
+        *_engine(connection),
+        *_rollups(connection),
+        *_chain(connection),
+        *check_audit(connection),
+        *_owners(connection, path),
+    ]
     return CheckReport(
         records=_number(connection, "count_records"),
         open_records=_number(connection, "count_open"),

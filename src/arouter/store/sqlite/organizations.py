@@ -1,18 +1,18 @@
 """`Organizations` in SQLite."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 
+from arouter.domain.audit import AuditAction
 from arouter.domain.organizations import Invitation, LastAdmin, Member, Organization, Workspace
 from arouter.domain.roles import Role
 from arouter.store.queries import parse_queries, read_sql
-from arouter.store.sqlite.readers import Readers
-from arouter.store.sqlite.statements import ENGINE, queries
-from arouter.store.sqlite.writer import Writer
+from arouter.store.sqlite.changes import Change, SqliteChanges, Statement, Value
+from arouter.store.sqlite.statements import ENGINE
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound=DataclassInstance)
 else:
     T = TypeVar("T")
-
-Value = str | int | None
-Statement = tuple[str, tuple[Value, ...]]
 
 
 @cache
@@ -37,15 +34,11 @@ def filled(name: str, form: type[T]) -> str:
     return statements()[name].format(columns=", ".join(names), places=", ".join("?" * len(names)))
 
 
-class SqliteOrganizations:
-    """Reads in the readers' threads, writes in the writer's. Every change raises the directory's revision."""
-
-    def __init__(self, writer: Writer, readers: Readers) -> None:
-        self._writer = writer
-        self._readers = readers
+class SqliteOrganizations(SqliteChanges):
+    """As the parts of the directory do."""
 
     async def add_organization(self, organization: Organization, workspace: Workspace) -> None:
-        await self._apply(adding(organization), adding(workspace))
+        await self._change(creating(organization, workspace), adding(organization), adding(workspace))
 
     async def get_organization(self, organization_id: str) -> Organization | None:
         return await self._first(Organization, "get_organization", organization_id)
@@ -55,10 +48,11 @@ class SqliteOrganizations:
 
     async def replace_organization(self, organization: Organization) -> bool:
         values = (organization.name, organization.updated_at_us, organization.id)
-        return await self._apply((statements()["replace_organization"], values))
+        change = _of(AuditAction.UPDATE_ORGANIZATION, organization)
+        return await self._change(change, (statements()["replace_organization"], values))
 
     async def add_workspace(self, workspace: Workspace) -> None:
-        await self._apply(adding(workspace))
+        await self._change(_of(AuditAction.CREATE_WORKSPACE, workspace), adding(workspace))
 
     async def get_workspace(self, organization_id: str, workspace_id: str) -> Workspace | None:
         return await self._first(Workspace, "get_workspace", organization_id, workspace_id)
@@ -71,10 +65,15 @@ class SqliteOrganizations:
     async def replace_workspace(self, workspace: Workspace) -> bool:
         changeable = (workspace.name, int(workspace.archived), workspace.updated_at_us)
         place = (workspace.organization_id, workspace.id)
-        return await self._apply((statements()["replace_workspace"], (*changeable, *place)))
+        change = _of(AuditAction.UPDATE_WORKSPACE, workspace)
+        return await self._change(change, (statements()["replace_workspace"], (*changeable, *place)))
+
+    async def delete_workspace(self, organization_id: str, workspace_id: str) -> bool:
+        change = _changing(AuditAction.DELETE_WORKSPACE, Workspace, organization_id, workspace_id)
+        return await self._change(change, (statements()["delete_workspace"], (organization_id, workspace_id)))
 
     async def add_member(self, member: Member) -> None:
-        await self._apply(adding(member))
+        await self._change(_of(AuditAction.CREATE_MEMBER, member), adding(member))
 
     async def get_member(self, organization_id: str, member_id: str) -> Member | None:
         return await self._first(Member, "get_member", organization_id, member_id)
@@ -89,20 +88,23 @@ class SqliteOrganizations:
         changeable = (member.name, member.role.value, int(member.disabled), member.updated_at_us)
         place = (member.organization_id, member.id)
         stays_admin = member.role is Role.ADMIN and not member.disabled
-        return await self._apply(
+        return await self._change(
+            _of(AuditAction.UPDATE_MEMBER, member),
             (statements()["replace_member"], (*changeable, *place)),
             first=None if stays_admin else lambda connection: _check_admin_stays(connection, *place),
         )
 
     async def delete_member(self, organization_id: str, member_id: str) -> bool:
         place = (organization_id, member_id)
-        return await self._apply(
-            (statements()["delete_member"], place), first=lambda connection: _check_admin_stays(connection, *place)
+        return await self._change(
+            _changing(AuditAction.DELETE_MEMBER, Member, *place),
+            (statements()["delete_member"], place),
+            first=lambda connection: _check_admin_stays(connection, *place),
         )
 
     async def add_invitation(self, invitation: Invitation, *, secret: str) -> None:
         sql, values = adding(invitation)
-        await self._apply((sql, (*values, secret)))
+        await self._change(_of(AuditAction.CREATE_INVITATION, invitation), (sql, (*values, secret)))
 
     async def get_invitation(self, organization_id: str, invitation_id: str) -> Invitation | None:
         return await self._first(Invitation, "get_invitation", organization_id, invitation_id)
@@ -117,10 +119,16 @@ class SqliteOrganizations:
 
     async def accept_invitation(self, secret: str, member: Member, *, now_us: int) -> bool:
         place = (member.id, secret, member.organization_id, now_us)
-        return await self._apply((statements()["accept_invitation"], place), adding(member))
+        invitation = await self.find_invitation(secret)
+        if invitation is None:
+            return False
+        changes = (_of(AuditAction.ACCEPT_INVITATION, invitation), _of(AuditAction.CREATE_MEMBER, member))
+        return await self._change(changes, (statements()["accept_invitation"], place), adding(member))
 
     async def delete_invitation(self, organization_id: str, invitation_id: str) -> bool:
-        return await self._apply((statements()["delete_invitation"], (organization_id, invitation_id)))
+        place = (organization_id, invitation_id)
+        change = _changing(AuditAction.DELETE_INVITATION, Invitation, *place)
+        return await self._change(change, (statements()["delete_invitation"], place))
 
     async def _first(self, form: type[T], name: str, *parameters: Value) -> T | None:
         found = await self._every(form, name, *parameters)
@@ -132,27 +140,31 @@ class SqliteOrganizations:
             lambda connection: tuple(made(form, row) for row in connection.execute(sql, parameters).fetchall())
         )
 
-    async def _apply(self, *changes: Statement, first: Callable[[apsw.Connection], None] | None = None) -> bool:
-        """Whether the first statement changed anything; the others are executed only then."""
-
-        def run(connection: apsw.Connection) -> bool:
-            if first is not None:
-                first(connection)
-            for sql, values in changes:
-                connection.execute(sql, values)
-                if not connection.changes():
-                    return False
-            connection.execute(queries()["raise_revision"])
-            return True
-
-        result: bool = await self._writer.command(run)
-        return result
-
 
 def adding(one: Organization | Workspace | Member | Invitation) -> Statement:
     """The statement that adds it. What makes its constraints fail is a ValueError of the writer's."""
     values = tuple(int(value) if isinstance(value, bool) else value for value in astuple(one))
     return filled(f"add_{type(one).__name__.lower()}", type(one)), values
+
+
+def creating(organization: Organization, workspace: Workspace) -> tuple[Change, Change]:
+    """An organization comes with a workspace."""
+    return _of(AuditAction.CREATE_ORGANIZATION, organization), _of(AuditAction.CREATE_WORKSPACE, workspace)
+
+
+def _of(action: AuditAction, one: Organization | Workspace | Member | Invitation) -> Change:
+    organization_id = one.id if isinstance(one, Organization) else one.organization_id
+    return _changing(action, type(one), organization_id, one.id)
+
+
+def _changing(action: AuditAction, form: type[T], organization_id: str, target_id: str) -> Change:
+    place = (organization_id,) if form is Organization else (organization_id, target_id)
+
+    def read(connection: apsw.Connection) -> T | None:
+        row = connection.execute(filled(f"get_{form.__name__.lower()}", form), place).fetchone()
+        return None if row is None else made(form, row)
+
+    return Change(action=action, organization_id=organization_id, target_id=target_id, read=read)
 
 
 def made(form: type[T], row: Sequence[Any]) -> T:

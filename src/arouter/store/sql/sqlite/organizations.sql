@@ -25,6 +25,16 @@ ORDER BY created_at_us, id LIMIT ? OFFSET ?;
 -- name: replace_workspace
 UPDATE workspaces SET name = ?, archived = ?, updated_at_us = ? WHERE organization_id = ? AND id = ?;
 
+-- name: delete_workspace
+DELETE FROM workspaces WHERE organization_id = ?1 AND id = ?2
+    AND NOT EXISTS (SELECT 1 FROM home WHERE workspace_id = ?2)
+    AND NOT EXISTS (SELECT 1 FROM keys WHERE organization_id = ?1 AND workspace_id = ?2)
+    AND NOT EXISTS (
+        SELECT 1 FROM rollups
+        WHERE organization_no = (SELECT no FROM names WHERE text = ?1)
+            AND workspace_no = (SELECT no FROM names WHERE text = ?2)
+    );
+
 -- name: add_member
 INSERT INTO members ({columns}) VALUES ({places});
 
