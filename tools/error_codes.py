@@ -20,6 +20,7 @@ UNSEEN = frozenset({"client_disconnect"})
 """Codes that are written to the ledger only: nobody is there to get them."""
 
 MEANINGS = {
+    "already_a_member": "The organization has a member with this address.",
     "client_disconnect": "The client left before its request was whole. Seen in the activity only.",
     "credit_limit_exceeded": "The key's spending limit is used up. `metadata`: `scope`, `limit_usd`, `used_usd`, "
     "`resets_at`.",
@@ -35,7 +36,11 @@ MEANINGS = {
     "invalid_request": "The request cannot be understood.",
     "invalid_type": "A field has the wrong JSON type; `param` names it.",
     "invalid_value": "A field has a value that it cannot have; `param` names it.",
+    "invitation_not_found": "The organization has no invitation with this id, or there is no open one with this token.",
     "key_not_found": "The organization has no key with this hash.",
+    "last_admin": "The organization would have no enabled admin.",
+    "last_workspace": "The organization would have no workspace.",
+    "member_not_found": "The organization has no member with this id.",
     "method_not_allowed": "The path does not take this method; `Allow` names those that it takes.",
     "missing_api_key": "The request carries no key.",
     "missing_required_parameter": "A field that must be there is not; `param` names it.",
@@ -46,7 +51,8 @@ MEANINGS = {
     "no_matching_provider": "No provider of the model meets the conditions of the request's `provider` object, or of "
     "the suffix `:free`. `metadata.left_out` names each and the condition that it does not meet.",
     "not_found": "There is nothing at this path, or the key may not know of it.",
-    "not_permitted": "The key may not do this. Nothing answers with it yet.",
+    "not_permitted": "The role of the member who made the key, or who is signed in, may not do this.",
+    "organization_not_found": "There is no organization with this id, or it is not that of the key.",
     "own_keys_not_configured": "Keys of an organization's own cannot be stored: `security.key_encryption_key` is not "
     "set.",
     "path_not_allowed": "The operator does not pass this path of a provider on: see `server.pass_through`.",
@@ -70,6 +76,7 @@ MEANINGS = {
     "user_forbidden": "The key takes no requests with a `user`.",
     "user_required": "The key takes no requests without a `user`.",
     "websocket_not_supported": "A WebSocket was asked for on a path that is passed through.",
+    "workspace_not_found": "The organization has no workspace with this id.",
     "wrong_key_type": "A management key cannot infer, a live key cannot manage, a test key reaches the sandbox only.",
 }
 """One sentence for each code; `tests/structure/test_docs.py` compares the names with those in the source."""

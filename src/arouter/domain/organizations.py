@@ -11,6 +11,7 @@ MOST_NAME = 200
 MOST_EMAIL = 254
 """Characters of an address, as mail servers have it."""
 INVITATION_LIFE_US = 7 * 24 * 3_600_000_000
+INVITATION_TOKEN_PREFIX = "lr_join_"  # noqa: S105 - public
 INVITATION_BYTES = 24
 """Random bytes of an invitation's token."""
 

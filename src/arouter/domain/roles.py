@@ -22,6 +22,8 @@ class Action(StrEnum):
     WRITE_WORKSPACES = "workspaces.write"
     READ_MEMBERS = "members.read"
     WRITE_MEMBERS = "members.write"
+    READ_INVITATIONS = "invitations.read"
+    WRITE_INVITATIONS = "invitations.write"
     READ_OWN_KEYS = "keys.read_own"
     WRITE_OWN_KEYS = "keys.write_own"
     READ_KEYS = "keys.read"

@@ -106,9 +106,15 @@ class Directory(ProviderKeys, Organizations, AuditLog, Protocol):
         """The key of that name in the organization, unless it was deleted."""
 
     async def list_keys(
-        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+        self,
+        organization_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        include_disabled: bool = True,
+        creator: str | None = None,
     ) -> Sequence[Key]:
-        """Newest first."""
+        """Newest first; with `creator`, those that this member made."""
 
     async def add_key(self, key: Key, *, secret: str) -> None:
         """A new key. ValueError if its hash or its secret is taken."""

@@ -35,6 +35,7 @@ from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
+from arouter.domain.visibility import is_visible
 from arouter.store import tally
 from arouter.store.base import CheckReport, Home, Spending, first_of
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
@@ -181,12 +182,20 @@ class MemoryDirectory(MemoryProviderKeys, MemoryOrganizations):
         return self._live().get((organization_id, key_hash))
 
     async def list_keys(
-        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+        self,
+        organization_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        include_disabled: bool = True,
+        creator: str | None = None,
     ) -> Sequence[Key]:
         keys = [
             key
             for key in self._live().values()
-            if key.organization_id == organization_id and (include_disabled or not key.disabled)
+            if key.organization_id == organization_id
+            and (include_disabled or not key.disabled)
+            and creator in (None, key.creator)
         ]
         keys.sort(key=lambda key: (key.created_at_us, key.hash), reverse=True)
         return tuple(keys[offset : offset + limit])
@@ -386,7 +395,7 @@ class MemoryLedger:
         return [
             row
             for row in self._rows()
-            if _in_scope(row.record.opening, scope)
+            if is_visible(row.record.opening, scope, row.creator)
             and _matches(row.record, filters)
             and (filters.updated_since_us is None or _updated_at(row) >= filters.updated_since_us)
         ]
@@ -419,14 +428,6 @@ def _place(row: ActivityRow) -> tuple[int, str]:
 
 def _updated_at(row: ActivityRow) -> int:
     return row.written_at_us if row.adjusted_at_us is None else row.adjusted_at_us
-
-
-def _in_scope(opening: Opening, scope: Scope) -> bool:
-    return (
-        opening.organization_id == scope.organization_id
-        and scope.workspace_id in (None, opening.workspace_id)
-        and scope.key_hash in (None, opening.key_hash)
-    )
 
 
 def _matches(record: Record, filters: Filters) -> bool:

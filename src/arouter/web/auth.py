@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 from arouter.domain.errors import NotAuthenticated
-from arouter.domain.keys import Key, has_key_shape
+from arouter.domain.keys import Key, KeyKind, has_key_shape
+from arouter.domain.principals import Principal, acting
 from arouter.domain.value import value
 from arouter.store.base import Directory
 
@@ -84,7 +85,7 @@ class Authenticator:
         if key is None:
             raise NotAuthenticated(f"invalid api key. {_HOW}")
         if key.disabled:
-            raise NotAuthenticated("this api key is disabled. Enable it, or use another one.")
+            raise NotAuthenticated("this api key is disabled, or who made it is. Enable it, or use another one.")
         if key.expires_at_us is not None and key.expires_at_us <= self._now_us():
             raise NotAuthenticated("this api key has expired. Make a new one.", code="expired_api_key")
         return key
@@ -94,11 +95,17 @@ class Authenticator:
             return None
         revision = self._revision
         key = await self._directory.find_key(credentials.digest.hex())
+        if key is not None and key.kind is KeyKind.MANAGEMENT:
+            key = await self._principal(key)
         if revision == self._revision:
             if len(self._remembered) >= MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[credentials.digest] = key
         return key
+
+    async def _principal(self, key: Key) -> Principal:
+        member = None if key.creator is None else await self._directory.get_member(key.organization_id, key.creator)
+        return acting(key, member)
 
     async def refresh(self) -> None:
         """Forget everything if the directory has changed since the last call. To be called a few times a second."""

@@ -74,10 +74,16 @@ class SqliteDirectory(SqliteProviderKeys, SqliteOrganizations):
         return await self._one("get_key", organization_id, key_hash)
 
     async def list_keys(
-        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+        self,
+        organization_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        include_disabled: bool = True,
+        creator: str | None = None,
     ) -> Sequence[Key]:
         sql = queries()["list_keys"].format(columns=_COLUMN_LIST)
-        parameters = (organization_id, int(include_disabled), limit, offset)
+        parameters = (organization_id, int(include_disabled), creator, limit, offset)
         return await self._readers.read(
             lambda connection: tuple(_key(row) for row in connection.execute(sql, parameters).fetchall())
         )

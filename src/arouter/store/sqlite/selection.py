@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from arouter.domain.activity import Filters, Scope
-from arouter.store.sqlite.names import numbers_of, to_json
+from arouter.store.sqlite.names import fetch, numbers_of, to_json
 from arouter.store.sqlite.statements import queries
 
 BY_TIME = "records_by_time"
@@ -86,12 +86,17 @@ def select(connection: apsw.Connection, scope: Scope, filters: Filters) -> Selec
             if text not in numbers:
                 return None
             made.add(f"{column} = ?", numbers[text])
+    if scope.creator is not None:
+        keys = fetch(connection, queries()["keys_of_creator"], scope.organization_id, scope.creator)
+        if not keys:
+            return None
+        made.add(f"key_no {_IN_JSON}", to_json(keys))
     _add_filters(made, filters)
     if filters.updated_since_us is not None and not _add_updated_since(connection, made, filters.updated_since_us):
         return None
     users = _users(connection, organization_no, filters)
     return Selection(
-        index=BY_USER if users is not None else BY_TIME if scope.key_hash is None else BY_KEY,
+        index=BY_USER if users is not None else BY_TIME if scope.key_hash is None and scope.creator is None else BY_KEY,
         conditions=tuple(made.conditions),
         values=tuple(made.values),
         users=users,

@@ -4,16 +4,18 @@ Bodies are read and written by `arouter.wire` with exact numbers; what FastAPI d
 errors and the OpenAPI document.
 """
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from arouter.web.api.activity import ActivityApi
 from arouter.web.api.docs import Docs
-from arouter.web.api.endpoint import Endpoint
+from arouter.web.api.endpoint import Endpoint, Handler
 from arouter.web.api.faults import Faults
 from arouter.web.api.health import HealthApi
 from arouter.web.api.keys import KeysApi
+from arouter.web.api.members import MembersApi
 from arouter.web.api.models import ModelsApi
 from arouter.web.api.openapi import answers, document, documentation
+from arouter.web.api.organizations import OrganizationsApi
 from arouter.web.api.provider_keys import ProviderKeysApi
 from arouter.web.api.services import ApiServices, Check, Readiness
 from arouter.web.api.summary import SummaryApi
@@ -29,6 +31,8 @@ def create_api(services: ApiServices) -> FastAPI:
         *SummaryApi(services).endpoints(),
         *KeysApi(services).endpoints(),
         *ProviderKeysApi(services).endpoints(),
+        *OrganizationsApi(services).endpoints(),
+        *MembersApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
         *HealthApi(services).endpoints(),
     )
@@ -42,10 +46,11 @@ def create_api(services: ApiServices) -> FastAPI:
 
 
 def _add(app: FastAPI, endpoint: Endpoint) -> None:
+    handler = _naming_the_request(endpoint.handler)
     paths = [endpoint.path] if endpoint.open else [prefix + endpoint.path for prefix in endpoint.prefixes]
     app.add_api_route(
         paths[0],
-        endpoint.handler,
+        handler,
         methods=[endpoint.method],
         status_code=endpoint.status,
         summary=endpoint.summary,
@@ -55,7 +60,21 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
         openapi_extra=documentation(endpoint),
     )
     for path in paths[1:]:
-        app.add_api_route(path, endpoint.handler, methods=[endpoint.method], include_in_schema=False)
+        app.add_api_route(path, handler, methods=[endpoint.method], include_in_schema=False)
     if endpoint.method == "GET":
         for path in paths:
-            app.add_api_route(path, endpoint.handler, methods=["HEAD"], include_in_schema=False)
+            app.add_api_route(path, handler, methods=["HEAD"], include_in_schema=False)
+
+
+def _naming_the_request(handler: Handler) -> Handler:
+    """The handler, whose answer tells the request's id where one was asked for: that of the audit log."""
+
+    async def answer(request: Request) -> Response:
+        response = await handler(request)
+        request_id = getattr(request.state, "request_id", None)
+        if request_id is not None:
+            response.headers["X-Request-Id"] = request_id
+        return response
+
+    answer.__doc__ = handler.__doc__
+    return answer

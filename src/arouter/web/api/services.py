@@ -6,10 +6,15 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from arouter.domain.errors import NotPermitted
-from arouter.domain.keys import Key, KeyKind
+from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
+from arouter.domain.principals import Principal
+from arouter.domain.roles import Action
 from arouter.engine.own_keys import OwnProviders, Vault
 from arouter.store.base import Directory, Home, Ledger
+from arouter.web.inference.headers import request_id_of
+
+REQUEST_ID_BYTES = 9
 
 Headers = Sequence[tuple[bytes, bytes]]
 """As in an ASGI scope: names in lower case."""
@@ -58,12 +63,36 @@ class ApiServices:
     """What organizations' own keys for providers are sealed with; None: no key-encryption key is configured."""
     own_providers: OwnProviders = field(default_factory=lambda: OwnProviders(makers={}, off={}))
 
-    async def manager(self, request: Request) -> Key:
-        """The management key of a request. NotPermitted for another one."""
+    async def manager(self, request: Request, *actions: Action) -> Principal:
+        """Who manages by a request, and may do one of `actions`; none of them: whatever an admin alone may do.
+
+        NotPermitted for a key of another kind, and for a role that may do none of them.
+        """
         key = await self.authenticate(request.scope["headers"], request.scope["query_string"])
-        if key.kind is not KeyKind.MANAGEMENT:
+        if not isinstance(key, Principal):
             raise NotPermitted(
                 "Keys are managed with a management key (`lr_mgmt_…`); this one may call GET /v1/key.",
                 code="wrong_key_type",
             )
+        if not any(key.may(action) for action in actions or (Action.WRITE_ORGANIZATION,)):
+            raise not_allowed(key)
         return key
+
+    def noting(self, manager: Principal, request: Request) -> Directory:
+        """The directory, whose changes are noted in the audit log as this manager's, by this request."""
+        return self.directory.acting(manager.actor(self.request_id(request)))
+
+    def request_id(self, request: Request) -> str:
+        """`X-Request-Id` if it is a sensible one, else one that is made here. The answer tells it."""
+        known: str | None = getattr(request.state, "request_id", None)
+        if known is None:
+            known = request_id_of(dict(request.scope["headers"]), f"req-{self.entropy(REQUEST_ID_BYTES).hex()}")
+            request.state.request_id = known
+        return known
+
+
+def not_allowed(manager: Principal) -> NotPermitted:
+    """For a role."""
+    return NotPermitted(
+        f"The role `{manager.role}` may not do this; docs/organizations.md lists what each may.", code="not_permitted"
+    )

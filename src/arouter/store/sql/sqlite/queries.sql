@@ -22,8 +22,12 @@ SELECT {columns} FROM keys WHERE organization_id = ? AND hash = ? AND secret IS 
 
 -- name: list_keys
 SELECT {columns} FROM keys
-WHERE organization_id = ? AND secret IS NOT NULL AND disabled <= ?
-ORDER BY created_at_us DESC, hash DESC LIMIT ? OFFSET ?;
+WHERE organization_id = ?1 AND secret IS NOT NULL AND disabled <= ?2 AND (?3 IS NULL OR creator = ?3)
+ORDER BY created_at_us DESC, hash DESC LIMIT ?4 OFFSET ?5;
+
+-- name: keys_of_creator
+SELECT json_group_array(names.no) FROM keys JOIN names ON names.text = keys.hash
+WHERE keys.organization_id = ? AND keys.creator = ?;
 
 -- name: add_key
 INSERT INTO keys ({columns}, secret) VALUES ({places}, ?);
