@@ -14,9 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "activity parameters": reference.activity_parameters,
+    "audit parameters": reference.audit_parameters,
     "commands": commands.commands,
     "error codes": error_codes.error_codes,
     "key list parameters": reference.key_list_parameters,
+    "roles": reference.roles,
     "routes": reference.routes,
     "settings": reference.settings,
     "summary parameters": reference.summary_parameters,

@@ -9,11 +9,12 @@ from fastapi.routing import APIRoute
 
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
+from arouter.domain.roles import Action, Role, allows
 from arouter.providers.vendors import VENDORS, Vendor
 from arouter.settings import Row, rows
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
-from arouter.web.api import activity, paging, summary
+from arouter.web.api import activity, audit, paging, summary
 from arouter.web.api.app import create_api
 from arouter.web.api.filters import FILTERS
 from arouter.web.api.parameters import Parameter
@@ -76,6 +77,18 @@ def activity_parameters() -> str:
 def summary_parameters() -> str:
     shared = {parameter.name for parameter in FILTERS}
     return _parameters([parameter for parameter in summary.PARAMETERS if parameter.name not in shared])
+
+
+def audit_parameters() -> str:
+    return _parameters(audit.PARAMETERS)
+
+
+def roles() -> str:
+    """What each role may do."""
+    return table(
+        ("action", *(code(role) for role in Role)),
+        ((code(action), *("yes" if allows(role, action) else "" for role in Role)) for action in Action),
+    )
 
 
 def key_list_parameters() -> str:

@@ -20,6 +20,7 @@ LONGER: frozenset[str] = frozenset()
 """Modules that may have more lines, below `src/arouter`. It only ever shrinks."""
 
 TESTED_BY = {
+    "tests/web/api/test_audit.py": ("wire/audit_json.py",),
     "tests/web/api/test_roles.py": ("domain/principals.py",),
     "tests/web/api/test_members.py": ("wire/organizations_json.py",),
     "tests/conformance/test_audit.py": (

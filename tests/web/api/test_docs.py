@@ -66,6 +66,7 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         ("POST", "/v1/invitations/accept"),
         ("GET", "/v1/invitations/{id}"),
         ("DELETE", "/v1/invitations/{id}"),
+        ("GET", "/v1/audit"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/{slug}"),
         ("GET", "/v1/models/{author}/{slug}"),

@@ -162,6 +162,7 @@ PROBES = (
         path=_at("provider-keys", "pkey_none", "pkey_none"),
         places=("foreign", "nothing"),
     ),
+    Probe(action=Action.READ_AUDIT, method="GET", path=_list("/v1/audit"), places=LIST),
     Probe(action=Action.READ_ACTIVITY, own=Action.READ_OWN_ACTIVITY, method="GET", path=_generation),
 )
 
@@ -171,7 +172,6 @@ ELSEWHERE = {
     Action.READ_GUARDRAILS,
     Action.WRITE_GUARDRAILS,
     Action.READ_BILLING,
-    Action.READ_AUDIT,
 }
 """Actions of endpoints that this API does not have yet, or that are probed with them."""
 

@@ -7,6 +7,7 @@ errors and the OpenAPI document.
 from fastapi import FastAPI, Request, Response
 
 from arouter.web.api.activity import ActivityApi
+from arouter.web.api.audit import AuditApi
 from arouter.web.api.docs import Docs
 from arouter.web.api.endpoint import Endpoint, Handler
 from arouter.web.api.faults import Faults
@@ -33,6 +34,7 @@ def create_api(services: ApiServices) -> FastAPI:
         *ProviderKeysApi(services).endpoints(),
         *OrganizationsApi(services).endpoints(),
         *MembersApi(services).endpoints(),
+        *AuditApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
         *HealthApi(services).endpoints(),
     )
