@@ -22,7 +22,14 @@ LONGER: frozenset[str] = frozenset()
 TESTED_BY = {
     "tests/web/api/test_audit.py": ("wire/audit_json.py",),
     "tests/web/api/test_roles.py": ("domain/principals.py",),
-    "tests/web/api/test_members.py": ("wire/organizations_json.py",),
+    "tests/web/api/test_members.py": ("web/api/people_settings.py", "wire/organizations_json.py"),
+    "tests/cli/test_organizations.py": (
+        "cli/audit.py",
+        "cli/invitations.py",
+        "cli/members.py",
+        "cli/people.py",
+        "cli/workspaces.py",
+    ),
     "tests/conformance/test_audit.py": (
         "domain/audit.py",
         "store/audit.py",

@@ -5,28 +5,23 @@ from dataclasses import replace
 from fastapi import Request, Response
 
 from arouter.domain.audit import Actor, ActorKind
-from arouter.domain.errors import InvalidRequest, NotFound
+from arouter.domain.errors import NotFound
 from arouter.domain.ids import named_id
 from arouter.domain.keys import digest
 from arouter.domain.organizations import (
     ID_BYTES,
     INVITATION_BYTES,
-    INVITATION_LIFE_US,
-    INVITATION_PREFIX,
-    INVITATION_TOKEN_PREFIX,
     MEMBER_PREFIX,
-    Invitation,
     LastAdmin,
     Member,
-    checked_email,
 )
 from arouter.domain.principals import Principal
 from arouter.domain.roles import Action, Role
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
-from arouter.web.api.organizations import read_name
 from arouter.web.api.paging import page_parameters, read_page
-from arouter.web.api.parameters import Parameters, invalid
+from arouter.web.api.parameters import Parameters
+from arouter.web.api.people_settings import already_a_member, last_admin, new_invitation, read_email, read_name
 from arouter.web.api.services import ApiServices
 from arouter.wire.keys_json import DeletedAnswer, encode_deleted
 from arouter.wire.organizations_json import (
@@ -305,46 +300,6 @@ class MembersApi:
             raise _no_invitation()
         await self._services.directory_changed()
         return answer_json(encode_deleted())
-
-
-def new_invitation(
-    *, organization_id: str, email: str, role: Role, invited_by: str | None, now_us: int, entropy: bytes
-) -> tuple[Invitation, str]:
-    """An invitation and its token, from random bytes for the id and the token."""
-    invitation = Invitation(
-        id=named_id(INVITATION_PREFIX, entropy[:ID_BYTES]),
-        organization_id=organization_id,
-        email=email,
-        role=role,
-        created_at_us=now_us,
-        expires_at_us=now_us + INVITATION_LIFE_US,
-        invited_by=invited_by,
-    )
-    return invitation, f"{INVITATION_TOKEN_PREFIX}{entropy[ID_BYTES : ID_BYTES + INVITATION_BYTES].hex()}"
-
-
-def read_email(text: str) -> str:
-    """An address as it is kept. InvalidRequest for what is none."""
-    try:
-        return checked_email(text)
-    except ValueError as exc:
-        raise invalid("email", str(exc)) from exc
-
-
-def last_admin() -> InvalidRequest:
-    """An organization without an admin could not be managed by its people."""
-    return InvalidRequest(
-        "This member is the only enabled admin of the organization. Make another member an admin first.",
-        code="last_admin",
-        param="id",
-    )
-
-
-def already_a_member() -> InvalidRequest:
-    """An address is a member's once in an organization."""
-    return InvalidRequest(
-        "There is a member with this address in the organization.", code="already_a_member", param="email"
-    )
 
 
 def _no_member() -> NotFound:

@@ -6,13 +6,14 @@ from fastapi import Request, Response
 
 from arouter.domain.errors import InvalidRequest, NotFound
 from arouter.domain.ids import named_id
-from arouter.domain.organizations import ID_BYTES, WORKSPACE_PREFIX, Organization, Workspace, checked_name
+from arouter.domain.organizations import ID_BYTES, WORKSPACE_PREFIX, Organization, Workspace
 from arouter.domain.principals import Principal
 from arouter.domain.roles import Action
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.paging import page_parameters, read_page
-from arouter.web.api.parameters import Parameter, Parameters, invalid
+from arouter.web.api.parameters import Parameter, Parameters
+from arouter.web.api.people_settings import read_name
 from arouter.web.api.services import ApiServices
 from arouter.wire.organizations_json import (
     CreateWorkspace,
@@ -262,14 +263,6 @@ class OrganizationsApi:
         if found is None:
             raise _no_workspace()
         return found
-
-
-def read_name(text: str) -> str:
-    """A name as it is kept. InvalidRequest for one that cannot be."""
-    try:
-        return checked_name(text)
-    except ValueError as exc:
-        raise invalid("name", str(exc)) from exc
 
 
 def _no_organization() -> NotFound:
