@@ -37,6 +37,8 @@ MEANINGS = {
     "invalid_type": "A field has the wrong JSON type; `param` names it.",
     "invalid_value": "A field has a value that it cannot have; `param` names it.",
     "invitation_not_found": "The organization has no invitation with this id, or there is no open one with this token.",
+    "invalid_sign_in": "No member has this address and password. A member who is disabled is told so too.",
+    "invalid_totp": "The code is wrong, or was used before.",
     "key_not_found": "The organization has no key with this hash.",
     "last_admin": "The organization would have no enabled admin.",
     "last_workspace": "The organization would have no workspace.",
@@ -60,11 +62,18 @@ MEANINGS = {
     "provider_not_allowed": "The key's `allowed_providers` does not list the provider.",
     "rate_limit_exceeded": "Too many requests.",
     "request_too_large": "The body is over `server.body_most_bytes`.",
+    "session_expired": "The session was ended, has expired, or its member is gone or disabled. Sign in again.",
+    "session_not_found": "The member has no session with this id.",
+    "session_required": "Only a member who signed in may do this.",
     "shutting_down": "The gateway stops, and the request was not at its end when the time for that was over.",
     "storage_unavailable": "The ledger cannot be reached, or did not take the record of this request. It is kept in "
     "memory and tried again.",
     "string_above_max_length": "A text is too long: a user of more than 1,024 bytes, a name of more than 256 "
     "characters.",
+    "too_many_attempts": "More than 10 attempts within 15 minutes for one address. `Retry-After` says when "
+    "to try again.",
+    "totp_confirmed": "An authenticator app is confirmed already, or there is no password that it could add to.",
+    "totp_required": "The password is right, and a code of the authenticator app is asked for: `totp`.",
     "unknown_parameter": "There is no such parameter; the message names the nearest one.",
     "unsupported_parameter": "Part of the contract, and not supported yet; or, with `provider.require_parameters`, a "
     "parameter that no provider of the model has a counterpart for. `param` names it.",

@@ -17,7 +17,7 @@ NAMES = {
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
     "organizations": ("create", "list", "rename"),
     "workspaces": ("create", "list", "rename", "archive", "restore"),
-    "members": ("add", "list", "change", "disable", "enable", "delete"),
+    "members": ("add", "list", "change", "disable", "enable", "delete", "set-password", "remove-totp"),
     "invitations": ("create", "list", "delete"),
     "audit": (),
     "activity": ("export", "summary", "show", "correct"),

@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tests.cli.conftest import Gateway
-from tests.cli.process import misused, refused, succeeded, told
+from tests.cli.process import arouter, misused, refused, succeeded, told
 
 
 def asked(gateway: Gateway, method: str, path: str, key: str | None, body: object = None) -> tuple[int, Any]:
@@ -109,3 +109,27 @@ def test_the_audit_log_tells_of_it_all_and_the_check_proves_it(tmp_path: Path) -
     assert "workspace.create" in succeeded("audit", cwd=tmp_path)
     assert told("db", "check", cwd=tmp_path)["problems"] == []
     assert "--start" in misused("audit", "--start", "yesterday")
+
+
+def test_a_member_signs_in_with_the_password_that_the_operator_set(gateway: Gateway) -> None:
+    folder = gateway.folder
+    added = told("members", "add", "--email", "zoe@example.com", "--name", "Zoe", cwd=folder)
+    done = arouter("members", "set-password", added["id"], "--json", cwd=folder, stdin="correct horse battery\n")
+    assert json.loads(done.stdout) == {"password_set": True, "id": added["id"]}
+    body = {"email": "zoe@example.com", "password": "correct horse battery"}
+    status, answer = asked(gateway, "POST", "/v1/auth/sign-in", None, body)
+    assert status == 201
+    status, me = asked(gateway, "GET", "/v1/auth/me", answer["token"])
+    assert (status, me["data"]["member"]["id"]) == (200, added["id"])
+    env = {"NEW": "another long one"}
+    succeeded("members", "set-password", added["id"], "--password-from", "NEW", cwd=folder, env=env)
+    assert asked(gateway, "GET", "/v1/auth/me", answer["token"])[0] == 401
+    assert asked(gateway, "POST", "/v1/auth/sign-in", None, {**body, "password": env["NEW"]})[0] == 201
+    short = refused(
+        "members", "set-password", added["id"], "--password-from", "NEW", cwd=folder, code=2, env={"NEW": "x"}
+    )
+    assert "from 12 to 256" in short
+    assert "not set" in refused("members", "set-password", added["id"], "--password-from", "N", cwd=folder)
+    assert "no member" in refused("members", "set-password", "mem_x", "--password-from", "NEW", cwd=folder, env=env)
+    assert "no member with" in refused("members", "remove-totp", added["id"], cwd=folder)
+    assert told("members", "delete", added["id"], cwd=folder)["deleted"] is True

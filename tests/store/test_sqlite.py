@@ -279,7 +279,9 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     connection.execute(
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; DROP INDEX records_on_own_keys;"
-        "DROP TABLE audit; DROP TABLE invitations; DROP TABLE members; DROP INDEX workspaces_by_age;"
+        "DROP TABLE audit; DROP TABLE sign_in_attempts; DROP TABLE sessions; DROP TABLE recovery_codes;"
+        "DROP TABLE logins;"
+        "DROP TABLE invitations; DROP TABLE members; DROP INDEX workspaces_by_age;"
         "ALTER TABLE organizations DROP COLUMN name; ALTER TABLE organizations DROP COLUMN updated_at_us;"
         "ALTER TABLE workspaces DROP COLUMN name; ALTER TABLE workspaces DROP COLUMN updated_at_us;"
         "ALTER TABLE workspaces DROP COLUMN archived;"

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import sys
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,8 +15,10 @@ from arouter.domain.ids import named_id
 from arouter.domain.organizations import ID_BYTES, MEMBER_PREFIX, LastAdmin, Member
 from arouter.domain.roles import Role
 from arouter.engine.clock import SystemClock
+from arouter.engine.passwords import hash_now
+from arouter.settings import variable as environment_variable
 from arouter.store.sqlite import SqliteStore
-from arouter.web.api.people_settings import already_a_member, last_admin, read_email, read_name
+from arouter.web.api.people_settings import already_a_member, last_admin, read_email, read_name, read_password
 from arouter.wire.organizations_json import MemberObject, member_object
 
 app = application(help="Add, show, change and remove an organization's members.", no_args_is_help=True)
@@ -107,6 +110,69 @@ def delete(id: Id, config: Config = None, organization: OrganizationId = None, j
         write_json({"deleted": True, "id": id})
     else:
         stdout().print(f"Removed {id}.", markup=False)
+
+
+@app.command("set-password")
+def set_password(
+    id: Id,  # noqa: A002
+    password_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VARIABLE",
+            help="The environment variable that holds it. Default: it is asked for, or read from standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    config: Config = None,
+    organization: OrganizationId = None,
+    json: Json = False,
+) -> None:
+    """Give a member a password to sign in with. Every session of the member ends."""
+    settings = settings_of(config)
+    hashed = hash_now(read_password(_password(password_from), "password"))
+
+    async def work(store: SqliteStore, organization_id: str) -> None:
+        if not await store.directory.set_password(organization_id, id, hashed):
+            raise _nobody(id)
+
+    asyncio.run(in_organization(settings, organization, work))
+    if json:
+        write_json({"password_set": True, "id": id})
+    else:
+        stdout().print(f"{id} signs in with it from now on.", markup=False)
+
+
+@app.command("remove-totp")
+def remove_totp(
+    id: Id,  # noqa: A002
+    config: Config = None,
+    organization: OrganizationId = None,
+    json: Json = False,
+) -> None:
+    """Ask a member for codes of an authenticator app no more: for one who lost it and every recovery code."""
+
+    async def work(store: SqliteStore, organization_id: str) -> None:
+        if not await store.directory.remove_totp(organization_id, id):
+            raise Failure(f"{id!r} is no member with an authenticator app; `arouter members list` shows all members")
+
+    asyncio.run(in_organization(settings_of(config), organization, work))
+    if json:
+        write_json({"totp_removed": True, "id": id})
+    else:
+        stdout().print(f"{id} signs in without codes from now on.", markup=False)
+
+
+def _password(variable: str | None) -> str:
+    """It is never an argument, which every process of the machine could read."""
+    if variable is not None:
+        told = environment_variable(variable)
+        if told is None:
+            raise Failure(f"the environment variable {variable} is not set")
+        return told
+    if sys.stdin.isatty():
+        typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return typed
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _change(member_id: str, config: Config, organization: str | None, *, json: bool, **changes: Any) -> None:

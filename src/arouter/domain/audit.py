@@ -58,6 +58,13 @@ class AuditAction(StrEnum):
     CREATE_INVITATION = "invitation.create"
     ACCEPT_INVITATION = "invitation.accept"
     DELETE_INVITATION = "invitation.delete"
+    SET_PASSWORD = "login.set_password"  # noqa: S105 - a name
+    ENROL_TOTP = "login.enrol_totp"
+    CONFIRM_TOTP = "login.confirm_totp"
+    REMOVE_TOTP = "login.remove_totp"
+    USE_RECOVERY_CODE = "login.use_recovery_code"
+    CREATE_SESSION = "session.create"
+    DELETE_SESSION = "session.delete"
     CREATE_KEY = "key.create"
     UPDATE_KEY = "key.update"
     ROTATE_KEY = "key.rotate"

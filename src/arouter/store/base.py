@@ -18,6 +18,7 @@ from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.store.audit import AuditLog
 from arouter.store.organizations import Organizations
+from arouter.store.sign_in import SignIns
 
 FIRST_NAME = "Default"
 """What the organization and the workspace of a new database are called until somebody says otherwise."""
@@ -90,7 +91,7 @@ def first_of(home: Home, now_us: int) -> tuple[Organization, Workspace]:
     return organization, workspace
 
 
-class Directory(ProviderKeys, Organizations, AuditLog, Protocol):
+class Directory(ProviderKeys, Organizations, SignIns, AuditLog, Protocol):
     """Organizations with all that is in them, keys, and a log of all changes."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:

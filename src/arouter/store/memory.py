@@ -41,7 +41,8 @@ from arouter.store.base import CheckReport, Home, Spending, first_of
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
 from arouter.store.memory_audit import MemoryAudit, Trail
-from arouter.store.memory_organizations import MemoryOrganizations, Structure
+from arouter.store.memory_organizations import Structure
+from arouter.store.memory_sign_in import Doors, MemorySignIns
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class _Data:
     provider_keys: dict[str, tuple[ProviderKey, Sealed]] = field(default_factory=dict)
     """By id."""
     structure: Structure = field(default_factory=Structure)
+    doors: Doors = field(default_factory=Doors)
     records: dict[str, tuple[Record, int]] = field(default_factory=dict)
     """By id, with the time of writing."""
     adjustments: dict[str, tuple[Adjustment, int]] = field(default_factory=dict)
@@ -150,12 +152,13 @@ class MemoryProviderKeys(MemoryAudit):
         self._note(action, key.organization_id, key.id, before, key)
 
 
-class MemoryDirectory(MemoryProviderKeys, MemoryOrganizations):
+class MemoryDirectory(MemoryProviderKeys, MemorySignIns):
     """`Directory` over dictionaries."""
 
     def __init__(self, data: _Data) -> None:
         MemoryProviderKeys.__init__(self, data)
-        MemoryOrganizations.__init__(self, data.structure, data.trail)
+        MemorySignIns.__init__(self, data.structure, data.trail)
+        self._doors = data.doors
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         if self._data.home is None:

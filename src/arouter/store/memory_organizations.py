@@ -159,7 +159,7 @@ class MemoryOrganizations(MemoryAudit):
         invitation_id = self._structure.tokens.get(secret)
         return None if invitation_id is None else self._structure.invitations[invitation_id]
 
-    async def accept_invitation(self, secret: str, member: Member, *, now_us: int) -> bool:
+    async def accept_invitation(self, secret: str, member: Member, *, now_us: int, password: str | None = None) -> bool:
         invitation = await self.find_invitation(secret)
         if invitation is None or not invitation.is_open(now_us) or invitation.organization_id != member.organization_id:
             return False
@@ -168,6 +168,8 @@ class MemoryOrganizations(MemoryAudit):
         self._structure.invitations[invitation.id] = accepted
         self._changed(AuditAction.ACCEPT_INVITATION, invitation, accepted)
         await self.add_member(member)
+        if password is not None:
+            self._keep_password(member, password)
         return True
 
     async def delete_invitation(self, organization_id: str, invitation_id: str) -> bool:
@@ -178,6 +180,10 @@ class MemoryOrganizations(MemoryAudit):
         self._structure.tokens = {secret: one for secret, one in self._structure.tokens.items() if one != invitation_id}
         self._changed(AuditAction.DELETE_INVITATION, invitation, None)
         return True
+
+    def _keep_password(self, member: Member, password: str) -> None:
+        """The part that signs in does."""
+        raise NotImplementedError
 
     def _check_new(self, member: Member) -> None:
         if member.id in self._structure.members:

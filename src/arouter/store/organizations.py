@@ -73,8 +73,8 @@ class Organizations(Protocol):
     async def find_invitation(self, secret: str) -> Invitation | None:
         """The invitation whose token has this SHA-256."""
 
-    async def accept_invitation(self, secret: str, member: Member, *, now_us: int) -> bool:
-        """Make `member`, and note with the invitation that it did, in one transaction.
+    async def accept_invitation(self, secret: str, member: Member, *, now_us: int, password: str | None = None) -> bool:
+        """Make `member`, and note with the invitation that it did, in one transaction; `password` is a hash to keep.
 
         False if there is no invitation with this secret that is open: it is accepted once. ValueError as `add_member`.
         """

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 
 from arouter.domain.errors import NotAuthenticated
 from arouter.domain.keys import Key, KeyKind, has_key_shape
-from arouter.domain.principals import Principal, acting
+from arouter.domain.principals import Principal, acting, signed_in
+from arouter.domain.sign_in import SEEN_AGAIN_US, SESSION_PREFIX
 from arouter.domain.value import value
 from arouter.store.base import Directory
 
@@ -66,8 +67,11 @@ class Authenticator:
         self._revision: int | None = None
 
     async def authenticate(self, headers: Mapping[bytes, bytes], query: bytes) -> Key:
-        """The key of a request. NotAuthenticated if it has none that is valid now."""
-        return await self.check(find_credentials(headers, query))
+        """The key of a request, or what a session acts as. NotAuthenticated if it has none that is valid now."""
+        credentials = find_credentials(headers, query)
+        if credentials.plaintext.startswith(SESSION_PREFIX):
+            return await self._session(credentials)
+        return await self.check(credentials)
 
     def recall(self, credentials: Credentials, now_us: int) -> Key | None:
         """The key, if it is remembered and valid at this time: then there is no need to `check`."""
@@ -102,6 +106,19 @@ class Authenticator:
                 self._remembered.clear()
             self._remembered[credentials.digest] = key
         return key
+
+    async def _session(self, credentials: Credentials) -> Principal:
+        """Asked for anew each time: people ask seldom, and a session that was ended must be."""
+        now_us = self._now_us()
+        session = await self._directory.find_session(credentials.digest.hex())
+        if session is not None and session.is_alive(now_us):
+            member = await self._directory.get_member(session.organization_id, session.member_id)
+            if member is not None and not member.disabled:
+                if now_us - session.seen_at_us >= SEEN_AGAIN_US:
+                    await self._directory.see_session(session.id, now_us)
+                there = await self._directory.list_workspaces(session.organization_id, limit=1)
+                return signed_in(member, session.id, there[0].id if there else "")
+        raise NotAuthenticated("This session has ended. Sign in again.", code="session_expired")
 
     async def _principal(self, key: Key) -> Principal:
         member = None if key.creator is None else await self._directory.get_member(key.organization_id, key.creator)

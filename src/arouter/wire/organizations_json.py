@@ -151,10 +151,11 @@ class InvitationList(msgspec.Struct, frozen=True):
 
 
 class AcceptInvitation(msgspec.Struct, frozen=True, kw_only=True):
-    """The token of an invitation, and how the new member is called."""
+    """The token of an invitation, and how the new member is called; with a password the member can sign in."""
 
     token: str
     name: str
+    password: str | UnsetType = UNSET
 
 
 def organization_object(one: Organization) -> OrganizationObject:

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+import pyotp
 
 from arouter.domain.keys import Key, KeyKind, digest
 from arouter.domain.organizations import Invitation, Member, Organization, Workspace
 from arouter.domain.roles import Role
+from arouter.domain.sign_in import TOTP_STEP_US
+from arouter.engine.passwords import hash_now
 from tests.web.api.gateway import BOSS, HOME, NOW_US, Gateway
 
 FOREIGN = Organization(id="org_foreign", name="Foreign", created_at_us=NOW_US)
@@ -74,6 +77,38 @@ class Town:
     def ask(self, role: Role, method: str, path: str, **rest: Any) -> httpx2.Response:
         """As the member of that role."""
         return self.gateway.ask(method, path, key=self.people[role].management, **rest)
+
+
+PASSWORD = "correct horse battery"
+HASHED = hash_now(PASSWORD)
+
+
+def with_password(gateway: Gateway, one: Member) -> None:
+    """From now on the member can sign in."""
+    assert gateway.run(gateway.store.directory.set_password(one.organization_id, one.id, HASHED))
+
+
+def signed_in(gateway: Gateway, one: Member = BOSS, **more: str) -> str:
+    """The token of a new session."""
+    body = {"email": one.email, "password": PASSWORD, **more}
+    answer = gateway.ask("POST", "/v1/auth/sign-in", json=body)
+    assert answer.status_code == 201, answer.text
+    token: str = answer.json()["token"]
+    return token
+
+
+def code_of(gateway: Gateway, secret: str, *, steps: int = 0) -> str:
+    """What an app shows now, or some steps later."""
+    return pyotp.TOTP(secret).generate_otp(gateway.now_us // TOTP_STEP_US + steps)
+
+
+def enrolled(gateway: Gateway, token: str) -> tuple[str, list[str]]:
+    """The secret of a confirmed app, and the recovery codes. The code of this moment is used up."""
+    secret: str = gateway.ask("POST", "/v1/auth/totp", key=token).json()["data"]["secret"]
+    answer = gateway.ask("POST", "/v1/auth/totp/confirm", key=token, json={"totp": code_of(gateway, secret)})
+    assert answer.status_code == 200, answer.text
+    codes: list[str] = answer.json()["data"]["recovery_codes"]
+    return secret, codes
 
 
 def workspace(workspace_id: str, organization_id: str) -> Workspace:

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from arouter.domain.audit import NO_HASH, Actor, ActorKind, AuditAction, AuditEntry, entry_hash
+from arouter.engine import totp
 from arouter.web.api.inference_docs import inference_paths
 from arouter.wire.instants import read_instant
-from tests.web.api.gateway import NEEDS_NO_STORE, Gateway, failure
-from tests.web.api.people import Town
+from tests.web.api.gateway import BOSS, NEEDS_NO_STORE, Gateway, failure
+from tests.web.api.people import HASHED, PASSWORD, Town, code_of, signed_in, with_password
 from tests.web.api.test_members import accept, invite
 
 PATH = "/v1/audit"
@@ -36,6 +37,9 @@ class Done:
     actions: tuple[str, ...]
     body: dict[str, Any] | None = None
     by_member: bool = False
+    """By whoever has a token."""
+    by_session: bool = False
+    """By the boss, who has signed in."""
 
 
 def _fixed(path: str) -> Callable[[Gateway], str]:
@@ -52,6 +56,26 @@ def _made(path: str, **body: Any) -> Callable[[Gateway], str]:
 
 def _member(gateway: Gateway) -> str:
     return f"/v1/members/{accept(gateway, invite(gateway)['token']).json()['data']['id']}"
+
+
+def _session(gateway: Gateway) -> str:
+    token = signed_in(gateway)
+    return f"/v1/auth/sessions/{gateway.ask('GET', '/v1/auth/me', key=token).json()['data']['session']['id']}"
+
+
+SECRET_OF_APP = totp.new_secret(bytes(20))
+
+
+def _waiting(gateway: Gateway) -> str:
+    gateway.run(gateway.store.directory.enrol_totp("org_home", BOSS.id, SECRET_OF_APP))
+    return "/v1/auth/totp/confirm"
+
+
+def _confirmed(gateway: Gateway) -> str:
+    _waiting(gateway)
+    confirming = gateway.store.directory.confirm_totp("org_home", BOSS.id, secret=SECRET_OF_APP, step=1, recovery=())
+    assert gateway.run(confirming)
+    return "/v1/auth/totp/remove"
 
 
 KEY = _made("/v1/keys", name="x")
@@ -87,6 +111,27 @@ DONE: Mapping[str, Done] = {
         actions=("invitation.accept", "member.create"),
         by_member=True,
     ),
+    "POST /v1/auth/sign-in": Done(
+        path=_fixed("/v1/auth/sign-in"),
+        body={"email": BOSS.email, "password": PASSWORD},
+        actions=("session.create",),
+        by_session=True,
+    ),
+    "POST /v1/auth/sign-out": Done(path=_fixed("/v1/auth/sign-out"), actions=("session.delete",), by_session=True),
+    "DELETE /v1/auth/sessions/{id}": Done(path=_session, actions=("session.delete",), by_session=True),
+    "POST /v1/auth/password": Done(
+        path=_fixed("/v1/auth/password"),
+        body={"password": PASSWORD, "new_password": "another long one"},
+        actions=("login.set_password",),
+        by_session=True,
+    ),
+    "POST /v1/auth/totp": Done(path=_fixed("/v1/auth/totp"), actions=("login.enrol_totp",), by_session=True),
+    "POST /v1/auth/totp/confirm": Done(
+        path=_waiting, body={"totp": "…"}, actions=("login.confirm_totp",), by_session=True
+    ),
+    "POST /v1/auth/totp/remove": Done(
+        path=_confirmed, body={"totp": "…"}, actions=("login.remove_totp",), by_session=True
+    ),
 }
 """Every route that changes something."""
 
@@ -110,9 +155,15 @@ def test_every_route_that_changes_something_is_tried_here(gateway: Gateway) -> N
 def test_every_change_is_noted_as_that_of_who_made_it(gateway: Gateway, route: str) -> None:
     done = DONE[route]
     Town(gateway)
+    with_password(gateway, BOSS)
+    key = signed_in(gateway) if done.by_session else gateway.management
     path = done.path(gateway)
+    body = done.body
+    if body is not None and "totp" in body:
+        body = {"totp": code_of(gateway, SECRET_OF_APP)}
     before = len(listed(gateway, "?limit=1000"))
-    answer = gateway.manage(route.partition(" ")[0], path, json=done.body, headers={"X-Request-Id": "req-of-test"})
+    method = route.partition(" ")[0]
+    answer = gateway.ask(method, path, key=key, json=body, headers={"X-Request-Id": "req-of-test"})
     assert answer.status_code in (200, 201), answer.text
     assert answer.headers["x-request-id"] == "req-of-test"
     new = listed(gateway, "?limit=1000&order=asc")[before:]
@@ -120,14 +171,17 @@ def test_every_change_is_noted_as_that_of_who_made_it(gateway: Gateway, route: s
     assert {entry["request_id"] for entry in new} == {"req-of-test"}
     if done.by_member:
         assert {(entry["actor"], entry["actor_id"]) for entry in new} == {("member", answer.json()["data"]["id"])}
+    elif done.by_session:
+        assert {(entry["actor"], entry["actor_id"]) for entry in new} == {("member", BOSS.id)}
     else:
         assert {(entry["actor"], entry["actor_id"]) for entry in new} == {("key", gateway.management_key.hash)}
-    assert SECRET not in json.dumps(new)
+    assert not any(secret in json.dumps(new) for secret in (SECRET, SECRET_OF_APP, HASHED))
 
 
 @pytest.mark.parametrize("route", DONE)
 def test_what_is_refused_leaves_no_trace(gateway: Gateway, route: str) -> None:
     Town(gateway)
+    with_password(gateway, BOSS)
     path = DONE[route].path(gateway)
     before = listed(gateway, "?limit=1000")
     answer = gateway.ask(route.partition(" ")[0], path, key=gateway.live, json={"nonsense": 1})

@@ -63,9 +63,9 @@ class SqliteChanges:
             if first is not None:
                 first(connection)
             before = [shown(one.read(connection)) for one in every]
-            for sql, values in statements:
+            for place, (sql, values) in enumerate(statements):
                 connection.execute(sql, values)
-                if not connection.changes():
+                if place == 0 and not connection.changes():
                     return False
             connection.execute(queries()["raise_revision"])
             for one, was in zip(every, before, strict=True):

@@ -13,6 +13,7 @@ from arouter.store.sqlite.changes import Change
 from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.organizations import SqliteOrganizations, adding, creating
 from arouter.store.sqlite.provider_keys import SqliteProviderKeys
+from arouter.store.sqlite.sign_in import SqliteSignIns
 from arouter.store.sqlite.statements import queries
 
 _COLUMNS = (
@@ -39,7 +40,7 @@ _COLUMN_LIST = ", ".join(_COLUMNS)
 _PLACES = ", ".join("?" * len(_COLUMNS))
 
 
-class SqliteDirectory(SqliteProviderKeys, SqliteOrganizations):
+class SqliteDirectory(SqliteProviderKeys, SqliteOrganizations, SqliteSignIns):
     """All parts as one."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:

@@ -12,6 +12,7 @@ from arouter.domain.organizations import Invitation, LastAdmin, Member, Organiza
 from arouter.domain.roles import Role
 from arouter.store.queries import parse_queries, read_sql
 from arouter.store.sqlite.changes import Change, SqliteChanges, Statement, Value
+from arouter.store.sqlite.sign_in import forgetting, setting_password
 from arouter.store.sqlite.statements import ENGINE
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class SqliteOrganizations(SqliteChanges):
         return await self._change(
             _changing(AuditAction.DELETE_MEMBER, Member, *place),
             (statements()["delete_member"], place),
+            *forgetting(member_id),
             first=lambda connection: _check_admin_stays(connection, *place),
         )
 
@@ -117,13 +119,15 @@ class SqliteOrganizations(SqliteChanges):
     async def find_invitation(self, secret: str) -> Invitation | None:
         return await self._first(Invitation, "find_invitation", secret)
 
-    async def accept_invitation(self, secret: str, member: Member, *, now_us: int) -> bool:
+    async def accept_invitation(self, secret: str, member: Member, *, now_us: int, password: str | None = None) -> bool:
         place = (member.id, secret, member.organization_id, now_us)
         invitation = await self.find_invitation(secret)
         if invitation is None:
             return False
         changes = (_of(AuditAction.ACCEPT_INVITATION, invitation), _of(AuditAction.CREATE_MEMBER, member))
-        return await self._change(changes, (statements()["accept_invitation"], place), adding(member))
+        accepting = (statements()["accept_invitation"], place)
+        more = () if password is None else (setting_password(member.organization_id, member.id, password),)
+        return await self._change(changes, accepting, adding(member), *more)
 
     async def delete_invitation(self, organization_id: str, invitation_id: str) -> bool:
         place = (organization_id, invitation_id)

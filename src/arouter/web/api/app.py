@@ -19,6 +19,7 @@ from arouter.web.api.openapi import answers, document, documentation
 from arouter.web.api.organizations import OrganizationsApi
 from arouter.web.api.provider_keys import ProviderKeysApi
 from arouter.web.api.services import ApiServices, Check, Readiness
+from arouter.web.api.sign_in import SignInApi
 from arouter.web.api.summary import SummaryApi
 
 __all__ = ["ApiServices", "Check", "Readiness", "create_api"]
@@ -35,6 +36,7 @@ def create_api(services: ApiServices) -> FastAPI:
         *OrganizationsApi(services).endpoints(),
         *MembersApi(services).endpoints(),
         *AuditApi(services).endpoints(),
+        *SignInApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
         *HealthApi(services).endpoints(),
     )

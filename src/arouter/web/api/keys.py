@@ -57,7 +57,7 @@ class KeysApi:
                 summary="The key that asks",
                 tag="Keys",
                 answers={JSON: CurrentKeyAnswer},
-                errors=(401,),
+                errors=(401, 403),
             ),
             Endpoint(
                 method="GET",
@@ -135,6 +135,8 @@ class KeysApi:
         """Its limit, what it has spent in the current windows, and what it may do."""
         key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
         Parameters(request.scope["query_string"], ())
+        if isinstance(key, Principal) and key.session_id is not None:
+            raise NotPermitted("A session is no key; ask GET /v1/auth/me.", code="wrong_key_type")
         return answer_json(encode_current(key, await self._spent(key), await self._spent_on_own(key)))
 
     async def page(self, request: Request) -> Response:

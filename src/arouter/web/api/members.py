@@ -17,11 +17,19 @@ from arouter.domain.organizations import (
 )
 from arouter.domain.principals import Principal
 from arouter.domain.roles import Action, Role
+from arouter.engine.passwords import Passwords
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.paging import page_parameters, read_page
 from arouter.web.api.parameters import Parameters
-from arouter.web.api.people_settings import already_a_member, last_admin, new_invitation, read_email, read_name
+from arouter.web.api.people_settings import (
+    already_a_member,
+    last_admin,
+    new_invitation,
+    read_email,
+    read_name,
+    read_password,
+)
 from arouter.web.api.services import ApiServices
 from arouter.wire.keys_json import DeletedAnswer, encode_deleted
 from arouter.wire.organizations_json import (
@@ -51,6 +59,7 @@ class MembersApi:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._passwords = Passwords()
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
@@ -269,10 +278,13 @@ class MembersApi:
             role=invitation.role,
             created_at_us=now_us,
         )
+        password = None
+        if isinstance(wanted.password, str):
+            password = await self._passwords.hashed(read_password(wanted.password, "password"))
         actor = Actor(kind=ActorKind.MEMBER, id=member.id, request_id=self._services.request_id(request))
         try:
             directory = self._services.directory.acting(actor)
-            done = await directory.accept_invitation(digest(wanted.token), member, now_us=now_us)
+            done = await directory.accept_invitation(digest(wanted.token), member, now_us=now_us, password=password)
         except ValueError as exc:
             raise already_a_member() from exc
         if not done:

@@ -13,6 +13,7 @@ from arouter.domain.organizations import (
     checked_name,
 )
 from arouter.domain.roles import Role
+from arouter.domain.sign_in import checked_password
 from arouter.web.api.parameters import invalid
 
 
@@ -22,6 +23,14 @@ def read_name(text: str) -> str:
         return checked_name(text)
     except ValueError as exc:
         raise invalid("name", str(exc)) from exc
+
+
+def read_password(text: str, param: str) -> str:
+    """A password that can be one. InvalidRequest, without repeating it, for another."""
+    try:
+        return checked_password(text)
+    except ValueError as exc:
+        raise invalid(param, str(exc)) from exc
 
 
 def new_invitation(
