@@ -20,6 +20,7 @@ LONGER: frozenset[str] = frozenset()
 """Modules that may have more lines, below `src/arouter`. It only ever shrinks."""
 
 TESTED_BY = {
+    "tests/web/api/test_oidc.py": ("domain/oidc.py", "engine/oidc.py", "wire/oidc_json.py", "wiring/issuers.py"),
     "tests/conformance/test_sign_in.py": ("store/memory_sign_in.py", "store/sign_in.py", "store/sqlite/sign_in.py"),
     "tests/web/api/test_sign_in.py": ("domain/sign_in.py", "wire/sign_in_json.py"),
     "tests/web/api/test_audit.py": ("wire/audit_json.py",),

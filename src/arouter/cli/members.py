@@ -165,10 +165,7 @@ def remove_totp(
 def _password(variable: str | None) -> str:
     """It is never an argument, which every process of the machine could read."""
     if variable is not None:
-        told = environment_variable(variable)
-        if told is None:
-            raise Failure(f"the environment variable {variable} is not set")
-        return told
+        return environment_variable(variable)
     if sys.stdin.isatty():
         typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
         return typed

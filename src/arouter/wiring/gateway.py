@@ -45,6 +45,7 @@ from arouter.web.metrics import Metrics
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
+from arouter.wiring.issuers import issuers
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
 from arouter.wiring.providers import deployments, wants_sandbox
@@ -234,6 +235,7 @@ class Gateway:
                 directory_changed=self._refresh,
                 vault=self._vault,
                 own_providers=self._own_providers,
+                oidc=issuers(self.settings, self._upstream),
             )
         )
 

@@ -76,6 +76,9 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         ("POST", "/v1/auth/totp"),
         ("POST", "/v1/auth/totp/confirm"),
         ("POST", "/v1/auth/totp/remove"),
+        ("GET", "/v1/auth/oidc"),
+        ("POST", "/v1/auth/oidc/{name}/begin"),
+        ("POST", "/v1/auth/oidc/{name}/complete"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/{slug}"),
         ("GET", "/v1/models/{author}/{slug}"),
@@ -111,7 +114,14 @@ def test_keys_are_declared_and_open_paths_are_open(document: dict[str, Any]) -> 
     assert (schemes["bearer"]["scheme"], schemes["x_api_key"]["name"]) == ("bearer", "X-Api-Key")
     assert {name for each in document["security"] for name in each} == set(schemes)
     unlocked = {path for (_, path), operation in operations(document).items() if operation.get("security") == []}
-    assert unlocked == {"/healthz", "/readyz", "/metrics", "/v1/invitations/accept", "/v1/auth/sign-in"}
+    assert unlocked == {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/v1/invitations/accept",
+        "/v1/auth/sign-in",
+        *(f"/v1/auth/oidc{rest}" for rest in ("", "/{name}/begin", "/{name}/complete")),
+    }
 
 
 def test_what_is_sent_fits_what_is_said(gateway: Gateway, document: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from arouter.web.api.health import HealthApi
 from arouter.web.api.keys import KeysApi
 from arouter.web.api.members import MembersApi
 from arouter.web.api.models import ModelsApi
+from arouter.web.api.oidc import OidcApi
 from arouter.web.api.openapi import answers, document, documentation
 from arouter.web.api.organizations import OrganizationsApi
 from arouter.web.api.provider_keys import ProviderKeysApi
@@ -37,6 +38,7 @@ def create_api(services: ApiServices) -> FastAPI:
         *MembersApi(services).endpoints(),
         *AuditApi(services).endpoints(),
         *SignInApi(services).endpoints(),
+        *OidcApi(services).endpoints(),
         *ModelsApi(services).endpoints(),
         *HealthApi(services).endpoints(),
     )

@@ -1,6 +1,6 @@
 """What the management and activity API is given to work with."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -10,6 +10,7 @@ from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
 from arouter.domain.principals import Principal
 from arouter.domain.roles import Action
+from arouter.engine.oidc import Issuer
 from arouter.engine.own_keys import OwnProviders, Vault
 from arouter.store.base import Directory, Home, Ledger
 from arouter.web.inference.headers import request_id_of
@@ -62,6 +63,9 @@ class ApiServices:
     vault: Vault | None = None
     """What organizations' own keys for providers are sealed with; None: no key-encryption key is configured."""
     own_providers: OwnProviders = field(default_factory=lambda: OwnProviders(makers={}, off={}))
+
+    oidc: Mapping[str, Issuer] = field(default_factory=dict)
+    """The issuers that members can sign in at, by name."""
 
     async def manager(self, request: Request, *actions: Action) -> Principal:
         """Who manages by a request, and may do one of `actions`; none of them: whatever an admin alone may do.

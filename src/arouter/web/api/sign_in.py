@@ -193,7 +193,7 @@ class SignInApi:
         if login.wants_totp:
             await self._check_code(member, login, wanted.totp if isinstance(wanted.totp, str) else None)
         await self._services.directory.forget_attempts(_who(email))
-        session, token = await self._open(member, request)
+        session, token = await open_session(self._services, member, request)
         return answer_json(encode_signed_in(session, member, token), 201)
 
     async def sign_out(self, request: Request) -> Response:
@@ -353,25 +353,27 @@ class SignInApi:
         if not await directory.use_recovery_code(*place, digest(code.strip().lower())):
             raise _wrong_code()
 
-    async def _open(self, member: Member, request: Request) -> tuple[Session, str]:
-        now_us = self._services.now_us()
-        session = Session(
-            id=named_id(SESSION_ID_PREFIX, self._services.entropy(ID_BYTES)),
-            organization_id=member.organization_id,
-            member_id=member.id,
-            created_at_us=now_us,
-            expires_at_us=now_us + SESSION_LIFE_US,
-            seen_at_us=now_us,
-        )
-        token = f"{SESSION_PREFIX}{self._services.entropy(SESSION_BYTES).hex()}"
-        actor = Actor(kind=ActorKind.MEMBER, id=member.id, request_id=self._services.request_id(request))
-        await self._services.directory.acting(actor).add_session(session, secret=digest(token))
-        return session, token
-
     async def _end(self, someone: _Someone, session_id: str, request: Request) -> bool:
         member = someone.member
         directory = self._services.noting(someone.principal, request)
         return await directory.delete_session(member.organization_id, member.id, session_id)
+
+
+async def open_session(services: ApiServices, member: Member, request: Request) -> tuple[Session, str]:
+    """A new session of a member who has proven to be one, and its token."""
+    now_us = services.now_us()
+    session = Session(
+        id=named_id(SESSION_ID_PREFIX, services.entropy(ID_BYTES)),
+        organization_id=member.organization_id,
+        member_id=member.id,
+        created_at_us=now_us,
+        expires_at_us=now_us + SESSION_LIFE_US,
+        seen_at_us=now_us,
+    )
+    token = f"{SESSION_PREFIX}{services.entropy(SESSION_BYTES).hex()}"
+    actor = Actor(kind=ActorKind.MEMBER, id=member.id, request_id=services.request_id(request))
+    await services.directory.acting(actor).add_session(session, secret=digest(token))
+    return session, token
 
 
 def _who(email: str) -> str:
