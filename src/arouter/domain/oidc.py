@@ -1,8 +1,8 @@
 """Signing in at an issuer of OpenID Connect: what goes through the browser, and what may not.
 
-Nothing is kept between the beginning and the end. `state` goes through the browser, signed; the nonce and the verifier of
-PKCE are derived from it with the server's secret. `binding` is kept by whoever began and never goes through the issuer: a
-code that somebody else obtained cannot be ended with.
+Nothing is kept between the beginning and the end. `state` goes through the browser, signed; the nonce and the verifier
+of PKCE are derived from it with the server's secret. `binding` is kept by whoever began and never goes through the
+issuer: a code that somebody else obtained cannot be ended with.
 """
 
 import base64
