@@ -33,6 +33,7 @@ __all__ = [
     "Guardrails",
     "Log",
     "Model",
+    "Oidc",
     "Price",
     "Provider",
     "Routing",
@@ -252,6 +253,15 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Oidc:
+    """An issuer of OpenID Connect that members sign in at."""
+
+    issuer: str = setting("", "Its address, as it calls itself: https://accounts.example.com.")
+    client_id: str = setting("", "What it calls this gateway.")
+    client_secret: Secret = setting(Secret(""), "The secret that goes with client_id; empty: a public client.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set."""
 
@@ -270,6 +280,8 @@ class Settings:
     """By the name that clients ask for."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By `provider/model`."""
+    oidc: Mapping[str, Oidc] = field(default_factory=dict)
+    """By a name of your own."""
     file: Path | None = None
     """The file that was read, if there was one."""
     directory: Path = field(default_factory=Path)
@@ -287,7 +299,7 @@ SECTIONS: Mapping[str, type] = {
     "report": Report,
     "guardrails": Guardrails,
 }
-TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price}
+TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price, "oidc": Oidc}
 """Sections with one sub-table for each name."""
 BELOW: Mapping[str, type] = {"providers.<name>.deployments": Deployment}
 """And those with one for each name in each of these."""
@@ -370,6 +382,7 @@ def load(
     _check_providers(tables["providers"])
     _check_models(tables["models"], tables["providers"])
     _check_prices(tables["prices"])
+    _check_oidc(tables["oidc"])
     for name in ("port", "metrics_port"):
         if (port := getattr(sections["server"], name)) > HIGHEST_PORT:
             raise SettingsError(f"server.{name} must be at most {HIGHEST_PORT}, not {port}")
@@ -482,6 +495,15 @@ def _check_prices(prices: Mapping[str, Price]) -> None:
     for model in prices:
         if "/" not in model:
             raise SettingsError(f'prices.{model} names no provider; write [prices."openai/{model}"] or whose it is')
+
+
+def _check_oidc(issuers: Mapping[str, Oidc]) -> None:
+    for name, one in issuers.items():
+        for wanted in ("issuer", "client_id"):
+            if not getattr(one, wanted):
+                raise SettingsError(f"oidc.{name} needs {wanted}")
+        if not one.issuer.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+            raise SettingsError(f"oidc.{name}.issuer must begin with https://")
 
 
 def _with_proxies(upstream: Any, variables: Mapping[str, str]) -> Any:
