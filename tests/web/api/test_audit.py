@@ -80,7 +80,7 @@ def _confirmed(gateway: Gateway) -> str:
 
 KEY = _made("/v1/keys", name="x")
 PROVIDER_KEY = _made("/v1/provider-keys", provider="openai", key=SECRET)
-GUARDRAIL_BODY = {"name": "x", "target": "organization", "limits": {"requests_per_minute": 5}}
+GUARDRAIL_BODY = {"name": "x", "target": "organization", "limit": 5}
 GUARDRAIL = _made("/v1/guardrails", **GUARDRAIL_BODY)
 WORKSPACE = _made("/v1/workspaces", name="x")
 INVITATION = _made("/v1/invitations", email="x@example.com")

@@ -195,7 +195,13 @@ PROBES = (
     ),
     Probe(action=Action.READ_ACTIVITY, method="GET", path=_explanation),
     Probe(action=Action.READ_USERS, method="PATCH", path=_list("/v1/users/ada"), places=LIST, body={}),
-    Probe(action=Action.WRITE_USERS, method="PATCH", path=_list("/v1/users/ada"), places=LIST, body={"blocked": True}),
+    Probe(
+        action=Action.WRITE_USERS,
+        method="PATCH",
+        path=_list("/v1/users/ada"),
+        places=LIST,
+        body={"blocked": True},
+    ),
     Probe(
         action=Action.WRITE_USERS, method="PATCH", path=_list("/v1/users?user=a"), places=LIST, body={"blocked": True}
     ),
