@@ -1,7 +1,6 @@
 """A report's range, what it is compared with, and that all of its lists add up."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from arouter.domain.activity import Dimension, Filters, Scope, Summary, SummaryQuery, Totals
 from arouter.domain.record import Status
 from arouter.domain.report import Listing, Report, Span
+from arouter.domain.totals import SUMMED
 from arouter.domain.usage import NOTHING_REPORTED
 from arouter.engine.reporting import Asked, bucket_starts, read_report, span_before
 from arouter.store.sqlite import SqliteStore
@@ -64,15 +64,11 @@ def summary(gateway: Gateway, over: Span, *group_by: Dimension) -> Summary:
 def added_up(listing: Listing) -> dict[str, int]:
     """The sums of a list and its rest, but for distinct users."""
     parts = [row.totals for row in listing.rows] + ([] if listing.rest is None else [listing.rest.totals])
-    return {name: sum(getattr(part, name) for part in parts) for name in _summed()}
+    return {name: sum(getattr(part, name) for part in parts) for name in SUMMED}
 
 
 def additive(totals: Totals) -> dict[str, int]:
-    return {name: getattr(totals, name) for name in _summed()}
-
-
-def _summed() -> list[str]:
-    return [field.name for field in fields(Totals) if field.name != "users"]
+    return {name: getattr(totals, name) for name in SUMMED}
 
 
 # ---------------------------------------------------------------- the range
@@ -184,7 +180,7 @@ def test_every_list_adds_up_to_the_totals_of_the_summary(gateway: Gateway, limit
         assert weights == sorted(weights, reverse=True)
     assert made.days is not None
     for periods in (made.days, made.months):
-        for name in _summed():
+        for name in SUMMED:
             assert sum(getattr(period.totals, name) for period in periods) == getattr(wanted, name)
             then = [period.before for period in periods if period.before is not None]
             assert sum(getattr(totals, name) for totals in then) == getattr(made.before, name)

@@ -33,7 +33,9 @@ from arouter.domain.record import Opening, Record, Status
 from arouter.domain.usage import Usage
 from arouter.store.buckets import DAY_US, SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite import SqliteStore
+from arouter.store.sqlite.columns.absences import ABSENCES, absences_of, present_between
 from arouter.store.sqlite.columns.blocks import pack, unpack
+from arouter.store.sqlite.columns.folding import Table
 from arouter.store.sqlite.folded import CLOSED_FOR_US, MANY_ROLLUPS
 from tests.conformance.backends import Backend, memory, sqlite
 from tests.conformance.samples import SCOPE, adjust, adjustment, append, record
@@ -300,6 +302,27 @@ def test_many_users_are_chosen_from_the_columns_of_all(backend: Backend) -> None
             assert (answer.totals.requests, answer.totals.users) == (750, 250)
 
 
+def test_a_user_of_several_models_is_one_user_of_an_hour(backend: Backend) -> None:
+    asked = [(day, user, model) for day in (DAY - 1, DAY, DAY + 1) for user in ("a", "b", None) for model in "mnop"]
+    append(backend, *(on(day, f"{day}{user}{model}", user=user, requested_model=model) for day, user, model in asked))
+    assert fold(backend) == 3
+    for group_by in ((Dimension.HOUR,), (Dimension.DAY,), (Dimension.WEEK, Dimension.HOUR)):
+        query = SummaryQuery(scope=SCOPE, filters=Filters(models=("m", "n", "o")), group_by=group_by)
+        answer = backend.run(backend.ledger.summary(query))
+        assert [(row.totals.requests, row.totals.users) for row in answer.rows] == [(9, 2)] * 3
+
+
+def test_columns_that_were_made_without_absences_count_the_same(backend: Backend) -> None:
+    append(backend, *(on(DAY + n % 3, f"gen-{n}", user=f"u{n % 7}" if n % 7 else None) for n in range(90)))
+    fold(backend)
+    queries = [SummaryQuery(scope=SCOPE, group_by=(by,), timezone=zone) for by in TIME_DIMENSIONS for zone in ZONES]
+    before = [backend.run(backend.ledger.summary(query)) for query in queries]
+    assert isinstance(backend.store, SqliteStore)
+    apsw.Connection(backend.store.path).execute(f"DELETE FROM day_blocks WHERE kind = {int(Table.ABSENCES)}")
+    assert [backend.run(backend.ledger.summary(query)) for query in queries] == before
+    assert backend.run(backend.ledger.check()).problems == ()
+
+
 def test_columns_are_made_anew_from_nothing(backend: Backend) -> None:
     append(backend, on(DAY, "gen-1"), on(DAY, "gen-2", organization_id="org_b"))
     assert fold(backend) == 2
@@ -316,11 +339,13 @@ def test_columns_are_made_anew_from_nothing(backend: Backend) -> None:
         "UPDATE rollups SET requests = requests + 1",
         "DELETE FROM day_blocks WHERE kind = 2",
         "UPDATE day_blocks SET data = (SELECT data FROM day_blocks AS other WHERE other.claim <> day_blocks.claim "
+        "AND other.kind = 4) WHERE kind = 4",
+        "UPDATE day_blocks SET data = (SELECT data FROM day_blocks AS other WHERE other.claim <> day_blocks.claim "
         "AND other.kind = day_blocks.kind)",
     ],
 )
 def test_the_check_tells_of_columns_that_differ(backend: Backend, tampering: str) -> None:
-    append(backend, on(DAY, "gen-1"), on(DAY + 1, "gen-2"), on(DAY + 1, "gen-3"))
+    append(backend, on(DAY, "gen-1"), on(DAY + 1, "gen-2"), on(DAY + 1, "gen-3", user="b"))
     fold(backend)
     assert backend.run(backend.ledger.check()).problems == ()
     assert isinstance(backend.store, SqliteStore)
@@ -348,20 +373,54 @@ def test_nothing_of_numpy_is_imported_before_there_are_columns() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+# ---------------------------------------------------------------- absences
+
+
+@given(st.lists(st.sets(st.integers(0, SLOTS_OF_DAY - 1), min_size=1), min_size=1, max_size=12), st.booleans())
+def test_absences_tell_who_is_there_between_any_two_quarters(there: list[set[int]], someone_is_nobody: bool) -> None:
+    users = np.arange(len(there)) + (0 if someone_is_nobody else 1)
+    masks = [sum(1 << slot for slot in slots) for slots in there]
+    rows = {
+        "user_no": users,
+        "early": np.array([mask % 2**64 for mask in masks], dtype=np.uint64),
+        "late": np.array([mask >> 64 for mask in masks], dtype=np.uint64),
+    }
+    counted = [slots for user, slots in zip(users.tolist(), there, strict=True) if user]
+    present = present_between(unpack(pack(absences_of(rows), whole=True), ABSENCES), len(counted))
+    for first in range(0, SLOTS_OF_DAY, 5):
+        for beyond in range(first + 1, SLOTS_OF_DAY + 1):
+            assert present[first, beyond] == sum(any(first <= slot < beyond for slot in slots) for slots in counted)
+
+
 # ---------------------------------------------------------------- blocks
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 300)
 
 
-@given(st.lists(st.tuples(NUMBERS, st.integers(0, 2**64 - 1), st.integers(0, 1), st.just(-7)), max_size=40))
-def test_a_block_holds_its_columns(rows: list[tuple[int, int, int, int]]) -> None:
+@given(st.lists(NUMBERS, min_size=1, max_size=40), st.booleans())
+def test_a_column_that_never_falls_is_what_it_was(numbers: list[int], whole: bool) -> None:
+    values = np.array(sorted(numbers), dtype=np.int64)
+    assert unpack(pack({"a": values}, whole=whole), {"a"})["a"].tolist() == values.tolist()
+
+
+def test_users_in_their_order_take_no_more_than_a_byte_each() -> None:
+    users = np.cumsum(np.random.default_rng(1).integers(1, 200, 5_000)) + 70_000
+    block = pack({"user_no": users})
+    assert len(block) < 1.1 * len(users)
+    assert unpack(block, {"user_no"})["user_no"].tolist() == users.tolist()
+
+
+@given(
+    st.lists(st.tuples(NUMBERS, st.integers(0, 2**64 - 1), st.integers(0, 1), st.just(-7)), max_size=40), st.booleans()
+)
+def test_a_block_holds_its_columns(rows: list[tuple[int, int, int, int]], whole: bool) -> None:
     columns = {
         "a": np.array([row[0] for row in rows], dtype=np.int64),
         "b": np.array([row[1] for row in rows], dtype=np.uint64),
         "c": np.array([row[2] for row in rows], dtype=np.int64),
         "d": np.array([row[3] for row in rows], dtype=np.int64),
     }
-    block = pack(columns)
+    block = pack(columns, whole=whole)
     for names in ({"a", "b", "c", "d"}, {"b"}, {"d", "a"}, set[str]()):
         found = unpack(block, names)
         assert {name: column.tolist() for name, column in found.items()} == {

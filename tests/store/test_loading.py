@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arouter.domain.activity import ActivityQuery, Dimension, SummaryQuery
 from arouter.domain.record import Record, Status
 from arouter.store.sqlite.archive.columns import SCHEMA, own_id
+from arouter.store.sqlite.archive.grouping import in_order
 from arouter.store.sqlite.rows import NAMED, PLAIN, named_texts, plain_values
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, record
@@ -154,3 +158,26 @@ def test_a_day_that_has_records_is_not_loaded_over(backend: Backend) -> None:
     with pytest.raises(ValueError, match="comes twice"):
         load(backend, [at(86_401), at(86_401)], DAY + 1)
     assert problems(backend) == ()
+
+
+NUMBER = st.integers(0, 3) | st.integers(-(2**62), 2**62)
+
+
+@given(st.lists(st.tuples(*[NUMBER] * 5), min_size=1, max_size=60))
+def test_keys_are_ordered_and_grouped_as_tuples_are(rows: list[tuple[int, ...]]) -> None:
+    order, starts = in_order([np.array(column, np.int64) for column in zip(*rows, strict=True)])
+    assert sorted(order.tolist()) == list(range(len(rows)))
+    ordered = [rows[place] for place in order.tolist()]
+    assert ordered == sorted(rows)
+    assert [ordered[start] for start in starts.tolist()] == sorted({*rows})
+
+
+def test_keys_that_do_not_fit_into_one_number_are_ordered_too() -> None:
+    """Ten columns of 97 different values each, and more rows than one column has values."""
+    numbers = np.random.default_rng(1).integers(0, 97, (10, 5_000))
+    numbers = np.concatenate([numbers, numbers[:, :100]], axis=1)
+    order, starts = in_order([*numbers])
+    rows = list(map(tuple, numbers.T.tolist()))
+    ordered = [rows[place] for place in order.tolist()]
+    assert ordered == sorted(rows)
+    assert [ordered[start] for start in starts.tolist()] == sorted({*rows})

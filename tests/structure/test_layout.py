@@ -97,8 +97,18 @@ TESTED_BY = {
         "store/sqlite/sealed_sums.py",
         "store/sqlite/sealing.py",
     ),
+    "tests/store/test_recent_blocks.py": ("store/sqlite/archive/recent.py",),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
-    "tests/store/test_loading.py": ("store/sqlite/archive/loading.py",),
+    "tests/store/test_loading.py": (
+        "store/sqlite/archive/grouping.py",
+        "store/sqlite/archive/loaded_sums.py",
+        "store/sqlite/archive/loading.py",
+    ),
+    "tests/store/test_column_pages.py": (
+        "store/sqlite/archive/exported.py",
+        "store/sqlite/archive/stretches.py",
+        "store/sqlite/column_pages.py",
+    ),
     "tests/cli/test_report.py": ("cli/whole_file.py",),
     "tests/cli/test_users.py": ("cli/user_tables.py",),
     "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
@@ -187,6 +197,7 @@ TESTED_BY = {
     "tests/wire/test_activity_lines.py": ("wire/column_numbers.py",),
     "tests/web/api/test_summary.py": ("web/api/leaving.py", "wire/nearest.py", "wire/summary.py"),
     "tests/store/test_day_columns.py": (
+        "store/sqlite/columns/absences.py",
         "store/sqlite/columns/adding.py",
         "store/sqlite/columns/blocks.py",
         "store/sqlite/columns/checking.py",

@@ -5,7 +5,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from arouter.domain.activity import Filters, Scope, Summary, SummaryRow, Totals
 from arouter.domain.money import Picodollars
 from arouter.domain.report import KeyName, Report, ReportHead, Span, Sums, make_report
+from arouter.domain.totals import SUMMED
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MODELS = (
@@ -30,7 +31,6 @@ KEYS = {
     "07ab44d19e6f2c58": KeyName(name="demo", creator=None),
 }
 STATUSES = ("success", "upstream_error", "client_disconnect", "rejected")
-_SUMMED = tuple(field.name for field in fields(Totals) if field.name != "users")
 
 
 def us(text: str) -> int:
@@ -59,7 +59,7 @@ def totals(weight: int, *, users: int = 1, scale: int = 1) -> Totals:
 
 
 def added(parts: Sequence[Totals], *, users: int) -> Totals:
-    return replace(Totals(), **{name: sum(getattr(part, name) for part in parts) for name in _SUMMED}, users=users)
+    return replace(Totals(), **{name: sum(getattr(part, name) for part in parts) for name in SUMMED}, users=users)
 
 
 def _split(whole: Totals, names: Sequence[str | None], weights: Sequence[int], users: int) -> Summary:
@@ -68,9 +68,9 @@ def _split(whole: Totals, names: Sequence[str | None], weights: Sequence[int], u
     rows = []
     for name, weight in zip(names[:-1], weights, strict=False):
         part = replace(
-            Totals(), **{field: getattr(whole, field) * weight // sum(weights) for field in _SUMMED}, users=users
+            Totals(), **{field: getattr(whole, field) * weight // sum(weights) for field in SUMMED}, users=users
         )
-        left = replace(left, **{field: getattr(left, field) - getattr(part, field) for field in _SUMMED})
+        left = replace(left, **{field: getattr(left, field) - getattr(part, field) for field in SUMMED})
         rows.append(SummaryRow(group=(name,), totals=part))
     if names and whole.requests:
         rows.append(SummaryRow(group=(names[-1],), totals=replace(left, users=users)))

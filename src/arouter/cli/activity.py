@@ -14,7 +14,16 @@ from rich.text import Text
 
 from arouter.cli.corrections import UNKNOWN, correct_record, history_report, look_up, read_cost, read_text
 from arouter.cli.database import count_records, existing_path, opened
-from arouter.cli.export import CAN_GO_ON, Compression, Export, Format, Written, write_to_file, write_to_output
+from arouter.cli.export import (
+    CAN_GO_ON,
+    Compression,
+    Export,
+    Format,
+    Written,
+    give_memory_back,
+    write_to_file,
+    write_to_output,
+)
 from arouter.cli.filter_options import parameters_of, read_options
 from arouter.cli.options import Config, Json, application, read_zone
 from arouter.cli.output import Failure, stderr, stdout, write_json
@@ -155,6 +164,7 @@ def export(
     )
     filters = replace(filters, written_until_us=until_us)
     descending = not oldest_first and chosen is not Format.FOCUS
+    give_memory_back()
     written = asyncio.run(_export(settings, filters, chosen, compress, output, descending=descending, resume=resume))
     if written is None:
         return

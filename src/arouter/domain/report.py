@@ -9,19 +9,15 @@
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from operator import attrgetter
-from typing import Any
 
 from arouter.domain.activity import Dimension, Filters, Scope, Summary, SummaryRow, Totals
 from arouter.domain.ranking import Rest
+from arouter.domain.totals import total
 
 DEFAULT_LIMIT, MOST_LIMIT = 15, 100
 """How many groups a list names."""
-
-_SUMMED = tuple(field.name for field in fields(Totals) if field.name != "users")
-_SUMMED_OF = attrgetter(*_SUMMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +158,11 @@ def weeks(days: Sequence[Period]) -> tuple[Period, ...]:
         monday = at - timedelta(days=at.weekday())
         week = made.get(monday)
         if week is None:
-            made[monday] = replace(day, totals=_added(Totals(), day.totals))
+            made[monday] = replace(day, totals=total([day.totals]))
         else:
             before = [each for each in (week.before, day.before) if each is not None]
             made[monday] = replace(
-                week, totals=_added(week.totals, day.totals), before=_added(*before) if before else None
+                week, totals=total((week.totals, day.totals)), before=total(before) if before else None
             )
     return tuple(made.values())
 
@@ -191,15 +187,8 @@ def _by_creator(rows: Sequence[SummaryRow], keys: Mapping[str, KeyName]) -> list
     for row in rows:
         key = keys.get(row.group[0] or "")
         creator = None if key is None else key.creator
-        sums[creator] = _added(sums.get(creator, Totals()), row.totals)
+        sums[creator] = total((sums.get(creator, Totals()), row.totals))
     return [SummaryRow(group=(creator,), totals=totals) for creator, totals in sums.items()]
-
-
-def _added(*parts: Totals) -> Totals:
-    """Exact sums of all but the users, who cannot be added up."""
-    columns = zip(*map(_SUMMED_OF, parts), strict=True)
-    sums: dict[str, Any] = dict(zip(_SUMMED, map(sum, columns), strict=False))
-    return replace(Totals(), **sums)
 
 
 def _listing(rows: Sequence[SummaryRow], limit: int, dimension: Dimension | None) -> Listing:
@@ -218,7 +207,7 @@ def _listing(rows: Sequence[SummaryRow], limit: int, dimension: Dimension | None
 
 def _rest(rows: Sequence[SummaryRow], dimension: Dimension | None) -> Rest:
     users = sum(row.group[0] is not None for row in rows) if dimension is Dimension.USER else None
-    return Rest(groups=len(rows), totals=_added(*(row.totals for row in rows)), users=users)
+    return Rest(groups=len(rows), totals=total(row.totals for row in rows), users=users)
 
 
 def _weight(row: SummaryRow) -> tuple[int, int, int]:

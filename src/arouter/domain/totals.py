@@ -10,14 +10,15 @@ from arouter.domain.activity import SummaryRow, Totals
 Group = TypeVar("Group", bound=Hashable)
 
 _NOT_SUMMED = frozenset({"users", "latency_us_p50", "latency_us_p95"})
-_SUMMED = tuple(field.name for field in fields(Totals) if field.name not in _NOT_SUMMED)
-_sums_of = attrgetter(*_SUMMED)
+SUMMED = tuple(field.name for field in fields(Totals) if field.name not in _NOT_SUMMED)
+"""The fields of sums that can be added up."""
+_sums_of = attrgetter(*SUMMED)
 
 
 def total(many: Iterable[Totals]) -> Totals:
     """All together, exactly. `users` is 0: distinct users of several groups cannot be added, nor can percentiles."""
     sums: Any = map(sum, zip(*map(_sums_of, many), strict=True))
-    return Totals(**dict(zip(_SUMMED, sums, strict=False)))
+    return Totals(**dict(zip(SUMMED, sums, strict=False)))
 
 
 def regrouped(rows: Iterable[SummaryRow], group: Callable[[SummaryRow], Group | None]) -> dict[Group, Totals]:

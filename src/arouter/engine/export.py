@@ -1,7 +1,8 @@
 """Every record that matches a query, encoded: read and written a piece at a time, so that memory does not grow.
 
-Nothing is read before it is asked for: who takes the pieces slowly is read for slowly, who stops taking them ends the
-reading. Encoding happens on a thread, in pieces that are small because another thread must get its turn meanwhile.
+Who takes the pieces slowly is read for slowly, who stops taking them ends the reading. Rows are not read before they
+are asked for; while columns are encoded, the page behind them is read, and no more than that. Encoding happens on a
+thread, in pieces that are small because another thread must get its turn meanwhile.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from arouter.store.base import ColumnarLedger, ColumnPage, Ledger
 from arouter.wire.export_forms import Form, Piece
 
 ROWS_AT_ONCE = 200
-COLUMNS_AT_ONCE = 8192
+COLUMNS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,26 +41,36 @@ async def exported(
     else:
         async for piece in records_of(ledger, query, form):
             yield piece
+            del piece
     yield Exported(data=await asyncio.to_thread(form.end), records=0, last=None)
 
 
 async def records_of(ledger: Ledger, query: ActivityQuery, form: Form) -> AsyncIterator[Exported]:
     """The same without what comes before and behind the records."""
-    after = query.after
+    read = await _next(ledger, query)
     while True:
-        read = await _next(ledger, replace(query, after=after))
+        ahead = None
+        after = read.next_cursor
         if isinstance(read, ColumnPage):
-            data, count = await asyncio.to_thread(form.columns, read.batch), read.batch.num_rows
-            last = _last(read)
+            count, last = read.batch.num_rows, _last(read)
+            encoding = asyncio.to_thread(form.columns, read.batch)
+            if after is None:
+                data = await encoding
+            else:
+                data, ahead = await asyncio.gather(encoding, _next(ledger, replace(query, after=after)))
         elif read.rows:
-            data, count = await asyncio.to_thread(_encoded, form, read.rows), len(read.rows)
-            last = read.rows[-1].cursor
+            count, last = len(read.rows), read.rows[-1].cursor
+            data = await asyncio.to_thread(_encoded, form, read.rows)
         else:
             return
-        yield Exported(data=data, records=count, last=last)
-        after = read.next_cursor
+        made = Exported(data=data, records=count, last=last)
+        del data
+        yield made
+        # What was taken is not held while the next is made.
+        del made
         if after is None:
             return
+        read = ahead or await _next(ledger, replace(query, after=after))
 
 
 def _encoded(form: Form, rows: Sequence[ActivityRow]) -> Piece:

@@ -362,7 +362,7 @@ class ColumnPage:
     batch: "pa.RecordBatch"
     """Of `arouter.wire.activity_columns.SCHEMA`, with the costs that hold and the names of keys as they are now."""
     next_cursor: Cursor | None
-    """That of the batch's last record; None if no record comes after it."""
+    """That of the batch's last record; None only if no record comes after it."""
 
 
 @runtime_checkable

@@ -18,6 +18,7 @@ SLOTS_OF_DAY = 96
 DAY_US = SLOTS_OF_DAY * SLOT_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UTC_LENGTHS = {Dimension.HOUR: HOUR_US, Dimension.DAY: DAY_US}
 
 
 def time_zone(name: str) -> ZoneInfo:
@@ -30,6 +31,8 @@ def time_zone(name: str) -> ZoneInfo:
 
 def bucket_start(at_us: int, dimension: Dimension, zone: ZoneInfo) -> int:
     """The instant, in microseconds, at which the bucket of `at_us` begins in `zone`."""
+    if zone.key == "UTC" and dimension in _UTC_LENGTHS:
+        return at_us - at_us % _UTC_LENGTHS[dimension]
     local = (_EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
     if dimension is Dimension.HOUR:
         # `replace` keeps the fold: the second 01:30 of an autumn night belongs to the second hour.
@@ -105,4 +108,9 @@ def _of_day(day: int, dimensions: Sequence[Dimension], zone: ZoneInfo) -> Iterat
         yield from cut(middle + 1, last, bucket(middle + 1), of_last)
 
     first, last = day * SLOTS_OF_DAY, (day + 1) * SLOTS_OF_DAY - 1
+    if zone.key == "UTC" and dimensions and _UTC_LENGTHS.keys() >= {*dimensions}:
+        length = min(_UTC_LENGTHS[dimension] for dimension in dimensions) // SLOT_US
+        for start in range(first, last + 1, length):
+            yield start, start + length, bucket(start)
+        return
     yield from cut(first, last, bucket(first), bucket(last))

@@ -102,11 +102,24 @@ def total(many: Iterable[Measures]) -> Measures:
 
 def totals(sums: Measures, users: Set[str] | int | None, percentiles: Percentiles = NO_PERCENTILES) -> Totals:
     """The sums with the distinct users or their number, and the percentiles of the latency; None is not asked for."""
-    values = dict(zip(MEASURES, sums, strict=True))
-    cost = Picodollars(values.pop("cost"))
-    p50, p95 = percentiles
-    count = users if users is None or isinstance(users, int) else len(users)
-    return Totals(**values, cost=cost, users=count, latency_us_p50=p50, latency_us_p95=p95)
+    # By place, since a summary has thousands of them; a test holds the places to `MEASURES`.
+    return Totals(
+        requests=sums[0],
+        errors=sums[1],
+        prompt_tokens=sums[2],
+        completion_tokens=sums[3],
+        cached_tokens=sums[4],
+        reasoning_tokens=sums[5],
+        total_tokens=sums[6],
+        cost=Picodollars(sums[7]),
+        requests_without_usage=sums[8],
+        requests_without_price=sums[9],
+        latency_us=sums[10],
+        requests_with_latency=sums[11],
+        users=users if users is None or isinstance(users, int) else len(users),
+        latency_us_p50=percentiles[0],
+        latency_us_p95=percentiles[1],
+    )
 
 
 def percentiles(latencies_us: Sequence[int]) -> Percentiles:

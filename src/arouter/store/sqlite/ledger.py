@@ -15,11 +15,12 @@ from arouter.domain.interruption import interrupted
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
-from arouter.store.base import CheckReport, Spending
+from arouter.store.base import CheckReport, ColumnPage, Spending
 from arouter.store.buckets import HOUR_US
 from arouter.store.sqlite.adjuster import NoRows, Sealed, Target, adjust, read_adjustments, target_of
 from arouter.store.sqlite.appender import last_batch
 from arouter.store.sqlite.checks import check_ledger
+from arouter.store.sqlite.column_pages import read_columns
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
@@ -133,6 +134,10 @@ class SqliteLedger:
 
     async def page(self, query: ActivityQuery) -> Page:
         return await self._readers.read(lambda connection: read_page(connection, self._texts, query))
+
+    async def columns(self, query: ActivityQuery) -> ColumnPage | None:
+        """What is sealed comes as columns: see `ColumnarLedger`."""
+        return await self._readers.read(lambda connection: read_columns(connection, self._texts, query))
 
     async def written_until(self) -> int | None:
         return await self._readers.read(lambda connection: last_batch(connection).written_at_us or None)

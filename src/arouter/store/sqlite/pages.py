@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import apsw
 
-from arouter.domain.activity import ActivityQuery, ActivityRow, Page
+from arouter.domain.activity import ActivityQuery, ActivityRow, Cursor, Page
 from arouter.domain.adjustment import adjusted
 from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.names import Texts, fetch, to_json
@@ -66,15 +66,10 @@ def _sealed_rows(
     connection: apsw.Connection, selection: Selection, query: ActivityQuery, rows: Sequence[Row]
 ) -> tuple[Sequence[Row], SealedTags]:
     """What sealed days add to `rows`, which are what the others have."""
-    days = sealed_range(connection, selection.wanted.organization_no)
-    if days is None:
+    bounds = sealed_bounds(connection, selection, query)
+    if bounds is None:
         return (), {}
-    start_us, end_us = max(days[0], selection.wanted.start_us), min(days[1], selection.wanted.end_us)
-    if query.after is not None:
-        if query.descending:
-            end_us = min(end_us, query.after.created_at_us + 1)
-        else:
-            start_us = max(start_us, query.after.created_at_us)
+    start_us, end_us = bounds
     if len(rows) > query.limit:
         # Of what lies beyond the page nothing is needed.
         times = sorted([_created_at(row) for row in rows], reverse=query.descending)
@@ -94,28 +89,50 @@ def _sealed_rows(
     return found.rows, found.tags
 
 
+def sealed_bounds(connection: apsw.Connection, selection: Selection, query: ActivityQuery) -> tuple[int, int] | None:
+    """From where to where sealed records may come next, in microseconds, the second not included; None if nowhere."""
+    days = sealed_range(connection, selection.wanted.organization_no)
+    if days is None:
+        return None
+    start_us, end_us = max(days[0], selection.wanted.start_us), min(days[1], selection.wanted.end_us)
+    if query.after is not None:
+        # A record of the cursor's own microsecond may stand behind it.
+        if query.descending:
+            end_us = min(end_us, query.after.created_at_us + 1)
+        else:
+            start_us = max(start_us, query.after.created_at_us)
+    return (start_us, end_us) if start_us < end_us else None
+
+
 def _created_at(row: Row) -> int:
     created_at_us = row[_CREATED_AT]
     assert isinstance(created_at_us, int)
     return created_at_us
 
 
-def page_statements(selection: Selection, query: ActivityQuery) -> Sequence[tuple[str, tuple[Value, ...]]]:
-    """What is asked for a page, with one row more than it holds: whether there is a next one."""
-    after = ""
-    place: tuple[Value, ...] = ()
-    if query.after is not None:
-        after = f" AND (created_at_us, id) {'<' if query.descending else '>'} (?, ?)"
-        place = (query.after.created_at_us, query.after.id)
+def page_statements(
+    selection: Selection, query: ActivityQuery, *, columns: str = READ_ADJUSTED_SQL, before: Cursor | None = None
+) -> Sequence[tuple[str, tuple[Value, ...]]]:
+    """What is asked for a page, with one row more than it holds: whether there is a next one.
+
+    With `before` only of rows that come before that place in the query's order.
+    """
+    more = ""
+    places: tuple[Value, ...] = ()
+    behind, ahead = ("<", ">") if query.descending else (">", "<")
+    for operator, place in ((behind, query.after), (ahead, before)):
+        if place is not None:
+            more += f" AND (created_at_us, id) {operator} (?, ?)"
+            places = (*places, place.created_at_us, place.id)
     statements = []
     for where, values in selection.where_each():
         sql = queries()["page"].format(
-            columns=READ_ADJUSTED_SQL,
+            columns=columns,
             index=selection.index,
-            where=where + after,
+            where=where + more,
             direction="DESC" if query.descending else "ASC",
         )
-        statements.append((sql, (*values, *place, query.limit + 1)))
+        statements.append((sql, (*values, *places, query.limit + 1)))
     return statements
 
 

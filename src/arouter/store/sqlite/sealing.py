@@ -71,8 +71,8 @@ class Expired:
 class SealingStopped(StorageUnavailable):
     """The store is being closed."""
 
-    def __init__(self) -> None:
-        super().__init__("The storage is closed.")
+    def __init__(self, message: str = "The storage is closed.") -> None:
+        super().__init__(message)
 
 
 class Sealer:

@@ -163,31 +163,35 @@ def _in_order(
     zone: ZoneInfo,
 ) -> Mapping[Group, SummaryRow]:
     """Groups with their texts: none first, texts by code point, times by instant."""
-    columns = [_texts_of(connection, texts, candidates, place, each) for place, each in enumerate(query.group_by)]
-    values = {
-        group: tuple(
-            value if dimension in TIME_DIMENSIONS else column[value]
-            for column, value, dimension in zip(columns, group, query.group_by, strict=True)
-        )
-        for group in candidates
-    }
-    ordered = sorted(candidates, key=lambda group: [(value is not None, value) for value in values[group]])
+    columns = [_texts_of(connection, texts, candidates, place, each, zone) for place, each in enumerate(query.group_by)]
+    # Each number's place in the order of its column: the order of groups is told by numbers alone.
+    places = [_places(column, each) for column, each in zip(columns, query.group_by, strict=True)]
+    ordered = sorted(candidates, key=lambda group: [column[value] for column, value in zip(places, group, strict=True)])
     return {
         group: SummaryRow(
-            group=tuple(bucket_text(value, zone) if isinstance(value, int) else value for value in values[group]),
+            group=tuple([column[value] for column, value in zip(columns, group, strict=True)]),
             totals=_totals(groups, group, query),
         )
         for group in ordered
     }
 
 
-def _texts_of(
-    connection: apsw.Connection, texts: Texts, groups: Sequence[Group], place: int, dimension: Dimension
-) -> Mapping[int, str | None]:
-    """The texts of the numbers in one place of the groups; times have none."""
+def _places(texts: Mapping[int, str | None], dimension: Dimension) -> Mapping[int, int]:
+    """Where each number's text stands among the others: none first, times by instant."""
     if dimension in TIME_DIMENSIONS:
-        return {}
-    numbers = {group[place] for group in groups} - {0}
+        return {value: value for value in texts}
+    ordered = sorted(texts, key=lambda value: ((text := texts[value]) is not None, text))
+    return {value: place for place, value in enumerate(ordered)}
+
+
+def _texts_of(
+    connection: apsw.Connection, texts: Texts, groups: Sequence[Group], place: int, dimension: Dimension, zone: ZoneInfo
+) -> Mapping[int, str | None]:
+    """The texts of the numbers in one place of the groups."""
+    numbers = {group[place] for group in groups}
+    if dimension in TIME_DIMENSIONS:
+        return {number: bucket_text(number, zone) for number in numbers}
+    numbers -= {0}
     if dimension is Dimension.USER:
         users: dict[int, str | None] = dict(fetch(connection, queries()["texts_of_users"], to_json([*numbers])))
         return users | {0: None}

@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from arouter.store.sqlite.archive.columns import pack
+from arouter.store.sqlite.archive.columns import pack, pack_pieces
 
 ROWS_BY_TIME: Final = 4096
 ROWS_BY_USER: Final = 128
@@ -99,37 +100,81 @@ def time_block(batch: pa.RecordBatch, day_no: int, organization_no: int) -> tupl
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where records in the order of users are cut into blocks: at `edges`, one more than there are blocks."""
+
+    edges: Sequence[int]
+    buckets: Sequence[int]
+    parts: Sequence[int]
+    """Which block of its bucket each is."""
+
+    def some(self, first: int, behind: int) -> "Cuts":
+        """Those blocks, of a batch of their records alone."""
+        start = self.edges[first]
+        edges = [edge - start for edge in self.edges[first : behind + 1]]
+        return Cuts(edges, self.buckets[first:behind], self.parts[first:behind])
+
+
+def cuts_of(users: Numbers) -> Cuts:
+    """Of the numbers of rising users, all records of each bucket among them."""
+    buckets = users // USERS_IN_BUCKET
+    starts = [0, *(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(users)]
+    edges = [0]
+    found: list[int] = []
+    parts: list[int] = []
+    for start, end in itertools.pairwise(starts):
+        pieces = _even_pieces(start, end)
+        edges += [behind for _, behind in pieces]
+        found += [int(buckets[start])] * len(pieces)
+        parts += range(len(pieces))
+    return Cuts(edges, found, parts)
+
+
+def cut_by_user(
+    batch: pa.RecordBatch, cuts: Cuts, day_no: int, organization_no: int, day: int
+) -> Iterator[tuple[object, ...]]:
+    """The values of `USER_COLUMNS` of each block of records in the order of (user_no, created_at_us, id)."""
+    created, users = numbers(batch, "created_at_us"), numbers(batch, "user_no")
+    starts = np.array(cuts.edges[:-1])
+    marks = np.left_shift(np.uint64(1), (users & 63).astype(np.uint64))
+    columns = (
+        cuts.buckets,
+        cuts.parts,
+        np.bitwise_or.reduceat(marks, starts).view(np.int64).tolist(),
+        np.minimum.reduceat(created, starts).tolist(),
+        np.maximum.reduceat(created, starts).tolist(),
+        np.diff(cuts.edges).tolist(),
+        pack_pieces(batch, cuts.edges),
+    )
+    for bucket, part, marked, first_us, last_us, records, packed in zip(*columns, strict=True):
+        yield (
+            day_no,
+            organization_no,
+            bucket,
+            day,
+            part,
+            marked,
+            first_us,
+            last_us,
+            records,
+            packed.present,
+            packed.size,
+            packed.data,
+        )
+
+
 def user_blocks(batch: pa.RecordBatch, day_no: int, organization_no: int, day: int) -> Iterator[tuple[object, ...]]:
     """The values of `USER_COLUMNS` of each block of records in the order of (created_at_us, id).
 
-    They are brought into the order of users. All records of a bucket must be in one call.
+    They are brought into the order of users. All records of a bucket must be in one call, and at least one record.
     """
     users = numbers(batch, "user_no")
     if (np.diff(users) < 0).any():
         order = np.argsort(users, kind="stable")
         users = users[order]
         batch = batch.take(pa.array(order))
-    created = numbers(batch, "created_at_us")
-    buckets = users // USERS_IN_BUCKET
-    starts = [0, *(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(users)]
-    for start, end in itertools.pairwise(starts):
-        for part, (first, behind) in enumerate(_even_pieces(start, end)):
-            packed = pack(batch.slice(first, behind - first))
-            times = created[first:behind]
-            yield (
-                day_no,
-                organization_no,
-                int(buckets[start]),
-                day,
-                part,
-                bits(users[first:behind]),
-                int(times.min()),
-                int(times.max()),
-                behind - first,
-                packed.present,
-                packed.size,
-                packed.data,
-            )
+    yield from cut_by_user(batch, cuts_of(users), day_no, organization_no, day)
 
 
 def _even_pieces(start: int, end: int) -> Sequence[tuple[int, int]]:

@@ -4,12 +4,15 @@ A block is an Arrow RecordBatch without its schema, compressed as a whole with z
 unknown values are left out; which ones are there is a number with a bit for each.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import zstandard
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.sqlite.rows import COLUMNS, NAMED, Row
@@ -54,6 +57,22 @@ SCHEMA: Final = pa.schema(_fields())
 _CODEC: Final = pa.Codec("zstd", 3)
 
 
+class _Decompressor(threading.local):
+    """One for each thread: making one costs as much as a small block."""
+
+    def __init__(self) -> None:
+        self._zstd = zstandard.ZstdDecompressor()
+
+    def of(self, data: bytes, size: int) -> bytes:
+        plain = self._zstd.decompress(data, max_output_size=size)
+        if len(plain) != size:
+            raise ValueError(f"it holds {len(plain)} bytes, and should {size}")
+        return plain
+
+
+_DECOMPRESSOR: Final = _Decompressor()
+
+
 @dataclass(frozen=True, slots=True)
 class Packed:
     """A block's bytes. `present` has the bit of each column of `SCHEMA` that is there, `size` is before compression."""
@@ -64,21 +83,43 @@ class Packed:
 
 
 def pack(batch: pa.RecordBatch) -> Packed:
-    """The bytes of a batch with the columns of `SCHEMA`, in their order."""
-    columns = batch.columns
-    kept = [place for place, column in enumerate(columns) if column.null_count < len(column)]
-    present = sum(1 << place for place in kept)
-    # A slice would take the buffers of the whole with it into its offsets; IPC cuts them.
-    smaller = pa.RecordBatch.from_arrays([columns[place] for place in kept], schema=_schema(present))
-    buffer = smaller.serialize()
-    return Packed(present, buffer.size, _CODEC.compress(buffer, asbytes=True))
+    """The bytes of a batch with columns of `SCHEMA`, in their order."""
+    return next(pack_pieces(batch, [0, batch.num_rows]))
+
+
+def pack_pieces(batch: pa.RecordBatch, edges: Sequence[int]) -> Iterator[Packed]:
+    """The bytes of each piece of a batch with columns of `SCHEMA`, in their order: from one of `edges` to before the
+    next. No piece may be empty, but the only one."""
+    starts = edges[:-1]
+    always = 0
+    present = np.zeros(len(starts), np.int64)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        bit = 1 << SCHEMA.get_field_index(name)
+        if column.null_count == len(column):
+            continue
+        if not column.null_count:
+            always |= bit
+            continue
+        # Once for all pieces: to ask each piece for its nulls takes as long as to compress it.
+        valid = column.is_valid().to_numpy(zero_copy_only=False)[edges[0] : edges[-1]]
+        there = np.logical_or.reduceat(valid, np.array(starts) - edges[0])
+        present |= np.where(there, bit, 0)
+    chosen: dict[int, pa.RecordBatch] = {}
+    for start, end, some in zip(starts, edges[1:], present.tolist(), strict=True):
+        kept = always | some
+        if kept not in chosen:
+            schema = _schema(kept)
+            chosen[kept] = pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
+        # A slice has the buffers of the whole; IPC cuts them.
+        buffer = chosen[kept].slice(start, end - start).serialize()
+        yield Packed(kept, buffer.size, _CODEC.compress(buffer, asbytes=True))
 
 
 def unpack(present: int, size: int, data: bytes) -> pa.RecordBatch:
     """The batch of a block, with the columns that are there. StorageUnavailable if it is damaged."""
     try:
-        return pa.ipc.read_record_batch(_CODEC.decompress(data, size), _schema(present))
-    except (pa.ArrowException, OSError, ValueError) as exc:
+        return pa.ipc.read_record_batch(pa.py_buffer(_DECOMPRESSOR.of(data, size)), _schema(present))
+    except (pa.ArrowException, zstandard.ZstdError, OSError, ValueError) as exc:
         raise StorageUnavailable("A block of sealed records is damaged.", detail=str(exc)) from exc
 
 
@@ -135,7 +176,7 @@ def from_rows(rows: Sequence[Row], tags: Mapping[object, Sequence[int]]) -> pa.R
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-def to_rows(table: pa.Table) -> tuple[list[list[Any]], dict[object, Sequence[int]]]:
+def to_rows(table: pa.Table | pa.RecordBatch) -> tuple[list[list[Any]], dict[object, Sequence[int]]]:
     """Rows as the ledger reads them, and the numbers of their tags by `seq`."""
     count = table.num_rows
     there = dict(zip(table.schema.names, table.columns, strict=True))

@@ -1,6 +1,6 @@
 """Sealed records found: by a question, by their ids, or all that match."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from arouter.domain.activity import Cursor
 from arouter.store.sqlite.archive.blocks import MARKED, USERS_IN_BUCKET, numbers, signed
 from arouter.store.sqlite.archive.columns import ID_PREFIX, id_text, own_id, to_rows, unpack
+from arouter.store.sqlite.archive.recent import RECENT
 from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.rows import Row
 from arouter.store.sqlite.sealed import DAY_US, is_unicode
@@ -26,10 +27,14 @@ _SEQ: Final = 0
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
+Decode = Callable[[int, int, bytes], pa.RecordBatch]
+"""What `columns.unpack` does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Sealed records as the ledger reads rows, with the number of the adjustment that holds; the numbers of their tags
-    by `seq`."""
+    """Sealed records as the ledger reads rows, in any order, with the number of the adjustment that holds; the numbers
+    of their tags by `seq`."""
 
     rows: Sequence[Row]
     tags: Mapping[object, Sequence[int]]
@@ -53,16 +58,17 @@ def page(connection: apsw.Connection, wanted: Wanted, *, descending: bool, limit
         else:
             wanted = within(wanted, start_us=after.created_at_us)
     pieces: list[pa.RecordBatch] = []
-    for blocks, user in _sources(connection, wanted, descending):
+    for blocks, user in sources(connection, wanted, descending, RECENT.unpack):
         left = limit
-        for batch in blocks:
-            mask = matching(connection, batch, wanted, user)
+        for block in blocks:
+            batch = block if user is None else of_user(block, user)
+            mask = matching(connection, batch, wanted)
             if after is not None:
-                _cut(batch, mask, after, descending)
+                cut(batch, mask, after, descending)
             places = np.flatnonzero(mask)
             if len(places):
                 places = places[-left:] if descending else places[:left]
-                pieces.append(_taken(batch, places))
+                pieces.append(taken(batch, places))
                 left -= len(places)
                 if left == 0:
                     break
@@ -76,21 +82,20 @@ def within(wanted: Wanted, *, start_us: int = 0, end_us: int = _LATEST_US) -> Wa
 
 def scan(connection: apsw.Connection, wanted: Wanted) -> Iterator[pa.RecordBatch]:
     """Every record that is wanted, once, a block at a time, in no order."""
-    for blocks, user in _sources(connection, wanted, descending=False):
-        for batch in blocks:
-            mask = matching(connection, batch, wanted, user)
-            if mask.all():
-                yield batch
-            elif mask.any():
-                yield batch.filter(pa.array(mask))
+    for blocks, user in sources(connection, wanted, descending=False):
+        for block in blocks:
+            batch = block if user is None else of_user(block, user)
+            mask = matching(connection, batch, wanted)
+            if mask.any():
+                yield batch if mask.all() else batch.filter(pa.array(mask))
 
 
 def count(connection: apsw.Connection, wanted: Wanted) -> int:
     """How many records `scan` has to look at: those of every block that may hold what is wanted."""
     if wanted.users is None:
-        asked = [_time_blocks(wanted, descending=False)]
+        asked = [time_blocks(wanted, descending=False)]
     else:
-        asked = [_user_blocks(wanted, user or 0, descending=False) for user in wanted.users]
+        asked = [user_blocks(wanted, user or 0, descending=False) for user in wanted.users]
     sql = queries()["records_of_blocks"]
     return sum(int(connection.execute(sql.format(blocks=blocks), values).get) for blocks, values in asked)
 
@@ -117,7 +122,7 @@ def find(connection: apsw.Connection, record_ids: Iterable[str]) -> Found:
 def adjusted_in(connection: apsw.Connection, batch: pa.RecordBatch) -> Adjusted:
     """The adjustments that hold for a block's records."""
     seqs = numbers(batch, "seq")
-    found = sorted(_adjusted(connection, seqs))
+    found = sorted(adjusted(connection, seqs))
     if not found:
         return Adjusted(np.zeros(0, np.int64), (), ())
     by_seq = {row[0]: row for row in found}
@@ -126,12 +131,10 @@ def adjusted_in(connection: apsw.Connection, batch: pa.RecordBatch) -> Adjusted:
     return Adjusted(places, [row[3] for row in rows], [row[2] for row in rows])
 
 
-def matching(connection: apsw.Connection, batch: pa.RecordBatch, wanted: Wanted, user: int | None = None) -> Mask:
-    """Which records of a block are wanted; of one user only, 0 for none, if one is given."""
+def matching(connection: apsw.Connection, batch: pa.RecordBatch, wanted: Wanted) -> Mask:
+    """Which records of a block are wanted, whoever their user is."""
     created = numbers(batch, "created_at_us")
     mask: Mask = (created >= wanted.start_us) & (created < wanted.end_us)
-    if user is not None:
-        mask &= numbers(batch, "user_no") == user
     for column, allowed in wanted.one_of:
         mask &= _is_in(numbers(batch, column), allowed)
     if wanted.models is not None:
@@ -151,22 +154,19 @@ def matching(connection: apsw.Connection, batch: pa.RecordBatch, wanted: Wanted,
 # ---------------------------------------------------------------- where
 
 
-def _sources(
-    connection: apsw.Connection, wanted: Wanted, descending: bool
+def sources(
+    connection: apsw.Connection, wanted: Wanted, descending: bool, decode: Decode = unpack
 ) -> Iterator[tuple[Iterator[pa.RecordBatch], int | None]]:
-    """Blocks that may hold what is wanted, in order: all of them, or those of each user with the user."""
+    """Blocks that may hold what is wanted, in order: all of them, made by `decode`, or those of each user with the
+    user."""
     if wanted.users is None:
-        yield _by_time(connection, wanted, descending), None
+        yield unpacked(connection, *time_blocks(wanted, descending), decode), None
     else:
         for user in wanted.users:
             yield _by_user(connection, wanted, 0 if user is None else user, descending), user or 0
 
 
-def _by_time(connection: apsw.Connection, wanted: Wanted, descending: bool) -> Iterator[pa.RecordBatch]:
-    return _unpacked(connection, *_time_blocks(wanted, descending))
-
-
-def _time_blocks(wanted: Wanted, descending: bool) -> tuple[str, tuple[object, ...]]:
+def time_blocks(wanted: Wanted, descending: bool) -> tuple[str, tuple[object, ...]]:
     conditions, marks = "", []
     asked = [*wanted.one_of, *(() if wanted.models is None else [("model_no", wanted.models)])]
     for name, columns in MARKED:
@@ -182,10 +182,10 @@ def _time_blocks(wanted: Wanted, descending: bool) -> tuple[str, tuple[object, .
 
 
 def _by_user(connection: apsw.Connection, wanted: Wanted, user: int, descending: bool) -> Iterator[pa.RecordBatch]:
-    return _unpacked(connection, *_user_blocks(wanted, user, descending))
+    return unpacked(connection, *user_blocks(wanted, user, descending))
 
 
-def _user_blocks(wanted: Wanted, user: int, descending: bool) -> tuple[str, tuple[object, ...]]:
+def user_blocks(wanted: Wanted, user: int, descending: bool) -> tuple[str, tuple[object, ...]]:
     sql = queries()["user_blocks"].format(unseen=queries()["unseen_days"], direction="DESC" if descending else "ASC")
     return sql, (
         wanted.organization_no,
@@ -207,24 +207,27 @@ def _of_times(
     while left:
         at_us = left[0]
         last_us = at_us
-        for batch in _unpacked(connection, sql, (organization_no, at_us - DAY_US, at_us + 1, at_us)):
+        values = (organization_no, at_us - DAY_US, at_us + 1, at_us)
+        for batch in unpacked(connection, sql, values, RECENT.unpack):
             created = numbers(batch, "created_at_us")
             last_us = int(created[-1])
             times = np.array([each for each in left if each == at_us or each < last_us], np.int64)
             places = [
                 place
                 for place in np.flatnonzero(np.isin(created, times)).tolist()
-                if _id_at(batch, place) in wanted[int(created[place])]
+                if id_at(batch, place) in wanted[int(created[place])]
             ]
             if places:
-                yield _taken(batch, np.array(places))
+                yield taken(batch, np.array(places))
         # What lies on the last block's last microsecond may go on in the next block: it is looked for on its own.
         left = [each for each in left if each > at_us and each >= last_us]
 
 
-def _unpacked(connection: apsw.Connection, sql: str, values: tuple[object, ...]) -> Iterator[pa.RecordBatch]:
+def unpacked(
+    connection: apsw.Connection, sql: str, values: tuple[object, ...], decode: Decode = unpack
+) -> Iterator[pa.RecordBatch]:
     for present, size, data, _ in connection.execute(sql, values):
-        yield unpack(present, size, data)
+        yield decode(present, size, data)
 
 
 def _time_of(record_id: str) -> int | None:
@@ -281,14 +284,14 @@ def _updated_since(connection: apsw.Connection, batch: pa.RecordBatch, since_us:
     return mask
 
 
-def _cut(batch: pa.RecordBatch, mask: Mask, after: Cursor, descending: bool) -> None:
+def cut(batch: pa.RecordBatch, mask: Mask, after: Cursor, descending: bool) -> None:
     """Leave out the records of the cursor's own microsecond that are not behind it."""
     for place in np.flatnonzero(mask & (numbers(batch, "created_at_us") == after.created_at_us)).tolist():
-        record_id = _id_at(batch, place)
+        record_id = id_at(batch, place)
         mask[place] = record_id < after.id if descending else record_id > after.id
 
 
-def _id_at(batch: pa.RecordBatch, place: int) -> str:
+def id_at(batch: pa.RecordBatch, place: int) -> str:
     names = batch.schema.names
     if "id_text" in names:
         text = batch.column(names.index("id_text"))[place].as_py()
@@ -301,7 +304,14 @@ def _id_at(batch: pa.RecordBatch, place: int) -> str:
 # ---------------------------------------------------------------- what
 
 
-def _taken(batch: pa.RecordBatch, places: np.ndarray[Any, np.dtype[np.int64]]) -> pa.RecordBatch:
+def of_user(batch: pa.RecordBatch, user: int) -> pa.RecordBatch:
+    """The records of one user, 0 for none, in a block in the order of users."""
+    users = numbers(batch, "user_no")
+    first, beyond = np.searchsorted(users, user), np.searchsorted(users, user, side="right")
+    return batch.slice(int(first), int(beyond - first))
+
+
+def taken(batch: pa.RecordBatch, places: np.ndarray[Any, np.dtype[np.int64]]) -> pa.RecordBatch:
     """The records in those places, which are in order."""
     first, count = int(places[0]), len(places)
     if int(places[-1]) - first + 1 == count:
@@ -312,16 +322,29 @@ def _taken(batch: pa.RecordBatch, places: np.ndarray[Any, np.dtype[np.int64]]) -
 def _found(connection: apsw.Connection, pieces: Sequence[pa.RecordBatch]) -> Found:
     if not pieces:
         return Found([], {})
-    tables = [pa.Table.from_batches([piece]) for piece in pieces]
-    rows, tags = to_rows(pa.concat_tables(tables, promote_options="default"))
+    rows, tags = _rows(pieces)
     seqs = np.array([row[_SEQ] for row in rows], np.int64)
-    adjustments = {seq: adjustment_no for seq, adjustment_no, _, _ in _adjusted(connection, seqs)}
+    adjustments = {seq: adjustment_no for seq, adjustment_no, _, _ in adjusted(connection, seqs)}
     for row in rows:
         row.append(adjustments.get(row[_SEQ]))
     return Found(rows, tags)
 
 
-def _adjusted(
+def _rows(pieces: Sequence[pa.RecordBatch]) -> tuple[list[list[Any]], dict[object, Sequence[int]]]:
+    """Those of pieces with the same columns together: each step costs by the column, however few records there are."""
+    alike: dict[tuple[str, ...], list[pa.RecordBatch]] = {}
+    for piece in pieces:
+        alike.setdefault(tuple(piece.schema.names), []).append(piece)
+    rows: list[list[Any]] = []
+    tags: dict[object, Sequence[int]] = {}
+    for batches in alike.values():
+        made = to_rows(batches[0] if len(batches) == 1 else pa.concat_batches(batches))
+        rows += made[0]
+        tags |= made[1]
+    return rows, tags
+
+
+def adjusted(
     connection: apsw.Connection, seqs: np.ndarray[Any, np.dtype[np.int64]]
 ) -> Sequence[tuple[int, int, int, int | None]]:
     """The adjustments that hold for records of those numbers: `seq`, the adjustment's number, time and cost."""

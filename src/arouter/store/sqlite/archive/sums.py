@@ -97,13 +97,22 @@ def latencies(
 
 def measures(connection: apsw.Connection, batch: pa.RecordBatch, grouping: Grouping) -> list[Numbers]:
     """What each record adds to each of `ROLLUP_SUMS`, by the cost that holds."""
-    status = numbers(batch, "status_no")
-    prompt, completion = (_sum(batch, meters) for meters in (INPUT_METERS, OUTPUT_METERS))
     cost, priced = numbers(batch, "cost").copy(), _known(batch, "cost")
     adjusted = adjusted_in(connection, batch)
     if len(adjusted.places):
         cost[adjusted.places] = [0 if each is None else each for each in adjusted.costs]
         priced[adjusted.places] = [each is not None for each in adjusted.costs]
+    return _measures(batch, grouping, cost, priced)
+
+
+def first_measures(batch: pa.RecordBatch, grouping: Grouping) -> list[Numbers]:
+    """The same of records that nobody can have adjusted yet."""
+    return _measures(batch, grouping, numbers(batch, "cost"), _known(batch, "cost"))
+
+
+def _measures(batch: pa.RecordBatch, grouping: Grouping, cost: Numbers, priced: Mask) -> list[Numbers]:
+    status = numbers(batch, "status_no")
+    prompt, completion = (_sum(batch, meters) for meters in (INPUT_METERS, OUTPUT_METERS))
     counted = np.zeros(batch.num_rows, np.bool_)
     for meter in _COUNTED:
         counted |= _known(batch, meter)

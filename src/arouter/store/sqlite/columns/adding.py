@@ -12,6 +12,8 @@ from arouter.store.sqlite.rollups import ROLLUP_SUMS
 
 MOST_GROUPS = 2_000_000
 """More than these are not held in memory."""
+_FEW_ROWS = 500
+"""So few of a day are grouped with those of other days: each step costs by the column, however few rows there are."""
 _WIDTH = len(ROLLUP_SUMS)
 
 
@@ -50,7 +52,9 @@ class Added:
     def users_besides(self, shown: Sequence[int]) -> int:
         """How many users have a group besides these, one of which each of `shown` stands for."""
         assert self.user is not None
-        ordered = np.sort(self.keys[self.user])
+        ordered = self.keys[self.user]
+        if not _is_rising(ordered):
+            ordered = np.sort(ordered)
         starts = starts_of([ordered])
         found, left = ordered[starts], np.diff(np.append(starts, len(ordered)))
         users, groups = np.unique(np.array(shown, dtype=np.int64), return_counts=True)
@@ -71,13 +75,16 @@ class Adder:
     def add(self, keys: Sequence[Column], sums: Sequence[Column]) -> None:
         if not len(sums[0]):
             return
-        self._keep(*_grouped(keys, sums))
+        if len(sums[0]) <= _FEW_ROWS:
+            self._keep([*keys], [*sums])
+        else:
+            self._keep(*_grouped(keys, sums))
 
     def add_rows(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
         if rows:
             table = np.array([(*key, *sums) for key, sums in rows], dtype=np.int64)
             columns = [table[:, place] for place in range(table.shape[1])]
-            self._keep(*_grouped(columns[: self.keys], columns[self.keys :]))
+            self._keep(columns[: self.keys], columns[self.keys :])
 
     def added(self) -> Added:
         """Everything."""
@@ -102,9 +109,9 @@ class Adder:
                 )
 
     def _compact(self) -> None:
-        if len(self._parts) > 1:
-            keys = [np.concatenate(each) for each in zip(*(keys for keys, _ in self._parts), strict=True)]
-            sums = [np.concatenate(each) for each in zip(*(sums for _, sums in self._parts), strict=True)]
+        if self._parts:
+            keys = [_joined(each) for each in zip(*(keys for keys, _ in self._parts), strict=True)]
+            sums = [_joined(each) for each in zip(*(sums for _, sums in self._parts), strict=True)]
             self._parts = [_grouped(keys, sums)]
             self._rows = len(self._parts[0][0][0])
 
@@ -128,6 +135,11 @@ def _grouped(keys: Sequence[Column], sums: Sequence[Column]) -> tuple[list[Colum
         [column[starts].astype(np.int64) for column in keys],
         [np.add.reduceat(column, starts, dtype=np.int64) for column in sums],
     )
+
+
+def _joined(parts: Sequence[Column]) -> Column:
+    """One after the other, in 64 bits: they have different types."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, dtype=np.int64)
 
 
 def _is_one(column: Column) -> bool:

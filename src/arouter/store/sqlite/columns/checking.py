@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import apsw
 import numpy as np
 
-from arouter.store.sqlite.columns.folding import Table
+from arouter.store.sqlite.columns.absences import ABSENCES, absences_of
+from arouter.store.sqlite.columns.folding import MASKS, Table
 from arouter.store.sqlite.columns.tables import Tables, Wanted
 from arouter.store.sqlite.folded import FoldedDay
 from arouter.store.sqlite.rollups import ROLLUP_SUMS
@@ -13,10 +14,11 @@ from arouter.store.sqlite.statements import queries
 
 
 def is_as_the_rollups(connection: apsw.Connection, organization_no: int, day: FoldedDay) -> bool:
-    """Whether each of the tables of a day adds up to what its roll-ups do."""
+    """Whether each of the tables of a day adds up to what its roll-ups do, and the absences are those of its users."""
     expected = _of_rollups(connection, organization_no, day)
     tables = Tables(connection=connection, wanted=Wanted(numbers={}, users=None))
-    return all(_of_table(tables, table, day) == expected for table in Table)
+    adding_up = [table for table in Table if table is not Table.ABSENCES]
+    return all(_of_table(tables, table, day) == expected for table in adding_up) and _absences_agree(tables, day)
 
 
 def _of_rollups(connection: apsw.Connection, organization_no: int, day: FoldedDay) -> Sequence[int]:
@@ -26,6 +28,15 @@ def _of_rollups(connection: apsw.Connection, organization_no: int, day: FoldedDa
     ).fetchone()
     assert row is not None
     return [value for value in row if isinstance(value, int)]
+
+
+def _absences_agree(tables: Tables, day: FoldedDay) -> bool:
+    """Whether the absences of a day, if they were noted, are those of its users."""
+    noted = tables.absences(day)
+    if noted is None:
+        return True
+    found = absences_of(tables.day(Table.USERS, day, {"user_no", *MASKS}))
+    return all(noted[name].tolist() == found[name].tolist() for name in ABSENCES)
 
 
 def _of_table(tables: Tables, table: Table, day: FoldedDay) -> Sequence[int]:

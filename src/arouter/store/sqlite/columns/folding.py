@@ -1,9 +1,10 @@
-"""The roll-ups of one day of one organization as four tables of columns.
+"""The roll-ups of one day of one organization as five tables of columns.
 
 - `series`: by slot and everything but the user;
 - `users`: by user alone, with the quarters of the day in which the user was there;
 - `members`: by user and everything else but the slot, with those quarters;
-- `rows`: the roll-ups themselves by user, in blocks, so that a few users are found without reading the others.
+- `rows`: the roll-ups themselves by user, in blocks, so that a few users are found without reading the others;
+- `absences`: how many users were away for how long (`absences.py`).
 
 Slots are counted from the day's first. The quarters are two masks of 64 bits.
 """
@@ -15,6 +16,7 @@ from enum import IntEnum
 import numpy as np
 
 from arouter.store.buckets import SLOTS_OF_DAY
+from arouter.store.sqlite.columns.absences import absences_of
 from arouter.store.sqlite.columns.blocks import Column, pack
 from arouter.store.sqlite.rollups import ROLLUP_KEY, ROLLUP_SUMS
 
@@ -35,13 +37,14 @@ class Table(IntEnum):
     USERS = 1
     MEMBERS = 2
     ROWS = 3
+    ABSENCES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     table: Table
     first_user_no: int
-    """0 for `series`."""
+    """0 for `series` and `absences`."""
     data: bytes
 
 
@@ -64,11 +67,13 @@ def fold(rows: Mapping[str, Column]) -> Iterator[Block]:
     table = {name: rows[name] for name in (*DIMENSIONS, *ROLLUP_SUMS, "user_no")} | {"slot": slots}
     yield Block(table=Table.SERIES, first_user_no=0, data=pack(_grouped(table, ("slot", *DIMENSIONS))))
     table |= _masks(slots)
-    yield from _by_user(Table.USERS, _grouped(table, ("user_no",), masks=True), USERS_IN_BLOCK)
+    users = _grouped(table, ("user_no",), masks=True)
+    yield from _by_user(Table.USERS, users, USERS_IN_BLOCK)
+    yield Block(table=Table.ABSENCES, first_user_no=0, data=pack(absences_of(users), whole=True))
     yield from _by_user(Table.MEMBERS, _grouped(table, ("user_no", *DIMENSIONS), masks=True), USERS_IN_BLOCK)
     order = np.lexsort((slots, table["user_no"]))
     plain = {name: column[order] for name, column in table.items() if name not in MASKS}
-    yield from _by_user(Table.ROWS, plain, ROWS_IN_BLOCK)
+    yield from _by_user(Table.ROWS, plain, ROWS_IN_BLOCK, whole=True)
 
 
 def _grouped(table: Mapping[str, Column], key: Sequence[str], *, masks: bool = False) -> Mapping[str, Column]:
@@ -108,13 +113,13 @@ def mask_of(first: int, beyond: int) -> tuple[np.uint64, np.uint64]:
     return np.uint64(bits & (1 << _BITS) - 1), np.uint64(bits >> _BITS)
 
 
-def _by_user(table: Table, columns: Mapping[str, Column], rows: int) -> Iterator[Block]:
+def _by_user(table: Table, columns: Mapping[str, Column], rows: int, *, whole: bool = False) -> Iterator[Block]:
     """Cut into blocks of at least so many rows, unless it is the last, between users."""
     users = columns["user_no"]
     start = 0
     while start < len(users):
         end = start + rows
         end = len(users) if end >= len(users) else int(np.searchsorted(users, users[end - 1], side="right"))
-        data = pack({name: column[start:end] for name, column in columns.items()})
+        data = pack({name: column[start:end] for name, column in columns.items()}, whole=whole)
         yield Block(table=table, first_user_no=int(users[start]), data=data)
         start = end

@@ -198,8 +198,14 @@ class _Reading:
             only_users = not names and not self.tables.wanted.numbers
             table = Table.USERS if only_users else Table.MEMBERS
             columns = {*names, "user_no", *MASKS} - {"organization_no"}
+            everybody = only_users and self.tables.wanted.users is None
             for day in self.days:
                 self.maker.check()
+                absences = self.tables.absences(day) if everybody else None
+                if absences is not None:
+                    masks = MASKS if counter.has_shared_buckets(day.day) else ()
+                    counter.add_everybody(day.day, self.tables.day(table, day, {"user_no", *masks}), absences)
+                    continue
                 rows = self.tables.day(table, day, columns)
                 keys = [self._column(rows, name, len(rows["user_no"])) for name in names]
                 counter.add_day(day.day, keys, rows)

@@ -7,6 +7,7 @@ import apsw
 import numpy as np
 import zstandard
 
+from arouter.store.sqlite.columns.absences import ABSENCES
 from arouter.store.sqlite.columns.blocks import Column, unpack
 from arouter.store.sqlite.columns.folding import Table
 from arouter.store.sqlite.folded import FoldedDay
@@ -31,13 +32,18 @@ class Wanted:
 
     def of(self, rows: Rows) -> Rows:
         """The rows that count."""
+        if self.users is not None and len(self.users) == 1:
+            # Rows are in the order of users: those of one follow each other, and nothing has to be copied.
+            users = rows["user_no"]
+            first, beyond = (int(np.searchsorted(users, self.users[0], side=side)) for side in ("left", "right"))
+            rows = {name: column[first:beyond] for name, column in rows.items()}
         chosen: Column | None = None
         for column, numbers in self.numbers.items():
             fits = np.isin(rows[column], numbers)
             if column == "model_no":
                 fits |= np.isin(rows["requested_model_no"], numbers)
             chosen = fits if chosen is None else chosen & fits
-        if self.users is not None:
+        if self.users is not None and len(self.users) > 1:
             fits = np.isin(rows["user_no"], self.users)
             chosen = fits if chosen is None else chosen & fits
         if chosen is None or chosen.all():
@@ -65,6 +71,14 @@ class Tables:
         for (data,) in found.fetchall():
             assert isinstance(data, bytes)
             yield self.wanted.of(unpack(data, read, self.decompressor))
+
+    def absences(self, day: FoldedDay) -> Rows | None:
+        """Of everybody. None if they were not noted when the day was folded."""
+        found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(Table.ABSENCES))).fetchall()
+        for (data,) in found:
+            assert isinstance(data, bytes)
+            return unpack(data, ABSENCES, self.decompressor)
+        return None
 
     def of_users(self, days: Sequence[FoldedDay], names: Set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
         """What counts of the roll-ups of the wanted users, day by day; nothing of other blocks is read."""

@@ -46,9 +46,9 @@ def top_users(
         users = rows["user_no"]
         for name in first:
             sums[name][users] += rows[name]
-    for user, stored in besides:
-        for name in first:
-            sums[name][user] += stored[ROLLUP_SUMS.index(name)]
+    others = _columns_of(besides)
+    for name in first:
+        np.add.at(sums[name], others["user_no"], others[name])
     there = np.flatnonzero(sums["requests"])
     nothing = np.zeros(len(there), dtype=np.int64)
     everybody = Added(
@@ -57,13 +57,19 @@ def top_users(
         1,
     )
     chosen = there[choose(everybody)]
-    return _sums_of(chosen, read, besides, everybody, frozenset(ROLLUP_SUMS) - {*first})
+    return _sums_of(chosen, read, others, everybody, frozenset(ROLLUP_SUMS) - {*first})
+
+
+def _columns_of(besides: Sequence[tuple[int, Sequence[int]]]) -> Rows:
+    """The same as columns; a user may be there several times."""
+    table = np.array([(user, *stored) for user, stored in besides], dtype=np.int64).reshape(-1, 1 + len(ROLLUP_SUMS))
+    return {name: table[:, place] for place, name in enumerate(("user_no", *ROLLUP_SUMS))}
 
 
 def _sums_of(
     chosen: Column,
     read: Read,
-    besides: Sequence[tuple[int, Sequence[int]]],
+    others: Rows,
     everybody: Added,
     missing: frozenset[str],
 ) -> tuple[Added, Added]:
@@ -84,13 +90,12 @@ def _sums_of(
             column = rows[name]
             totals[name] += int(column[0]) * len(column) if column.strides == (0,) else int(column.sum(dtype=np.int64))
             sums[name][here] += column[found]
-    chosen_places = {user: place for place, user in enumerate(chosen.tolist())}
-    for user, stored in besides:
-        for name in missing:
-            value = stored[ROLLUP_SUMS.index(name)]
-            totals[name] += value
-            if user in chosen_places:
-                sums[name][chosen_places[user]] += value
+    users = others["user_no"]
+    found = np.flatnonzero(np.isin(users, chosen))
+    here = np.searchsorted(chosen, users[found])
+    for name in missing:
+        totals[name] += int(others[name].sum(dtype=np.int64))
+        np.add.at(sums[name], here, others[name][found])
     everything = [
         np.array([totals[name]], dtype=np.int64) if name in missing else column for name, column in known.items()
     ]

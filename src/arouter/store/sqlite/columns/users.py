@@ -7,6 +7,7 @@ import numpy as np
 
 from arouter.domain.errors import InvalidRequest
 from arouter.store.buckets import SLOTS_OF_DAY
+from arouter.store.sqlite.columns.absences import present_between
 from arouter.store.sqlite.columns.blocks import Column
 from arouter.store.sqlite.columns.folding import mask_of, starts_of
 from arouter.store.sqlite.columns.tables import Rows
@@ -94,24 +95,32 @@ class UserCounter:
             numbers = tuple(int(column[start]) for column in keys)
             part = slice(start, end)
             for first, beyond, bucket in self._segments[day]:
-                if not keys and bucket not in self._shared:
-                    self._counts[bucket,] = self._once(rows, first, beyond)
-                else:
-                    self._add((bucket, *numbers), _present(users[part], early[part], late[part], first, beyond))
-        for _, _, bucket in self._segments[day]:
-            if bucket in self._shared and self._last[bucket] == day:
-                self._finish(bucket)
+                self._add((bucket, *numbers), _present(users[part], early[part], late[part], first, beyond))
+        self._finish(day)
+
+    def has_shared_buckets(self, day: int) -> bool:
+        """Whether the day has a bucket that others have too: then the masks are needed."""
+        return any(bucket in self._shared for _, _, bucket in self._segments[day])
+
+    def add_everybody(self, day: int, rows: Rows, absences: Rows) -> None:
+        """A day without further keys: one row for each user, with the masks if buckets are shared."""
+        users = rows["user_no"]
+        if not len(users):
+            return
+        self._everyone[users] = True
+        present = present_between(absences, len(users) - int(users[0] == 0))
+        for first, beyond, bucket in self._segments[day]:
+            if bucket in self._shared:
+                self._add((bucket,), _present(users, rows["early"], rows["late"], first, beyond))
+            elif present[first, beyond]:
+                self._counts[bucket,] = self._counts.get((bucket,), 0) + int(present[first, beyond])
+        self._finish(day)
 
     def counted(self) -> Counted:
         for key, flags in self._flags.items():
             self._counts[key] = self._counts.get(key, 0) + int(flags[1:].sum())
         self._flags = {}
         return self._counts, int(self._everyone[1:].sum())
-
-    def _once(self, rows: Rows, first: int, beyond: int) -> int:
-        """How many of rows with one for each user are there in these slots."""
-        there = _is_there(rows["early"], rows["late"], first, beyond)
-        return int(np.count_nonzero(there)) - int(rows["user_no"][0] == 0 and there[0])
 
     def _add(self, key: Key, users: Column) -> None:
         if not len(users):
@@ -136,9 +145,12 @@ class UserCounter:
             flags = self._flags[key] = np.zeros(self._beyond, dtype=bool)
         return flags
 
-    def _finish(self, bucket: int) -> None:
-        for key in [key for key in self._flags if key[0] == bucket]:
-            self._counts[key] = int(self._flags.pop(key)[1:].sum())
+    def _finish(self, day: int) -> None:
+        """Count what ends with a day."""
+        for _, _, bucket in self._segments[day]:
+            if bucket in self._shared and self._last[bucket] == day:
+                for key in [key for key in self._flags if key[0] == bucket]:
+                    self._counts[key] = int(self._flags.pop(key)[1:].sum())
 
 
 def _segments(buckets: Column) -> list[tuple[int, int, int]]:
