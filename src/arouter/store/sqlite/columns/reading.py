@@ -36,10 +36,10 @@ def read_groups(
     connection: apsw.Connection, maker: Pieces, days: Sequence[FoldedDay], pieces: Sequence[Piece]
 ) -> Groups:
     """Everything that `pieces` and the columns of `days`, which rise, hold."""
-    numbers = maker.numbers()
-    if numbers is None:
+    numbers, users = maker.numbers(), maker.users()
+    if numbers is None or (users is not None and not users):
         return Groups()
-    wanted = Wanted(numbers=numbers, users=maker.users())
+    wanted = Wanted(numbers=numbers, users=users)
     tables = Tables(connection=connection, wanted=wanted)
     return _Reading(maker, tables, days, pieces).read()
 
