@@ -71,7 +71,12 @@ TESTED_BY = {
     ),
     "tests/cli/test_activity.py": ("cli/filter_options.py", "cli/summary_table.py"),
     "tests/cli/test_commands.py": ("cli/__init__.py", "cli/options.py", "cli/output.py"),
-    "tests/cli/test_config.py": ("settings/__init__.py", "settings/values.py", "wiring/providers.py"),
+    "tests/cli/test_config.py": (
+        "settings/__init__.py",
+        "settings/oidc.py",
+        "settings/values.py",
+        "wiring/providers.py",
+    ),
     "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_db.py": ("cli/database.py",),
     "tests/cli/test_demo_history.py": ("cli/demo_filling.py",),

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Vendor
-from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, tables_in
+from arouter.settings.oidc import Oidc, check_oidc
+from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, setting, tables_in
 
 __all__ = [
     "BELOW",
@@ -55,11 +56,6 @@ PREFIX = "AROUTER_"
 DEFAULT_FILE = "arouter.toml"
 FILE_VARIABLE = "AROUTER_CONFIG"
 HIGHEST_PORT = 65_535
-
-
-def setting(default: Any, text: str) -> Any:
-    """A row of the table: its default and its help."""
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,15 +249,6 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Oidc:
-    """An issuer of OpenID Connect that members sign in at."""
-
-    issuer: str = setting("", "Its address, as it calls itself: https://accounts.example.com.")
-    client_id: str = setting("", "What it calls this gateway.")
-    client_secret: Secret = setting(Secret(""), "The secret that goes with client_id; empty: a public client.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set."""
 
@@ -382,7 +369,7 @@ def load(
     _check_providers(tables["providers"])
     _check_models(tables["models"], tables["providers"])
     _check_prices(tables["prices"])
-    _check_oidc(tables["oidc"])
+    check_oidc(tables["oidc"])
     for name in ("port", "metrics_port"):
         if (port := getattr(sections["server"], name)) > HIGHEST_PORT:
             raise SettingsError(f"server.{name} must be at most {HIGHEST_PORT}, not {port}")
@@ -495,15 +482,6 @@ def _check_prices(prices: Mapping[str, Price]) -> None:
     for model in prices:
         if "/" not in model:
             raise SettingsError(f'prices.{model} names no provider; write [prices."openai/{model}"] or whose it is')
-
-
-def _check_oidc(issuers: Mapping[str, Oidc]) -> None:
-    for name, one in issuers.items():
-        for wanted in ("issuer", "client_id"):
-            if not getattr(one, wanted):
-                raise SettingsError(f"oidc.{name} needs {wanted}")
-        if not one.issuer.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-            raise SettingsError(f"oidc.{name}.issuer must begin with https://")
 
 
 def _with_proxies(upstream: Any, variables: Mapping[str, str]) -> Any:
