@@ -1,14 +1,17 @@
 """An issuer of OpenID Connect: found by discovery, asked for an identity by a code, its signature checked.
 
 What the issuer publishes is kept for an hour; a key that is not among what is kept is looked for once more.
+PyJWT is imported with the first token: a gateway whose members sign in otherwise does without it.
 """
 
+import asyncio
 import base64
+import importlib
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
 
-import jwt
 import msgspec
 
 from arouter.domain.errors import NotAuthenticated, UpstreamFailed
@@ -104,6 +107,7 @@ class Issuer:
         if status != 200:
             raise refused("it did not take the code")
         token = _read(body, _Tokens).id_token
+        await asyncio.to_thread(_jwt)
         claims = self._claims(token, await self._key(token, keys, now_us), now_us)
         if not _same(claims.get("nonce"), begun.nonce):
             raise refused("the nonce is another one")
@@ -113,10 +117,10 @@ class Issuer:
         name = claims.get("name")
         return Identity(email=email.strip().lower(), name=name if isinstance(name, str) else email)
 
-    def _claims(self, token: str, key: jwt.PyJWK, now_us: int) -> dict[str, Any]:
+    def _claims(self, token: str, key: Any, now_us: int) -> dict[str, Any]:
         """Checked, with the times by our clock."""
         try:
-            claims: dict[str, Any] = jwt.decode(
+            claims: dict[str, Any] = _jwt().decode(
                 token,
                 key,
                 algorithms=ALGORITHMS,
@@ -129,7 +133,7 @@ class Issuer:
                     "require": ["exp", "iat", "sub"],
                 },
             )
-        except jwt.PyJWTError as exc:
+        except _jwt().PyJWTError as exc:
             raise refused("its token is not right") from exc
         now_s = now_us // _US
         times = [claims["exp"], claims["iat"], claims.get("nbf", now_s)]
@@ -142,11 +146,11 @@ class Issuer:
             raise refused("its token is for somebody else")
         return claims
 
-    async def _key(self, token: str, keys: _Keys, now_us: int) -> jwt.PyJWK:
+    async def _key(self, token: str, keys: _Keys, now_us: int) -> Any:
         """The key that a token says it is signed with."""
         try:
-            wanted = jwt.get_unverified_header(token).get("kid")
-        except jwt.PyJWTError as exc:
+            wanted = _jwt().get_unverified_header(token).get("kid")
+        except _jwt().PyJWTError as exc:
             raise refused("its token is not right") from exc
         found = _find(keys, wanted)
         if found is None:
@@ -156,8 +160,8 @@ class Issuer:
         if found is None:
             raise refused("it has no such key")
         try:
-            return jwt.PyJWK(found)
-        except jwt.PyJWTError as exc:
+            return _jwt().PyJWK(found)
+        except _jwt().PyJWTError as exc:
             raise refused("its key cannot be read") from exc
 
     async def _published(self, now_us: int) -> tuple[Discovery, _Keys]:
@@ -189,6 +193,11 @@ class Issuer:
             return answer.status, await answer.read(_MOST_BYTES)
         finally:
             answer.close()
+
+
+@cache
+def _jwt() -> Any:
+    return importlib.import_module("jwt")
 
 
 def refused(why: str) -> NotAuthenticated:
