@@ -1,6 +1,8 @@
 """Passwords: hashed so that they fit again, and nothing else does."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -29,3 +31,9 @@ def test_nobodys_hash_and_a_broken_one_fit_nothing() -> None:
         assert await passwords.fits("x", hash_now("x"))
 
     asyncio.run(run())
+
+
+def test_the_libraries_of_signing_in_are_not_imported_before_somebody_does() -> None:
+    code = "import sys, arouter.wiring.gateway, arouter.web.api.app; print(*{'argon2', 'jwt'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
