@@ -302,6 +302,19 @@ def test_many_users_are_chosen_from_the_columns_of_all(backend: Backend) -> None
             assert (answer.totals.requests, answer.totals.users) == (750, 250)
 
 
+def test_a_user_that_nobody_knows_is_nobody(backend: Backend, tmp_path: Path) -> None:
+    reference = memory(tmp_path)
+    for each in (backend, reference):
+        append(each, *(on(day, f"gen-{day}", user="a") for day in (DAY - 1, DAY, DAY + 1)))
+    fold(backend)
+    for group_by in ((), (Dimension.DAY,), (Dimension.USER,), (Dimension.MODEL, Dimension.HOUR)):
+        query = SummaryQuery(scope=SCOPE, filters=Filters(users=("z",)), group_by=group_by)
+        answer = backend.run(backend.ledger.summary(query))
+        assert (answer.totals.requests, answer.totals.users) == (0, 0)
+        assert answer == reference.run(reference.ledger.summary(query))
+    reference.stop()
+
+
 def test_a_user_of_several_models_is_one_user_of_an_hour(backend: Backend) -> None:
     asked = [(day, user, model) for day in (DAY - 1, DAY, DAY + 1) for user in ("a", "b", None) for model in "mnop"]
     append(backend, *(on(day, f"{day}{user}{model}", user=user, requested_model=model) for day, user, model in asked))

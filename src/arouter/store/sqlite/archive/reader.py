@@ -131,10 +131,12 @@ def adjusted_in(connection: apsw.Connection, batch: pa.RecordBatch) -> Adjusted:
     return Adjusted(places, [row[3] for row in rows], [row[2] for row in rows])
 
 
-def matching(connection: apsw.Connection, batch: pa.RecordBatch, wanted: Wanted) -> Mask:
-    """Which records of a block are wanted, whoever their user is."""
+def matching(connection: apsw.Connection, batch: pa.RecordBatch, wanted: Wanted, user: int | None = None) -> Mask:
+    """Which records of a block are wanted; of one user only, 0 for none, if one is given."""
     created = numbers(batch, "created_at_us")
     mask: Mask = (created >= wanted.start_us) & (created < wanted.end_us)
+    if user is not None:
+        mask &= numbers(batch, "user_no") == user
     for column, allowed in wanted.one_of:
         mask &= _is_in(numbers(batch, column), allowed)
     if wanted.models is not None:

@@ -38,6 +38,7 @@ def read_groups(
     """Everything that `pieces` and the columns of `days`, which rise, hold."""
     numbers, users = maker.numbers(), maker.users()
     if numbers is None or (users is not None and not users):
+        # Nothing of such a name was ever recorded.
         return Groups()
     wanted = Wanted(numbers=numbers, users=users)
     tables = Tables(connection=connection, wanted=wanted)

@@ -43,7 +43,7 @@ class Wanted:
             if column == "model_no":
                 fits |= np.isin(rows["requested_model_no"], numbers)
             chosen = fits if chosen is None else chosen & fits
-        if self.users is not None and len(self.users) > 1:
+        if self.users is not None and len(self.users) != 1:
             fits = np.isin(rows["user_no"], self.users)
             chosen = fits if chosen is None else chosen & fits
         if chosen is None or chosen.all():
