@@ -247,3 +247,22 @@ def test_every_setting_can_be_set_by_its_variable(tmp_path: Path, row: Any) -> N
     text, value = _sample(row.default, row.type)
     settings = read(tmp_path, **{row.variable: text})
     assert getattr(getattr(settings, row.section), row.name) == value
+
+
+# ---------------------------------------------------------------- issuers
+
+
+def test_an_issuer_needs_all_of_it_and_an_address_that_is_safe(tmp_path: Path) -> None:
+    file = tmp_path / "arouter.toml"
+    whole = '[oidc.work]\nissuer = "https://a.example"\nclient_id = "x"\nclient_secret = "env:S"\n'
+    file.write_text(whole)
+    found = load(file, environment={"S": "s3cret"}).oidc["work"]
+    assert (found.issuer, found.client_id, found.client_secret) == ("https://a.example", "x", "s3cret")
+    assert "s3cret" not in repr(found)
+    for line in whole.splitlines()[1:3]:
+        file.write_text(whole.replace(f"{line}\n", ""))
+        with pytest.raises(SettingsError, match=f"oidc.work needs {line.split()[0]}"):
+            load(file, environment={"S": "s3cret"})
+    file.write_text(whole.replace("https", "http"))
+    with pytest.raises(SettingsError, match="must begin with https"):
+        load(file, environment={"S": "s3cret"})

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "activity parameters": reference.activity_parameters,
+    "audit parameters": reference.audit_parameters,
     "commands": commands.commands,
     "error codes": error_codes.error_codes,
     "high usage parameters": reference.high_usage_parameters,
@@ -21,6 +22,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "organization cost parameters": reference.organization_cost_parameters,
     "organization usage parameters": reference.organization_usage_parameters,
     "report parameters": reference.report_parameters,
+    "roles": reference.roles,
     "routes": reference.routes,
     "settings": reference.settings,
     "summary parameters": reference.summary_parameters,

@@ -20,6 +20,7 @@ UNSEEN = frozenset({"client_disconnect"})
 """Codes that are written to the ledger only: nobody is there to get them."""
 
 MEANINGS = {
+    "already_a_member": "The organization has a member with this address.",
     "client_disconnect": "The client left before its request was whole. Seen in the activity only.",
     "credit_limit_exceeded": "A budget has not so much left as the request may cost. `metadata`: `scope`, `guardrail`, "
     "`limit_usd`, `used_usd`, `held_usd`, `needed_usd`, `resets_at`.",
@@ -42,7 +43,14 @@ MEANINGS = {
     "invalid_type": "A field has the wrong JSON type; `param` names it.",
     "invalid_user_token": "The signed user token is none of ours, or the key that made it is not valid any more.",
     "invalid_value": "A field has a value that it cannot have; `param` names it.",
+    "invitation_not_found": "The organization has no invitation with this id, or there is no open one with this token.",
+    "invalid_sign_in": "No member has this address and password. A member who is disabled is told so too.",
+    "invalid_totp": "The code is wrong, or was used before.",
+    "issuer_not_found": "The operator has named no such issuer: see `[oidc.<name>]`.",
     "key_not_found": "The organization has no key with this hash.",
+    "last_admin": "The organization would have no enabled admin.",
+    "last_workspace": "The organization would have no workspace.",
+    "member_not_found": "The organization has no member with this id.",
     "method_not_allowed": "The path does not take this method; `Allow` names those that it takes.",
     "missing_api_key": "The request carries no key.",
     "missing_required_parameter": "A field that must be there is not; `param` names it.",
@@ -53,7 +61,9 @@ MEANINGS = {
     "no_matching_provider": "No provider of the model meets the conditions of the request's `provider` object, or of "
     "the suffix `:free`. `metadata.left_out` names each and the condition that it does not meet.",
     "not_found": "There is nothing at this path, or the key may not know of it.",
-    "not_permitted": "The key may not do this: it makes no user tokens, or none for this user.",
+    "not_permitted": "The role of the member who made the key, or who is signed in, may not do this; or the key makes "
+    "no user tokens, or none for this user.",
+    "organization_not_found": "There is no organization with this id, or it is not that of the key.",
     "own_keys_not_configured": "Keys of an organization's own cannot be stored: `security.key_encryption_key` is not "
     "set.",
     "path_not_allowed": "The operator does not pass this path of a provider on: see `server.pass_through`.",
@@ -67,12 +77,19 @@ MEANINGS = {
     "ours `metadata` says `scope`, `guardrail`, `limit_name`, `limit`, `used`, `resets_at`; `Retry-After` says when "
     "to ask again.",
     "request_too_large": "The body is over `server.body_most_bytes`.",
+    "session_expired": "The session was ended, has expired, or its member is gone or disabled. Sign in again.",
+    "session_not_found": "The member has no session with this id.",
+    "session_required": "Only a member who signed in may do this.",
     "shutting_down": "The gateway stops, and the request was not at its end when the time for that was over.",
     "storage_unavailable": "The ledger cannot be reached, or did not take the record of this request. It is kept in "
     "memory and tried again.",
     "string_above_max_length": "A text is too long: a user of more than 1,024 bytes, a name of more than 256 "
     "characters.",
     "too_many_queries": "Two summaries are being made and thirty wait. `Retry-After` says when to ask again.",
+    "too_many_attempts": "More than 10 attempts within 15 minutes for one address. `Retry-After` says when "
+    "to try again.",
+    "totp_confirmed": "An authenticator app is confirmed already, or there is no password that it could add to.",
+    "totp_required": "The password is right, and a code of the authenticator app is asked for: `totp`.",
     "unknown_parameter": "There is no such parameter; the message names the nearest one.",
     "unsupported_parameter": "Part of the contract, and not supported yet; or, with `provider.require_parameters`, a "
     "parameter that no provider of the model has a counterpart for. `param` names it.",
@@ -87,6 +104,7 @@ MEANINGS = {
     "user_required": "The key takes no requests without a `user`.",
     "user_token_required": "The key takes only requests with a signed user token in `X-ARouter-User-Token`.",
     "websocket_not_supported": "A WebSocket was asked for on a path that is passed through.",
+    "workspace_not_found": "The organization has no workspace with this id.",
     "wrong_key_type": "A management key cannot infer, a live key cannot manage, a test key reaches the sandbox only.",
 }
 """One sentence for each code; `tests/structure/test_docs.py` compares the names with those in the source."""

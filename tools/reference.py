@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
+from arouter.domain.roles import Action, Role, allows
 from arouter.engine.estimates import Estimates
 from arouter.engine.guardian import Guardian
 from arouter.engine.leasing import Leasing
@@ -20,6 +21,7 @@ from arouter.store.memory import MemoryStore
 from arouter.web.api import (
     activity,
     arouter_usage,
+    audit,
     billing,
     high_usage,
     organization_usage,
@@ -127,6 +129,18 @@ def transaction_parameters() -> str:
 def report_parameters() -> str:
     shared = {parameter.name for parameter in FILTERS}
     return _parameters([parameter for parameter in report.PARAMETERS if parameter.name not in shared])
+
+
+def audit_parameters() -> str:
+    return _parameters(audit.PARAMETERS)
+
+
+def roles() -> str:
+    """What each role may do."""
+    return table(
+        ("action", *(code(role) for role in Role)),
+        ((code(action), *("yes" if allows(role, action) else "" for role in Role)) for action in Action),
+    )
 
 
 def key_list_parameters() -> str:

@@ -1,9 +1,11 @@
 """What every directory does."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from arouter.domain.activity import Filters, Scope, SummaryQuery
 from arouter.domain.keys import Key
 from arouter.store.base import Home, KeyLabel
 from tests.conformance.backends import Backend
@@ -145,3 +147,30 @@ def test_every_change_raises_the_revision_and_nothing_else_does(backend: Backend
     assert not backend.run(directory.delete_key("org_a", "key-a", now_us=1))
     assert backend.run(directory.home(HOME, now_us=1)) == HOME
     assert backend.run(directory.revision()) == before
+
+
+def test_the_keys_of_one_member(backend: Backend) -> None:
+    for name, creator in (("a", "mem_1"), ("b", None), ("c", "mem_2"), ("d", "mem_1")):
+        backend.run(backend.directory.add_key(key(name, creator=creator, created_at_us=ord(name)), secret=name))
+    assert names(backend, creator="mem_1") == ["d", "a"]
+    assert names(backend, creator="mem_1", offset=1) == ["a"]
+    assert names(backend, creator="mem_3") == []
+
+
+def test_the_records_of_the_keys_that_one_member_made(backend: Backend) -> None:
+    for name, creator in (("a", "mem_1"), ("b", None), ("c", "mem_2"), ("d", "mem_1")):
+        backend.run(backend.directory.add_key(key(name, creator=creator), secret=name))
+        append(backend, record(f"gen-{name}", opened={"key_hash": f"key-{name}"}))
+    backend.run(backend.directory.delete_key("org_a", "key-d", now_us=1))
+
+    def seen(creator: str, **filters: Any) -> list[str]:
+        scope = Scope(organization_id="org_a", creator=creator)
+        total = backend.run(backend.ledger.summary(SummaryQuery(scope=scope, filters=Filters(**filters)))).totals
+        found = sorted(ids(backend, scope=scope, **filters))
+        assert total.requests == len(found)
+        return found
+
+    assert seen("mem_1") == ["gen-a", "gen-d"]
+    assert seen("mem_1", key_hashes=("key-a", "key-c")) == ["gen-a"]
+    assert seen("mem_1", users=("user_1",)) == ids(backend, users=("user_1",), key_hashes=("key-a", "key-d"))
+    assert seen("mem_3") == []

@@ -8,7 +8,9 @@ import apsw
 import pytest
 
 from arouter.domain.activity import Dimension, Filters, Scope, SummaryQuery
+from arouter.domain.audit import OPERATOR, AuditAction, AuditQuery
 from arouter.domain.errors import InvalidRequest
+from arouter.store.base import Home
 from arouter.store.sqlite.sealed import DAY_US
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, ids, key
@@ -114,3 +116,21 @@ def test_an_expired_day_that_was_changed_shows(backend: Backend) -> None:
     told = "\n".join(problems(backend))
     assert "sums by quarter of an hour differ" in told
     assert "2 records are not there, and 1 have expired" in told
+
+
+def test_how_long_records_are_kept_is_noted_in_the_audit_log(backend: Backend) -> None:
+    home = Home(organization_id="org_a", workspace_id="ws_a", secret=bytes(32))
+    backend.run(backend.directory.home(home, now_us=1))
+    archive = store_of(backend).archive
+    for days in (30, None):
+        backend.run(archive.set_retention_days("org_a", days))
+    backend.run(archive.set_retention_days("org_unknown", 30))
+    found = backend.run(backend.directory.audit_page(AuditQuery(organization_id="org_a", limit=2)))
+    assert [(one.action, one.target_id, one.actor) for one in found] == [
+        (AuditAction.UPDATE_ORGANIZATION, "org_a", OPERATOR)
+    ] * 2
+    assert [(one.before, one.after) for one in found] == [
+        ('{"retention_days":30}', '{"retention_days":null}'),
+        ('{"retention_days":null}', '{"retention_days":30}'),
+    ]
+    assert backend.run(backend.directory.audit_page(AuditQuery(organization_id="org_unknown"))) == ()

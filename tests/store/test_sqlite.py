@@ -341,6 +341,12 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
         "ALTER TABLE keys DROP COLUMN rate_limit; ALTER TABLE keys DROP COLUMN default_user_limits;"
         "DROP TABLE guardrails; DROP TABLE user_rules; DROP TABLE usage_days; DROP TABLE counter_uses;"
         "DROP TABLE leases;"
+        "DROP TABLE audit; DROP TABLE sign_in_attempts; DROP TABLE sessions; DROP TABLE recovery_codes;"
+        "DROP TABLE logins;"
+        "DROP TABLE invitations; DROP TABLE members; DROP INDEX workspaces_by_age;"
+        "ALTER TABLE organizations DROP COLUMN name; ALTER TABLE organizations DROP COLUMN updated_at_us;"
+        "ALTER TABLE workspaces DROP COLUMN name; ALTER TABLE workspaces DROP COLUMN updated_at_us;"
+        "ALTER TABLE workspaces DROP COLUMN archived;"
         "PRAGMA user_version = 1"
     )
     connection.close()

@@ -23,6 +23,7 @@ from arouter.cli.limit_options import (
 )
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stdout, table, visible, write_json
+from arouter.cli.people import every
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.keys import ENTROPY_BYTES, ActivityScope, Key, KeyKind, digest, masked, new_plaintext
 from arouter.domain.windows import windows_at
@@ -85,6 +86,10 @@ def create(
     activity_scope: Annotated[
         ActivityScope | None, typer.Option(help="Whose records it may read. Default: its own.", show_default=False)
     ] = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The workspace it belongs to. Default: the first one.", show_default=False),
+    ] = None,
     allowed_model: Annotated[
         list[str] | None, typer.Option(metavar="M", help="Only this model. Repeatable.", show_default=False)
     ] = None,
@@ -112,6 +117,7 @@ def create(
         allowed_providers=tuple(allowed_provider) if allowed_provider else UNSET,
         user_policy=UNSET if user_policy is None else user_policy,
         activity_scope=UNSET if activity_scope is None else activity_scope.value,
+        workspace_id=UNSET if workspace is None else workspace,
     )
     key, plaintext = asyncio.run(_create(load(config), kind, name, wanted))
     _tell_plaintext(key_object(key, _NOTHING_SPENT), plaintext, json=json)
@@ -197,7 +203,10 @@ async def _create(settings: Settings, kind: KeyKind, name: str, wanted: KeySetti
     now_us = SystemClock().now_us()
     async with opened(settings) as (store, home):
         blank, plaintext = make_key(home, kind, checked_name(name), now_us=now_us)
-        key = with_settings(blank, wanted, workspace_ids=(home.workspace_id,))
+        there = await every(
+            lambda offset: store.directory.list_workspaces(home.organization_id, offset=offset, limit=_PAGE)
+        )
+        key = with_settings(blank, wanted, workspace_ids=[one.id for one in there])
         if key.expires_at_us is not None and key.expires_at_us <= now_us:
             raise InvalidRequest("`expires_at` lies in the past.", param="expires_at")
         await store.directory.add_key(key, secret=key.hash)

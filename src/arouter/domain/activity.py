@@ -18,6 +18,8 @@ class Scope:
     organization_id: str
     workspace_id: str | None = None
     key_hash: str | None = None
+    creator: str | None = None
+    """The member who made the keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Vendor
-from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, tables_in
+from arouter.settings.oidc import Oidc, check_oidc
+from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, setting, tables_in
 
 __all__ = [
     "BELOW",
@@ -33,6 +34,7 @@ __all__ = [
     "Guardrails",
     "Log",
     "Model",
+    "Oidc",
     "Price",
     "Provider",
     "Routing",
@@ -54,11 +56,6 @@ PREFIX = "AROUTER_"
 DEFAULT_FILE = "arouter.toml"
 FILE_VARIABLE = "AROUTER_CONFIG"
 HIGHEST_PORT = 65_535
-
-
-def setting(default: Any, text: str) -> Any:
-    """A row of the table: its default and its help."""
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +267,8 @@ class Settings:
     """By the name that clients ask for."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By `provider/model`."""
+    oidc: Mapping[str, Oidc] = field(default_factory=dict)
+    """By a name of your own."""
     file: Path | None = None
     """The file that was read, if there was one."""
     directory: Path = field(default_factory=Path)
@@ -287,7 +286,7 @@ SECTIONS: Mapping[str, type] = {
     "report": Report,
     "guardrails": Guardrails,
 }
-TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price}
+TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price, "oidc": Oidc}
 """Sections with one sub-table for each name."""
 BELOW: Mapping[str, type] = {"providers.<name>.deployments": Deployment}
 """And those with one for each name in each of these."""
@@ -370,6 +369,7 @@ def load(
     _check_providers(tables["providers"])
     _check_models(tables["models"], tables["providers"])
     _check_prices(tables["prices"])
+    check_oidc(tables["oidc"])
     for name in ("port", "metrics_port"):
         if (port := getattr(sections["server"], name)) > HIGHEST_PORT:
             raise SettingsError(f"server.{name} must be at most {HIGHEST_PORT}, not {port}")

@@ -5,6 +5,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,11 @@ from typing import Any, Literal
 
 class SettingsError(Exception):
     """A setting that cannot be. The message names it and says what to do."""
+
+
+def setting(default: Any, text: str) -> Any:
+    """A row of the table: its default and its help."""
+    return field(default=default, metadata={"help": text})
 
 
 class Secret(str):

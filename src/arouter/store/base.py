@@ -15,12 +15,19 @@ from arouter.domain.counters import Counter
 from arouter.domain.guardrails import Guardrail, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
+from arouter.domain.organizations import Organization, Workspace
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
+from arouter.store.audit import AuditLog
+from arouter.store.organizations import Organizations
+from arouter.store.sign_in import SignIns
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+FIRST_NAME = "Default"
+"""What the organization and the workspace of a new database are called until somebody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +96,15 @@ class ProviderKeys(Protocol):
         """The organizations with a key that is not disabled, each with the ids of what its secrets are sealed with."""
 
 
+def first_of(home: Home, now_us: int) -> tuple[Organization, Workspace]:
+    """The organization and the workspace that a new database begins with."""
+    organization = Organization(id=home.organization_id, name=FIRST_NAME, created_at_us=now_us)
+    workspace = Workspace(
+        id=home.workspace_id, organization_id=home.organization_id, name=FIRST_NAME, created_at_us=now_us
+    )
+    return organization, workspace
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRulesChange:
     """What changed of the rules of single users since somebody looked last."""
@@ -134,8 +150,8 @@ class Guardrails(Protocol):
         """What changed after the change of that number; 0: ever."""
 
 
-class Directory(ProviderKeys, Guardrails, Protocol):
-    """Organizations, workspaces, keys and guardrails."""
+class Directory(ProviderKeys, Guardrails, Organizations, SignIns, AuditLog, Protocol):
+    """Organizations with all that is in them, keys, guardrails, and a log of all changes."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         """The database's home. `candidate` becomes it if there is none yet, whoever asks first."""
@@ -153,9 +169,15 @@ class Directory(ProviderKeys, Guardrails, Protocol):
         """The SHA-256 of the plaintext that the key has now; None if there is no such key, or it was deleted."""
 
     async def list_keys(
-        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+        self,
+        organization_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        include_disabled: bool = True,
+        creator: str | None = None,
     ) -> Sequence[Key]:
-        """Newest first."""
+        """Newest first; with `creator`, those that this member made."""
 
     async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
         """The names, as they are now, of those of the organization's keys by their hashes; of deleted ones too."""
@@ -274,6 +296,8 @@ class Ledger(Protocol):
         Done when they are durable. One whose id is there already, or whose record is not there, changes nothing.
         ValueError if one cannot be stored at all: then none is. StorageUnavailable if nothing can be written now;
         unlike records they are not tried again.
+
+        They are noted in the audit log, once for each organization, as the operator's.
 
         `seen` makes it conditional: by the ids of records, the id of the adjustment that the caller took for the last
         one, None for none. AdjustedMeanwhile if another one holds for any of them by now: then none is written.

@@ -35,10 +35,12 @@ from arouter.domain.money import Picodollars
 from arouter.domain.ranking import rank
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
+from arouter.domain.visibility import is_visible
 from arouter.store import tally
 from arouter.store.base import CheckReport, Spending
 from arouter.store.buckets import HOUR_US, bucket_start, bucket_text, time_zone
 from arouter.store.limits import check_adjustment, check_record
+from arouter.store.memory_audit import Trail
 from arouter.store.memory_counters import MemoryCounters
 from arouter.store.memory_directory import MemoryData, MemoryDirectory
 from arouter.store.planning import plan, too_many_records
@@ -87,7 +89,9 @@ class MemoryLedger:
         except ValueError as exc:
             done.set_exception(exc)
         else:
-            done.set_result(sum(self._adjust(adjustment) for adjustment in adjustments))
+            new = [adjustment for adjustment in adjustments if self._adjust(adjustment)]
+            self._data.trail.note_adjustments((self._data.records[one.record_id][0].opening, one) for one in new)
+            done.set_result(len(new))
         return done
 
     async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
@@ -179,8 +183,8 @@ class MemoryLedger:
         return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
 
     def _spans(self, scope: Scope) -> Mapping[str, UserSpan]:
-        openings = (record.opening for record, _ in self._data.records.values())
-        return spans_of(opening for opening in openings if _in_scope(opening, scope))
+        rows = (row for row in self._rows() if is_visible(row.record.opening, scope, row.creator))
+        return spans_of(row.record.opening for row in rows)
 
     def every_record(self) -> Sequence[Record]:
         """All of them, with the costs that hold."""
@@ -233,7 +237,7 @@ class MemoryLedger:
         return [
             row
             for row in self._rows()
-            if _in_scope(row.record.opening, scope)
+            if is_visible(row.record.opening, scope, row.creator)
             and _matches(row.record, filters)
             and (filters.updated_since_us is None or _updated_at(row) >= filters.updated_since_us)
             and (filters.written_until_us is None or row.written_at_us <= filters.written_until_us)
@@ -244,7 +248,7 @@ class MemoryStore:
     """The protocols over one set of data."""
 
     def __init__(self, *, clock: Callable[[], int], data: MemoryData | None = None) -> None:
-        self._data = MemoryData() if data is None else data
+        self._data = MemoryData(Trail(clock)) if data is None else data
         self._clock = clock
         self.directory = MemoryDirectory(self._data)
         self.ledger = MemoryLedger(self._data, clock)
@@ -273,14 +277,6 @@ def _place(row: ActivityRow) -> tuple[int, str]:
 
 def _updated_at(row: ActivityRow) -> int:
     return row.written_at_us if row.adjusted_at_us is None else row.adjusted_at_us
-
-
-def _in_scope(opening: Opening, scope: Scope) -> bool:
-    return (
-        opening.organization_id == scope.organization_id
-        and scope.workspace_id in (None, opening.workspace_id)
-        and scope.key_hash in (None, opening.key_hash)
-    )
 
 
 def _matches(record: Record, filters: Filters) -> bool:

@@ -4,18 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from arouter.domain.adjustment import Adjustment
+from arouter.domain.audit import AuditAction
 from arouter.domain.keys import Key
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
-from arouter.store.base import Home, KeyLabel
+from arouter.store.base import Home, KeyLabel, first_of
+from arouter.store.memory_audit import MemoryAudit, Trail
 from arouter.store.memory_counters import CounterData
 from arouter.store.memory_guardrails import GuardrailData, MemoryGuardrails
+from arouter.store.memory_organizations import Structure
+from arouter.store.memory_sign_in import Doors, MemorySignIns
 
 
 @dataclass(slots=True)
 class MemoryData:
     """What would be on disk."""
 
+    trail: Trail
     home: Home | None = None
     revision: int = 0
     keys: dict[str, Key] = field(default_factory=dict)
@@ -24,6 +29,8 @@ class MemoryData:
     """Secret to hash."""
     provider_keys: dict[str, tuple[ProviderKey, Sealed]] = field(default_factory=dict)
     """By id."""
+    structure: Structure = field(default_factory=Structure)
+    doors: Doors = field(default_factory=Doors)
     records: dict[str, tuple[Record, int]] = field(default_factory=dict)
     """By id, with the time of writing."""
     adjustments: dict[str, tuple[Adjustment, int]] = field(default_factory=dict)
@@ -34,16 +41,17 @@ class MemoryData:
     counters: CounterData = field(default_factory=CounterData)
 
 
-class MemoryProviderKeys:
+class MemoryProviderKeys(MemoryAudit):
     """`ProviderKeys` over a dictionary."""
 
     def __init__(self, data: MemoryData) -> None:
+        MemoryAudit.__init__(self, data.trail)
         self._data = data
 
     async def add_provider_key(self, key: ProviderKey, sealed: Sealed) -> None:
         if key.id in self._data.provider_keys:
             raise ValueError("there is such a key already")
-        self._store(key, sealed)
+        self._store(AuditAction.CREATE_PROVIDER_KEY, key, sealed)
 
     async def get_provider_key(self, organization_id: str, key_id: str) -> ProviderKey | None:
         found = self._found(organization_id, key_id)
@@ -68,21 +76,23 @@ class MemoryProviderKeys:
             disabled=key.disabled,
             byok_fallback=key.byok_fallback,
         )
-        self._store(changed, found[1] if sealed is None else sealed)
+        self._store(AuditAction.UPDATE_PROVIDER_KEY, changed, found[1] if sealed is None else sealed)
         return True
 
     async def reseal_provider_key(self, key: ProviderKey, *, before: Sealed, after: Sealed) -> bool:
         found = self._found(key.organization_id, key.id)
         if found is None or found[1] != before:
             return False
-        self._store(found[0], after)
+        self._store(AuditAction.RESEAL_PROVIDER_KEY, found[0], after)
         return True
 
     async def delete_provider_key(self, organization_id: str, key_id: str) -> bool:
-        if self._found(organization_id, key_id) is None:
+        found = self._found(organization_id, key_id)
+        if found is None:
             return False
         del self._data.provider_keys[key_id]
         self._data.revision += 1
+        self._note(AuditAction.DELETE_PROVIDER_KEY, organization_id, key_id, found[0], None)
         return True
 
     async def sealed_provider_keys(self, organization_id: str) -> Sequence[tuple[ProviderKey, Sealed]]:
@@ -108,29 +118,38 @@ class MemoryProviderKeys:
         found = self._data.provider_keys.get(key_id)
         return found if found is not None and found[0].organization_id == organization_id else None
 
-    def _store(self, key: ProviderKey, sealed: Sealed) -> None:
+    def _store(self, action: AuditAction, key: ProviderKey, sealed: Sealed) -> None:
+        before = self._data.provider_keys.get(key.id, (None, None))[0]
         self._data.provider_keys[key.id] = key, sealed
         self._data.revision += 1
+        self._note(action, key.organization_id, key.id, before, key)
 
 
-class MemoryDirectory(MemoryGuardrails, MemoryProviderKeys):
+class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemorySignIns):
     """`Directory` over dictionaries."""
 
     def __init__(self, data: MemoryData) -> None:
         MemoryProviderKeys.__init__(self, data)
-        MemoryGuardrails.__init__(self, data.guardrails, self._raise_revision)
-
-    def _raise_revision(self) -> None:
-        self._data.revision += 1
+        MemoryGuardrails.__init__(self, data.guardrails, data.trail)
+        MemorySignIns.__init__(self, data.structure, data.trail)
+        self._doors = data.doors
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         if self._data.home is None:
             self._data.home = candidate
-            self._data.revision += 1
+            await self.add_organization(*first_of(candidate, now_us))
         return self._data.home
 
+    async def delete_workspace(self, organization_id: str, workspace_id: str) -> bool:
+        data = self._data
+        told = {record.opening.workspace_id for record, _ in data.records.values()}
+        told |= {key.workspace_id for key in data.keys.values()}
+        if workspace_id in told or (data.home is not None and workspace_id == data.home.workspace_id):
+            return False
+        return await self._forget_workspace(organization_id, workspace_id)
+
     async def revision(self) -> int:
-        return self._data.revision
+        return self._data.revision + self._data.structure.changes + self._data.guardrails.changes
 
     async def find_key(self, secret: str) -> Key | None:
         key_hash = self._data.secrets.get(secret)
@@ -145,12 +164,20 @@ class MemoryDirectory(MemoryGuardrails, MemoryProviderKeys):
         return next(secret for secret, of in self._data.secrets.items() if of == key_hash)
 
     async def list_keys(
-        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+        self,
+        organization_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        include_disabled: bool = True,
+        creator: str | None = None,
     ) -> Sequence[Key]:
         keys = [
             key
             for key in self._live().values()
-            if key.organization_id == organization_id and (include_disabled or not key.disabled)
+            if key.organization_id == organization_id
+            and (include_disabled or not key.disabled)
+            and creator in (None, key.creator)
         ]
         keys.sort(key=lambda key: (key.created_at_us, key.hash), reverse=True)
         return tuple(keys[offset : offset + limit])
@@ -167,13 +194,14 @@ class MemoryDirectory(MemoryGuardrails, MemoryProviderKeys):
             raise ValueError("there is such a key already")
         self._data.keys[key.hash] = key
         self._data.secrets[secret] = key.hash
-        self._data.revision += 1
+        self._changed_key(AuditAction.CREATE_KEY, None, key)
 
     async def replace_key(self, key: Key) -> bool:
-        if (key.organization_id, key.hash) not in self._live():
+        before = self._live().get((key.organization_id, key.hash))
+        if before is None:
             return False
         self._data.keys[key.hash] = key
-        self._data.revision += 1
+        self._changed_key(AuditAction.UPDATE_KEY, before, key)
         return True
 
     async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
@@ -185,15 +213,22 @@ class MemoryDirectory(MemoryGuardrails, MemoryProviderKeys):
         self._forget_secret(key_hash)
         self._data.secrets[secret] = key_hash
         self._data.keys[key_hash] = replace(key, label=label, updated_at_us=now_us)
-        self._data.revision += 1
+        self._changed_key(AuditAction.ROTATE_KEY, key, self._data.keys[key_hash])
         return True
 
     async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
-        if (organization_id, key_hash) not in self._live():
+        key = self._live().get((organization_id, key_hash))
+        if key is None:
             return False
         self._forget_secret(key_hash)
-        self._data.revision += 1
+        self._changed_key(AuditAction.DELETE_KEY, key, None)
         return True
+
+    def _changed_key(self, action: AuditAction, before: Key | None, after: Key | None) -> None:
+        one = after or before
+        assert one is not None
+        self._data.revision += 1
+        self._note(action, one.organization_id, one.hash, before, after)
 
     def _live(self) -> dict[tuple[str, str], Key]:
         """A key without a secret was deleted."""

@@ -1,10 +1,12 @@
 """The reference of `Guardrails`: dictionaries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from arouter.domain.audit import AuditAction
 from arouter.domain.guardrails import Guardrail, UserRules
 from arouter.store.base import UserRulesChange
+from arouter.store.memory_audit import MemoryAudit, Trail
 
 
 @dataclass(slots=True)
@@ -15,21 +17,22 @@ class GuardrailData:
     """By id."""
     users: dict[tuple[str, str], tuple[UserRules, int]] = field(default_factory=dict)
     """By organization and name, with the number of the change."""
+    changes: int = 0
+    """Of guardrails."""
 
 
-class MemoryGuardrails:
+class MemoryGuardrails(MemoryAudit):
     """`Guardrails` over dictionaries."""
 
-    def __init__(self, rules: GuardrailData, changed: Callable[[], None]) -> None:
-        """`changed` is called after each change of a guardrail."""
+    def __init__(self, rules: GuardrailData, trail: Trail) -> None:
+        MemoryAudit.__init__(self, trail)
         self._rules = rules
-        self._changed = changed
 
     async def add_guardrail(self, guardrail: Guardrail) -> None:
         if guardrail.id in self._rules.guardrails:
             raise ValueError("there is such a guardrail already")
         self._rules.guardrails[guardrail.id] = guardrail
-        self._changed()
+        self._changed_guardrail(AuditAction.CREATE_GUARDRAIL, None, guardrail)
 
     async def get_guardrail(self, organization_id: str, guardrail_id: str) -> Guardrail | None:
         found = self._rules.guardrails.get(guardrail_id)
@@ -47,17 +50,19 @@ class MemoryGuardrails:
         return tuple(found[offset : offset + limit])
 
     async def replace_guardrail(self, guardrail: Guardrail) -> bool:
-        if await self.get_guardrail(guardrail.organization_id, guardrail.id) is None:
+        before = await self.get_guardrail(guardrail.organization_id, guardrail.id)
+        if before is None:
             return False
         self._rules.guardrails[guardrail.id] = guardrail
-        self._changed()
+        self._changed_guardrail(AuditAction.UPDATE_GUARDRAIL, before, guardrail)
         return True
 
     async def delete_guardrail(self, organization_id: str, guardrail_id: str) -> bool:
-        if await self.get_guardrail(organization_id, guardrail_id) is None:
+        before = await self.get_guardrail(organization_id, guardrail_id)
+        if before is None:
             return False
         del self._rules.guardrails[guardrail_id]
-        self._changed()
+        self._changed_guardrail(AuditAction.DELETE_GUARDRAIL, before, None)
         return True
 
     async def every_guardrail(self) -> Sequence[Guardrail]:
@@ -69,8 +74,9 @@ class MemoryGuardrails:
         return None if found is None else found[0]
 
     async def put_user_rules(self, rules: UserRules) -> None:
-        rules.user.encode()
+        before = await self.get_user_rules(rules.organization_id, rules.user)
         self._rules.users[rules.organization_id, rules.user] = rules, self._latest() + 1
+        self._note(AuditAction.UPDATE_USER, rules.organization_id, rules.user, before, rules)
 
     async def user_rules_changed(self, since: int) -> UserRulesChange:
         return UserRulesChange(
@@ -78,6 +84,12 @@ class MemoryGuardrails:
             users=frozenset(user for user, (_, number) in self._rules.users.items() if number > since),
             holders=frozenset(organization_id for organization_id, _ in self._rules.users),
         )
+
+    def _changed_guardrail(self, action: AuditAction, before: Guardrail | None, after: Guardrail | None) -> None:
+        one = after or before
+        assert one is not None
+        self._rules.changes += 1
+        self._note(action, one.organization_id, one.id, before, after)
 
     def _latest(self) -> int:
         return max((number for _, number in self._rules.users.values()), default=0)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 from arouter.domain.errors import NotAuthenticated
-from arouter.domain.keys import Key, has_key_shape
+from arouter.domain.keys import Key, KeyKind, has_key_shape
+from arouter.domain.principals import Principal, acting, signed_in
+from arouter.domain.sign_in import SEEN_AGAIN_US, SESSION_PREFIX
 from arouter.domain.value import value
 from arouter.store.base import Directory
 
@@ -55,6 +57,12 @@ def no_credentials() -> NotAuthenticated:
     return NotAuthenticated(f"missing or invalid Authorization header. {_HOW}", code="missing_api_key")
 
 
+async def principal_of(directory: Directory, key: Key) -> Principal:
+    """What a management key acts as, now."""
+    member = None if key.creator is None else await directory.get_member(key.organization_id, key.creator)
+    return acting(key, member)
+
+
 class Authenticator:
     """Knows the keys. Remembers what the directory said until the directory changes."""
 
@@ -70,8 +78,11 @@ class Authenticator:
         return self._revision
 
     async def authenticate(self, headers: Mapping[bytes, bytes], query: bytes) -> Key:
-        """The key of a request. NotAuthenticated if it has none that is valid now."""
-        return await self.check(find_credentials(headers, query))
+        """The key of a request, or what a session acts as. NotAuthenticated if it has none that is valid now."""
+        credentials = find_credentials(headers, query)
+        if credentials.plaintext.startswith(SESSION_PREFIX):
+            return await self._session(credentials)
+        return await self.check(credentials)
 
     def recall(self, credentials: Credentials, now_us: int) -> Key | None:
         """The key, if it is remembered and valid at this time: then there is no need to `check`."""
@@ -89,7 +100,7 @@ class Authenticator:
         if key is None:
             raise NotAuthenticated(f"invalid api key. {_HOW}")
         if key.disabled:
-            raise NotAuthenticated("this api key is disabled. Enable it, or use another one.")
+            raise NotAuthenticated("this api key is disabled, or who made it is. Enable it, or use another one.")
         if key.expires_at_us is not None and key.expires_at_us <= self._now_us():
             raise NotAuthenticated("this api key has expired. Make a new one.", code="expired_api_key")
         return key
@@ -99,11 +110,26 @@ class Authenticator:
             return None
         revision = self._revision
         key = await self._directory.find_key(credentials.digest.hex())
+        if key is not None and key.kind is KeyKind.MANAGEMENT:
+            key = await principal_of(self._directory, key)
         if revision == self._revision:
             if len(self._remembered) >= MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[credentials.digest] = key
         return key
+
+    async def _session(self, credentials: Credentials) -> Principal:
+        """Asked for anew each time: people ask seldom, and a session that was ended must be."""
+        now_us = self._now_us()
+        session = await self._directory.find_session(credentials.digest.hex())
+        if session is not None and session.is_alive(now_us):
+            member = await self._directory.get_member(session.organization_id, session.member_id)
+            if member is not None and not member.disabled:
+                if now_us - session.seen_at_us >= SEEN_AGAIN_US:
+                    await self._directory.see_session(session.id, now_us)
+                there = await self._directory.list_workspaces(session.organization_id, limit=1)
+                return signed_in(member, session.id, there[0].id if there else "")
+        raise NotAuthenticated("This session has ended. Sign in again.", code="session_expired")
 
     async def refresh(self) -> None:
         """Forget everything if the directory has changed since the last call. To be called a few times a second."""

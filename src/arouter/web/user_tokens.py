@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arouter.domain.errors import NotAuthenticated, NotPermitted
 from arouter.domain.keys import Key, KeyKind, UserPolicy
 from arouter.store.base import Directory
+from arouter.web.auth import principal_of
 
 if TYPE_CHECKING:
     from arouter.engine.user_tokens import Claims
@@ -88,6 +89,9 @@ class UserTokens:
         revision = self._revision()
         organization_id, key_hash = library.named_key(token)
         key = await self._directory.get_key(organization_id, key_hash)
+        if key is not None and key.kind is KeyKind.MANAGEMENT:
+            # The bearer sees no more than whoever made the key, and for no longer.
+            key = await principal_of(self._directory, key)
         secret = await self._directory.secret_of(organization_id, key_hash)
         if key is None or secret is None:
             raise library.invalid_token()

@@ -54,6 +54,7 @@ from arouter.web.user_tokens import UserTokens
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
+from arouter.wiring.issuers import issuers
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
 from arouter.wiring.providers import deployments, wants_sandbox
@@ -284,6 +285,7 @@ class Gateway:
                     most_records=self.settings.activity.most_scanned_records,
                     timeout_s=self.settings.activity.query_timeout_s,
                 ),
+                oidc=issuers(self.settings, self._upstream),
             )
         )
 

@@ -16,7 +16,9 @@ from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.keys import Key, KeyKind, digest, masked, new_plaintext
 from arouter.domain.models import ModelInfo
 from arouter.domain.money import Picodollars
+from arouter.domain.organizations import Member
 from arouter.domain.record import Opening, Record, Status, UsageSource
+from arouter.domain.roles import Role
 from arouter.domain.usage import Usage
 from arouter.engine.credits import CreditPool, NoCredits
 from arouter.engine.estimates import Estimates
@@ -44,6 +46,15 @@ USAGE = Usage(input_tokens=60, cache_read_tokens=60, cache_write_tokens=0, outpu
 
 VAULT = Vault([hashlib.sha256(b"key-encryption key").digest()], secrets.token_bytes)
 """What the organization's own keys for providers are sealed with."""
+
+BOSS = Member(
+    id="mem_1",
+    organization_id=HOME.organization_id,
+    email="boss@example.com",
+    name="Boss",
+    role=Role.ADMIN,
+    created_at_us=NOW_US,
+)
 
 
 def in_memory(clock: Callable[[], int]) -> Store:
@@ -73,6 +84,7 @@ class Gateway:
         self._made = 0
         self._runner = asyncio.Runner()
         self._runner.run(self.store.start())
+        self._runner.run(self._settle())
         authenticator = self._authenticator = Authenticator(self.store.directory, now_us=lambda: self.now_us)
         self.leasing = Leasing(
             self.store.counters, now_us=lambda: self.now_us, tasks=Tasks(lambda name, failure: pytest.fail(name))
@@ -139,14 +151,16 @@ class Gateway:
     def add_key(self, name: str, *, kind: KeyKind = KeyKind.LIVE, **settings: Any) -> tuple[str, Key]:
         """A plaintext and its key."""
         plaintext = new_plaintext(kind, self._entropy(24))
+        organization_id = settings.pop("organization_id", HOME.organization_id)
+        creator = BOSS.id if organization_id == BOSS.organization_id else None
         key = Key(
             hash=digest(plaintext),
             name=name,
             kind=kind,
             label=masked(plaintext),
-            organization_id=settings.pop("organization_id", HOME.organization_id),
+            organization_id=organization_id,
             workspace_id=settings.pop("workspace_id", HOME.workspace_id),
-            creator=settings.pop("creator", "mem_1"),
+            creator=settings.pop("creator", creator),
             created_at_us=self.now_us + self._made,
             **settings,
         )
@@ -229,6 +243,11 @@ class Gateway:
     async def _replace_key(self, key: Key) -> None:
         assert await self.store.directory.replace_key(key)
         await self.services.directory_changed()
+
+    async def _settle(self) -> None:
+        """The home, and the admin who made its keys."""
+        await self.store.directory.home(HOME, now_us=NOW_US)
+        await self.store.directory.add_member(BOSS)
 
     async def _close(self, record: Record) -> None:
         self.store.ledger.open(record.opening)

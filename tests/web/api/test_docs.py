@@ -81,6 +81,36 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         ("DELETE", "/v1/guardrails/{id}"),
         ("PATCH", "/v1/users"),
         ("PATCH", "/v1/users/{user}"),
+        ("GET", "/v1/organizations"),
+        ("GET", "/v1/organizations/{id}"),
+        ("PATCH", "/v1/organizations/{id}"),
+        ("GET", "/v1/workspaces"),
+        ("POST", "/v1/workspaces"),
+        ("GET", "/v1/workspaces/{id}"),
+        ("PATCH", "/v1/workspaces/{id}"),
+        ("DELETE", "/v1/workspaces/{id}"),
+        ("GET", "/v1/members"),
+        ("GET", "/v1/members/{id}"),
+        ("PATCH", "/v1/members/{id}"),
+        ("DELETE", "/v1/members/{id}"),
+        ("GET", "/v1/invitations"),
+        ("POST", "/v1/invitations"),
+        ("POST", "/v1/invitations/accept"),
+        ("GET", "/v1/invitations/{id}"),
+        ("DELETE", "/v1/invitations/{id}"),
+        ("GET", "/v1/audit"),
+        ("POST", "/v1/auth/sign-in"),
+        ("POST", "/v1/auth/sign-out"),
+        ("GET", "/v1/auth/me"),
+        ("GET", "/v1/auth/sessions"),
+        ("DELETE", "/v1/auth/sessions/{id}"),
+        ("POST", "/v1/auth/password"),
+        ("POST", "/v1/auth/totp"),
+        ("POST", "/v1/auth/totp/confirm"),
+        ("POST", "/v1/auth/totp/remove"),
+        ("GET", "/v1/auth/oidc"),
+        ("POST", "/v1/auth/oidc/{name}/begin"),
+        ("POST", "/v1/auth/oidc/{name}/complete"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/{slug}"),
         ("GET", "/v1/models/{author}/{slug}"),
@@ -116,7 +146,14 @@ def test_keys_are_declared_and_open_paths_are_open(document: dict[str, Any]) -> 
     assert (schemes["bearer"]["scheme"], schemes["x_api_key"]["name"]) == ("bearer", "X-Api-Key")
     assert {name for each in document["security"] for name in each} == set(schemes)
     unlocked = {path for (_, path), operation in operations(document).items() if operation.get("security") == []}
-    assert unlocked == {"/healthz", "/readyz", "/metrics"}
+    assert unlocked == {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/v1/invitations/accept",
+        "/v1/auth/sign-in",
+        *(f"/v1/auth/oidc{rest}" for rest in ("", "/{name}/begin", "/{name}/complete")),
+    }
 
 
 def test_what_is_sent_fits_what_is_said(gateway: Gateway, document: dict[str, Any]) -> None:

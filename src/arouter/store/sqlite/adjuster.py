@@ -14,11 +14,13 @@ import apsw
 import msgspec
 
 from arouter.domain.adjustment import AdjustedMeanwhile, Adjustment, AdjustmentKind
+from arouter.domain.audit import OPERATOR, AuditAction, shown_adjustments
 from arouter.domain.money import Picodollars
 from arouter.domain.usage import INPUT_METERS, OUTPUT_METERS
 from arouter.store.buckets import SLOT_US
 from arouter.store.limits import check_adjustment
 from arouter.store.sqlite.appender import Batch, last_batch
+from arouter.store.sqlite.audit import append_entry
 from arouter.store.sqlite.folded import unfold
 from arouter.store.sqlite.leases import recall_every_lease
 from arouter.store.sqlite.names import Numbers, fetch, to_json
@@ -150,6 +152,7 @@ def adjust(
     unfold(connection, differences)
     add_costs_to_usage_days(connection, differences)
     recall_every_lease(connection)
+    _note(connection, new, targets, written_at_us)
     return len(new)
 
 
@@ -272,6 +275,27 @@ def _write(connection: apsw.Connection, numbers: Numbers, made: Sequence[StoredA
     insert_rows(connection, "add_adjustments", ADJUSTMENT_COLUMNS, rows)
     latest = {one.record_seq: (one.record_seq, one.no, one.written_at_us, one.adjustment.cost) for one in made}
     insert_rows(connection, "set_adjusted", _ADJUSTED_COLUMNS, tuple(latest.values()))
+
+
+def _note(
+    connection: apsw.Connection, new: Sequence[Adjustment], targets: Mapping[str, Target], written_at_us: int
+) -> None:
+    """An entry of the audit log for each organization."""
+    by_organization: dict[int, list[Adjustment]] = {}
+    for one in new:
+        by_organization.setdefault(targets[one.record_id].key[_ORGANIZATION], []).append(one)
+    names = dict(fetch(connection, queries()["texts_of_names"], to_json([*by_organization])))
+    for number, some in by_organization.items():
+        append_entry(
+            connection,
+            OPERATOR,
+            AuditAction.ADJUST_RECORD,
+            organization_id=names[number],
+            target_id=some[0].record_id if len(some) == 1 else None,
+            was=None,
+            now=shown_adjustments(some),
+            at_us=written_at_us,
+        )
 
 
 def _differences(

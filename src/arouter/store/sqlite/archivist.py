@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import apsw
 
+from arouter.domain.audit import OPERATOR, AuditAction
+from arouter.store.sqlite.audit import append_entry
+from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.sealed import archive
 from arouter.store.sqlite.sealing import Expired, OnProgress, Sealed, Sealer, UnsealedDay
 from arouter.store.sqlite.statements import queries
@@ -54,7 +57,19 @@ class Archivist:
 
     async def set_retention_days(self, organization_id: str, days: int | None) -> None:
         def run(connection: apsw.Connection) -> None:
+            was = connection.execute(queries()["retention_of"], (organization_id,)).get
             connection.execute(queries()["set_retention"], (days, organization_id))
+            if connection.changes():
+                append_entry(
+                    connection,
+                    OPERATOR,
+                    AuditAction.UPDATE_ORGANIZATION,
+                    organization_id=organization_id,
+                    target_id=organization_id,
+                    was=to_json({"retention_days": was}),
+                    now=to_json({"retention_days": days}),
+                    at_us=self._clock(),
+                )
 
         await self._run(lambda: self._writer.chore(run))
 

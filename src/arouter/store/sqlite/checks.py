@@ -13,6 +13,7 @@ from arouter.store.base import CheckReport
 from arouter.store.buckets import SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.appender import NO_HASH
+from arouter.store.sqlite.audit import check_audit
 from arouter.store.sqlite.expired import expired_records, has_expired_days
 from arouter.store.sqlite.folded import differing_days
 from arouter.store.sqlite.names import Texts, fetch, numbers_of
@@ -30,7 +31,13 @@ _SEQ = COLUMNS.index("seq")
 
 def check_ledger(connection: apsw.Connection, path: str) -> CheckReport:
     """Everything at one instant: the caller's read transaction."""
-    parts = (_engine(connection), _rollups(connection), _chain(connection), _owners(connection, path))
+    parts = (
+        _engine(connection),
+        _rollups(connection),
+        _chain(connection),
+        check_audit(connection),
+        _owners(connection, path),
+    )
     problems = [problem for part in parts for problem in _found(part)]
     return CheckReport(
         records=_number(connection, "count_records"),

@@ -6,15 +6,18 @@ from typing import cast
 import apsw
 import msgspec
 
+from arouter.domain.audit import AuditAction
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
 from arouter.domain.limits import Limits
 from arouter.domain.money import Picodollars
-from arouter.store.base import Home, KeyLabel
+from arouter.store.base import Home, KeyLabel, first_of
+from arouter.store.sqlite.changes import Change
 from arouter.store.sqlite.guardrails import SqliteGuardrails
 from arouter.store.sqlite.names import fetch, to_json
-from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.organizations import SqliteOrganizations, adding, creating
+from arouter.store.sqlite.provider_keys import SqliteProviderKeys
+from arouter.store.sqlite.sign_in import SqliteSignIns
 from arouter.store.sqlite.statements import queries
-from arouter.store.sqlite.writer import Writer
 
 _COLUMNS = (
     "hash",
@@ -42,12 +45,8 @@ _COLUMN_LIST = ", ".join(_COLUMNS)
 _PLACES = ", ".join("?" * len(_COLUMNS))
 
 
-class SqliteDirectory(SqliteGuardrails):
-    """Reads in the readers' threads, writes in the writer's."""
-
-    def __init__(self, writer: Writer, readers: Readers) -> None:
-        self._writer = writer
-        self._readers = readers
+class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations, SqliteSignIns):
+    """All parts as one."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         home = await self._readers.read(_home)
@@ -58,9 +57,12 @@ class SqliteDirectory(SqliteGuardrails):
             there = _home(connection)
             if there is not None:
                 return there
+            organization, workspace = first_of(candidate, now_us)
+            connection.execute(*adding(organization))
+            connection.execute(*adding(workspace))
+            for change in creating(organization, workspace):
+                self._note(connection, change, None)
             sql = queries()
-            connection.execute(sql["add_organization"], (candidate.organization_id, now_us))
-            connection.execute(sql["add_workspace"], (candidate.workspace_id, candidate.organization_id, now_us))
             connection.execute(sql["set_home"], (candidate.organization_id, candidate.workspace_id, candidate.secret))
             connection.execute(sql["raise_revision"])
             return candidate
@@ -83,10 +85,16 @@ class SqliteDirectory(SqliteGuardrails):
         return None if row is None else cast(str | None, row[0])
 
     async def list_keys(
-        self, organization_id: str, *, offset: int = 0, limit: int = 100, include_disabled: bool = True
+        self,
+        organization_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        include_disabled: bool = True,
+        creator: str | None = None,
     ) -> Sequence[Key]:
         sql = queries()["list_keys"].format(columns=_COLUMN_LIST)
-        parameters = (organization_id, int(include_disabled), limit, offset)
+        parameters = (organization_id, int(include_disabled), creator, limit, offset)
         return await self._readers.read(
             lambda connection: tuple(_key(row) for row in connection.execute(sql, parameters).fetchall())
         )
@@ -98,17 +106,21 @@ class SqliteDirectory(SqliteGuardrails):
 
     async def add_key(self, key: Key, *, secret: str) -> None:
         sql = queries()["add_key"].format(columns=_COLUMN_LIST, places=_PLACES)
-        await self._change(sql, *_values(key), secret)
+        await self._change(_of(AuditAction.CREATE_KEY, key), (sql, (*_values(key), secret)))
 
     async def replace_key(self, key: Key) -> bool:
         sql = queries()["replace_key"].format(columns=_COLUMN_LIST, places=_PLACES)
-        return await self._change(sql, *_values(key), key.organization_id, key.hash)
+        values = (*_values(key), key.organization_id, key.hash)
+        return await self._change(_of(AuditAction.UPDATE_KEY, key), (sql, values))
 
     async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
-        return await self._change(queries()["rotate_key"], secret, label, now_us, organization_id, key_hash)
+        change = _changing(AuditAction.ROTATE_KEY, organization_id, key_hash)
+        values = (secret, label, now_us, organization_id, key_hash)
+        return await self._change(change, (queries()["rotate_key"], values))
 
     async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
-        return await self._change(queries()["delete_key"], now_us, organization_id, key_hash)
+        change = _changing(AuditAction.DELETE_KEY, organization_id, key_hash)
+        return await self._change(change, (queries()["delete_key"], (now_us, organization_id, key_hash)))
 
     async def _one(self, name: str, *parameters: str) -> Key | None:
         sql = queries()[name].format(columns=_COLUMN_LIST)
@@ -122,6 +134,19 @@ def _home(connection: apsw.Connection) -> Home | None:
         return None
     organization_id, workspace_id, secret = row
     return Home(organization_id=organization_id, workspace_id=workspace_id, secret=secret)
+
+
+def _of(action: AuditAction, key: Key) -> Change:
+    return _changing(action, key.organization_id, key.hash)
+
+
+def _changing(action: AuditAction, organization_id: str, key_hash: str) -> Change:
+    def read(connection: apsw.Connection) -> Key | None:
+        sql = queries()["get_key"].format(columns=_COLUMN_LIST)
+        row = connection.execute(sql, (organization_id, key_hash)).fetchone()
+        return None if row is None else _key(row)
+
+    return Change(action=action, organization_id=organization_id, target_id=key_hash, read=read)
 
 
 def _values(key: Key) -> tuple[str | int | None, ...]:

@@ -6,11 +6,12 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from arouter.domain.audit import AuditAction
 from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.limits import Limits
 from arouter.store.base import UserRulesChange
+from arouter.store.sqlite.changes import Change, SqliteChanges, Value
 from arouter.store.sqlite.names import fetch, to_json
-from arouter.store.sqlite.provider_keys import SqliteProviderKeys, Value
 from arouter.store.sqlite.statements import queries
 
 MOST_TOLD: Final = 10_000
@@ -33,12 +34,12 @@ _COLUMN_LIST = ", ".join(_COLUMNS)
 _PLACES = ", ".join("?" * len(_COLUMNS))
 
 
-class SqliteGuardrails(SqliteProviderKeys):
-    """Reads in the readers' threads, writes in the writer's."""
+class SqliteGuardrails(SqliteChanges):
+    """As the parts of the directory do."""
 
     async def add_guardrail(self, guardrail: Guardrail) -> None:
         sql = queries()["add_guardrail"].format(columns=_COLUMN_LIST, places=_PLACES)
-        await self._change(sql, *_values(guardrail))
+        await self._change(_of(AuditAction.CREATE_GUARDRAIL, guardrail), (sql, _values(guardrail)))
 
     async def get_guardrail(self, organization_id: str, guardrail_id: str) -> Guardrail | None:
         found = await self._guardrails("get_guardrail", organization_id, guardrail_id)
@@ -51,31 +52,19 @@ class SqliteGuardrails(SqliteProviderKeys):
 
     async def replace_guardrail(self, guardrail: Guardrail) -> bool:
         sql = queries()["replace_guardrail"].format(columns=_COLUMN_LIST, places=_PLACES)
-        return await self._change(sql, *_values(guardrail), guardrail.organization_id, guardrail.id)
+        values = (*_values(guardrail), guardrail.organization_id, guardrail.id)
+        return await self._change(_of(AuditAction.UPDATE_GUARDRAIL, guardrail), (sql, values))
 
     async def delete_guardrail(self, organization_id: str, guardrail_id: str) -> bool:
-        return await self._change(queries()["delete_guardrail"], organization_id, guardrail_id)
+        change = _changing(AuditAction.DELETE_GUARDRAIL, organization_id, guardrail_id)
+        return await self._change(change, (queries()["delete_guardrail"], (organization_id, guardrail_id)))
 
     async def every_guardrail(self) -> Sequence[Guardrail]:
         return await self._guardrails("every_guardrail")
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         user.encode()  # UnicodeEncodeError is a ValueError
-        row: Any = await self._readers.read(
-            lambda connection: connection.execute(queries()["get_user_rules"], (organization_id, user)).fetchone()
-        )
-        if row is None:
-            return None
-        organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us = row
-        return UserRules(
-            organization_id=organization_id,
-            user=name,
-            limits=msgspec.json.decode(limits, type=Limits),
-            blocked=bool(blocked),
-            reason=reason,
-            blocked_at_us=blocked_at_us,
-            updated_at_us=updated_at_us,
-        )
+        return await self._readers.read(lambda connection: _user_rules(connection, organization_id, user))
 
     async def put_user_rules(self, rules: UserRules) -> None:
         values = (
@@ -87,7 +76,13 @@ class SqliteGuardrails(SqliteProviderKeys):
             rules.blocked_at_us,
             rules.updated_at_us,
         )
-        await self._writer.command(lambda connection: connection.execute(queries()["put_user_rules"], values))
+        change = Change(
+            action=AuditAction.UPDATE_USER,
+            organization_id=rules.organization_id,
+            target_id=rules.user,
+            read=lambda connection: _user_rules(connection, rules.organization_id, rules.user),
+        )
+        await self._change(change, (queries()["put_user_rules"], values), raises_revision=False)
 
     async def user_rules_changed(self, since: int) -> UserRulesChange:
         def read(connection: apsw.Connection) -> UserRulesChange:
@@ -108,6 +103,35 @@ class SqliteGuardrails(SqliteProviderKeys):
         return await self._readers.read(
             lambda connection: tuple(map(_guardrail, connection.execute(sql, parameters).fetchall()))
         )
+
+
+def _of(action: AuditAction, guardrail: Guardrail) -> Change:
+    return _changing(action, guardrail.organization_id, guardrail.id)
+
+
+def _changing(action: AuditAction, organization_id: str, guardrail_id: str) -> Change:
+    def read(connection: apsw.Connection) -> Guardrail | None:
+        sql = queries()["get_guardrail"].format(columns=_COLUMN_LIST)
+        row = connection.execute(sql, (organization_id, guardrail_id)).fetchone()
+        return None if row is None else _guardrail(row)
+
+    return Change(action=action, organization_id=organization_id, target_id=guardrail_id, read=read)
+
+
+def _user_rules(connection: apsw.Connection, organization_id: str, user: str) -> UserRules | None:
+    row: Any = connection.execute(queries()["get_user_rules"], (organization_id, user)).fetchone()
+    if row is None:
+        return None
+    organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us = row
+    return UserRules(
+        organization_id=organization_id,
+        user=name,
+        limits=msgspec.json.decode(limits, type=Limits),
+        blocked=bool(blocked),
+        reason=reason,
+        blocked_at_us=blocked_at_us,
+        updated_at_us=updated_at_us,
+    )
 
 
 def _holders(connection: apsw.Connection) -> list[str]:

@@ -16,7 +16,7 @@ from arouter.store.buckets import SLOT_US, Bucket, bucket_ranges
 from arouter.store.planning import Source, Span
 from arouter.store.sqlite.names import fetch, numbers_of, to_json
 from arouter.store.sqlite.rollups import ROLLUP_SUMS
-from arouter.store.sqlite.selection import Value, select
+from arouter.store.sqlite.selection import Value, keys_in, select
 from arouter.store.sqlite.statements import queries, sums
 
 COLUMNS = {
@@ -218,6 +218,9 @@ class Pieces:
                 wanted[column] = wanted.get(column, {text}) & {text}
         known = numbers_of(self.connection, (text for texts in wanted.values() for text in texts))
         numbers = {column: sorted(known[text] for text in texts if text in known) for column, texts in wanted.items()}
+        keys = keys_in(self.connection, scope)
+        if keys is not None:
+            numbers["key_no"] = sorted(keys.intersection(numbers.get("key_no", keys)))
         return numbers if all(numbers.values()) else None
 
     def users(self) -> Sequence[int] | None:

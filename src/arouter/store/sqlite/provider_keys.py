@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import apsw
 
+from arouter.domain.audit import AuditAction
 from arouter.domain.provider_keys import ProviderKey, Sealed
-from arouter.store.sqlite.readers import Readers
+from arouter.store.sqlite.changes import Change, SqliteChanges, Value
 from arouter.store.sqlite.statements import queries
-from arouter.store.sqlite.writer import Writer
-
-Value = str | int | bytes | None
 
 _KEY_COLUMNS = (
     "id",
@@ -30,16 +28,14 @@ _COLUMN_LIST = ", ".join(_COLUMNS)
 _PLACES = ", ".join("?" * len(_COLUMNS))
 
 
-class SqliteProviderKeys:
-    """Reads in the readers' threads, writes in the writer's."""
-
-    def __init__(self, writer: Writer, readers: Readers) -> None:
-        self._writer = writer
-        self._readers = readers
+class SqliteProviderKeys(SqliteChanges):
+    """As the parts of the directory do."""
 
     async def add_provider_key(self, key: ProviderKey, sealed: Sealed) -> None:
         sql = queries()["add_provider_key"].format(columns=_COLUMN_LIST, places=_PLACES)
-        await self._change(sql, *_key_values(key), *_sealed_values(sealed))
+        await self._change(
+            _of(AuditAction.CREATE_PROVIDER_KEY, key), (sql, (*_key_values(key), *_sealed_values(sealed)))
+        )
 
     async def get_provider_key(self, organization_id: str, key_id: str) -> ProviderKey | None:
         found = await self._pairs("get_provider_key", organization_id, key_id)
@@ -53,18 +49,21 @@ class SqliteProviderKeys:
 
     async def replace_provider_key(self, key: ProviderKey, sealed: Sealed | None = None) -> bool:
         place = (key.organization_id, key.id)
+        change = _of(AuditAction.UPDATE_PROVIDER_KEY, key)
         changeable = (key.name, key.updated_at_us, int(key.disabled), int(key.byok_fallback))
         if sealed is None:
-            return await self._change(queries()["replace_provider_key"], *changeable, *place)
+            return await self._change(change, (queries()["replace_provider_key"], (*changeable, *place)))
         sql = queries()["replace_provider_key_and_secret"]
-        return await self._change(sql, *changeable, key.label, *_sealed_values(sealed), *place)
+        return await self._change(change, (sql, (*changeable, key.label, *_sealed_values(sealed), *place)))
 
     async def reseal_provider_key(self, key: ProviderKey, *, before: Sealed, after: Sealed) -> bool:
         places = (key.organization_id, key.id, *_sealed_values(before))
-        return await self._change(queries()["reseal_provider_key"], *_sealed_values(after), *places)
+        change = _of(AuditAction.RESEAL_PROVIDER_KEY, key)
+        return await self._change(change, (queries()["reseal_provider_key"], (*_sealed_values(after), *places)))
 
     async def delete_provider_key(self, organization_id: str, key_id: str) -> bool:
-        return await self._change(queries()["delete_provider_key"], organization_id, key_id)
+        change = _changing(AuditAction.DELETE_PROVIDER_KEY, organization_id, key_id)
+        return await self._change(change, (queries()["delete_provider_key"], (organization_id, key_id)))
 
     async def sealed_provider_keys(self, organization_id: str) -> Sequence[tuple[ProviderKey, Sealed]]:
         return await self._pairs("sealed_provider_keys", organization_id)
@@ -89,18 +88,18 @@ class SqliteProviderKeys:
             lambda connection: tuple(_pair(row) for row in connection.execute(sql, parameters).fetchall())
         )
 
-    async def _change(self, sql: str, *parameters: Value) -> bool:
-        """Whether the statement changed anything; a change raises the revision."""
 
-        def run(connection: apsw.Connection) -> bool:
-            connection.execute(sql, parameters)
-            changed = connection.changes() > 0
-            if changed:
-                connection.execute(queries()["raise_revision"])
-            return changed
+def _of(action: AuditAction, key: ProviderKey) -> Change:
+    return _changing(action, key.organization_id, key.id)
 
-        result: bool = await self._writer.command(run)
-        return result
+
+def _changing(action: AuditAction, organization_id: str, key_id: str) -> Change:
+    def read(connection: apsw.Connection) -> ProviderKey | None:
+        sql = queries()["get_provider_key"].format(columns=_COLUMN_LIST)
+        row = connection.execute(sql, (organization_id, key_id)).fetchone()
+        return None if row is None else _pair(row)[0]
+
+    return Change(action=action, organization_id=organization_id, target_id=key_id, read=read)
 
 
 def _key_values(key: ProviderKey) -> tuple[Value, ...]:

@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from arouter.domain.activity import Filters, Scope
-from arouter.store.sqlite.names import numbers_of, to_json
+from arouter.store.sqlite.names import fetch, numbers_of, to_json
 from arouter.store.sqlite.sealed import hidden_rows
 from arouter.store.sqlite.statements import queries
 
@@ -99,6 +99,16 @@ class _Conditions:
         return [self._numbers[text] for text in texts if text in self._numbers]
 
 
+def keys_in(connection: apsw.Connection, scope: Scope) -> frozenset[int] | None:
+    """The numbers of the keys that a scope is bound to because of who made them, deleted ones too; None: to none.
+
+    Every reading heeds it, beside the other parts of the scope and the filters: of no keys there is nothing to read.
+    """
+    if scope.creator is None:
+        return None
+    return frozenset(fetch(connection, queries()["keys_of_creator"], scope.organization_id, scope.creator))
+
+
 def select(connection: apsw.Connection, scope: Scope, filters: Filters) -> Selection | None:
     """None if nothing can match, because nothing of that name was ever recorded."""
     numbers = numbers_of(connection, _texts(scope, filters))
@@ -113,6 +123,12 @@ def select(connection: apsw.Connection, scope: Scope, filters: Filters) -> Selec
                 return None
             made.add(f"{column} = ?", numbers[text])
             made.columns.append((column, frozenset((numbers[text],))))
+    keys = keys_in(connection, scope)
+    if keys is not None:
+        if not keys:
+            return None
+        made.add(f"key_no {_IN_JSON}", to_json(sorted(keys)))
+        made.columns.append(("key_no", keys))
     _add_filters(made, filters)
     if filters.updated_since_us is not None and not _add_updated_since(connection, made, filters.updated_since_us):
         return None
@@ -120,7 +136,7 @@ def select(connection: apsw.Connection, scope: Scope, filters: Filters) -> Selec
     for start_us, end_us, last_seq in hidden_rows(connection, organization_no):
         made.add("NOT (created_at_us >= ? AND created_at_us < ? AND seq <= ?)", start_us, end_us, last_seq)
     return Selection(
-        index=BY_USER if users is not None else BY_TIME if scope.key_hash is None else BY_KEY,
+        index=BY_USER if users is not None else BY_TIME if scope.key_hash is None and scope.creator is None else BY_KEY,
         conditions=tuple(made.conditions),
         values=tuple(made.values),
         users=users,

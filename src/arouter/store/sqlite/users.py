@@ -10,7 +10,8 @@ import apsw
 
 from arouter.domain.activity import Scope
 from arouter.domain.users import UserOrder, UsersPage, UserSpan, UsersQuery, end_of_prefix, place_of
-from arouter.store.sqlite.names import fetch, numbers_of
+from arouter.store.sqlite.names import fetch, numbers_of, to_json
+from arouter.store.sqlite.selection import keys_in
 from arouter.store.sqlite.statements import insert_rows, queries
 
 _COLUMNS = ("organization_no", "user_no", "key_no", "workspace_no", "first_seen_us", "last_seen_us")
@@ -87,7 +88,7 @@ def _behind(query: UsersQuery) -> str:
     return "<" if query.descending else ">"
 
 
-def _narrowed(connection: apsw.Connection, scope: Scope) -> tuple[str, tuple[int, ...]] | None:
+def _narrowed(connection: apsw.Connection, scope: Scope) -> tuple[str, tuple[Value, ...]] | None:
     """The condition on spans, its first value the organization's number; None if nothing of the name was recorded."""
     columns = (
         ("organization_no", scope.organization_id),
@@ -98,5 +99,12 @@ def _narrowed(connection: apsw.Connection, scope: Scope) -> tuple[str, tuple[int
     numbers = numbers_of(connection, [text for _, text in wanted])
     if any(text not in numbers for _, text in wanted):
         return None
-    where = " AND ".join(f"user_spans.{column} = ?" for column, _ in wanted)
-    return where, tuple(numbers[text] for _, text in wanted)
+    conditions = [f"user_spans.{column} = ?" for column, _ in wanted]
+    values: list[Value] = [numbers[text] for _, text in wanted]
+    keys = keys_in(connection, scope)
+    if keys is not None:
+        if not keys:
+            return None
+        conditions.append("user_spans.key_no IN (SELECT value FROM json_each(?))")
+        values.append(to_json(sorted(keys)))
+    return " AND ".join(conditions), tuple(values)

@@ -120,6 +120,10 @@ class Writer:
     def appender(self) -> Appender:
         return self._appender
 
+    def now_us(self) -> int:
+        """The time of what is written now."""
+        return self._clock()
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._intents.start(loop)

@@ -116,7 +116,7 @@ class ActivityApi:
         if record_id is None:
             raise InvalidRequest("`id` is required.", code="missing_required_parameter", param="id")
         row = await self._services.ledger.get(key.organization_id, record_id)
-        if row is None or not is_visible(row.record.opening, visible_to(key)):
+        if row is None or not is_visible(row.record.opening, visible_to(key), row.creator):
             raise NotFound("There is no such generation, or this key may not see it.", param="id")
         return answer_json(encode_generation(row))
 

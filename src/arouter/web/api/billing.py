@@ -4,8 +4,6 @@ The charges are the ledger's records, one transaction each, at the costs that ho
 `CreditPool`; without one the balance is unknown, and null.
 """
 
-from dataclasses import replace
-
 from fastapi import Request, Response
 
 from arouter.domain.activity import ActivityQuery, Cursor, Filters, Scope, SummaryQuery
@@ -163,7 +161,7 @@ class BillingApi:
 
 def _is_whole(scope: Scope) -> bool:
     """Whether everything of the organization may be seen."""
-    return replace(scope, workspace_id=None, key_hash=None) == scope
+    return scope == Scope(organization_id=scope.organization_id)
 
 
 def _read_cursor(text: str | None) -> Cursor | None:

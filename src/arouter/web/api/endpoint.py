@@ -31,6 +31,8 @@ class Endpoint:
     """By media type; None is a form that JSON Schema does not describe."""
     status: int = 200
     open: bool = False
+    public: bool = False
+    """Without a key, below `/v1` all the same."""
     prefixes: tuple[str, ...] = ("/v1", "/api/v1")
     """The first one is that of the documents."""
     errors: tuple[int, ...] = ()

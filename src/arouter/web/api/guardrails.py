@@ -5,6 +5,7 @@ from fastapi import Request, Response
 from arouter.domain.errors import InvalidRequest, NotFound
 from arouter.domain.guardrails import ID_BYTES, Guardrail, Target
 from arouter.domain.keys import Key, has_key_shape
+from arouter.domain.roles import Action
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.explaining import explain
@@ -115,7 +116,7 @@ class GuardrailsApi:
 
     async def page(self, request: Request) -> Response:
         """Pages follow each other by `next_page_token`, which is null on the last."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.READ_GUARDRAILS)
         parameters = Parameters(request.scope["query_string"], LIST_PARAMETERS)
         page = read_page(parameters)
         found = await self._services.directory.list_guardrails(
@@ -129,7 +130,7 @@ class GuardrailsApi:
 
     async def create(self, request: Request) -> Response:
         """It holds for every request that begins from now on, in every process within a second."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.WRITE_GUARDRAILS)
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, CreateGuardrail)
         guardrail = new_guardrail(
@@ -140,39 +141,40 @@ class GuardrailsApi:
             entropy=self._services.entropy(ID_BYTES),
         )
         await self._check_target(manager, guardrail)
-        await self._services.directory.add_guardrail(guardrail)
+        await self._services.noting(manager, request).add_guardrail(guardrail)
         await self._services.directory_changed()
         return answer_json(encode_guardrail(guardrail), 201)
 
     async def show(self, request: Request) -> Response:
         """One of the organization's own."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.READ_GUARDRAILS)
         Parameters(request.scope["query_string"], ())
         return answer_json(encode_guardrail(await self._named(manager, request)))
 
     async def update(self, request: Request) -> Response:
         """Fields that are absent stay as they are; null clears a limit or a list."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.WRITE_GUARDRAILS)
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, UpdateGuardrail)
         changed = changed_guardrail(await self._named(manager, request), wanted, now_us=self._services.now_us())
-        if not await self._services.directory.replace_guardrail(changed):
+        if not await self._services.noting(manager, request).replace_guardrail(changed):
             raise _no_such_guardrail()
         await self._services.directory_changed()
         return answer_json(encode_guardrail(changed))
 
     async def delete(self, request: Request) -> Response:
         """Its limits hold no more."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.WRITE_GUARDRAILS)
         Parameters(request.scope["query_string"], ())
-        if not await self._services.directory.delete_guardrail(manager.organization_id, request.path_params["id"]):
+        directory = self._services.noting(manager, request)
+        if not await directory.delete_guardrail(manager.organization_id, request.path_params["id"]):
             raise _no_such_guardrail()
         await self._services.directory_changed()
         return answer_json(encode_deleted())
 
     async def explain(self, request: Request) -> Response:
-        """The figures are those that the next request is decided by."""
-        manager = await self._services.manager(request)
+        """The figures are those that the next request is decided by: whoever made the requests that they count."""
+        manager = await self._services.manager(request, Action.READ_ACTIVITY)
         parameters = Parameters(request.scope["query_string"], EXPLAIN_PARAMETERS)
         key = await self._explained(manager, request, parameters)
         guardian = self._services.guardian
@@ -201,16 +203,13 @@ class GuardrailsApi:
         target_id = guardrail.target_id
         if target_id is None:
             return
+        directory, found = self._services.directory, True
         if guardrail.target is Target.KEY:
-            if await self._services.directory.get_key(manager.organization_id, target_id) is None:
-                raise invalid("target_id", "names no key of this organization")
+            found = await directory.get_key(manager.organization_id, target_id) is not None
         elif guardrail.target is Target.WORKSPACE:
-            home = self._services.default_home
-            known = {manager.workspace_id}
-            if home.organization_id == manager.organization_id:
-                known.add(home.workspace_id)
-            if target_id not in known:
-                raise invalid("target_id", "names no workspace of this organization")
+            found = await directory.get_workspace(manager.organization_id, target_id) is not None
+        if not found:
+            raise invalid("target_id", f"names no {guardrail.target.value} of this organization")
 
     async def _named(self, manager: Key, request: Request) -> Guardrail:
         found = await self._services.directory.get_guardrail(manager.organization_id, request.path_params["id"])

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from fastapi import Request, Response
 
-from arouter.domain.errors import NotFound
-from arouter.domain.keys import ENTROPY_BYTES, Key, KeyKind, digest, masked, new_plaintext
+from arouter.domain.errors import NotFound, NotPermitted
+from arouter.domain.keys import ENTROPY_BYTES, ActivityScope, Key, KeyKind, digest, masked, new_plaintext
+from arouter.domain.principals import Principal
+from arouter.domain.roles import Action
 from arouter.domain.windows import windows_at
 from arouter.store.base import Spending
 from arouter.web.api.body import read_struct
@@ -24,6 +26,7 @@ from arouter.wire.keys_json import (
     KeyAnswer,
     KeyList,
     KeyMade,
+    KeySettings,
     Spent,
     UpdateKey,
     encode_current,
@@ -33,6 +36,7 @@ from arouter.wire.keys_json import (
     encode_made,
 )
 
+_WRITING = (Action.WRITE_KEYS, Action.WRITE_OWN_KEYS)
 _KINDS = {key_type: kind for kind, key_type in KEY_TYPES.items()}
 _NOTHING_SPENT = Spent(total=0, daily=0, weekly=0, monthly=0)
 
@@ -53,7 +57,7 @@ class KeysApi:
                 summary="The key that asks",
                 tag="Keys",
                 answers={JSON: CurrentKeyAnswer},
-                errors=(400, 401),
+                errors=(400, 401, 403),
             ),
             Endpoint(
                 method="GET",
@@ -131,11 +135,13 @@ class KeysApi:
         """Its limit, what it has spent in the current windows, and what it may do."""
         key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
         Parameters(request.scope["query_string"], ())
+        if isinstance(key, Principal) and key.session_id is not None:
+            raise NotPermitted("A session is no key; ask GET /v1/auth/me.", code="wrong_key_type")
         return answer_json(encode_current(key, await self._spent(key), await self._spent_on_own(key)))
 
     async def page(self, request: Request) -> Response:
         """Pages follow each other by `next_page_token`, which is null on the last."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.READ_KEYS, Action.READ_OWN_KEYS)
         parameters = Parameters(request.scope["query_string"], LIST_PARAMETERS)
         page = read_page(parameters)
         keys = await self._services.directory.list_keys(
@@ -143,13 +149,14 @@ class KeysApi:
             offset=page.offset,
             limit=page.size + 1,
             include_disabled=parameters.flag("include_disabled"),
+            creator=None if manager.may(Action.READ_KEYS) else manager.creator,
         )
         token = page.next_token if len(keys) > page.size else None
         return answer_json(encode_keys(await self._with_spending(keys[: page.size]), token))
 
     async def create(self, request: Request) -> Response:
         """The key belongs to the organization and, unless told otherwise, the workspace of the key that makes it."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, *_WRITING)
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, CreateKey, not_yet=NOT_YET)
         kind = KeyKind.LIVE if not isinstance(wanted.key_type, str) else _KINDS[wanted.key_type]
@@ -165,43 +172,49 @@ class KeysApi:
             creator=manager.creator,
             created_at_us=now_us,
         )
-        key = with_settings(blank, wanted, workspace_ids=self._workspaces(manager))
+        key = with_settings(blank, wanted, workspace_ids=await self._workspaces(manager, wanted))
+        _check_scope(manager, blank, key)
+        await self._check_workspace(key)
         if key.expires_at_us is not None and key.expires_at_us <= now_us:
             raise invalid("expires_at", "lies in the past")
-        await self._services.directory.add_key(key, secret=digest(plaintext))
+        await self._services.noting(manager, request).add_key(key, secret=digest(plaintext))
         await self._services.directory_changed()
         return answer_json(encode_made(key, _NOTHING_SPENT, plaintext), 201)
 
     async def show(self, request: Request) -> Response:
         """The key with what it has spent; never its plaintext."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.READ_KEYS, Action.READ_OWN_KEYS)
         Parameters(request.scope["query_string"], ())
         key = await self._named(manager, request)
         return answer_json(encode_key(key, await self._spent(key)))
 
     async def update(self, request: Request) -> Response:
         """Fields that are absent stay as they are; null clears a limit, an expiry or an allow-list."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, *_WRITING)
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, UpdateKey, not_yet=NOT_YET)
         key = await self._named(manager, request)
         changed = replace(
-            with_settings(key, wanted, workspace_ids=self._workspaces(manager)),
+            with_settings(key, wanted, workspace_ids=await self._workspaces(manager, wanted)),
             name=checked_name(wanted.name) if isinstance(wanted.name, str) else key.name,
             disabled=wanted.disabled if isinstance(wanted.disabled, bool) else key.disabled,
             updated_at_us=self._services.now_us(),
         )
-        if not await self._services.directory.replace_key(changed):
+        _check_scope(manager, key, changed)
+        if changed.workspace_id != key.workspace_id:
+            await self._check_workspace(changed)
+        if not await self._services.noting(manager, request).replace_key(changed):
             raise _no_such_key()
         await self._services.directory_changed()
         return answer_json(encode_key(changed, await self._spent(changed)))
 
     async def delete(self, request: Request) -> Response:
         """The key is worthless at once. What it did stays in the activity, under its name."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, *_WRITING)
         Parameters(request.scope["query_string"], ())
-        deleted = await self._services.directory.delete_key(
-            manager.organization_id, request.path_params["hash"], now_us=self._services.now_us()
+        key = await self._named(manager, request)
+        deleted = await self._services.noting(manager, request).delete_key(
+            manager.organization_id, key.hash, now_us=self._services.now_us()
         )
         if not deleted:
             raise _no_such_key()
@@ -210,11 +223,11 @@ class KeysApi:
 
     async def rotate(self, request: Request) -> Response:
         """The old plaintext is worthless at once; the new one is shown this once."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, *_WRITING)
         Parameters(request.scope["query_string"], ())
         key = await self._named(manager, request)
         plaintext = new_plaintext(key.kind, self._services.entropy(ENTROPY_BYTES))
-        rotated = await self._services.directory.rotate_key(
+        rotated = await self._services.noting(manager, request).rotate_key(
             manager.organization_id,
             key.hash,
             secret=digest(plaintext),
@@ -227,17 +240,24 @@ class KeysApi:
         key = await self._named(manager, request)
         return answer_json(encode_made(key, await self._spent(key), plaintext))
 
-    async def _named(self, manager: Key, request: Request) -> Key:
+    async def _named(self, manager: Principal, request: Request) -> Key:
+        """The key of a path. Who sees only their own is told of another one as of one that is not there."""
         key = await self._services.directory.get_key(manager.organization_id, request.path_params["hash"])
-        if key is None:
+        if key is None or not (manager.may(Action.READ_KEYS) or manager.owns(key.creator)):
             raise _no_such_key()
         return key
 
-    def _workspaces(self, manager: Key) -> tuple[str, ...]:
-        home = self._services.default_home
-        if home.organization_id == manager.organization_id:
-            return (manager.workspace_id, home.workspace_id)
-        return (manager.workspace_id,)
+    async def _workspaces(self, manager: Principal, wanted: KeySettings) -> tuple[str, ...]:
+        """The one that is asked for, if it is the organization's."""
+        if not isinstance(wanted.workspace_id, str):
+            return ()
+        found = await self._services.directory.get_workspace(manager.organization_id, wanted.workspace_id)
+        return () if found is None else (found.id,)
+
+    async def _check_workspace(self, key: Key) -> None:
+        found = await self._services.directory.get_workspace(key.organization_id, key.workspace_id)
+        if found is not None and found.archived:
+            raise invalid("workspace_id", "names an archived workspace, in which no keys are made")
 
     async def _with_spending(self, keys: Sequence[Key]) -> list[tuple[Key, Spent]]:
         return [(key, await self._spent(key)) for key in keys]
@@ -259,6 +279,17 @@ class KeysApi:
 
 def _spent(spending: Spending) -> Spent:
     return Spent(total=spending.total, daily=spending.daily, weekly=spending.weekly, monthly=spending.monthly)
+
+
+def _check_scope(manager: Principal, before: Key, after: Key) -> None:
+    """Nobody makes a key that sees more than they do."""
+    if after.activity_scope in (before.activity_scope, ActivityScope.KEY) or manager.may(Action.READ_ACTIVITY):
+        return
+    raise NotPermitted(
+        f"The role `{manager.role}` may not read the activity of other keys, so its keys may not either.",
+        code="not_permitted",
+        param="activity_scope",
+    )
 
 
 def _no_such_key() -> NotFound:

@@ -64,7 +64,7 @@ def documentation(endpoint: Endpoint) -> Json:
     }
     if endpoint.body is not None:
         extra["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(endpoint.body)}}}
-    if endpoint.open:
+    if endpoint.open or endpoint.public:
         extra["security"] = []
     return extra
 

@@ -1,4 +1,4 @@
-"""Pages of keys: how many, and from where on."""
+"""Pages of lists: how many, and from where on."""
 
 import base64
 import binascii
@@ -10,18 +10,26 @@ from arouter.web.api.parameters import Parameter, Parameters, invalid
 DEFAULT_PAGE, MOST_PAGE = 100, 1000
 MOST_OFFSET = 10**9
 
+
+def page_parameters(what: str) -> tuple[Parameter, ...]:
+    """Those of a list of `what`."""
+    return (
+        Parameter(
+            name="page_size",
+            schema={"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": DEFAULT_PAGE},
+            description=f"How many {what} at most.",
+        ),
+        Parameter(name="page_token", description="`next_page_token` of the page before."),
+        Parameter(
+            name="offset",
+            schema={"type": "integer", "minimum": 0, "default": 0},
+            description=f"How many {what} to skip; instead of `page_token`.",
+        ),
+    )
+
+
 LIST_PARAMETERS = (
-    Parameter(
-        name="page_size",
-        schema={"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": DEFAULT_PAGE},
-        description="How many keys at most.",
-    ),
-    Parameter(name="page_token", description="`next_page_token` of the page before."),
-    Parameter(
-        name="offset",
-        schema={"type": "integer", "minimum": 0, "default": 0},
-        description="How many keys to skip; instead of `page_token`.",
-    ),
+    *page_parameters("keys"),
     Parameter(
         name="include_disabled",
         schema={"type": "boolean", "default": False},
@@ -44,7 +52,7 @@ class PageWanted:
 
 
 def read_page(parameters: Parameters) -> PageWanted:
-    """The page that `LIST_PARAMETERS` ask for."""
+    """The page that `page_parameters` ask for."""
     size = parameters.whole("page_size", least=1, most=MOST_PAGE)
     return PageWanted(offset=_read_offset(parameters), size=DEFAULT_PAGE if size is None else size)
 

@@ -3,8 +3,9 @@
 from fastapi import Request, Response
 
 from arouter.domain.errors import NotFound
-from arouter.domain.keys import Key
+from arouter.domain.principals import Principal
 from arouter.domain.provider_keys import ID_BYTES, ProviderKey
+from arouter.domain.roles import Action
 from arouter.engine.own_keys import Vault, no_vault
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
@@ -97,7 +98,7 @@ class ProviderKeysApi:
 
     async def page(self, request: Request) -> Response:
         """Pages follow each other by `next_page_token`, which is null on the last."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.READ_PROVIDER_KEYS)
         parameters = Parameters(request.scope["query_string"], LIST_PARAMETERS)
         page = read_page(parameters)
         keys = await self._services.directory.list_provider_keys(
@@ -111,7 +112,7 @@ class ProviderKeysApi:
 
     async def create(self, request: Request) -> Response:
         """Requests of the organization, or of the one API key that it is bound to, are made with it from now on."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.WRITE_PROVIDER_KEYS)
         Parameters(request.scope["query_string"], ())
         vault = self._vault()
         wanted = await read_struct(request, CreateProviderKey, not_yet=NOT_YET)
@@ -127,39 +128,41 @@ class ProviderKeysApi:
             bound_to = await self._services.directory.get_key(manager.organization_id, key.api_key_hash)
             if bound_to is None:
                 raise no_such_api_key()
-        await self._services.directory.add_provider_key(key, vault.seal(wanted.key, key))
+        await self._services.noting(manager, request).add_provider_key(key, vault.seal(wanted.key, key))
         await self._services.directory_changed()
         return answer_json(encode_provider_key(key), 201)
 
     async def show(self, request: Request) -> Response:
         """Its label, never its secret."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.READ_PROVIDER_KEYS)
         Parameters(request.scope["query_string"], ())
         return answer_json(encode_provider_key(await self._named(manager, request)))
 
     async def update(self, request: Request) -> Response:
         """Fields that are absent stay as they are."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.WRITE_PROVIDER_KEYS)
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, UpdateProviderKey, not_yet=NOT_YET)
         changed = changed_provider_key(await self._named(manager, request), wanted, now_us=self._services.now_us())
         sealed = self._vault().seal(wanted.key, changed) if isinstance(wanted.key, str) else None
-        if not await self._services.directory.replace_provider_key(changed, sealed):
+        if not await self._services.noting(manager, request).replace_provider_key(changed, sealed):
             raise _no_such_key()
         await self._services.directory_changed()
         return answer_json(encode_provider_key(await self._named(manager, request)))
 
     async def delete(self, request: Request) -> Response:
         """Requests are made with the operator's key again, where there is one."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.WRITE_PROVIDER_KEYS)
         Parameters(request.scope["query_string"], ())
-        deleted = await self._services.directory.delete_provider_key(manager.organization_id, request.path_params["id"])
+        deleted = await self._services.noting(manager, request).delete_provider_key(
+            manager.organization_id, request.path_params["id"]
+        )
         if not deleted:
             raise _no_such_key()
         await self._services.directory_changed()
         return answer_json(encode_deleted())
 
-    async def _named(self, manager: Key, request: Request) -> ProviderKey:
+    async def _named(self, manager: Principal, request: Request) -> ProviderKey:
         key = await self._services.directory.get_provider_key(manager.organization_id, request.path_params["id"])
         if key is None:
             raise _no_such_key()

@@ -6,12 +6,13 @@ from fastapi import Request, Response
 
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.guardrails import UserRules
-from arouter.domain.keys import Key
+from arouter.domain.principals import Principal
+from arouter.domain.roles import Action
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.limit_settings import changed_user, checked_user
 from arouter.web.api.parameters import Parameter, Parameters
-from arouter.web.api.services import ApiServices
+from arouter.web.api.services import ApiServices, not_allowed
 from arouter.wire.guardrails_json import UpdateUser, UserRulesAnswer, encode_user_rules
 
 TAG = "Users"
@@ -56,13 +57,13 @@ class UserRulesApi:
 
     async def update(self, request: Request) -> Response:
         """The name is percent-encoded in the path. Absent fields stay; an empty body tells what is said so far."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.READ_USERS, Action.WRITE_USERS)
         Parameters(request.scope["query_string"], ())
         return await self._update(request, manager, _user_in_path(request))
 
     async def update_named(self, request: Request) -> Response:
         """The same with the name in the query string: for names such as the empty one."""
-        manager = await self._services.manager(request)
+        manager = await self._services.manager(request, Action.READ_USERS, Action.WRITE_USERS)
         user = Parameters(request.scope["query_string"], USER_PARAMETERS).one("user")
         if user is None:
             raise InvalidRequest(
@@ -70,10 +71,12 @@ class UserRulesApi:
             )
         return await self._update(request, manager, user)
 
-    async def _update(self, request: Request, manager: Key, user: str) -> Response:
+    async def _update(self, request: Request, manager: Principal, user: str) -> Response:
         checked_user("user", user)
         wanted = await read_struct(request, UpdateUser)
-        directory = self._services.directory
+        if wanted != UpdateUser() and not manager.may(Action.WRITE_USERS):
+            raise not_allowed(manager)
+        directory = self._services.noting(manager, request)
         known = await directory.get_user_rules(manager.organization_id, user)
         if known is None:
             known = UserRules(organization_id=manager.organization_id, user=user)

@@ -4,6 +4,7 @@ from fastapi import Request, Response
 
 from arouter.domain.errors import NotAuthenticated, NotPermitted
 from arouter.domain.keys import has_key_shape
+from arouter.domain.principals import Principal
 from arouter.domain.visibility import visible_to
 from arouter.domain.windows import DAY_US
 from arouter.engine.admission import check_user
@@ -63,6 +64,8 @@ class UserTokensApi:
         """The token ends with its time, or with the key that made it, whichever comes first."""
         key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
         Parameters(request.scope["query_string"], ())
+        if isinstance(key, Principal) and key.session_id is not None:
+            raise NotPermitted("User tokens are made with a key: a session makes none.")
         wanted = await read_struct(request, CreateUserToken)
         check_user(wanted.user)
         lifetime_s = wanted.expires_in if isinstance(wanted.expires_in, int) else DEFAULT_LIFETIME_S

@@ -184,6 +184,8 @@ def covered(scope: Scope, filters: Filters) -> str:
         parts.append(f"workspace {scope.workspace_id}")
     if scope.key_hash is not None:
         parts.append(f"key {scope.key_hash[:12]}")
+    if scope.creator is not None:
+        parts.append(f"keys made by {scope.creator}")
     users = [f"“{user}”" for user in filters.users] + (["none"] if filters.unattributed else [])
     for name, values in (
         ("user", users),

@@ -5,12 +5,6 @@
 -- name: home
 SELECT organization_id, workspace_id, secret FROM home WHERE one = 1;
 
--- name: add_organization
-INSERT INTO organizations (id, created_at_us) VALUES (?, ?) ON CONFLICT DO NOTHING;
-
--- name: add_workspace
-INSERT INTO workspaces (id, organization_id, created_at_us) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
-
 -- name: set_home
 INSERT INTO home (one, organization_id, workspace_id, secret) VALUES (1, ?, ?, ?);
 
@@ -31,8 +25,12 @@ SELECT secret FROM keys WHERE organization_id = ? AND hash = ?;
 
 -- name: list_keys
 SELECT {columns} FROM keys
-WHERE organization_id = ? AND secret IS NOT NULL AND disabled <= ?
-ORDER BY created_at_us DESC, hash DESC LIMIT ? OFFSET ?;
+WHERE organization_id = ?1 AND secret IS NOT NULL AND disabled <= ?2 AND (?3 IS NULL OR creator = ?3)
+ORDER BY created_at_us DESC, hash DESC LIMIT ?4 OFFSET ?5;
+
+-- name: keys_of_creator
+SELECT json_group_array(names.no) FROM keys JOIN names ON names.text = keys.hash
+WHERE keys.organization_id = ? AND keys.creator = ?;
 
 -- name: label_keys
 SELECT json_group_array(json_array(hash, name, creator)) FROM keys

@@ -19,13 +19,97 @@ CREATE TABLE directory_revision (
 CREATE TABLE organizations (
     id TEXT PRIMARY KEY,
     created_at_us INTEGER NOT NULL
-, retention_days INTEGER) STRICT;
+, retention_days INTEGER, name TEXT NOT NULL DEFAULT 'Default', updated_at_us INTEGER) STRICT;
 
 CREATE TABLE workspaces (
     id TEXT PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id),
     created_at_us INTEGER NOT NULL
+, name TEXT NOT NULL DEFAULT 'Default', updated_at_us INTEGER, archived INTEGER NOT NULL DEFAULT 0) STRICT;
+
+CREATE INDEX workspaces_by_age ON workspaces (organization_id, created_at_us, id);
+
+CREATE TABLE members (
+    id TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    email TEXT NOT NULL,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    updated_at_us INTEGER,
+    disabled INTEGER NOT NULL,
+    UNIQUE (organization_id, email)
 ) STRICT;
+
+CREATE INDEX members_by_age ON members (organization_id, created_at_us, id);
+CREATE INDEX members_by_email ON members (email);
+
+-- secret is the SHA-256 of the token.
+CREATE TABLE invitations (
+    id TEXT PRIMARY KEY,
+    secret TEXT NOT NULL UNIQUE,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    email TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    expires_at_us INTEGER NOT NULL,
+    invited_by TEXT,
+    accepted_by TEXT
+) STRICT;
+
+CREATE INDEX invitations_by_age ON invitations (organization_id, created_at_us, id);
+
+-- What members sign in with. A password is an argon2 hash, recovery codes and the tokens of sessions are SHA-256.
+CREATE TABLE logins (
+    member_id TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL,
+    password TEXT,
+    totp_secret TEXT,
+    totp_confirmed INTEGER NOT NULL,
+    totp_step INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE recovery_codes (
+    member_id TEXT NOT NULL,
+    code TEXT NOT NULL,
+    PRIMARY KEY (member_id, code)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    secret TEXT NOT NULL UNIQUE,
+    organization_id TEXT NOT NULL,
+    member_id TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    expires_at_us INTEGER NOT NULL,
+    seen_at_us INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sessions_by_member ON sessions (member_id, created_at_us);
+
+-- who is the SHA-256 of an address, whether somebody has it or not.
+CREATE TABLE sign_in_attempts (
+    who TEXT NOT NULL,
+    at_us INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sign_in_attempts_by_who ON sign_in_attempts (who, at_us);
+
+-- Who changed what. An organization's entries are numbered from 1; the hash covers an entry and the hash before it.
+CREATE TABLE audit (
+    organization_id TEXT NOT NULL,
+    no INTEGER NOT NULL,
+    at_us INTEGER NOT NULL,
+    actor_kind TEXT NOT NULL,
+    actor_id TEXT,
+    request_id TEXT,
+    action TEXT NOT NULL,
+    target_id TEXT,
+    before TEXT,
+    after TEXT,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (organization_id, no)
+) STRICT, WITHOUT ROWID;
 
 -- A deleted key has no secret; its row stays, because records tell its name.
 CREATE TABLE keys (
