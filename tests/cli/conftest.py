@@ -40,8 +40,9 @@ class Gateway:
         return str(self.process.ready["management_key"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One for the tests of each file: what others ask of theirs does not show."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "arouter.toml").write_text(PRICED)
     with running("serve", cwd=folder) as process:
