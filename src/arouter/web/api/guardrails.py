@@ -125,8 +125,8 @@ class GuardrailsApi:
             limit=page.size + 1,
             include_disabled=parameters.flag("include_disabled"),
         )
-        token = page.next_token if len(found) > page.size else None
-        return answer_json(encode_guardrails(found[: page.size], token))
+        shown, token = page.cut(found)
+        return answer_json(encode_guardrails(shown, token))
 
     async def create(self, request: Request) -> Response:
         """It holds for every request that begins from now on, in every process within a second."""

@@ -151,8 +151,8 @@ class KeysApi:
             include_disabled=parameters.flag("include_disabled"),
             creator=None if manager.may(Action.READ_KEYS) else manager.creator,
         )
-        token = page.next_token if len(keys) > page.size else None
-        return answer_json(encode_keys(await self._with_spending(keys[: page.size]), token))
+        shown, token = page.cut(keys)
+        return answer_json(encode_keys(await self._with_spending(shown), token))
 
     async def create(self, request: Request) -> Response:
         """The key belongs to the organization and, unless told otherwise, the workspace of the key that makes it."""

@@ -177,8 +177,8 @@ class MembersApi:
         found = await self._services.directory.list_members(
             manager.organization_id, offset=page.offset, limit=page.size + 1
         )
-        token = page.next_token if len(found) > page.size else None
-        return answer_json(encode_members(found[: page.size], token))
+        shown, token = page.cut(found)
+        return answer_json(encode_members(shown, token))
 
     async def member(self, request: Request) -> Response:
         """By the id."""
@@ -238,8 +238,8 @@ class MembersApi:
         found = await self._services.directory.list_invitations(
             manager.organization_id, offset=page.offset, limit=page.size + 1
         )
-        token = page.next_token if len(found) > page.size else None
-        return answer_json(encode_invitations(found[: page.size], token, self._services.now_us()))
+        shown, token = page.cut(found)
+        return answer_json(encode_invitations(shown, token, self._services.now_us()))
 
     async def invite(self, request: Request) -> Response:
         """It can be accepted for seven days. No mail is sent: give the token to whom it is for."""

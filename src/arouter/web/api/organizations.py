@@ -191,8 +191,8 @@ class OrganizationsApi:
             limit=page.size + 1,
             include_archived=parameters.flag("include_archived"),
         )
-        token = page.next_token if len(found) > page.size else None
-        return answer_json(encode_workspaces(found[: page.size], token))
+        shown, token = page.cut(found)
+        return answer_json(encode_workspaces(shown, token))
 
     async def create_workspace(self, request: Request) -> Response:
         """Keys can be made in it from now on."""

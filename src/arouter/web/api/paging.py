@@ -2,10 +2,14 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from arouter.domain.errors import InvalidRequest
 from arouter.web.api.parameters import Parameter, Parameters, invalid
+
+T = TypeVar("T")
 
 DEFAULT_PAGE, MOST_PAGE = 100, 1000
 MOST_OFFSET = 10**9
@@ -49,6 +53,11 @@ class PageWanted:
     def next_token(self) -> str:
         """What asks for the page behind it."""
         return base64.urlsafe_b64encode(str(self.offset + self.size).encode()).decode().rstrip("=")
+
+    def cut(self, found: Sequence[T]) -> tuple[Sequence[T], str | None]:
+        """What is shown of `found`, of which one row more than `size` was asked for; the token of the page behind it,
+        None if there is none."""
+        return found[: self.size], self.next_token if len(found) > self.size else None
 
 
 def read_page(parameters: Parameters) -> PageWanted:

@@ -107,8 +107,8 @@ class ProviderKeysApi:
             limit=page.size + 1,
             include_disabled=parameters.flag("include_disabled"),
         )
-        token = page.next_token if len(keys) > page.size else None
-        return answer_json(encode_provider_keys(keys[: page.size], token))
+        shown, token = page.cut(keys)
+        return answer_json(encode_provider_keys(shown, token))
 
     async def create(self, request: Request) -> Response:
         """Requests of the organization, or of the one API key that it is bound to, are made with it from now on."""
