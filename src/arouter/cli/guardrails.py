@@ -3,9 +3,8 @@
 import asyncio
 import secrets
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 from msgspec import UNSET
 
@@ -22,7 +21,7 @@ from arouter.cli.limit_options import (
     read_dollars,
 )
 from arouter.cli.options import Config, Json, application
-from arouter.cli.output import Failure, facts, stdout, table, visible, write_json
+from arouter.cli.output import Failure, as_text, stdout, table, tell, visible, write_json
 from arouter.domain.guardrails import ID_BYTES, Guardrail, Target
 from arouter.engine.clock import SystemClock
 from arouter.engine.estimates import Estimates
@@ -107,7 +106,7 @@ def create(
         ignored_providers=tuple(ignored_provider) if ignored_provider else None,
         zero_data_retention=zero_data_retention,
     )
-    _tell(asyncio.run(_create(_settings(config), wanted)), json=json)
+    tell(asyncio.run(_create(_settings(config), wanted)), json=json)
 
 
 @app.command("list")
@@ -135,13 +134,13 @@ def list_(config: Config = None, json: Json = False) -> None:
 @app.command()
 def disable(id: Id, config: Config = None, json: Json = False) -> None:  # noqa: A002 - the command line's own word
     """Let it hold no more."""
-    _tell(asyncio.run(_switch(_settings(config), id, disabled=True)), json=json)
+    tell(asyncio.run(_switch(_settings(config), id, disabled=True)), json=json)
 
 
 @app.command()
 def enable(id: Id, config: Config = None, json: Json = False) -> None:  # noqa: A002
     """Let it hold again."""
-    _tell(asyncio.run(_switch(_settings(config), id, disabled=False)), json=json)
+    tell(asyncio.run(_switch(_settings(config), id, disabled=False)), json=json)
 
 
 @app.command()
@@ -262,28 +261,8 @@ def _no_such_guardrail(wanted: str) -> Failure:
 # ---------------------------------------------------------------- telling
 
 
-def _tell(shown: GuardrailObject, *, json: bool) -> None:
-    if json:
-        write_json(shown)
-        return
-    fields = msgspec.structs.asdict(shown)
-    stdout().print(facts((name.replace("_", " "), visible(_as_text(value))) for name, value in fields.items()))
-
-
-def _as_text(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, msgspec.Raw):
-        return bytes(value).decode()
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
-
-
 def _figure(standing: LimitStanding, name: str) -> str:
-    text = _as_text(getattr(standing, name))
+    text = as_text(getattr(standing, name))
     return "" if text is None else text
 
 

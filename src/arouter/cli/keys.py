@@ -22,7 +22,7 @@ from arouter.cli.limit_options import (
     read_dollars,
 )
 from arouter.cli.options import Config, Json, application
-from arouter.cli.output import Failure, facts, stdout, table, visible, write_json
+from arouter.cli.output import Failure, stdout, table, tell, visible, write_json
 from arouter.cli.people import every
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.keys import ENTROPY_BYTES, ActivityScope, Key, KeyKind, digest, masked, new_plaintext
@@ -148,19 +148,19 @@ def list_(config: Config = None, json: Json = False) -> None:
 @app.command()
 def show(hash: Hash, config: Config = None, json: Json = False) -> None:  # noqa: A002 - the command line's own word
     """One key, what it may do and what it has spent."""
-    _tell(asyncio.run(_show(_settings(config), hash)), json=json)
+    tell(asyncio.run(_show(_settings(config), hash)), json=json)
 
 
 @app.command()
 def disable(hash: Hash, config: Config = None, json: Json = False) -> None:  # noqa: A002
     """Refuse the key's requests from now on."""
-    _tell(asyncio.run(_switch(_settings(config), hash, disabled=True)), json=json)
+    tell(asyncio.run(_switch(_settings(config), hash, disabled=True)), json=json)
 
 
 @app.command()
 def enable(hash: Hash, config: Config = None, json: Json = False) -> None:  # noqa: A002
     """Take the key's requests again."""
-    _tell(asyncio.run(_switch(_settings(config), hash, disabled=False)), json=json)
+    tell(asyncio.run(_switch(_settings(config), hash, disabled=False)), json=json)
 
 
 @app.command()
@@ -296,14 +296,6 @@ def _require(done: bool, key: Key) -> None:
 # ---------------------------------------------------------------- telling
 
 
-def _tell(shown: KeyObject, *, json: bool) -> None:
-    if json:
-        write_json(shown)
-        return
-    fields = msgspec.structs.asdict(shown)
-    stdout().print(facts((name.replace("_", " "), visible(_as_text(value))) for name, value in fields.items()))
-
-
 def _tell_plaintext(shown: KeyObject, plaintext: str, *, json: bool) -> None:
     if json:
         write_json({"key": plaintext, **msgspec.structs.asdict(shown)})
@@ -311,21 +303,6 @@ def _tell_plaintext(shown: KeyObject, plaintext: str, *, json: bool) -> None:
     out = stdout()
     out.print(plaintext, soft_wrap=True, markup=False)
     out.print(f"hash {shown.hash}. The key is shown this once and stored nowhere: keep it now.", soft_wrap=True)
-
-
-def _as_text(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, msgspec.Raw):
-        return bytes(value).decode()
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, RateLimit):
-        stated = {name: told for name, told in msgspec.structs.asdict(value).items() if told is not None}
-        return ", ".join(f"{name.replace('_', ' ')}: {_as_text(told)}" for name, told in stated.items())
-    return str(value)
 
 
 def _limit(one: KeyObject) -> str:

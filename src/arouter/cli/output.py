@@ -69,3 +69,28 @@ def facts(pairs: Iterable[tuple[str, Text | str]]) -> Table:
     for name, value in pairs:
         made.add_row(name, value if isinstance(value, Text) else Text(value))
     return made
+
+
+def tell(shown: msgspec.Struct, *, json: bool) -> None:
+    """One object of the API: as JSON, or its fields with their values."""
+    if json:
+        write_json(shown)
+        return
+    fields = msgspec.structs.asdict(shown)
+    stdout().print(facts((name.replace("_", " "), visible(as_text(value))) for name, value in fields.items()))
+
+
+def as_text(value: object) -> str | None:
+    """A value of such a field for people; None for none."""
+    if value is None:
+        return None
+    if isinstance(value, msgspec.Raw):
+        return bytes(value).decode()
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, msgspec.Struct):
+        stated = {name: told for name, told in msgspec.structs.asdict(value).items() if told is not None}
+        return ", ".join(f"{name.replace('_', ' ')}: {as_text(told)}" for name, told in stated.items())
+    return str(value)

@@ -5,13 +5,12 @@ import secrets
 import sys
 from typing import Annotated
 
-import msgspec
 import typer
 from msgspec import UNSET
 
 from arouter.cli.database import existing_path, opened
 from arouter.cli.options import Config, Json, application
-from arouter.cli.output import Failure, facts, stdout, table, visible, write_json
+from arouter.cli.output import Failure, stdout, table, tell, visible, write_json
 from arouter.domain.provider_keys import ID_BYTES, Unreadable
 from arouter.engine.clock import SystemClock
 from arouter.engine.own_keys import Vault
@@ -75,7 +74,7 @@ def create(
         api_key_hash=for_key,
         byok_fallback=fallback,
     )
-    _tell(asyncio.run(_create(settings, vault, wanted)), json=json)
+    tell(asyncio.run(_create(settings, vault, wanted)), json=json)
 
 
 @app.command("list")
@@ -102,13 +101,13 @@ def list_(config: Config = None, json: Json = False) -> None:
 @app.command()
 def disable(id: Id, config: Config = None, json: Json = False) -> None:  # noqa: A002 - the command line's own word
     """Ask with it no more from now on."""
-    _tell(asyncio.run(_switch(_settings(config), id, disabled=True)), json=json)
+    tell(asyncio.run(_switch(_settings(config), id, disabled=True)), json=json)
 
 
 @app.command()
 def enable(id: Id, config: Config = None, json: Json = False) -> None:  # noqa: A002
     """Ask with it again."""
-    _tell(asyncio.run(_switch(_settings(config), id, disabled=False)), json=json)
+    tell(asyncio.run(_switch(_settings(config), id, disabled=False)), json=json)
 
 
 @app.command()
@@ -218,17 +217,3 @@ async def _reseal(settings: Settings, vault: Vault) -> tuple[int, list[str]]:
 
 def _no_such_key(wanted: str) -> Failure:
     return Failure(f"there is no provider key {wanted!r}; `arouter provider-keys list` shows them")
-
-
-def _tell(shown: ProviderKeyObject, *, json: bool) -> None:
-    if json:
-        write_json(shown)
-        return
-    fields = msgspec.structs.asdict(shown)
-    stdout().print(facts((name.replace("_", " "), visible(_as_text(value))) for name, value in fields.items()))
-
-
-def _as_text(value: object) -> str | None:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return None if value is None else str(value)
