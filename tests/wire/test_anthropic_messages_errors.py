@@ -26,6 +26,7 @@ ALL: list[tuple[ARouterError, str]] = [
     (errors.UpstreamBusy("x"), "overloaded_error"),
     (errors.NoProvider("x"), "api_error"),
     (errors.StorageUnavailable("x"), "overloaded_error"),
+    (errors.NotInstalled("x"), "api_error"),
     (errors.ShuttingDown("x"), "overloaded_error"),
     (errors.InternalError("x"), "api_error"),
 ]

@@ -18,8 +18,8 @@ from arouter.web.inference.reply import HttpReply
 
 RESERVED = frozenset(
     {
-        *("v1", "v1beta", "v1alpha", "api", "activity", "audio", "chat", "completions", "dashboard", "docs"),
-        *("embeddings", "generation", "healthz", "images", "key", "keys", "messages", "metrics", "models"),
+        *("v1", "v1beta", "v1alpha", "api", "activity", "audio", "auth", "chat", "completions", "dashboard"),
+        *("docs", "embeddings", "generation", "healthz", "images", "key", "keys", "messages", "metrics", "models"),
         *("moderations", "openapi.json", "readyz", "rerank", "responses"),
         *("audit", "balance", "billing", "credits", "guardrails", "invitations", "members", "organization"),
         *("organizations", "provider-keys", "transactions", "usage", "user_tokens", "users", "workspaces"),
