@@ -1,0 +1,27 @@
+"""What may go wrong with PostgreSQL, in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from arouter.domain.errors import StorageUnavailable
+
+_MESSAGE = "The storage cannot be reached or written to at the moment."
+
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""Everything that the driver raises when it cannot do what it was asked."""
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turns what the driver raises into StorageUnavailable."""
+    try:
+        yield
+    except FAILURES as exc:
+        raise unavailable(exc) from exc
+
+
+def unavailable(exc: BaseException) -> StorageUnavailable:
+    """The error for the client; what the server said is for the log. It may name the server, never a password."""
+    return StorageUnavailable(_MESSAGE, detail=f"{type(exc).__name__}: {exc}")

@@ -1,0 +1,91 @@
+"""Connections to PostgreSQL: the schema they find, and what becomes of a server that is not there."""
+
+import asyncio
+
+import pytest
+
+from arouter.domain.errors import StorageUnavailable
+from arouter.store.migrate import migrations
+from arouter.store.postgres.migrating import ENGINE
+from arouter.store.postgres.pool import Pool
+from tests.postgres_server import PostgresServer
+
+
+async def version_of(url: str) -> int:
+    pool = Pool(url)
+    await pool.start()
+    try:
+        async with pool.lend() as connection:
+            return int(await connection.fetchval("SELECT version FROM schema_version"))
+    finally:
+        await pool.close()
+
+
+async def ask_one(pool: Pool) -> int:
+    async with pool.lend() as connection:
+        return int(await connection.fetchval("SELECT 1"))
+
+
+def test_many_processes_may_bring_an_empty_database_to_the_schema_at_once(postgres_url: str) -> None:
+    async def together() -> list[int]:
+        return await asyncio.gather(*(version_of(postgres_url) for _ in range(10)))
+
+    assert asyncio.run(together()) == [len(migrations(ENGINE))] * 10
+
+
+def test_a_database_of_a_newer_program_is_refused(postgres_url: str) -> None:
+    async def run() -> None:
+        pool = Pool(postgres_url)
+        await pool.start()
+        async with pool.lend() as connection:
+            await connection.execute("UPDATE schema_version SET version = 9999")
+        await pool.close()
+        with pytest.raises(StorageUnavailable, match="9999"):
+            await Pool(postgres_url).start()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/arouter", "postgresql://nobody.invalid/arouter"])
+def test_a_server_that_is_not_there_is_a_storage_that_is_unavailable(url: str) -> None:
+    with pytest.raises(StorageUnavailable):
+        asyncio.run(Pool(url).start())
+
+
+def test_an_error_of_a_statement_is_told_as_ours_and_rolls_back(postgres_url: str) -> None:
+    async def run() -> int:
+        pool = Pool(postgres_url)
+        await pool.start()
+        async with pool.transaction() as connection:
+            await connection.execute("CREATE TABLE things (no INTEGER PRIMARY KEY)")
+
+        async def add_twice() -> None:
+            async with pool.transaction() as connection:
+                await connection.execute("INSERT INTO things VALUES (1)")
+                await connection.execute("INSERT INTO things VALUES (1)")
+
+        with pytest.raises(StorageUnavailable) as told:
+            await add_twice()
+        assert "things" not in told.value.message
+        assert "UniqueViolation" in str(told.value.detail)
+        async with pool.lend() as connection:
+            count = int(await connection.fetchval("SELECT count(*) FROM things"))
+        await pool.close()
+        return count
+
+    assert asyncio.run(run()) == 0
+
+
+def test_the_server_may_be_killed_and_come_back(postgres_server: PostgresServer, postgres_url: str) -> None:
+    async def run() -> None:
+        pool = Pool(postgres_url)
+        await pool.start()
+        assert await ask_one(pool) == 1
+        postgres_server.kill()
+        with pytest.raises(StorageUnavailable):
+            await ask_one(pool)
+        await asyncio.to_thread(postgres_server.start)
+        assert await ask_one(pool) == 1
+        await pool.close()
+
+    asyncio.run(run())
