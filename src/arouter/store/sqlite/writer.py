@@ -29,7 +29,7 @@ from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.intents import Intents
+from arouter.store.intents import Intents
 from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, who_waits
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
