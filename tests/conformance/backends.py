@@ -8,7 +8,10 @@ from typing import Any, Protocol, TypeVar
 
 from arouter.store.base import Counters, Directory, Ledger
 from arouter.store.memory import MemoryStore
+from arouter.store.postgres.directory import PostgresDirectory
+from arouter.store.postgres.pool import Pool
 from arouter.store.sqlite import SqliteStore
+from tests.postgres_server import fresh_database
 
 Result = TypeVar("Result")
 
@@ -134,4 +137,38 @@ def sealed(folder: Path) -> Backend:
     return Backend(lambda clock, _: SealedStore(SqliteStore.open(str(folder / "arouter.db"), clock=clock)))
 
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": memory, "sqlite": sqlite, "sealed": sealed}
+class PostgresDirectoryStore:
+    """The directory in PostgreSQL; what else there is, in memory."""
+
+    def __init__(self, url: str, rest: MemoryStore, clock: Callable[[], int]) -> None:
+        self._pool = Pool(url)
+        self.rest = rest
+        self.directory: Directory = PostgresDirectory(self._pool, clock)
+        self.ledger: Ledger = rest.ledger
+        self.counters: Counters = rest.counters
+
+    async def start(self) -> None:
+        await self._pool.start()
+        await self.rest.start()
+
+    async def close(self) -> None:
+        await self.rest.close()
+        await self._pool.close()
+
+
+def postgres(folder: Path) -> Backend:
+    url = fresh_database()
+
+    def make(clock: Clock, before: Store | None) -> Store:
+        rest = before.rest.reopened() if isinstance(before, PostgresDirectoryStore) else MemoryStore(clock=clock)
+        return PostgresDirectoryStore(url, rest, clock)
+
+    return Backend(make)
+
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {
+    "memory": memory,
+    "postgres": postgres,
+    "sealed": sealed,
+    "sqlite": sqlite,
+}
