@@ -20,6 +20,7 @@ STATEMENT_TIMEOUT_S = 30.0
 _SESSION_SETTINGS = {
     "application_name": "arouter",
     "timezone": "UTC",
+    "jit": "off",  # to compile a summary takes longer than to run it
     # The server finds within half a minute that a machine is gone, and gives up what that had locked.
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -94,10 +95,10 @@ class Pool:
             yield connection
 
 
-async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+async def connect(url: str, *, statement_timeout_s: float = CONNECT_TIMEOUT_S) -> "asyncpg.Connection[asyncpg.Record]":
     """A connection of one's own, outside of any pool: for what belongs to a session. Raises what the driver raises."""
     connection = await asyncpg.connect(
-        url, timeout=CONNECT_TIMEOUT_S, command_timeout=CONNECT_TIMEOUT_S, server_settings=_SESSION_SETTINGS
+        url, timeout=CONNECT_TIMEOUT_S, command_timeout=statement_timeout_s, server_settings=_SESSION_SETTINGS
     )
     await use_texts(connection)
     return connection
