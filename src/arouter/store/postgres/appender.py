@@ -157,6 +157,19 @@ class Appender:
             self._wake.set()
         return done
 
+    async def settled(self) -> None:
+        """Done when the records that were appended before this are committed, or cannot be stored at all.
+
+        StorageUnavailable if they could not be written: then nobody knows what is posted.
+        """
+        appended = (*self._at_work, *self._waiting)
+        # They are written in their order.
+        last = next((one.done for one in reversed(appended) if not one.done.done()), None)
+        if last is not None:
+            await asyncio.wait([last])
+            if not last.cancelled() and isinstance(failure := last.exception(), StorageUnavailable):
+                raise StorageUnavailable(failure.message, detail=failure.detail)
+
     def _note(self, openings: Sequence[Opening]) -> None:
         for opening in openings:
             with suppress(UnicodeEncodeError):  # it cannot be kept, and its record neither
