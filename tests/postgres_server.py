@@ -19,7 +19,7 @@ from pathlib import Path
 
 import asyncpg
 
-from arouter.store.postgres.migrating import migrate
+from arouter.store.postgres.pool import Pool
 
 START_S = 60
 _SORTS_OTHERWISE = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C'"
@@ -201,12 +201,11 @@ def _migrated_database() -> str:
     url = shared_server().new_database()
 
     async def migrate_to_schema() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await migrate(connection)
+        pool = Pool(url)
+        await pool.start()
+        async with pool.lend() as connection:
             await connection.execute(_FIRST_ROWS)
-        finally:
-            await connection.close()
+        await pool.close()
 
     asyncio.run(migrate_to_schema())
     return url
