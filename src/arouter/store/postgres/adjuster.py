@@ -129,7 +129,12 @@ def _values(one: Adjustment) -> tuple[Any, ...]:
 async def _targets(connection: "Connection", record_ids: Iterable[str]) -> dict[str, Target]:
     sql = queries("ledger")["records_to_adjust"].format(columns=_TARGET)
     rows = await connection.fetch(sql, listed(sorted(record_ids)))
-    return {values[0]: Target(*values[1:6], tuple(values[6:])) for values in (decode_row(row[0]) for row in rows)}
+    return {values[0]: _target(values) for values in (decode_row(row[0]) for row in rows)}
+
+
+def _target(values: Sequence[Any]) -> Target:
+    _, created_at_us, cost, has_tokens, is_byok, adjustment_id, *key = values
+    return Target(created_at_us, cost, has_tokens, is_byok, adjustment_id, tuple(key))
 
 
 def _check_seen(seen: Mapping[str, str | None], targets: Mapping[str, Target]) -> None:
