@@ -69,6 +69,7 @@ def open_store(
                 durability=settings.storage.durability,
                 on_commit=on_commit,
                 on_directory_change=on_directory_change,
+                grace_s=settings.storage.lost_after_s,
             ),
         )
     return SqliteStore.open(

@@ -223,6 +223,9 @@ class Appender:
             await self._work_in_parts(work, exc)
         except StorageUnavailable as failure:
             self._fail(work, failure)
+        except Exception as exc:  # noqa: BLE001  whatever it is, the next transaction may go well
+            await self._disconnect()
+            self._fail(work, unavailable(exc))
         else:
             self._last_error = None
             for one in work.records:
@@ -297,7 +300,7 @@ class Appender:
 
     async def _connected(self) -> "Connection":
         """A connection that is kept for as long as it works."""
-        if self._connection is None or self._connection.is_closed():
+        if self._connection is None or _is_gone(self._connection):
             await self._disconnect()
             self._connection = await self._stack.enter_async_context(self._pool.lend())
             await self._connection.execute(_IDLE_IN_TRANSACTION)
@@ -308,7 +311,7 @@ class Appender:
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         stack, self._stack = self._stack, AsyncExitStack()
-        if connection is not None and not connection.is_closed():
+        if connection is not None and not _is_gone(connection):
             with suppress(*FAILURES):
                 await connection.execute("ROLLBACK")
         with suppress(StorageUnavailable):
@@ -342,6 +345,13 @@ class Appender:
         for done in (*waiting, *(done for _, done in self._settling)):
             if not done.done():
                 done.set_exception(StorageUnavailable("The storage is closed."))
+
+
+def _is_gone(connection: "Connection") -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True  # the pool has taken it back, as it does with one that broke
 
 
 def _checked(records: Sequence[Record]) -> Batch:
