@@ -20,7 +20,8 @@ from arouter.store.buckets import SLOT_US
 from arouter.store.limits import check_adjustment
 from arouter.store.postgres.audit import append_entry, lock_chains
 from arouter.store.postgres.batch import add_batch
-from arouter.store.postgres.raised import ROLLUP_KEY, Raised, RollupKey, columns_of, statements_of, write_sums
+from arouter.store.postgres.leases import recall_every_lease
+from arouter.store.postgres.raised import ROLLUP_KEY, Raised, RollupKey, columns_of, sums_of, write_sums
 from arouter.store.postgres.rows import as_json, decode_row
 from arouter.store.postgres.statements import queries
 from arouter.store.postgres.texts import listed
@@ -103,7 +104,8 @@ async def write_adjustments(
     )
     latest = {one.record_id: one for one in new}
     await _hold(connection, number, latest, targets)
-    await write_sums(connection, statements_of(_raised(latest, targets)))
+    await write_sums(connection, sums_of(_raised(latest, targets)))
+    await recall_every_lease(connection)
     await _note(connection, new, targets, now_us)
     earliest_us = min(targets[one.record_id].created_at_us for one in new)
     await add_batch(connection, number, now_us, earliest_us, 0, digest_of(new))

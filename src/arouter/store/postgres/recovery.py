@@ -7,6 +7,7 @@ import msgspec
 from arouter.domain.interruption import interrupted
 from arouter.domain.record import Opening
 from arouter.store.postgres.batch import prepared, write
+from arouter.store.postgres.leases import end_leases_of
 from arouter.store.postgres.owners import forget_owner, living_owners
 from arouter.store.postgres.partitions import make_partitions
 from arouter.store.postgres.statements import queries
@@ -40,5 +41,6 @@ async def recover_some(
         if len(left) == MOST_IN_ONE:
             return count, True
         for number in sorted(dead):
+            await end_leases_of(connection, number)
             await forget_owner(connection, number)
         return count, False
