@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from arouter.store.memory import MemoryStore
+from arouter.store.postgres.database import PostgresStore
 from arouter.store.sqlite import SqliteStore
-from tests.conformance.backends import PostgresLedgerStore, Store
+from arouter.store.stores import Store
 from tests.postgres_server import fresh_database
 from tests.web.api.gateway import Gateway, in_memory
 
@@ -27,7 +27,7 @@ def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gateway]
         return SqliteStore.open(str(tmp_path / "arouter.db"), clock=clock, durability="relaxed")
 
     def in_postgres(clock: Callable[[], int]) -> Store:
-        return PostgresLedgerStore(fresh_database(), MemoryStore(clock=clock), clock)
+        return PostgresStore.open(fresh_database(), clock=clock)
 
     made = {"memory": in_memory, "postgres": in_postgres, "sqlite": in_file}
     with Gateway(made[request.param]) as running:
