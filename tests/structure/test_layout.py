@@ -102,6 +102,8 @@ TESTED_BY = {
         "store/sqlite/sealed_sums.py",
         "store/sqlite/sealing.py",
     ),
+    "tests/wiring/test_storage.py": ("store/stores.py",),
+    "tests/store/test_sqlite.py": ("store/intents.py",),
     "tests/store/test_recent_blocks.py": ("store/sqlite/archive/recent.py",),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
     "tests/store/test_loading.py": (
@@ -122,7 +124,7 @@ TESTED_BY = {
         "store/sqlite/leases.py",
         "store/sqlite/usage_days.py",
     ),
-    "tests/conformance/test_directory.py": ("store/memory_directory.py",),
+    "tests/conformance/test_directory.py": ("store/directory_rows.py", "store/memory_directory.py"),
     "tests/conformance/test_guardrails.py": ("store/memory_guardrails.py",),
     "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
     "tests/conformance/test_users.py": ("domain/users.py", "store/user_lists.py"),

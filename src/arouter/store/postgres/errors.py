@@ -9,8 +9,9 @@ from arouter.domain.errors import StorageUnavailable
 
 _MESSAGE = "The storage cannot be reached or written to at the moment."
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""Everything that the driver raises when it cannot do what it was asked."""
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""Everything that the driver raises when it cannot do what it was asked. Its own confusion is among them: uvloop lets
+it write to a connection that the server has cut, after which it knows no more what state that is in."""
 
 
 @contextmanager
@@ -20,6 +21,20 @@ def storage_errors() -> Iterator[None]:
         yield
     except FAILURES as exc:
         raise unavailable(exc) from exc
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turns what the database refuses to store, whenever it is asked, into ValueError. It tells no value: it may be a
+    secret."""
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as exc:
+        raise ValueError(f"the constraint {exc.constraint_name} does not hold") from None
+    except asyncpg.DataError:
+        raise ValueError(
+            "a value cannot be stored: a text that is not Unicode, or a number that is too great"
+        ) from None
 
 
 def unavailable(exc: BaseException) -> StorageUnavailable:
