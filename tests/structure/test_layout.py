@@ -44,6 +44,12 @@ TESTED_BY = {
         "store/organizations.py",
         "store/sqlite/organizations.py",
     ),
+    "tests/conformance/test_credits.py": (
+        "domain/credits.py",
+        "store/credits.py",
+        "store/memory_credits.py",
+        "store/sqlite/credits.py",
+    ),
     "tests/domain/test_organizations.py": ("domain/roles.py",),
     "tests/acceptance/test_docs_commands.py": ("web/metrics.py",),
     "tests/acceptance/test_recordings.py": ("domain/estimate.py", "providers/openai.py"),

@@ -12,6 +12,7 @@ from arouter.domain.limits import Limits
 from arouter.domain.money import Picodollars
 from arouter.store.base import Home, KeyLabel, first_of
 from arouter.store.sqlite.changes import Change
+from arouter.store.sqlite.credits import SqliteCredits
 from arouter.store.sqlite.guardrails import SqliteGuardrails
 from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.organizations import SqliteOrganizations, adding, creating
@@ -45,7 +46,7 @@ _COLUMN_LIST = ", ".join(_COLUMNS)
 _PLACES = ", ".join("?" * len(_COLUMNS))
 
 
-class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations, SqliteSignIns):
+class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations, SqliteCredits, SqliteSignIns):
     """All parts as one."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
