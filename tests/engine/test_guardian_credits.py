@@ -9,11 +9,11 @@ from arouter.domain.errors import PaymentRequired
 from arouter.domain.guardrails import Target
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Status
-from tests.engine.pipeline import Pipeline, playing, until
+from tests.engine.pipeline import Pipeline, completion, playing, until
 from tests.engine.samples import key
 from tests.engine.scripted_client import Says
 from tests.engine.scripted_clock import NOON_US
-from tests.engine.test_guardian import COST, asked, body_of, completion, dollars, guardrail, says, told_of
+from tests.engine.test_guardian import COST, asked, body_of, dollars, guardrail, says, told_of
 
 
 async def pay(pipeline: Pipeline, amount: int, name: str = "crd_1", **changes: Any) -> None:

@@ -189,7 +189,8 @@ TESTED_BY = {
     ),
     "tests/web/api/test_high_usage.py": ("web/api/high_users.py", "web/api/ranges.py", "wire/high_usage.py"),
     "tests/web/api/test_arouter_usage.py": ("wire/arouter_usage.py",),
-    "tests/web/api/test_billing.py": ("engine/credits.py", "wire/billing_json.py"),
+    "tests/web/api/test_billing.py": ("wire/billing_json.py",),
+    "tests/web/api/test_credits.py": ("web/api/credit_settings.py", "wire/credits_json.py"),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
     "tests/web/api/test_exports.py": ("engine/export.py", "wire/export_forms.py"),
     "tests/web/api/test_guardrails.py": (
