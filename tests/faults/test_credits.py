@@ -50,7 +50,7 @@ def transactions(gateway: Gateway) -> Decimal:
     total, cursor = Decimal(0), ""
     while True:
         page = answer(gateway, f"/v1/billing/transactions?limit=1000{cursor}")
-        total += sum(one["amount"] for one in page["transactions"] if one["amount"] is not None)
+        total += sum((one["amount"] or Decimal(0) for one in page["transactions"]), Decimal(0))
         if not page["has_more"]:
             return total
         cursor = f"&cursor={page['next_cursor']}"
