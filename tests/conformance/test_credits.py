@@ -94,15 +94,17 @@ def test_what_was_used_before_does_not_count(backend: Backend) -> None:
         ("crd_0", CreditKind.OPENING, 7),
     ]
     assert balance(backend) == 10
-    append(backend, record("gen-4", cost=4))
-    assert balance(backend) == 6
+    append(backend, record("gen-4", cost=3), record("gen-5", cost=1, is_byok=True))
+    assert balance(backend) == 6, "on an own key, too"
     adjust(backend, adjustment("adj-2", "gen-4", 40))
-    assert balance(backend) == -30
-    add(backend, entry("crd_2", 30), "crd_never")
+    assert balance(backend) == -31
+    add(backend, entry("crd_2", 31), "crd_never")
     assert balance(backend) == 0
     account = backend.run(backend.directory.credit_account("org_a"))
     assert account is not None
-    assert (account.total, account.spent) == (47, 47)
+    assert (account.total, account.spent) == (48, 48)
+    adjust(backend, adjustment("adj-3", "gen-1", 5))
+    assert balance(backend) == 2, "a correction counts, of whatever is corrected"
 
 
 def test_what_is_used_while_it_is_off_does_not_count(backend: Backend) -> None:
