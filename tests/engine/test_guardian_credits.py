@@ -144,6 +144,27 @@ async def test_of_credits_and_a_budget_for_ever_the_more_restrictive_one_says_so
 
 
 @playing
+async def test_credits_are_shown_also_where_a_budget_is_more_restrictive() -> None:
+    for paid_in, budget in ((4 * COST, 3 * COST), (3 * COST, 4 * COST), (3 * COST, 3 * COST)):
+        shown = {"the organization's credits": (paid_in, COST)}
+        if budget < paid_in:
+            shown["the cap"] = (budget, COST)
+        pause = asyncio.Event()
+        pipeline = Pipeline(*says(1), Says(steps=[pause, completion()]))
+        await told_of(pipeline, guardrail(Target.ORGANIZATION, limits=dollars(budget)))
+        await pay(pipeline, paid_in)
+        assert (await asked(pipeline, 1)).error is None
+        running = asyncio.ensure_future(asked(pipeline, 2))
+        await until(lambda pipeline=pipeline: len(pipeline.client.asked) == 2)  # type: ignore[misc]
+        _, figures = await pipeline.guardian.figures(key(), None, NOON_US)
+        told = {one.slot.source.name: (one.slot.limit, one.used) for one in figures}
+        assert told == shown
+        assert {one.held for one in figures} == {COST}
+        pause.set()
+        assert (await running).error is None
+
+
+@playing
 async def test_other_budgets_hold_beside_credits() -> None:
     pipeline = Pipeline(*says(1))
     await pay(pipeline, 10 * COST)

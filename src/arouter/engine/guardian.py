@@ -28,6 +28,7 @@ from arouter.engine.guards import (
     Slot,
     by_target,
     check_lists,
+    credits_slot,
     has_rules_for_users,
     make_guard,
     make_guard_of_user,
@@ -285,13 +286,18 @@ class Guardian:
         return hold
 
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
-        """Everything that applies to a key's requests for a user, and how it stands."""
+        """Everything that applies to a key's requests for a user, and how it stands: the organization's credits also
+        where a budget is more restrictive."""
         guard = await self.find(key, user)
-        shares = [slot.share_at(at_us) for slot in guard.slots]
+        slots = guard.slots
+        paid_in = self._credits.get(key.organization_id)
+        if paid_in is not None and all(slot.source is not OF_CREDITS for slot in slots):
+            slots = (credits_slot(self._leasing, key.organization_id, paid_in), *slots)
+        shares = [slot.share_at(at_us) for slot in slots]
         await self._leasing.look(shares)
         return guard, [
             Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=_end(share))
-            for slot, share in zip(guard.slots, shares, strict=True)
+            for slot, share in zip(slots, shares, strict=True)
         ]
 
 

@@ -140,6 +140,13 @@ def has_rules_for_users(guardrails: ByTarget, key: Key) -> bool:
     return any(one == organization_id and target in (Target.USER, Target.EVERY_USER) for one, target, _ in guardrails)
 
 
+def credits_slot(leasing: Leasing, organization_id: str, paid_in: Picodollars) -> Slot:
+    """The organization's credits as a limit, whether or not another one is more restrictive."""
+    said = ((OF_CREDITS, Limits(budget=Budget(limit=paid_in)), Target.ORGANIZATION, organization_id),)
+    (slot,) = _slots(leasing, said, organization_id)
+    return slot
+
+
 def make_guard(leasing: Leasing, guardrails: ByTarget, key: Key, paid_in: Picodollars | None = None) -> Guard:
     """The guard of a key's requests for nobody. `paid_in` is the sum of the organization's credits, None if it keeps
     none."""
