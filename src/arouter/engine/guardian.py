@@ -6,6 +6,7 @@ settle   in the pipeline's one `finally`: the record's cost, tokens and status; 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -288,17 +289,19 @@ class Guardian:
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
         """Everything that applies to a key's requests for a user, and how it stands: the organization's credits also
         where a budget is more restrictive."""
-        guard = await self.find(key, user)
-        slots = guard.slots
-        paid_in = self._credits.get(key.organization_id)
-        if paid_in is not None and all(slot.source is not OF_CREDITS for slot in slots):
-            slots = (credits_slot(self._leasing, key.organization_id, paid_in), *slots)
-        shares = [slot.share_at(at_us) for slot in slots]
+        guard = self._showing_credits(await self.find(key, user), key.organization_id)
+        shares = [slot.share_at(at_us) for slot in guard.slots]
         await self._leasing.look(shares)
         return guard, [
             Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=_end(share))
-            for slot, share in zip(slots, shares, strict=True)
+            for slot, share in zip(guard.slots, shares, strict=True)
         ]
+
+    def _showing_credits(self, guard: Guard, organization_id: str) -> Guard:
+        paid_in = self._credits.get(organization_id)
+        if paid_in is None or any(slot.source is OF_CREDITS for slot in guard.slots):
+            return guard
+        return replace(guard, slots=(credits_slot(self._leasing, organization_id, paid_in), *guard.slots))
 
 
 def check_blocked(guard: Guard) -> None:
