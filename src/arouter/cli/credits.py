@@ -13,7 +13,7 @@ from arouter.cli.people import PAGE, OrganizationId, in_organization, settings_o
 from arouter.domain.activity import Cursor, Scope, SummaryQuery
 from arouter.domain.credits import ID_BYTES, CreditConflict, CreditEntry, TooManyCredits
 from arouter.engine.clock import SystemClock
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.web.api.credit_settings import new_credit, new_id, refused
 from arouter.wire.billing_json import Credits, credits_object
 from arouter.wire.credits_json import AddCredit, CreditObject, credit_object
@@ -69,7 +69,7 @@ def add(
     """Add to the credits. The first time requests are held to them from then on."""
     wanted = AddCredit(amount=_read_amount(amount), type=kind.value, description=description, reference=reference)
 
-    async def work(store: SqliteStore, organization_id: str) -> CreditObject:
+    async def work(store: Store, organization_id: str) -> CreditObject:
         entry = new_credit(
             wanted,
             organization_id=organization_id,
@@ -89,7 +89,7 @@ def add(
 def list_(config: Config = None, organization: OrganizationId = None, json: Json = False) -> None:
     """Everything that was added, newest first."""
 
-    async def work(store: SqliteStore, organization_id: str) -> list[CreditObject]:
+    async def work(store: Store, organization_id: str) -> list[CreditObject]:
         found: list[CreditEntry] = []
         after: Cursor | None = None
         while page := await store.directory.list_credits(organization_id, limit=PAGE, after=after):
@@ -114,7 +114,7 @@ def disable(config: Config = None, organization: OrganizationId = None, json: Js
 
 
 def _switch(config: Config, organization: str | None, *, json: bool, enabled: bool) -> None:
-    async def work(store: SqliteStore, organization_id: str) -> Credits:
+    async def work(store: Store, organization_id: str) -> Credits:
         try:
             await store.directory.switch_credits(
                 organization_id, enabled=enabled, opening_id=_new_id(), now_us=SystemClock().now_us()
@@ -126,7 +126,7 @@ def _switch(config: Config, organization: str | None, *, json: bool, enabled: bo
     tell(asyncio.run(in_organization(settings_of(config), organization, work)), json=json)
 
 
-async def _standing(store: SqliteStore, organization_id: str) -> Credits:
+async def _standing(store: Store, organization_id: str) -> Credits:
     account = await store.directory.credit_account(organization_id)
     if account is not None:
         return credits_object(account, account.spent)
