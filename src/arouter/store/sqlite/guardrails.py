@@ -12,7 +12,9 @@ from arouter.domain.limits import Limits
 from arouter.store.base import UserRulesChange
 from arouter.store.sqlite.changes import Change, SqliteChanges, Value
 from arouter.store.sqlite.names import fetch, to_json
+from arouter.store.sqlite.readers import Readers, Together
 from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.writer import Writer
 
 MOST_TOLD: Final = 10_000
 """Changes of user rules that are told one by one."""
@@ -36,6 +38,10 @@ _PLACES = ", ".join("?" * len(_COLUMNS))
 
 class SqliteGuardrails(SqliteChanges):
     """As the parts of the directory do."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        super().__init__(writer, readers)
+        self._user_rules = Together(readers, _rules_of)
 
     async def add_guardrail(self, guardrail: Guardrail) -> None:
         sql = queries()["add_guardrail"].format(columns=_COLUMN_LIST, places=_PLACES)
@@ -64,7 +70,7 @@ class SqliteGuardrails(SqliteChanges):
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         user.encode()  # UnicodeEncodeError is a ValueError
-        return await self._readers.read(lambda connection: _user_rules(connection, organization_id, user))
+        return await self._user_rules.read((organization_id, user))
 
     async def put_user_rules(self, rules: UserRules) -> None:
         values = (
@@ -116,6 +122,10 @@ def _changing(action: AuditAction, organization_id: str, guardrail_id: str) -> C
         return None if row is None else _guardrail(row)
 
     return Change(action=action, organization_id=organization_id, target_id=guardrail_id, read=read)
+
+
+def _rules_of(connection: apsw.Connection, user: tuple[str, str]) -> UserRules | None:
+    return _user_rules(connection, *user)
 
 
 def _user_rules(connection: apsw.Connection, organization_id: str, user: str) -> UserRules | None:
