@@ -1,6 +1,6 @@
 """`Counters` in SQLite: leases are rows of a table that all processes on the file share, each with its owner."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final
 
 import apsw
@@ -8,6 +8,7 @@ import msgspec
 
 from arouter.domain.counters import FRESH_US, Counter, Meter, granted
 from arouter.domain.guardrails import Target
+from arouter.domain.value import constructor
 from arouter.store.base import Leased, LeaseWanted, Standing
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import fetch, to_json
@@ -21,6 +22,8 @@ _FORGET_EVERY_US: Final = 10_000_000
 _FORGET_AFTER_US: Final = 60_000_000
 """How long after its window a lease may still be in the way: a request's time is older than that of its counting."""
 
+
+_new_leased = constructor(Leased)
 
 _USE_COLUMNS = ("counter", "used", "ends_at_us")
 _LEASE_COLUMNS = ("counter", "most", "owner_no", "units", "exact", "recalled", "posts", "ends_at_us", "renewed_at_us")
@@ -57,15 +60,10 @@ class SqliteCounters:
 
     async def standings(self, counters: Sequence[Counter]) -> Sequence[Standing]:
         def read(connection: apsw.Connection) -> Sequence[Standing]:
-            leases = _leases_of(connection, [text_of(counter) for counter in counters])
-            posted = _posted(connection, counters)
-            return [
-                Standing(
-                    posted=posted[counter],
-                    leased=_units(leases.get(text_of(counter), {})),
-                )
-                for counter in counters
-            ]
+            texts = [text_of(counter) for counter in counters]
+            leases = _leases_of(connection, texts)
+            posted = _posted(connection, dict(zip(texts, counters, strict=True)))
+            return [Standing(posted=posted.get(text, 0), leased=_units(leases.get(text, {}))) for text in texts]
 
         return await self._readers.read(read)
 
@@ -113,15 +111,16 @@ class _Renewal:
         self._owner_no = owner_no
         self._wanted = wanted
         self._now_us = now_us
-        self._texts = [text_of(one.counter) for one in wanted]
+        self._texts = texts = [text_of(one.counter) for one in wanted]
         uses = [
             (text, one.used, one.counter.end_us)
-            for text, one in zip(self._texts, wanted, strict=True)
+            for text, one in zip(texts, wanted, strict=True)
             if one.used and _posts(one.counter)
         ]
         insert_rows(connection, "add_use", _USE_COLUMNS, uses)
-        self._posted = _posted(connection, [one.counter for one in wanted])
-        self._leases = _leases_of(connection, self._texts)
+        counters = {text: one.counter for text, one in zip(texts, wanted, strict=True)}
+        self._posted = _posted(connection, counters)
+        self._leases = _leases_of(connection, [*counters])
         self._set: dict[tuple[str, int], tuple[object, ...]] = {}
         self._ended: dict[tuple[str, int], None] = {}
 
@@ -133,26 +132,31 @@ class _Renewal:
         return leased
 
     def _lease(self, text: str, wanted: LeaseWanted) -> Leased:
-        counter, limit = wanted.counter, wanted.limit
+        counter, limit, keep, need = wanted.counter, wanted.limit, wanted.keep, wanted.need
         mine = (self._owner_no, limit)
-        leases = self._leases.setdefault(text, {})
+        leases = self._leases.get(text)
+        if leases is None:
+            leases = self._leases[text] = {}
         had = leases.pop(mine, None)
-        posted = self._posted[counter]
-        room = limit - posted - wanted.keep - _units(leases)
-        if (room < wanted.need or wanted.recall) and leases and self._bury_the_dead(leases):
-            posted = self._posted[counter] = _posted(self._connection, [counter])[counter]
-            room = limit - posted - wanted.keep - _units(leases)
-        given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not leases)
-        pending = self._is_pending(wanted, given, leases)
-        if (given < wanted.need or wanted.recall) and leases:
+        posted = self._posted.get(text, 0)
+        others = _units(leases) if leases else 0
+        room = limit - posted - keep - others
+        if leases and (room < need or wanted.recall) and self._bury_the_dead(leases):
+            posted = _posted(self._connection, {text: counter}).get(text, 0)
+            self._posted[text] = posted
+            others = _units(leases)
+            room = limit - posted - keep - others
+        given = granted(room=room, need=need, greedy=wanted.greedy, alone=not leases)
+        pending = bool(leases) and self._is_pending(wanted, given, leases)
+        if leases and (given < need or wanted.recall):
             self._connection.execute(queries()["recall_leases"], (text, *mine))
-        others = _units(leases)
-        units = wanted.keep + given
-        self._set.pop((text, limit), None)
-        self._ended.pop((text, limit), None)
+        units = keep + given
+        if self._set or self._ended:
+            self._set.pop((text, limit), None)
+            self._ended.pop((text, limit), None)
         if units > 0:
             # What was needed is held at once. Whoever still has something else has not answered.
-            exact = given in (0, wanted.need)
+            exact = given in (0, need)
             leases[mine] = units, exact, False, self._now_us
             self._set[text, limit] = (
                 *(text, limit, self._owner_no, units, int(exact), 0),
@@ -160,7 +164,7 @@ class _Renewal:
             )
         elif had is not None:
             self._ended[text, limit] = None
-        return Leased(granted=given, posted=posted, others=others, pending=pending)
+        return _new_leased(granted=given, posted=posted, others=others, pending=pending)
 
     def _is_pending(self, wanted: LeaseWanted, given: int, others: Leases) -> bool:
         if wanted.need:
@@ -181,13 +185,13 @@ class _Renewal:
         return bool(dead)
 
 
-def _posted(connection: apsw.Connection, counters: Sequence[Counter]) -> dict[Counter, int]:
-    posted = dict.fromkeys(counters, 0)
-    posted |= usages_of(connection, [counter for counter in posted if counter.in_ledger])
-    texts = {text_of(counter): counter for counter in posted if _posts(counter)}
+def _posted(connection: apsw.Connection, counters: Mapping[str, Counter]) -> dict[str, int]:
+    """What is posted of counters, by their names; 0 is left out."""
+    in_ledger = {counter: text for text, counter in counters.items() if counter.in_ledger}
+    posted = {in_ledger[counter]: used for counter, used in usages_of(connection, [*in_ledger]).items()}
+    texts = [text for text, counter in counters.items() if _posts(counter)]
     if texts:
-        rows = fetch(connection, queries()["uses_of_counters"], to_json([*texts]))
-        posted |= {texts[text]: int(used) for text, used in rows}
+        posted |= fetch(connection, queries()["uses_of_counters"], to_json(texts))
     return posted
 
 
