@@ -442,7 +442,7 @@ async def test_the_figures_are_the_ledgers() -> None:
     for number in range(3):
         await asked(pipeline, number, key=limited)
     _, figures = await pipeline.guardian.figures(limited, "user_12345", NOON_US)
-    assert {one.slot.name: (one.used, one.held) for one in figures} == {
+    assert {one.slot.rule.name: (one.used, one.held) for one in figures} == {
         "budget": (3 * COST, 0),
         "requests_per_minute": (3, 0),
         "requests_per_day": (3, 0),

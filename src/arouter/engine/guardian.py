@@ -22,14 +22,10 @@ from arouter.engine.call import Call, RateTold, Reply
 from arouter.engine.estimates import Estimates
 from arouter.engine.guards import (
     NO_GUARD,
-    ByTarget,
     Guard,
+    Guards,
     Slot,
-    by_target,
     check_lists,
-    has_rules_for_users,
-    make_guard,
-    make_guard_of_user,
 )
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.routing import Route
@@ -138,7 +134,7 @@ class Guardian:
         self._on_overage = on_overage
         self._revision: int | None = None
         self._guardrails: Sequence[Guardrail] = ()
-        self._by_target: ByTarget = {}
+        self._guards = Guards(leasing, ())
         self._change = 0
         self._holders: frozenset[str] = frozenset()
         self._keys: dict[str, _Ruled] = {}
@@ -155,7 +151,7 @@ class Guardian:
             self._revision = revision
             if guardrails != self._guardrails:
                 self._guardrails = guardrails
-                self._by_target = by_target(guardrails)
+                self._guards = Guards(self._leasing, guardrails)
                 self._forget()
         change = await self._directory.user_rules_changed(self._change)
         if change.latest != self._change:
@@ -202,7 +198,7 @@ class Guardian:
         return guard
 
     def _of_user(self, ruled: "_Ruled", user: str, rules: UserRules | None) -> Guard:
-        return make_guard_of_user(self._leasing, self._by_target, ruled.key, ruled.plain, user, rules)
+        return self._guards.of_user(ruled.key, ruled.plain, user, rules)
 
     def permit(self, guard: Guard, usual: Permit) -> Permit:
         """The usual rules, and the guard's lists of models and providers."""
@@ -222,8 +218,8 @@ class Guardian:
             return ruled
         if len(self._keys) >= MOST_KEYS:
             self._forget()
-        plain = make_guard(self._leasing, self._by_target, key)
-        per_user = key.organization_id in self._holders or has_rules_for_users(self._by_target, key)
+        plain = self._guards.of_key(key)
+        per_user = key.organization_id in self._holders or self._guards.say_of_users(key)
         ruled = self._keys[key.hash] = _Ruled(key, plain, per_user=per_user)
         return ruled
 
@@ -253,6 +249,8 @@ class Guardian:
             cost = max(1, self._estimates.cost(call, routes, both))
         amounts = (1, cost, tokens, 1)  # in the order of `KINDS`
         taken: list[Taken] = []
+        lacking: list[tuple[Share, int]] = []
+        places: list[Slot] = []
         hold = Hold(taken, self._on_overage, counts_tokens=guard.counts_tokens)
         try:
             for slot in guard.slots:
@@ -268,9 +266,15 @@ class Guardian:
                     # As `Allotment.take`: a call for each would cost more than all the sums.
                     share.free -= units
                     share.held += units
-                elif not await self._leasing.take(share, units):
-                    raise _refusal(slot, share, units, at_us)
-                taken.append((share, kind, units))
+                    taken.append((share, kind, units))
+                else:
+                    lacking.append((share, units))
+                    places.append(slot)
+            if lacking:
+                refused = await self._leasing.take(lacking)
+                if refused is not None:
+                    raise _refusal(places[refused], *lacking[refused], at_us)
+                taken += [(share, slot.kind, units) for slot, (share, units) in zip(places, lacking, strict=True)]
         except BaseException:
             hold.release()
             raise
@@ -310,11 +314,11 @@ def _rate_told(slots: tuple[Slot, ...], at_us: int) -> RateTold:
             slot, share = other, another
     end_us = share.counter.end_us
     return _new_rate_told(
-        meter=slot.meter,
-        name=slot.name,
+        meter=slot.rule.meter,
+        name=slot.rule.name,
         limit=slot.limit,
         remaining=share.remaining,
-        window_s=slot.window_s,
+        window_s=slot.rule.window_s,
         resets_at_us=end_us,
         reset_s=max(0, -((at_us - end_us) // 1_000_000)),
     )
@@ -335,10 +339,10 @@ _WHOSE: Final = {
 
 
 def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
-    resets_at_us = _end(share)
-    metadata: dict[str, object] = {"scope": slot.scope.value, "guardrail": slot.source.id}
+    rule, resets_at_us = slot.rule, _end(share)
+    metadata: dict[str, object] = {"scope": rule.scope.value, "guardrail": rule.source.id}
     held = share.held + share.others
-    if slot.meter is Meter.COST:
+    if rule.meter is Meter.COST:
         used = share.posted + share.settled
         metadata |= {
             "limit_usd": _usd(slot.limit),
@@ -348,26 +352,26 @@ def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
             "resets_at": _instant(resets_at_us),
         }
         return PaymentRequired(
-            f"Credit limit exceeded for {_WHOSE[slot.scope]}: ${to_text(used)} of ${to_text(slot.limit)} are used"
+            f"Credit limit exceeded for {_WHOSE[rule.scope]}: ${to_text(used)} of ${to_text(slot.limit)} are used"
             + (f" and ${to_text(held)} are held by requests that run" if held else "")
             + (f", and this request may cost ${to_text(units)}" if used + held < slot.limit else "")
-            + f" ({slot.source.told}).",
+            + f" ({rule.source.told}).",
             code="credit_limit_exceeded",
             metadata=metadata,
         )
-    metadata |= {"limit_name": slot.name, "limit": slot.limit, "resets_at": _instant(resets_at_us)}
-    if slot.meter is Meter.CONCURRENT:
+    metadata |= {"limit_name": rule.name, "limit": slot.limit, "resets_at": _instant(resets_at_us)}
+    if rule.meter is Meter.CONCURRENT:
         return RateLimited(
-            f"Too many requests at once for {_WHOSE[slot.scope]}: {slot.limit} may run ({slot.source.told}).",
+            f"Too many requests at once for {_WHOSE[rule.scope]}: {slot.limit} may run ({rule.source.told}).",
             retry_after_s=_AT_ONCE_S,
             metadata={**metadata, "used": held},
         )
     used = share.posted + share.settled + held
     assert resets_at_us is not None
     return RateLimited(
-        f"Rate limit exceeded for {_WHOSE[slot.scope]}: {used} of {slot.limit} {slot.name.replace('_', ' ')} are used"
+        f"Rate limit exceeded for {_WHOSE[rule.scope]}: {used} of {slot.limit} {rule.name.replace('_', ' ')} are used"
         + (f", and this request may need {units}" if used < slot.limit else "")
-        + f" ({slot.source.told}).",
+        + f" ({rule.source.told}).",
         retry_after_s=max(0.0, (resets_at_us - at_us) / 1_000_000),
         metadata={**metadata, "used": used},
     )

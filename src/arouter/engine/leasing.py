@@ -13,6 +13,7 @@ from typing import Final
 
 from arouter.domain.counters import Allotment, Counter
 from arouter.domain.errors import StorageUnavailable
+from arouter.domain.value import constructor
 from arouter.engine.tasks import Tasks
 from arouter.store.base import Counters, Leased, LeaseWanted
 
@@ -30,6 +31,8 @@ _LOOKS: Final = 30
 _TURNS: Final = 40
 """In so many turns each share is looked at once: whoever was not asked for two times is given back and forgotten."""
 _BATCH: Final = 500
+
+_new_lease_wanted = constructor(LeaseWanted)
 
 
 class Share(Allotment):
@@ -58,12 +61,34 @@ class Share(Allotment):
         """Requests that ask for more than is free here."""
         self.ended = False
         """Forgotten; whoever still has it finds another one."""
-        self.waiting: list[tuple[int, asyncio.Future[bool | None]]] = []
+        self.waiting: list[_Waiting] = []
 
     @property
     def remaining(self) -> int:
         """What may still be taken, as far as it is known here."""
         return max(0, self.free + self.outside)
+
+
+class _Ticket:
+    """What one request waits for: units of some shares, asked for together."""
+
+    __slots__ = ("answers", "left", "told")
+
+    def __init__(self, count: int) -> None:
+        self.answers: list[bool | None] = [None] * count
+        """For each share whether its units are held; None if others may give some back, or it was not answered yet."""
+        self.left = count
+        self.told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answer(self, place: int, taken: bool | None) -> None:
+        self.answers[place] = taken
+        self.left -= 1
+        if not self.left:
+            self.told.set_result(None)
+
+
+_Waiting = tuple[int, _Ticket, int]
+"""Units, and the place of the answer on a ticket."""
 
 
 class Leasing:
@@ -98,22 +123,57 @@ class Leasing:
             self._turns[known] = None
         return known
 
-    async def take(self, share: Share, units: int) -> bool:
-        """Hold units of a share that has not enough free. StorageUnavailable if nobody can be asked."""
-        share.takers += 1
+    async def take(self, wanted: Sequence[tuple[Share, int]]) -> int | None:
+        """Hold units of shares that have not enough free, of different counters: of all of them, then None is returned;
+        or of none, then the place of the first one that has not so much left. StorageUnavailable if nobody can be
+        asked; then nothing is held either.
+
+        All of it is asked for at once, so that who needs leases of many counters waits for one transaction.
+        """
+        for share, _ in wanted:
+            share.takers += 1
+        answers: list[bool | None] = [None] * len(wanted)
+        refused: int | None = 0
         try:
-            for _ in range(_TRIES):
-                if share.take(units):
-                    return True
-                if self._now_us() < share.refused_until_us:
-                    return False
-                taken = await self._wait(share, units)
-                if taken is not None:
-                    return taken
-                await asyncio.sleep(_PAUSE_S)
-            return share.take(units)
+            refused = await self._take(wanted, answers)
         finally:
-            share.takers -= 1
+            for share, _ in wanted:
+                share.takers -= 1
+            if refused is not None:
+                for (share, units), taken in zip(wanted, answers, strict=True):
+                    if taken:
+                        share.give_back(units)
+        return refused
+
+    async def _take(self, wanted: Sequence[tuple[Share, int]], answers: list[bool | None]) -> int | None:
+        """As `take`. What is held, also when this ends in an error, is marked in `answers`."""
+        places = range(len(wanted))
+        for turn in range(_TRIES):
+            if turn:
+                await asyncio.sleep(_PAUSE_S)
+            open_places = []
+            for place in places:
+                share, units = wanted[place]
+                if answers[place] or share.take(units):
+                    answers[place] = True
+                elif self._now_us() < share.refused_until_us:
+                    return place
+                else:
+                    open_places.append(place)
+            if open_places:
+                await self._wait(wanted, open_places, answers)
+                for place in open_places:
+                    if answers[place] is False:
+                        return place
+            if all(answers):
+                return None
+        for place in places:
+            share, units = wanted[place]
+            if not answers[place]:
+                answers[place] = share.take(units)
+                if not answers[place]:
+                    return place
+        return None
 
     async def look(self, shares: Sequence[Share]) -> None:
         """Renew them, so that what they know is true now. Others are given a moment to give back what they do not need,
@@ -171,20 +231,23 @@ class Leasing:
 
     # ---------------------------------------------------------------- renewing
 
-    async def _wait(self, share: Share, units: int) -> bool | None:
-        """Whether they are held now; None if others may give some back."""
-        told: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
-        share.waiting.append((units, told))
-        self._due[share] = None
+    async def _wait(
+        self, wanted: Sequence[tuple[Share, int]], places: Sequence[int], answers: list[bool | None]
+    ) -> None:
+        """Ask for what is wanted at these places, and write down what is held, also if the wait is cancelled."""
+        ticket = _Ticket(len(places))
+        for at, place in enumerate(places):
+            share, units = wanted[place]
+            share.waiting.append((units, ticket, at))
+            self._due[share] = None
         if not self._renewing:
             self._renewing = True
             self._tasks.start("renew leases", self._renew_due())
         try:
-            return await told
-        except asyncio.CancelledError:
-            if told.done() and not told.cancelled() and told.exception() is None and told.result():
-                share.give_back(units)
-            raise
+            await ticket.told
+        finally:
+            for at, place in enumerate(places):
+                answers[place] = ticket.answers[at]
 
     async def _renew_due(self) -> None:
         """All that wait now, and all that came to wait meanwhile."""
@@ -216,9 +279,9 @@ class Leasing:
                 share.waiting = []
             waiting.append(waiters)
             keep, used = share.surrender()
-            need = sum(units for units, told in waiters if not told.done())
+            need = sum([units for units, ticket, _ in waiters if not ticket.told.done()])
             wanted.append(
-                LeaseWanted(
+                _new_lease_wanted(
                     counter=share.counter,
                     limit=share.limit,
                     keep=keep,
@@ -238,15 +301,15 @@ class Leasing:
             _renewed(share, one, leased)
             self._serve(share, leased, waiters)
 
-    def _serve(self, share: Share, leased: Leased, waiters: Sequence[tuple[int, asyncio.Future[bool | None]]]) -> None:
+    def _serve(self, share: Share, leased: Leased, waiters: Sequence[_Waiting]) -> None:
         refused = False
-        for units, told in waiters:
-            if told.done():
-                continue
+        for units, ticket, place in waiters:
+            if ticket.told.done():
+                continue  # Cancelled.
             if share.take(units):
-                told.set_result(True)
+                ticket.answer(place, True)
             else:
-                told.set_result(None if leased.pending else False)
+                ticket.answer(place, None if leased.pending else False)
                 refused = True
         if refused and not leased.pending:
             share.refused_until_us = self._now_us() + REFUSED_US
@@ -274,6 +337,6 @@ def _renewed(share: Share, wanted: LeaseWanted, leased: Leased) -> None:
 
 def _tell_all(share: Share, failure: StorageUnavailable) -> None:
     waiting, share.waiting = share.waiting, []
-    for _, told in waiting:
-        if not told.done():
-            told.set_exception(StorageUnavailable(failure.message, detail=failure.detail))
+    for _, ticket, _ in waiting:
+        if not ticket.told.done():
+            ticket.told.set_exception(StorageUnavailable(failure.message, detail=failure.detail))
