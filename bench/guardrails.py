@@ -53,8 +53,8 @@ class Client:
     def __init__(self) -> None:
         self.lines = b""
 
-    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
-        self.lines = rate_lines(rates)
+    def tell_rates(self, rates: Callable[[], tuple[RateTold, ...]]) -> None:
+        self.lines = rate_lines(rates())
 
 
 class Limited:

@@ -10,19 +10,28 @@ from hypothesis import strategies as st
 from arouter.domain.counters import MINUTE_US, Counter, Meter, Window, bounds
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.guardrails import Target
-from arouter.engine.leasing import Leasing, Share
+from arouter.domain.record import Record
+from arouter.domain.usage import Usage
+from arouter.engine.leasing import EVERY_S, LOOK_AFTER_S, Leasing, Share
 from arouter.engine.tasks import Tasks
 from arouter.store.memory_counters import CounterData
+from tests.conformance.samples import record
 from tests.engine.scripted_counters import ScriptedCounters
 from tests.engine.skipping_loop import SkippingLoop, skip_through
 
 WORKERS = 3
+LIMIT = 1000
 
 
-def counter(scope_id: str = "a", meter: Meter = Meter.TOKENS, at_us: int = 0) -> Counter:
-    start_us, end_us = bounds(Window.MINUTE, at_us)
+def counter(scope_id: str = "a", *, window: Window = Window.MINUTE, at_us: int = 0) -> Counter:
+    start_us, end_us = bounds(window, at_us)
     return Counter(
-        meter=meter, scope=Target.KEY, organization_id="org_1", scope_id=scope_id, start_us=start_us, end_us=end_us
+        meter=Meter.TOKENS,
+        scope=Target.KEY,
+        organization_id="org_1",
+        scope_id=scope_id,
+        start_us=start_us,
+        end_us=end_us,
     )
 
 
@@ -33,7 +42,9 @@ class Processes:
         self.data = CounterData()
         self.failed: list[str] = []
         tasks = Tasks(lambda name, failure: self.failed.append(name))
-        self.counters = [ScriptedCounters(self.data, tuple, lambda _: None) for _ in range(count)]
+        self.records: list[Record] = []
+        self.used: dict[Counter, int] = {}
+        self.counters = [ScriptedCounters(self.data, lambda: self.records, lambda _: None) for _ in range(count)]
         self.leasings = [Leasing(one, now_us=loop.now_us, tasks=tasks) for one in self.counters]
         self._turning = [asyncio.ensure_future(one.run()) for one in self.leasings]
 
@@ -43,11 +54,17 @@ class Processes:
         await asyncio.gather(*self._turning, return_exceptions=True)
         assert self.failed == []
 
+    def settle(self, share: Share, held: int, used: int) -> None:
+        """A request of the key ends, and has its record."""
+        of = share.counter
+        share.settle(held, used)
+        self.used[of] = self.used.get(of, 0) + used
+        opened = {"organization_id": of.organization_id, "key_hash": of.scope_id, "created_at_us": of.start_us}
+        self.records.append(record(f"gen-{len(self.records)}", opened=opened, usage=Usage(output_tokens=used)))
+
     def spent(self, of: Counter, limit: int) -> tuple[int, int]:
         """What was used of a counter so far, and what is held."""
-        shares = [one.share(of, limit) for one in self.leasings]
-        used = self.data.uses.get(of, 0) + sum(share.settled for share in shares)
-        return used, sum(share.held for share in shares)
+        return self.used.get(of, 0), sum(one.share(of, limit).held for one in self.leasings)
 
 
 async def take(leasing: Leasing, wanted: Sequence[tuple[Counter, int, int]]) -> list[Share] | None:
@@ -87,7 +104,7 @@ def test_exactly_the_configured_number_passes_in_a_window(limit: int, asked: lis
             if shares is None:
                 return False
             await asyncio.sleep(0.1)
-            shares[0].settle(1, 1)
+            processes.settle(shares[0], 1, 1)
             return True
 
         passed = await asyncio.gather(*(ask(*one) for one in asked))
@@ -123,7 +140,7 @@ def test_what_was_held_of_several_counters_and_not_used_can_be_had_again(
             if shares is not None:
                 await asyncio.sleep(0.2)
                 for share in shares:
-                    share.settle(held, min(used, held))
+                    processes.settle(share, held, min(used, held))
                 used_of += min(used, held)
                 check()
 
@@ -135,6 +152,73 @@ def test_what_was_held_of_several_counters_and_not_used_can_be_had_again(
             await asyncio.sleep(1)  # So long at most others may be thought to hold what they gave back.
             had = await take(processes.leasings[worker], [(of, most, units) for of, most in every])
             assert (had is not None) == (units == left)
+        await processes.end()
+
+    skip_through(run)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([Window.MINUTE, Window.DAY]), st.integers(1, 60), requests)
+def test_no_more_is_told_than_what_is_left_and_what_others_took_since_the_last_look(
+    window: Window, limit: int, asked: list[tuple[int, int, int, int]]
+) -> None:
+    """What answers tell as remaining, from a moment after their requests began."""
+
+    async def run(loop: SkippingLoop) -> None:
+        processes = Processes(loop)
+        of = counter(window=window)
+        took: list[tuple[float, int, int]] = []
+        """When, who, how much."""
+
+        def check(worker: int) -> None:
+            left = limit - sum(processes.spent(of, limit))
+            oldest_s = loop.time() - EVERY_S - LOOK_AFTER_S
+            lately = sum(units for at_s, who, units in took if who != worker and at_s >= oldest_s)
+            assert processes.leasings[worker].share(of, limit).remaining <= left + lately
+
+        async def ask(worker: int, after_ms: int, held: int, used: int) -> None:
+            leasing = processes.leasings[worker]
+            await asyncio.sleep(after_ms / 100)
+            shares = await take(leasing, [(of, limit, held)])
+            leasing.will_tell(leasing.share(of, limit))
+            if shares is None:
+                check(worker)
+                return
+            took.append((loop.time(), worker, held))
+            for pause_s in (0.06, 0.1, 0.2, 0.3):
+                await asyncio.sleep(pause_s)
+                check(worker)
+            processes.settle(shares[0], held, min(used, held))
+
+        await asyncio.gather(*(ask(*one) for one in asked))
+        await processes.end()
+
+    skip_through(run)
+
+
+@pytest.mark.parametrize("window", [Window.MINUTE, Window.DAY])
+def test_who_is_not_alone_knows_what_others_took(window: Window) -> None:
+    async def run(loop: SkippingLoop) -> None:
+        processes = Processes(loop, 2)
+        one, other = processes.leasings
+        of = counter(window=window)
+
+        async def ask(leasing: Leasing, count: int) -> int:
+            """So many requests that end at once; what the last one is told."""
+            share = leasing.share(of, LIMIT)
+            for _ in range(count):
+                assert await take(leasing, [(of, LIMIT, 1)])
+                leasing.will_tell(share)
+                await asyncio.sleep(0.06)
+                processes.settle(share, 1, 1)
+            return share.remaining
+
+        for asking, idle, asked, together in ((one, other, 10, 10), (other, one, 30, 40), (one, other, 40, 80)):
+            told = await ask(asking, asked)
+            # What the idle one has leased is told there alone. What it used of that, and what was used here since the
+            # last look, may count twice where the ledger counts.
+            left = LIMIT - together - idle.share(of, LIMIT).free
+            assert left - (50 if of.in_ledger else 0) <= told <= left
         await processes.end()
 
     skip_through(run)

@@ -7,6 +7,7 @@ settle   in the pipeline's one `finally`: the record's cost, tokens and status; 
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -280,7 +281,11 @@ class Guardian:
             raise
         finally:
             if guard.rates:
-                reply.tell_rates(tuple([_rate_told(slots, at_us) for slots in guard.rates]))
+                nearest = [_nearest(slots, at_us) for slots in guard.rates]
+                for _, share in nearest:
+                    if share not in self._leasing.told:
+                        self._leasing.will_tell(share)
+                reply.tell_rates(partial(_rates_told, nearest, self._leasing.now_us))
         return hold
 
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
@@ -304,7 +309,7 @@ def check_blocked(guard: Guard) -> None:
         )
 
 
-def _rate_told(slots: tuple[Slot, ...], at_us: int) -> RateTold:
+def _nearest(slots: tuple[Slot, ...], at_us: int) -> tuple[Slot, Share]:
     """Of several rates of one meter the one that is nearest to its end."""
     slot = slots[0]
     share = slot.share_at(at_us)
@@ -312,16 +317,27 @@ def _rate_told(slots: tuple[Slot, ...], at_us: int) -> RateTold:
         another = other.share_at(at_us)
         if another.remaining * slot.limit < share.remaining * other.limit:
             slot, share = other, another
-    end_us = share.counter.end_us
-    return _new_rate_told(
-        meter=slot.rule.meter,
-        name=slot.rule.name,
-        limit=slot.limit,
-        remaining=share.remaining,
-        window_s=slot.rule.window_s,
-        resets_at_us=end_us,
-        reset_s=max(0, -((at_us - end_us) // 1_000_000)),
-    )
+    return slot, share
+
+
+def _rates_told(nearest: Sequence[tuple[Slot, Share]], now_us: Callable[[], int]) -> tuple[RateTold, ...]:
+    """How they stand now, which may be long after the request began."""
+    at_us = now_us()
+    told = []
+    for slot, share in nearest:
+        rule, end_us = slot.rule, share.counter.end_us
+        told.append(
+            _new_rate_told(
+                meter=rule.meter,
+                name=rule.name,
+                limit=slot.limit,
+                remaining=share.remaining,
+                window_s=rule.window_s,
+                resets_at_us=end_us,
+                reset_s=max(0, -((at_us - end_us) // 1_000_000)),
+            )
+        )
+    return tuple(told)
 
 
 def _end(share: Share) -> int | None:

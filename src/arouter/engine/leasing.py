@@ -8,6 +8,7 @@ share takes what it needs, and gives back what is free four times a second.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
@@ -31,6 +32,9 @@ _LOOKS: Final = 30
 _TURNS: Final = 40
 """In so many turns each share is looked at once: whoever was not asked for two times is given back and forgotten."""
 _BATCH: Final = 500
+LOOK_AFTER_S: Final = 0.05
+"""After so long of a request the standing of its rates is as of a look that is no older than `EVERY_S`."""
+_STALE_US: Final = int((EVERY_S - LOOK_AFTER_S) * 1_000_000)
 
 _new_lease_wanted = constructor(LeaseWanted)
 
@@ -40,7 +44,7 @@ class Share(Allotment):
 
     __slots__ = (
         *("contended_until_us", "counter", "ended", "limit", "others", "outside", "pending", "posted"),
-        *("refused_until_us", "takers", "touched", "waiting"),
+        *("known_at_us", "refused_until_us", "renewals", "settled_before", "takers", "touched", "waiting"),
     )
 
     def __init__(self, counter: Counter, limit: int) -> None:
@@ -48,9 +52,15 @@ class Share(Allotment):
         self.counter = counter
         self.limit = limit
         self.posted = 0
-        """As of the last renewal, like `others`, what the leases of others held, and `outside`, what nobody had."""
+        """As of the last renewal, like `others`, what the leases of others held."""
         self.others = 0
         self.outside = limit
+        """What nobody had, as of the last renewal or look, which was at `known_at_us`."""
+        self.known_at_us = 0
+        self.settled_before = 0
+        """What was settled at the last look, and has its records by the next one."""
+        self.renewals = 0
+        """How many have begun and ended: an odd number while one runs."""
         self.pending = False
         """Others may still give something back."""
         self.contended_until_us = 0
@@ -65,7 +75,8 @@ class Share(Allotment):
 
     @property
     def remaining(self) -> int:
-        """What may still be taken, as far as it is known here."""
+        """What may still be taken: what is free here, and what was nobody's at the last look. More than that others
+        cannot have left; less is left by what they took since."""
         return max(0, self.free + self.outside)
 
 
@@ -95,8 +106,13 @@ class Leasing:
     """All of them. Belongs to one event loop."""
 
     def __init__(self, counters: Counters, *, now_us: Callable[[], int], tasks: Tasks) -> None:
+        self.now_us = now_us
+        self.told: dict[Share, None] = {}
+        """Those whose standing a client is going to be told, of requests that began lately."""
+        self._watched: dict[Share, None] = {}
+        """The same, of requests that run on."""
+        self._looking = False
         self._counters = counters
-        self._now_us = now_us
         self._tasks = tasks
         self._shares: dict[tuple[Counter, int], Share] = {}
         self._turns: dict[Share, None] = {}
@@ -156,7 +172,7 @@ class Leasing:
                 share, units = wanted[place]
                 if answers[place] or share.take(units):
                     answers[place] = True
-                elif self._now_us() < share.refused_until_us:
+                elif self.now_us() < share.refused_until_us:
                     return place
                 else:
                     open_places.append(place)
@@ -198,7 +214,7 @@ class Leasing:
         """Once."""
         if not self._shares:
             return
-        now_us = self._now_us()
+        now_us = self.now_us()
         wanted: dict[Share, None] = {}
         for counter, limit in await self._counters.recalled():
             share = self.share(counter, limit)
@@ -213,6 +229,59 @@ class Leasing:
         await self._renew([*wanted, *(share for share in idle if share.lease)], at_once=True)
         for share in idle:
             self._forget(share)
+        await self._watch()
+
+    # ---------------------------------------------------------------- what clients are told
+
+    def will_tell(self, share: Share) -> None:
+        """Its standing will be told when an answer begins: by then it is to be known what others took."""
+        self.told[share] = None
+        if not self._looking:
+            self._looking = True
+            self._tasks.start("look at counters", self._look_while_told())
+
+    async def _look_while_told(self) -> None:
+        """Not at once: those that are told of within a moment are looked at together."""
+        try:
+            while self.told:
+                await asyncio.sleep(LOOK_AFTER_S)
+                shares = list(islice(self.told, _BATCH))
+                stale_us = self.now_us() - _STALE_US
+                with suppress(StorageUnavailable):  # It tells of itself.
+                    await self._look_outside([share for share in shares if share.known_at_us <= stale_us])
+                for share in shares:
+                    self.told.pop(share, None)
+                    if share.held:
+                        self._watched[share] = None
+        finally:
+            self._looking = False
+
+    async def _watch(self) -> None:
+        """Look again at those whose requests run."""
+        shares = list(islice(self._watched, _BATCH))
+        for share in shares:
+            del self._watched[share]
+        shares = [share for share in shares if share.held]
+        self._watched.update(dict.fromkeys(shares))
+        await self._look_outside(shares)
+
+    async def _look_outside(self, shares: Sequence[Share]) -> None:
+        """See what others took."""
+        shares = [share for share in shares if not share.ended and not share.renewals % 2]
+        if not shares:
+            return
+        before = [(share.renewals, share.settled) for share in shares]
+        now_us = self.now_us()
+        standings = await self._counters.standings([share.counter for share in shares])
+        for share, (renewals, settled), standing in zip(shares, before, standings, strict=True):
+            if share.renewals != renewals:
+                continue  # It knows better now.
+            share.known_at_us = now_us
+            share.outside = share.limit - standing.posted - standing.leased
+            if share.counter.in_ledger:
+                # That is posted, and in the lease still.
+                share.outside += min(share.settled_before, settled)
+                share.settled_before = settled
 
     def _idle(self, now_us: int) -> list[Share]:
         """Those of a part of all that nobody has asked for since their last turn, or that are over."""
@@ -270,7 +339,7 @@ class Leasing:
                 await self._renew_some(every[start : start + _BATCH], serve=not at_once, recall=recall)
 
     async def _renew_some(self, shares: Sequence[Share], *, serve: bool, recall: bool) -> None:
-        now_us = self._now_us()
+        now_us = self.now_us()
         wanted = []
         waiting = []
         for share in shares:
@@ -278,6 +347,7 @@ class Leasing:
             if serve:
                 share.waiting = []
             waiting.append(waiters)
+            share.renewals += 1
             keep, used = share.surrender()
             need = sum([units for units, ticket, _ in waiters if not ticket.told.done()])
             wanted.append(
@@ -295,10 +365,12 @@ class Leasing:
             answers = await self._counters.lease(wanted, now_us=now_us)
         except BaseException:
             for share, waiters in zip(shares, waiting, strict=True):
+                share.renewals += 1
                 share.waiting = [*waiters, *share.waiting]
             raise
         for share, one, leased, waiters in zip(shares, wanted, answers, waiting, strict=True):
             _renewed(share, one, leased)
+            share.known_at_us = now_us
             self._serve(share, leased, waiters)
 
     def _serve(self, share: Share, leased: Leased, waiters: Sequence[_Waiting]) -> None:
@@ -312,7 +384,7 @@ class Leasing:
                 ticket.answer(place, None if leased.pending else False)
                 refused = True
         if refused and not leased.pending:
-            share.refused_until_us = self._now_us() + REFUSED_US
+            share.refused_until_us = self.now_us() + REFUSED_US
 
     def _is_unused(self, share: Share) -> bool:
         return not (share.held or share.takers or share in self._due)
@@ -327,7 +399,9 @@ class Leasing:
 
 
 def _renewed(share: Share, wanted: LeaseWanted, leased: Leased) -> None:
+    share.renewals += 1
     share.renew(leased.granted, wanted.used)
+    share.settled_before = 0
     share.posted = leased.posted
     share.others = leased.others
     share.pending = leased.pending
