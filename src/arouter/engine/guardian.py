@@ -282,8 +282,9 @@ class Guardian:
         finally:
             if guard.rates:
                 nearest = [_nearest(slots, at_us) for slots in guard.rates]
+                told = self._leasing.told
                 for _, share in nearest:
-                    if share not in self._leasing.told:
+                    if share not in told:
                         self._leasing.will_tell(share)
                 reply.tell_rates(partial(_rates_told, nearest, self._leasing.now_us))
         return hold
@@ -312,9 +313,11 @@ def check_blocked(guard: Guard) -> None:
 def _nearest(slots: tuple[Slot, ...], at_us: int) -> tuple[Slot, Share]:
     """Of several rates of one meter the one that is nearest to its end."""
     slot = slots[0]
-    share = slot.share_at(at_us)
+    share = slot.share or slot.share_at(at_us)
+    if len(slots) == 1:
+        return slot, share
     for other in slots[1:]:
-        another = other.share_at(at_us)
+        another = other.share or other.share_at(at_us)
         if another.remaining * slot.limit < share.remaining * other.limit:
             slot, share = other, another
     return slot, share
@@ -325,16 +328,16 @@ def _rates_told(nearest: Sequence[tuple[Slot, Share]], now_us: Callable[[], int]
     at_us = now_us()
     told = []
     for slot, share in nearest:
-        rule, end_us = slot.rule, share.counter.end_us
+        rule, end_us, remaining = slot.rule, share.counter.end_us, share.free + share.outside
         told.append(
             _new_rate_told(
                 meter=rule.meter,
                 name=rule.name,
                 limit=slot.limit,
-                remaining=share.remaining,
+                remaining=max(0, remaining),  # As `Share.remaining`: a call for each costs more.
                 window_s=rule.window_s,
                 resets_at_us=end_us,
-                reset_s=max(0, -((at_us - end_us) // 1_000_000)),
+                reset_s=-((at_us - end_us) // 1_000_000) if at_us < end_us else 0,
             )
         )
     return tuple(told)
