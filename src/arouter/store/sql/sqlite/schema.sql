@@ -520,8 +520,6 @@ CREATE TABLE counter_uses (
     ends_at_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX counter_uses_by_end ON counter_uses (ends_at_us);
-
 -- Units of a counter that one process may use without asking. most is the limit that the lease was given under; exact:
 -- all of it is held by running requests; recalled: others have asked for it; posts: counts as used if its process dies.
 CREATE TABLE leases (
