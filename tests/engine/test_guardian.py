@@ -289,9 +289,25 @@ async def test_tokens_that_were_not_used_are_given_back() -> None:
     assert (await asked(pipeline, 1, key=limited, max_tokens=400)).error is None
     reply = await asked(pipeline, 2, key=limited, max_tokens=250)
     assert reply.error is None, "120 were used"
-    assert reply.rates[0].remaining == 500 - 120 - 350
+    assert reply.rates[0].remaining == 500 - 120 - 120, "as it stands when the answer begins"
     assert (await asked(pipeline, 3, key=limited, max_tokens=250)).error is not None
     assert (await asked(pipeline, 4, key=limited, max_tokens=160)).error is None
+
+
+@playing
+async def test_rates_are_told_as_they_stand_when_the_answer_begins() -> None:
+    pause = asyncio.Event()
+    pipeline = Pipeline(Says(steps=[pause, completion()]), *says(1))
+    start = NOON_US - NOON_US % 60_000_000
+    pipeline.clock.advance(start + 1_000_000 - pipeline.clock.now_us())
+    limited = key(rate_limit=Limits(requests_per_minute=5))
+    slow = asyncio.ensure_future(asked(pipeline, 1, key=limited, created_at_us=start + 1_000_000))
+    await until(lambda: len(pipeline.client.asked) == 1)
+    await asked(pipeline, 2, key=limited, created_at_us=start + 1_000_000)
+    pipeline.clock.advance(40_000_000)
+    pause.set()
+    told = (await slow).rates[0]
+    assert (told.remaining, told.reset_s) == (3, 19)
 
 
 @playing
@@ -442,7 +458,7 @@ async def test_the_figures_are_the_ledgers() -> None:
     for number in range(3):
         await asked(pipeline, number, key=limited)
     _, figures = await pipeline.guardian.figures(limited, "user_12345", NOON_US)
-    assert {one.slot.name: (one.used, one.held) for one in figures} == {
+    assert {one.slot.rule.name: (one.used, one.held) for one in figures} == {
         "budget": (3 * COST, 0),
         "requests_per_minute": (3, 0),
         "requests_per_day": (3, 0),

@@ -151,7 +151,7 @@ TESTED_BY = {
         "engine/tasks.py",
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
-    "tests/engine/test_guardian.py": ("engine/guards.py", "engine/leasing.py"),
+    "tests/engine/test_guardian.py": ("engine/guards.py",),
     "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
     "tests/engine/test_reporting.py": ("domain/report.py",),
     "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
