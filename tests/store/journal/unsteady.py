@@ -41,6 +41,8 @@ class UnsteadyLedger(MemoryLedger):
         self.weather: Weather | Callable[[Record], Weather] = Weather.FINE
         self.given: list[str] = []
         """The ids of the records, as often as they were given."""
+        self.living: list[UnsteadyLedger] = [self]
+        """Those of all processes that live, this one among them."""
 
     def open(self, opening: Opening) -> None:
         if self.weather is Weather.REFUSED:
@@ -69,6 +71,11 @@ class UnsteadyLedger(MemoryLedger):
         if self.weather is not Weather.FINE:
             raise StorageUnavailable("The storage is away.")
         return await super().written_until()
+
+    async def recover(self, *, now_us: int) -> int:
+        for other in self.living:
+            self._mine |= other._mine
+        return await super().recover(now_us=now_us)
 
     def ids(self) -> list[str]:
         """Of the records that it has."""
