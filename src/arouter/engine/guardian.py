@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from arouter.domain.counters import NEVER_US, Meter
-from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited
+from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited, StorageUnavailable
 from arouter.domain.guardrails import Guardrail, Target, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import to_text
@@ -242,7 +242,8 @@ class Guardian:
     async def hold(self, guard: Guard, call: Call, routes: Sequence[Route], reply: Reply) -> Hold:
         """What the call is likely to use at most, of all that applies. The client is told how its rates stand.
 
-        PaymentRequired or RateLimited if something has not so much left; then nothing is held.
+        PaymentRequired or RateLimited if something has not so much left, StorageUnavailable if nobody can say so; then
+        nothing is held.
         """
         at_us = call.opening.created_at_us
         cost = tokens = 1
@@ -268,7 +269,7 @@ class Guardian:
                     # As `Allotment.take`: a call for each would cost more than all the sums.
                     share.free -= units
                     share.held += units
-                elif not await self._leasing.take(share, units):
+                elif not await self._take(slot, share, units):
                     raise _refusal(slot, share, units, at_us)
                 taken.append((share, kind, units))
         except BaseException:
@@ -278,6 +279,18 @@ class Guardian:
             if guard.rates:
                 reply.tell_rates(tuple([_rate_told(slots, at_us) for slots in guard.rates]))
         return hold
+
+    async def _take(self, slot: Slot, share: Share, units: int) -> bool:
+        """As `Leasing.take`; whoever cannot be asked now is told of which limit."""
+        try:
+            return await self._leasing.take(share, units)
+        except StorageUnavailable as failure:
+            raise StorageUnavailable(
+                f"This request needs more of a limit of {_WHOSE[slot.scope]} ({slot.source.told}) than this gateway "
+                "has in hand, and the storage cannot be asked for more now. Ask again in a moment.",
+                metadata={"scope": slot.scope.value, "guardrail": slot.source.id},
+                detail=failure.detail or failure.message,
+            ) from failure
 
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
         """Everything that applies to a key's requests for a user, and how it stands."""

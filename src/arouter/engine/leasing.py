@@ -4,6 +4,9 @@ needs them.
 A request takes from its share in memory. Only where that is not enough the store is asked, once for all requests that
 wait at that moment. While others want what is left of a counter (`contended`), nothing is kept back here for later: a
 share takes what it needs, and gives back what is free four times a second.
+
+While the ledger is `behind`, nobody is asked: what records that wait elsewhere have used is not posted yet, so that a
+renewal would lease it once more. What is leased stays leased and is taken from, to its end.
 """
 
 import asyncio
@@ -69,8 +72,17 @@ class Share(Allotment):
 class Leasing:
     """All of them. Belongs to one event loop."""
 
-    def __init__(self, counters: Counters, *, now_us: Callable[[], int], tasks: Tasks) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        *,
+        now_us: Callable[[], int],
+        tasks: Tasks,
+        behind: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`behind` tells whether the ledger lacks records of this process that others, or the disk, still have."""
         self._counters = counters
+        self._behind = behind
         self._now_us = now_us
         self._tasks = tasks
         self._shares: dict[tuple[Counter, int], Share] = {}
@@ -136,7 +148,7 @@ class Leasing:
 
     async def turn(self) -> None:
         """Once."""
-        if not self._shares:
+        if not self._shares or self._behind():
             return
         now_us = self._now_us()
         wanted: dict[Share, None] = {}
@@ -207,6 +219,9 @@ class Leasing:
                 await self._renew_some(every[start : start + _BATCH], serve=not at_once, recall=recall)
 
     async def _renew_some(self, shares: Sequence[Share], *, serve: bool, recall: bool) -> None:
+        if self._behind():
+            # Before anything is surrendered: it would be gone until the ledger is back.
+            raise StorageUnavailable("The storage is away, or does not have every record yet. Ask again in a moment.")
         now_us = self._now_us()
         wanted = []
         waiting = []

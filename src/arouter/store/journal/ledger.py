@@ -131,6 +131,11 @@ class JournaledLedger:
         return Held() if self._journal is None else self._journal.held
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the ledger lacks records of this process: its sums are not yet what was used."""
+        return self._outage.is_on or bool(self._kept) or self.held.records > 0
+
+    @property
     def delivery(self) -> Delivery:
         """What was delivered, counted."""
         return self._delivery
