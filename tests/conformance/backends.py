@@ -4,24 +4,16 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from arouter.store.base import Counters, Directory, Ledger
 from arouter.store.memory import MemoryStore
+from arouter.store.postgres.database import PostgresStore
 from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
+from tests.postgres_server import fresh_database
 
 Result = TypeVar("Result")
-
-
-class Store(Protocol):
-    @property
-    def directory(self) -> Directory: ...
-    @property
-    def ledger(self) -> Ledger: ...
-    @property
-    def counters(self) -> Counters: ...
-    async def start(self) -> None: ...
-    async def close(self) -> None: ...
 
 
 @dataclass
@@ -134,4 +126,14 @@ def sealed(folder: Path) -> Backend:
     return Backend(lambda clock, _: SealedStore(SqliteStore.open(str(folder / "arouter.db"), clock=clock)))
 
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": memory, "sqlite": sqlite, "sealed": sealed}
+def postgres(folder: Path) -> Backend:
+    url = fresh_database()
+    return Backend(lambda clock, _: PostgresStore.open(url, clock=clock))
+
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {
+    "memory": memory,
+    "postgres": postgres,
+    "sealed": sealed,
+    "sqlite": sqlite,
+}

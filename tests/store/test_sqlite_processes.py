@@ -17,7 +17,7 @@ from tests.conformance.samples import ids
 WORK = """
 import asyncio, itertools, sys
 from arouter.store.sqlite import SqliteStore
-from arouter.store.sqlite.intents import TICK_S
+from arouter.store.intents import TICK_S
 from tests.conformance.samples import opening, record
 
 async def work(ledger, name):

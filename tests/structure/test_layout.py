@@ -123,7 +123,7 @@ TESTED_BY = {
         "store/sqlite/leases.py",
         "store/sqlite/usage_days.py",
     ),
-    "tests/conformance/test_directory.py": ("store/memory_directory.py",),
+    "tests/conformance/test_directory.py": ("store/directory_rows.py", "store/memory_directory.py"),
     "tests/conformance/test_guardrails.py": ("store/memory_guardrails.py",),
     "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
     "tests/conformance/test_users.py": ("domain/users.py", "store/user_lists.py"),

@@ -6,7 +6,7 @@ before it, so whoever has an organization's entries can check them, and learns n
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -99,6 +99,19 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainEnd:
+    """Of an organization's last entry, what the next one needs."""
+
+    no: int
+    at_us: int
+    hash: bytes
+
+
+NO_ENTRY = ChainEnd(no=0, at_us=0, hash=NO_HASH)
+"""The end of a chain without entries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
     """Which entries of an organization. An empty tuple filters nothing; the range of time is half-open."""
 
@@ -135,7 +148,7 @@ def shown_adjustments(adjustments: Sequence[Adjustment]) -> str:
 
 
 def chained(
-    before: AuditEntry | None,
+    before: AuditEntry | ChainEnd | None,
     *,
     organization_id: str,
     at_us: int,
@@ -146,11 +159,11 @@ def chained(
     now: str | None,
 ) -> AuditEntry:
     """The entry that follows `before`, the last one of the organization."""
-    at_us = at_us if before is None else max(at_us, before.at_us)
+    before = before or NO_ENTRY
     blank = AuditEntry(
         organization_id=organization_id,
-        no=1 if before is None else before.no + 1,
-        at_us=at_us,
+        no=before.no + 1,
+        at_us=max(at_us, before.at_us),
         actor=actor,
         action=action,
         target_id=target_id,
@@ -158,7 +171,7 @@ def chained(
         after=now,
         hash=NO_HASH,
     )
-    return replace(blank, hash=entry_hash(NO_HASH if before is None else before.hash, blank))
+    return replace(blank, hash=entry_hash(before.hash, blank))
 
 
 def entry_hash(before: bytes, entry: AuditEntry) -> bytes:
@@ -179,6 +192,16 @@ def entry_hash(before: bytes, entry: AuditEntry) -> bytes:
         separators=(",", ":"),
     )
     return hashlib.sha256(before + line.encode()).digest()
+
+
+def faults(entry: AuditEntry, before: AuditEntry | ChainEnd) -> Iterator[str]:
+    """What is wrong with an entry that was read behind `before`: one is missing, or it is not what was written."""
+    if entry.no != before.no + 1:
+        yield f"Entries are missing before entry {entry.no} of the audit log of {entry.organization_id}."
+    if entry_hash(before.hash, entry) != entry.hash:
+        yield (
+            f"Entry {entry.no} of the audit log of {entry.organization_id} is not what was written: its hash differs."
+        )
 
 
 def matches(entry: AuditEntry, query: AuditQuery) -> bool:

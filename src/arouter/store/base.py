@@ -7,7 +7,7 @@ event loop's thread and does its I/O elsewhere. Whatever goes wrong in the engin
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from arouter.domain.activity import ActivityQuery, ActivityRow, Cursor, Filters, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
@@ -115,6 +115,10 @@ class UserRulesChange:
     """The organization and name of everybody whose rules changed; None: too many to say, it may be anybody."""
     holders: frozenset[str]
     """The organizations that have such rules at all."""
+
+
+MOST_TOLD: Final = 10_000
+"""Changes of user rules that are told one by one."""
 
 
 class Guardrails(Protocol):

@@ -9,6 +9,7 @@ from arouter.domain.guardrails import Target
 from arouter.domain.keys import Key
 from arouter.domain.record import Record, Status
 from arouter.store.base import Leased, LeaseWanted, Standing
+from arouter.store.leasing import posts
 
 LeaseKey = tuple[Counter, int, int]
 """The counter, the limit, the owner."""
@@ -73,13 +74,13 @@ class MemoryCounters:
         """This process is no more, and so are its leases."""
         for lease_key in [one for one in self._data.leases if one[2] == self._owner]:
             lease = self._data.leases.pop(lease_key)
-            if _posts(lease_key[0]):
+            if posts(lease_key[0]):
                 self._use(lease_key[0], lease.units)
 
     def _lease(self, wanted: LeaseWanted, now_us: int) -> Leased:
         counter, limit = wanted.counter, wanted.limit
         mine: LeaseKey = (counter, limit, self._owner)
-        if _posts(counter):
+        if posts(counter):
             self._use(counter, wanted.used)
         others = self._leases(counter)
         others.pop(mine, None)
@@ -129,10 +130,6 @@ class MemoryCounters:
             Target.USER: opening.user,
         }[counter.scope]
         return scope_id == counter.scope_id and opening.organization_id == counter.organization_id
-
-
-def _posts(counter: Counter) -> bool:
-    return counter.meter is not Meter.CONCURRENT and not counter.in_ledger
 
 
 def _units(record: Record, meter: Meter) -> int:

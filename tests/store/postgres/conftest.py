@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres_server import PostgresServer, running_server
+from tests.postgres_server import PostgresServer, shared_server
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    with running_server() as server:
-        yield server
+def postgres_server() -> PostgresServer:
+    return shared_server()
 
 
 @pytest.fixture

@@ -22,6 +22,20 @@ def storage_errors() -> Iterator[None]:
         raise unavailable(exc) from exc
 
 
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turns what the database refuses to store, whenever it is asked, into ValueError. It tells no value: it may be a
+    secret."""
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as exc:
+        raise ValueError(f"the constraint {exc.constraint_name} does not hold") from None
+    except asyncpg.DataError:
+        raise ValueError(
+            "a value cannot be stored: a text that is not Unicode, or a number that is too great"
+        ) from None
+
+
 def unavailable(exc: BaseException) -> StorageUnavailable:
     """The error for the client; what the server said is for the log. It may name the server, never a password."""
     return StorageUnavailable(_MESSAGE, detail=f"{type(exc).__name__}: {exc}")

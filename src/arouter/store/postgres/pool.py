@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 8
 CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 30.0
+_SESSION_SETTINGS = {
+    "application_name": "arouter",
+    "timezone": "UTC",
+    "jit": "off",  # to compile a summary takes longer than to run it
+    # The server finds within half a minute that a machine is gone, and gives up what that had locked.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+}
 OLDEST_SERVER = 15
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
@@ -45,7 +54,7 @@ class Pool:
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=STATEMENT_TIMEOUT_S,
                 init=use_texts,
-                server_settings={"application_name": "arouter", "timezone": "UTC"},
+                server_settings=_SESSION_SETTINGS,
             )
         try:
             async with self.lend() as connection:
@@ -84,3 +93,12 @@ class Pool:
         """A connection within a transaction; it is rolled back if anything is raised."""
         async with self.lend() as connection, connection.transaction(isolation=isolation, readonly=readonly):
             yield connection
+
+
+async def connect(url: str, *, statement_timeout_s: float = CONNECT_TIMEOUT_S) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of one's own, outside of any pool: for what belongs to a session. Raises what the driver raises."""
+    connection = await asyncpg.connect(
+        url, timeout=CONNECT_TIMEOUT_S, command_timeout=statement_timeout_s, server_settings=_SESSION_SETTINGS
+    )
+    await use_texts(connection)
+    return connection

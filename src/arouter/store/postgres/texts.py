@@ -34,6 +34,14 @@ def listed(texts: Iterable[str]) -> list[str]:
     return [to_stored(text).decode() for text in texts]
 
 
+def listed_or_none(texts: Iterable[str | None]) -> list[str | None]:
+    """The same for texts that may be NULL; made for many, few of which have such a character."""
+    return [
+        text if text is None or ("\x00" not in text and "\x01" not in text) else to_stored(text).decode()
+        for text in texts
+    ]
+
+
 def unlisted(texts: Iterable[str]) -> list[str]:
     """The texts of a `text[]` that was received."""
     return [from_stored(text.encode()) for text in texts]

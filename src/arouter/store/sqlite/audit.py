@@ -2,29 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import apsw
 import msgspec
 
-from arouter.domain.audit import NO_HASH, Actor, ActorKind, AuditAction, AuditEntry, AuditQuery, chained, entry_hash
+from arouter.domain.audit import NO_ENTRY, Actor, AuditAction, AuditEntry, AuditQuery, ChainEnd, chained, faults
+from arouter.store.directory_rows import AUDIT_COLUMNS, entry_values, read_entry
 from arouter.store.queries import parse_queries, read_sql
 from arouter.store.sqlite.statements import ENGINE
 
-COLUMNS = (
-    "organization_id",
-    "no",
-    "at_us",
-    "actor_kind",
-    "actor_id",
-    "request_id",
-    "action",
-    "target_id",
-    "before",
-    "after",
-    "hash",
-)
-_COLUMN_LIST = ", ".join(COLUMNS)
+_COLUMN_LIST = ", ".join(AUDIT_COLUMNS)
 _AT_ONCE = 1_000
 
 
@@ -32,7 +19,7 @@ _AT_ONCE = 1_000
 def statements() -> Mapping[str, str]:
     """Those of `sql/sqlite/audit.sql`."""
     return {
-        name: sql.format(columns=_COLUMN_LIST, places=", ".join("?" * len(COLUMNS)))
+        name: sql.format(columns=_COLUMN_LIST, places=", ".join("?" * len(AUDIT_COLUMNS)))
         for name, sql in parse_queries(read_sql(ENGINE, "audit.sql")).items()
     }
 
@@ -51,7 +38,7 @@ def append_entry(
     """Append, within the caller's transaction."""
     row = connection.execute(statements()["last_entry"], (organization_id,)).fetchone()
     entry = chained(
-        None if row is None else _entry(row),
+        None if row is None else read_entry(row),
         organization_id=organization_id,
         at_us=at_us,
         actor=actor,
@@ -60,7 +47,7 @@ def append_entry(
         was=was,
         now=now,
     )
-    connection.execute(statements()["add_entry"], _values(entry))
+    connection.execute(statements()["add_entry"], entry_values(entry))
 
 
 def read_entries(connection: apsw.Connection, query: AuditQuery) -> Sequence[AuditEntry]:
@@ -74,56 +61,21 @@ def read_entries(connection: apsw.Connection, query: AuditQuery) -> Sequence[Aud
         *(_alternatives(texts) for texts in (query.actors, query.actions, query.targets)),
         query.limit,
     )
-    return tuple(_entry(row) for row in connection.execute(sql, values).fetchall())
+    return tuple(read_entry(row) for row in connection.execute(sql, values).fetchall())
 
 
 def check_audit(connection: apsw.Connection) -> Iterator[str]:
     """What is wrong with the logs: an entry that is missing, or is not what was written."""
     for (organization_id,) in connection.execute(statements()["organizations"]).fetchall():
-        no, digest = 0, NO_HASH
-        while rows := connection.execute(statements()["entries_after"], (organization_id, no, _AT_ONCE)).fetchall():
+        before: AuditEntry | ChainEnd = NO_ENTRY
+        while rows := connection.execute(
+            statements()["entries_after"], (organization_id, before.no, _AT_ONCE)
+        ).fetchall():
             for row in rows:
-                entry = _entry(row)
-                if entry.no != no + 1:
-                    yield f"Entries are missing before entry {entry.no} of the audit log of {organization_id}."
-                if entry_hash(digest, entry) != entry.hash:
-                    yield (
-                        f"Entry {entry.no} of the audit log of {organization_id} is not what was written: "
-                        "its hash differs."
-                    )
-                no, digest = entry.no, entry.hash
+                entry = read_entry(row)
+                yield from faults(entry, before)
+                before = entry
 
 
 def _alternatives(texts: tuple[str, ...]) -> str | None:
     return msgspec.json.encode(texts).decode() if texts else None
-
-
-def _values(entry: AuditEntry) -> tuple[str | int | bytes | None, ...]:
-    return (
-        entry.organization_id,
-        entry.no,
-        entry.at_us,
-        entry.actor.kind.value,
-        entry.actor.id,
-        entry.actor.request_id,
-        entry.action.value,
-        entry.target_id,
-        entry.before,
-        entry.after,
-        entry.hash,
-    )
-
-
-def _entry(row: Sequence[Any]) -> AuditEntry:
-    value = dict(zip(COLUMNS, row, strict=True))
-    return AuditEntry(
-        organization_id=value["organization_id"],
-        no=value["no"],
-        at_us=value["at_us"],
-        actor=Actor(kind=ActorKind(value["actor_kind"]), id=value["actor_id"], request_id=value["request_id"]),
-        action=AuditAction(value["action"]),
-        target_id=value["target_id"],
-        before=value["before"],
-        after=value["after"],
-        hash=value["hash"],
-    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import apsw
 
 from arouter.domain.audit import OPERATOR, Actor, AuditAction, AuditEntry, AuditQuery, shown
+from arouter.store.directory_rows import Value
 from arouter.store.sqlite.audit import append_entry, read_entries
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.statements import queries
@@ -16,7 +17,6 @@ from arouter.store.sqlite.writer import Writer
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Value = str | int | bytes | None
 Statement = tuple[str, tuple[Value, ...]]
 
 

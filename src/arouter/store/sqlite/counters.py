@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Sequence
 from typing import Final
 
 import apsw
-import msgspec
 
-from arouter.domain.counters import FRESH_US, Counter, Meter, granted
-from arouter.domain.guardrails import Target
+from arouter.domain.counters import Counter
 from arouter.store.base import Leased, LeaseWanted, Standing
+from arouter.store.leasing import Lease, Leases, Renewal, counter_of, posts, text_of, units_of
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.owners import living_owners
@@ -26,11 +25,6 @@ _USE_COLUMNS = ("counter", "used", "ends_at_us")
 _LEASE_COLUMNS = ("counter", "most", "owner_no", "units", "exact", "recalled", "posts", "ends_at_us", "renewed_at_us")
 
 
-Leases = dict[tuple[int, int], tuple[int, bool, bool, int]]
-"""By owner and limit: the units, whether all of them were held, whether somebody asked for them, and when the lease was
-renewed."""
-
-
 class SqliteCounters:
     """Leases in the writer's transactions, behind the records that were closed before; reads in the readers'."""
 
@@ -44,7 +38,13 @@ class SqliteCounters:
         def run(connection: apsw.Connection) -> Sequence[Leased]:
             owner_no = self._writer.owner.register(connection)
             self._forget_ended(connection, now_us)
-            return _Renewal(connection, self._path, owner_no, wanted, now_us).run()
+            texts = [text_of(one.counter) for one in wanted]
+            _add_uses(connection, wanted, texts)
+            renewal = _decide(connection, owner_no, wanted, texts, now_us)
+            if renewal.in_the_way and self._bury_the_dead(connection, renewal.in_the_way):
+                renewal = _decide(connection, owner_no, wanted, texts, now_us)
+            _write(connection, owner_no, renewal)
+            return renewal.leased
 
         return self._writer.command(run)
 
@@ -60,10 +60,7 @@ class SqliteCounters:
             leases = _leases_of(connection, [text_of(counter) for counter in counters])
             posted = _posted(connection, counters)
             return [
-                Standing(
-                    posted=posted[counter],
-                    leased=_units(leases.get(text_of(counter), {})),
-                )
+                Standing(posted=posted[counter], leased=units_of(leases.get(text_of(counter), {})))
                 for counter in counters
             ]
 
@@ -75,116 +72,50 @@ class SqliteCounters:
                 connection.execute(queries()[name], (now_us - _FORGET_AFTER_US,))
             self._forgot_at_us = now_us
 
+    def _bury_the_dead(self, connection: apsw.Connection, suspects: set[int]) -> bool:
+        """End the leases of those whose process is dead; whether there were any."""
+        alive, _ = living_owners(connection, self._path)
+        for owner_no in suspects - alive:
+            end_leases_of(connection, owner_no)
+        return bool(suspects - alive)
 
-def text_of(counter: Counter) -> str:
-    """A counter's name in the tables."""
-    return msgspec.json.encode(
-        (counter.meter, counter.scope, counter.organization_id, counter.scope_id, counter.start_us, counter.end_us)
-    ).decode()
+
+def _add_uses(connection: apsw.Connection, wanted: Sequence[LeaseWanted], texts: Sequence[str]) -> None:
+    uses = [
+        (text, one.used, one.counter.end_us)
+        for text, one in zip(texts, wanted, strict=True)
+        if one.used and posts(one.counter)
+    ]
+    insert_rows(connection, "add_use", _USE_COLUMNS, uses)
 
 
-def counter_of(text: str) -> Counter:
-    """The counter of that name."""
-    meter, scope, organization_id, scope_id, start_us, end_us = msgspec.json.decode(text, type=list)
-    return Counter(
-        meter=Meter(meter),
-        scope=Target(scope),
-        organization_id=organization_id,
-        scope_id=scope_id,
-        start_us=start_us,
-        end_us=end_us,
+def _decide(
+    connection: apsw.Connection, owner_no: int, wanted: Sequence[LeaseWanted], texts: Sequence[str], now_us: int
+) -> Renewal:
+    return Renewal(
+        *(owner_no, wanted, texts),
+        posted=_posted(connection, [one.counter for one in wanted]),
+        leases=_leases_of(connection, texts),
+        now_us=now_us,
     )
 
 
-def _posts(counter: Counter) -> bool:
-    """Whether what is used of it is kept here."""
-    return counter.meter is not Meter.CONCURRENT and not counter.in_ledger
-
-
-class _Renewal:
-    """The renewal of some leases of one process, in one transaction: read together, decided one after the other,
-    written together."""
-
-    def __init__(
-        self, connection: apsw.Connection, path: str, owner_no: int, wanted: Sequence[LeaseWanted], now_us: int
-    ) -> None:
-        self._connection = connection
-        self._path = path
-        self._owner_no = owner_no
-        self._wanted = wanted
-        self._now_us = now_us
-        self._texts = [text_of(one.counter) for one in wanted]
-        uses = [
-            (text, one.used, one.counter.end_us)
-            for text, one in zip(self._texts, wanted, strict=True)
-            if one.used and _posts(one.counter)
-        ]
-        insert_rows(connection, "add_use", _USE_COLUMNS, uses)
-        self._posted = _posted(connection, [one.counter for one in wanted])
-        self._leases = _leases_of(connection, self._texts)
-        self._set: dict[tuple[str, int], tuple[object, ...]] = {}
-        self._ended: dict[tuple[str, int], None] = {}
-
-    def run(self) -> Sequence[Leased]:
-        leased = [self._lease(text, one) for text, one in zip(self._texts, self._wanted, strict=True)]
-        insert_rows(self._connection, "set_lease", _LEASE_COLUMNS, list(self._set.values()))
-        if self._ended:
-            self._connection.execute(queries()["end_leases"], (self._owner_no, to_json([*self._ended])))
-        return leased
-
-    def _lease(self, text: str, wanted: LeaseWanted) -> Leased:
-        counter, limit = wanted.counter, wanted.limit
-        mine = (self._owner_no, limit)
-        leases = self._leases.setdefault(text, {})
-        had = leases.pop(mine, None)
-        posted = self._posted[counter]
-        room = limit - posted - wanted.keep - _units(leases)
-        if (room < wanted.need or wanted.recall) and leases and self._bury_the_dead(leases):
-            posted = self._posted[counter] = _posted(self._connection, [counter])[counter]
-            room = limit - posted - wanted.keep - _units(leases)
-        given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not leases)
-        pending = self._is_pending(wanted, given, leases)
-        if (given < wanted.need or wanted.recall) and leases:
-            self._connection.execute(queries()["recall_leases"], (text, *mine))
-        others = _units(leases)
-        units = wanted.keep + given
-        self._set.pop((text, limit), None)
-        self._ended.pop((text, limit), None)
-        if units > 0:
-            # What was needed is held at once. Whoever still has something else has not answered.
-            exact = given in (0, wanted.need)
-            leases[mine] = units, exact, False, self._now_us
-            self._set[text, limit] = (
-                *(text, limit, self._owner_no, units, int(exact), 0),
-                *(int(_posts(counter)), counter.end_us, self._now_us),
-            )
-        elif had is not None:
-            self._ended[text, limit] = None
-        return Leased(granted=given, posted=posted, others=others, pending=pending)
-
-    def _is_pending(self, wanted: LeaseWanted, given: int, others: Leases) -> bool:
-        if wanted.need:
-            fresh_us = self._now_us - FRESH_US
-            return given < wanted.need and any(
-                not exact or renewed_at_us < fresh_us for _, exact, _, renewed_at_us in others.values()
-            )
-        return any(wanted.recall or recalled for _, _, recalled, _ in others.values())
-
-    def _bury_the_dead(self, leases: Leases) -> bool:
-        """End the leases of those owners whose process is dead; whether there were any among these."""
-        alive, _ = living_owners(self._connection, self._path)
-        dead = {owner_no for owner_no, _ in leases} - alive
-        for owner_no in dead:
-            end_leases_of(self._connection, owner_no)
-        for one in [one for one in leases if one[0] in dead]:
-            del leases[one]
-        return bool(dead)
+def _write(connection: apsw.Connection, owner_no: int, renewal: Renewal) -> None:
+    for text, limit in renewal.recalled:
+        connection.execute(queries()["recall_leases"], (text, owner_no, limit))
+    rows = [
+        (*(one.counter, one.most, one.owner_no, one.units, one.exact, 0), one.posts, one.ends_at_us, one.renewed_at_us)
+        for one in renewal.renewed
+    ]
+    insert_rows(connection, "set_lease", _LEASE_COLUMNS, rows)
+    if renewal.ended:
+        connection.execute(queries()["end_leases"], (owner_no, to_json(renewal.ended)))
 
 
 def _posted(connection: apsw.Connection, counters: Sequence[Counter]) -> dict[Counter, int]:
     posted = dict.fromkeys(counters, 0)
     posted |= usages_of(connection, [counter for counter in posted if counter.in_ledger])
-    texts = {text_of(counter): counter for counter in posted if _posts(counter)}
+    texts = {text_of(counter): counter for counter in posted if posts(counter)}
     if texts:
         rows = fetch(connection, queries()["uses_of_counters"], to_json([*texts]))
         posted |= {texts[text]: int(used) for text, used in rows}
@@ -195,9 +126,5 @@ def _leases_of(connection: apsw.Connection, texts: Sequence[str]) -> dict[str, L
     found: dict[str, Leases] = {}
     rows = fetch(connection, queries()["leases_of_counters"], to_json(texts))
     for text, owner_no, limit, units, exact, recalled, renewed_at_us in rows:
-        found.setdefault(text, {})[owner_no, limit] = units, exact == 1, recalled == 1, renewed_at_us
+        found.setdefault(text, {})[owner_no, limit] = Lease(units, exact == 1, recalled == 1, renewed_at_us)
     return found
-
-
-def _units(leases: Leases) -> int:
-    return sum([lease[0] for lease in leases.values()])

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 import apsw
-import msgspec
 
 from arouter.domain.audit import AuditAction
-from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
-from arouter.domain.limits import Limits
-from arouter.domain.money import Picodollars
+from arouter.domain.keys import Key
 from arouter.store.base import Home, KeyLabel, first_of
+from arouter.store.directory_rows import KEY_COLUMNS, key_values, read_key
 from arouter.store.sqlite.changes import Change
 from arouter.store.sqlite.guardrails import SqliteGuardrails
 from arouter.store.sqlite.names import fetch, to_json
@@ -19,30 +17,8 @@ from arouter.store.sqlite.provider_keys import SqliteProviderKeys
 from arouter.store.sqlite.sign_in import SqliteSignIns
 from arouter.store.sqlite.statements import queries
 
-_COLUMNS = (
-    "hash",
-    "name",
-    "kind",
-    "label",
-    "organization_id",
-    "workspace_id",
-    "creator",
-    "created_at_us",
-    "updated_at_us",
-    "expires_at_us",
-    "disabled",
-    "spending_limit",
-    "limit_reset",
-    "allowed_providers",
-    "allowed_models",
-    "user_policy",
-    "fixed_user",
-    "activity_scope",
-    "rate_limit",
-    "default_user_limits",
-)
-_COLUMN_LIST = ", ".join(_COLUMNS)
-_PLACES = ", ".join("?" * len(_COLUMNS))
+_COLUMN_LIST = ", ".join(KEY_COLUMNS)
+_PLACES = ", ".join("?" * len(KEY_COLUMNS))
 
 
 class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations, SqliteSignIns):
@@ -96,7 +72,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         sql = queries()["list_keys"].format(columns=_COLUMN_LIST)
         parameters = (organization_id, int(include_disabled), creator, limit, offset)
         return await self._readers.read(
-            lambda connection: tuple(_key(row) for row in connection.execute(sql, parameters).fetchall())
+            lambda connection: tuple(read_key(row) for row in connection.execute(sql, parameters).fetchall())
         )
 
     async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
@@ -106,11 +82,11 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
 
     async def add_key(self, key: Key, *, secret: str) -> None:
         sql = queries()["add_key"].format(columns=_COLUMN_LIST, places=_PLACES)
-        await self._change(_of(AuditAction.CREATE_KEY, key), (sql, (*_values(key), secret)))
+        await self._change(_of(AuditAction.CREATE_KEY, key), (sql, (*key_values(key), secret)))
 
     async def replace_key(self, key: Key) -> bool:
         sql = queries()["replace_key"].format(columns=_COLUMN_LIST, places=_PLACES)
-        values = (*_values(key), key.organization_id, key.hash)
+        values = (*key_values(key), key.organization_id, key.hash)
         return await self._change(_of(AuditAction.UPDATE_KEY, key), (sql, values))
 
     async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
@@ -125,7 +101,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
     async def _one(self, name: str, *parameters: str) -> Key | None:
         sql = queries()[name].format(columns=_COLUMN_LIST)
         row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
-        return None if row is None else _key(row)
+        return None if row is None else read_key(row)
 
 
 def _home(connection: apsw.Connection) -> Home | None:
@@ -144,66 +120,6 @@ def _changing(action: AuditAction, organization_id: str, key_hash: str) -> Chang
     def read(connection: apsw.Connection) -> Key | None:
         sql = queries()["get_key"].format(columns=_COLUMN_LIST)
         row = connection.execute(sql, (organization_id, key_hash)).fetchone()
-        return None if row is None else _key(row)
+        return None if row is None else read_key(row)
 
     return Change(action=action, organization_id=organization_id, target_id=key_hash, read=read)
-
-
-def _values(key: Key) -> tuple[str | int | None, ...]:
-    return (
-        key.hash,
-        key.name,
-        key.kind.value,
-        key.label,
-        key.organization_id,
-        key.workspace_id,
-        key.creator,
-        key.created_at_us,
-        key.updated_at_us,
-        key.expires_at_us,
-        int(key.disabled),
-        key.limit,
-        None if key.limit_reset is None else key.limit_reset.value,
-        None if key.allowed_providers is None else to_json(key.allowed_providers),
-        None if key.allowed_models is None else to_json(key.allowed_models),
-        key.user_policy.value,
-        key.fixed_user,
-        key.activity_scope.value,
-        None if key.rate_limit is None else to_json(key.rate_limit),
-        None if key.default_user_limits is None else to_json(key.default_user_limits),
-    )
-
-
-def _key(row: tuple) -> Key:  # type: ignore[type-arg]
-    value = dict(zip(_COLUMNS, row, strict=True))
-    limit, reset = value["spending_limit"], value["limit_reset"]
-    return Key(
-        hash=value["hash"],
-        name=value["name"],
-        kind=KeyKind(value["kind"]),
-        label=value["label"],
-        organization_id=value["organization_id"],
-        workspace_id=value["workspace_id"],
-        creator=value["creator"],
-        created_at_us=value["created_at_us"],
-        updated_at_us=value["updated_at_us"],
-        expires_at_us=value["expires_at_us"],
-        disabled=bool(value["disabled"]),
-        limit=None if limit is None else Picodollars(limit),
-        limit_reset=None if reset is None else LimitReset(reset),
-        allowed_providers=_texts(value["allowed_providers"]),
-        allowed_models=_texts(value["allowed_models"]),
-        user_policy=UserPolicy(value["user_policy"]),
-        fixed_user=value["fixed_user"],
-        activity_scope=ActivityScope(value["activity_scope"]),
-        rate_limit=_limits(value["rate_limit"]),
-        default_user_limits=_limits(value["default_user_limits"]),
-    )
-
-
-def _limits(text: str | None) -> Limits | None:
-    return None if text is None else msgspec.json.decode(text, type=Limits)
-
-
-def _texts(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else msgspec.json.decode(text, type=tuple[str, ...])

@@ -1,37 +1,26 @@
 """`Guardrails` in SQLite."""
 
 from collections.abc import Sequence
-from typing import Any, Final
 
 import apsw
-import msgspec
 
 from arouter.domain.audit import AuditAction
-from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
-from arouter.domain.limits import Limits
-from arouter.store.base import UserRulesChange
-from arouter.store.sqlite.changes import Change, SqliteChanges, Value
-from arouter.store.sqlite.names import fetch, to_json
+from arouter.domain.guardrails import Guardrail, UserRules
+from arouter.store.base import MOST_TOLD, UserRulesChange
+from arouter.store.directory_rows import (
+    GUARDRAIL_COLUMNS,
+    Value,
+    guardrail_values,
+    read_guardrail,
+    read_user_rules,
+    user_rules_values,
+)
+from arouter.store.sqlite.changes import Change, SqliteChanges
+from arouter.store.sqlite.names import fetch
 from arouter.store.sqlite.statements import queries
 
-MOST_TOLD: Final = 10_000
-"""Changes of user rules that are told one by one."""
-
-_COLUMNS = (
-    "id",
-    "organization_id",
-    "name",
-    "target",
-    "target_id",
-    "limits",
-    "lists",
-    "disabled",
-    "creator",
-    "created_at_us",
-    "updated_at_us",
-)
-_COLUMN_LIST = ", ".join(_COLUMNS)
-_PLACES = ", ".join("?" * len(_COLUMNS))
+_COLUMN_LIST = ", ".join(GUARDRAIL_COLUMNS)
+_PLACES = ", ".join("?" * len(GUARDRAIL_COLUMNS))
 
 
 class SqliteGuardrails(SqliteChanges):
@@ -39,7 +28,7 @@ class SqliteGuardrails(SqliteChanges):
 
     async def add_guardrail(self, guardrail: Guardrail) -> None:
         sql = queries()["add_guardrail"].format(columns=_COLUMN_LIST, places=_PLACES)
-        await self._change(_of(AuditAction.CREATE_GUARDRAIL, guardrail), (sql, _values(guardrail)))
+        await self._change(_of(AuditAction.CREATE_GUARDRAIL, guardrail), (sql, guardrail_values(guardrail)))
 
     async def get_guardrail(self, organization_id: str, guardrail_id: str) -> Guardrail | None:
         found = await self._guardrails("get_guardrail", organization_id, guardrail_id)
@@ -52,7 +41,7 @@ class SqliteGuardrails(SqliteChanges):
 
     async def replace_guardrail(self, guardrail: Guardrail) -> bool:
         sql = queries()["replace_guardrail"].format(columns=_COLUMN_LIST, places=_PLACES)
-        values = (*_values(guardrail), guardrail.organization_id, guardrail.id)
+        values = (*guardrail_values(guardrail), guardrail.organization_id, guardrail.id)
         return await self._change(_of(AuditAction.UPDATE_GUARDRAIL, guardrail), (sql, values))
 
     async def delete_guardrail(self, organization_id: str, guardrail_id: str) -> bool:
@@ -67,22 +56,13 @@ class SqliteGuardrails(SqliteChanges):
         return await self._readers.read(lambda connection: _user_rules(connection, organization_id, user))
 
     async def put_user_rules(self, rules: UserRules) -> None:
-        values = (
-            rules.organization_id,
-            rules.user,
-            to_json(rules.limits),
-            int(rules.blocked),
-            rules.reason,
-            rules.blocked_at_us,
-            rules.updated_at_us,
-        )
         change = Change(
             action=AuditAction.UPDATE_USER,
             organization_id=rules.organization_id,
             target_id=rules.user,
             read=lambda connection: _user_rules(connection, rules.organization_id, rules.user),
         )
-        await self._change(change, (queries()["put_user_rules"], values), raises_revision=False)
+        await self._change(change, (queries()["put_user_rules"], user_rules_values(rules)), raises_revision=False)
 
     async def user_rules_changed(self, since: int) -> UserRulesChange:
         def read(connection: apsw.Connection) -> UserRulesChange:
@@ -101,7 +81,7 @@ class SqliteGuardrails(SqliteChanges):
     async def _guardrails(self, name: str, *parameters: Value) -> Sequence[Guardrail]:
         sql = queries()[name].format(columns=_COLUMN_LIST)
         return await self._readers.read(
-            lambda connection: tuple(map(_guardrail, connection.execute(sql, parameters).fetchall()))
+            lambda connection: tuple(map(read_guardrail, connection.execute(sql, parameters).fetchall()))
         )
 
 
@@ -113,25 +93,14 @@ def _changing(action: AuditAction, organization_id: str, guardrail_id: str) -> C
     def read(connection: apsw.Connection) -> Guardrail | None:
         sql = queries()["get_guardrail"].format(columns=_COLUMN_LIST)
         row = connection.execute(sql, (organization_id, guardrail_id)).fetchone()
-        return None if row is None else _guardrail(row)
+        return None if row is None else read_guardrail(row)
 
     return Change(action=action, organization_id=organization_id, target_id=guardrail_id, read=read)
 
 
 def _user_rules(connection: apsw.Connection, organization_id: str, user: str) -> UserRules | None:
-    row: Any = connection.execute(queries()["get_user_rules"], (organization_id, user)).fetchone()
-    if row is None:
-        return None
-    organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us = row
-    return UserRules(
-        organization_id=organization_id,
-        user=name,
-        limits=msgspec.json.decode(limits, type=Limits),
-        blocked=bool(blocked),
-        reason=reason,
-        blocked_at_us=blocked_at_us,
-        updated_at_us=updated_at_us,
-    )
+    row = connection.execute(queries()["get_user_rules"], (organization_id, user)).fetchone()
+    return None if row is None else read_user_rules(row)
 
 
 def _holders(connection: apsw.Connection) -> list[str]:
@@ -142,30 +111,3 @@ def _holders(connection: apsw.Connection) -> list[str]:
         last = str(row[0])
         found.append(last)
     return found
-
-
-def _values(guardrail: Guardrail) -> tuple[Value, ...]:
-    return (
-        guardrail.id,
-        guardrail.organization_id,
-        guardrail.name,
-        guardrail.target.value,
-        guardrail.target_id,
-        to_json(guardrail.limits),
-        to_json(guardrail.lists),
-        int(guardrail.disabled),
-        guardrail.creator,
-        guardrail.created_at_us,
-        guardrail.updated_at_us,
-    )
-
-
-def _guardrail(row: tuple) -> Guardrail:  # type: ignore[type-arg]
-    value: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-    value.update(
-        target=Target(value["target"]),
-        limits=msgspec.json.decode(value["limits"], type=Limits),
-        lists=msgspec.json.decode(value["lists"], type=Lists),
-        disabled=bool(value["disabled"]),
-    )
-    return Guardrail(**value)

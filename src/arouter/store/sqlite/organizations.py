@@ -1,17 +1,17 @@
 """`Organizations` in SQLite."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import apsw
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.organizations import Invitation, LastAdmin, Member, Organization, Workspace
 from arouter.domain.roles import Role
+from arouter.store.directory_rows import Value, columns_of, read_one, values_of
 from arouter.store.queries import parse_queries, read_sql
-from arouter.store.sqlite.changes import Change, SqliteChanges, Statement, Value
+from arouter.store.sqlite.changes import Change, SqliteChanges, Statement
 from arouter.store.sqlite.sign_in import forgetting, setting_password
 from arouter.store.sqlite.statements import ENGINE
 
@@ -31,7 +31,7 @@ def statements() -> Mapping[str, str]:
 
 def filled(name: str, form: type[T]) -> str:
     """A statement over the columns of `form`, which are its fields."""
-    names = [field.name for field in fields(form)]
+    names = columns_of(form)
     return statements()[name].format(columns=", ".join(names), places=", ".join("?" * len(names)))
 
 
@@ -141,14 +141,13 @@ class SqliteOrganizations(SqliteChanges):
     async def _every(self, form: type[T], name: str, *parameters: Value) -> Sequence[T]:
         sql = filled(name, form)
         return await self._readers.read(
-            lambda connection: tuple(made(form, row) for row in connection.execute(sql, parameters).fetchall())
+            lambda connection: tuple(read_one(form, row) for row in connection.execute(sql, parameters).fetchall())
         )
 
 
 def adding(one: Organization | Workspace | Member | Invitation) -> Statement:
     """The statement that adds it. What makes its constraints fail is a ValueError of the writer's."""
-    values = tuple(int(value) if isinstance(value, bool) else value for value in astuple(one))
-    return filled(f"add_{type(one).__name__.lower()}", type(one)), values
+    return filled(f"add_{type(one).__name__.lower()}", type(one)), values_of(one)
 
 
 def creating(organization: Organization, workspace: Workspace) -> tuple[Change, Change]:
@@ -166,20 +165,9 @@ def _changing(action: AuditAction, form: type[T], organization_id: str, target_i
 
     def read(connection: apsw.Connection) -> T | None:
         row = connection.execute(filled(f"get_{form.__name__.lower()}", form), place).fetchone()
-        return None if row is None else made(form, row)
+        return None if row is None else read_one(form, row)
 
     return Change(action=action, organization_id=organization_id, target_id=target_id, read=read)
-
-
-def made(form: type[T], row: Sequence[Any]) -> T:
-    """A row of the columns of `form`."""
-    values = dict(zip((field.name for field in fields(form)), row, strict=True))
-    for name in ("archived", "disabled"):
-        if name in values:
-            values[name] = bool(values[name])
-    if "role" in values:
-        values["role"] = Role(values["role"])
-    return form(**values)
 
 
 def _check_admin_stays(connection: apsw.Connection, organization_id: str, member_id: str) -> None:
@@ -187,7 +175,7 @@ def _check_admin_stays(connection: apsw.Connection, organization_id: str, member
     row = connection.execute(filled("get_member", Member), (organization_id, member_id)).fetchone()
     if row is None:
         return
-    member = made(Member, row)
+    member = read_one(Member, row)
     if member.role is Role.ADMIN and not member.disabled:
         others = connection.execute(statements()["other_admins"], (organization_id, member_id)).get
         if not others:

@@ -6,26 +6,18 @@ import apsw
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.provider_keys import ProviderKey, Sealed
-from arouter.store.sqlite.changes import Change, SqliteChanges, Value
+from arouter.store.directory_rows import (
+    PROVIDER_KEY_COLUMNS,
+    Value,
+    provider_key_values,
+    read_provider_key,
+    sealed_values,
+)
+from arouter.store.sqlite.changes import Change, SqliteChanges
 from arouter.store.sqlite.statements import queries
 
-_KEY_COLUMNS = (
-    "id",
-    "organization_id",
-    "api_key_hash",
-    "provider",
-    "name",
-    "label",
-    "creator",
-    "created_at_us",
-    "updated_at_us",
-    "disabled",
-    "byok_fallback",
-)
-_SEALED_COLUMNS = ("sealed_with", "nonce", "ciphertext")
-_COLUMNS = (*_KEY_COLUMNS, *_SEALED_COLUMNS)
-_COLUMN_LIST = ", ".join(_COLUMNS)
-_PLACES = ", ".join("?" * len(_COLUMNS))
+_COLUMN_LIST = ", ".join(PROVIDER_KEY_COLUMNS)
+_PLACES = ", ".join("?" * len(PROVIDER_KEY_COLUMNS))
 
 
 class SqliteProviderKeys(SqliteChanges):
@@ -33,9 +25,7 @@ class SqliteProviderKeys(SqliteChanges):
 
     async def add_provider_key(self, key: ProviderKey, sealed: Sealed) -> None:
         sql = queries()["add_provider_key"].format(columns=_COLUMN_LIST, places=_PLACES)
-        await self._change(
-            _of(AuditAction.CREATE_PROVIDER_KEY, key), (sql, (*_key_values(key), *_sealed_values(sealed)))
-        )
+        await self._change(_of(AuditAction.CREATE_PROVIDER_KEY, key), (sql, provider_key_values(key, sealed)))
 
     async def get_provider_key(self, organization_id: str, key_id: str) -> ProviderKey | None:
         found = await self._pairs("get_provider_key", organization_id, key_id)
@@ -54,12 +44,12 @@ class SqliteProviderKeys(SqliteChanges):
         if sealed is None:
             return await self._change(change, (queries()["replace_provider_key"], (*changeable, *place)))
         sql = queries()["replace_provider_key_and_secret"]
-        return await self._change(change, (sql, (*changeable, key.label, *_sealed_values(sealed), *place)))
+        return await self._change(change, (sql, (*changeable, key.label, *sealed_values(sealed), *place)))
 
     async def reseal_provider_key(self, key: ProviderKey, *, before: Sealed, after: Sealed) -> bool:
-        places = (key.organization_id, key.id, *_sealed_values(before))
+        places = (key.organization_id, key.id, *sealed_values(before))
         change = _of(AuditAction.RESEAL_PROVIDER_KEY, key)
-        return await self._change(change, (queries()["reseal_provider_key"], (*_sealed_values(after), *places)))
+        return await self._change(change, (queries()["reseal_provider_key"], (*sealed_values(after), *places)))
 
     async def delete_provider_key(self, organization_id: str, key_id: str) -> bool:
         change = _changing(AuditAction.DELETE_PROVIDER_KEY, organization_id, key_id)
@@ -85,7 +75,7 @@ class SqliteProviderKeys(SqliteChanges):
     async def _pairs(self, name: str, *parameters: Value) -> tuple[tuple[ProviderKey, Sealed], ...]:
         sql = queries()[name].format(columns=_COLUMN_LIST)
         return await self._readers.read(
-            lambda connection: tuple(_pair(row) for row in connection.execute(sql, parameters).fetchall())
+            lambda connection: tuple(read_provider_key(row) for row in connection.execute(sql, parameters).fetchall())
         )
 
 
@@ -97,36 +87,6 @@ def _changing(action: AuditAction, organization_id: str, key_id: str) -> Change:
     def read(connection: apsw.Connection) -> ProviderKey | None:
         sql = queries()["get_provider_key"].format(columns=_COLUMN_LIST)
         row = connection.execute(sql, (organization_id, key_id)).fetchone()
-        return None if row is None else _pair(row)[0]
+        return None if row is None else read_provider_key(row)[0]
 
     return Change(action=action, organization_id=organization_id, target_id=key_id, read=read)
-
-
-def _key_values(key: ProviderKey) -> tuple[Value, ...]:
-    return (
-        key.id,
-        key.organization_id,
-        key.api_key_hash,
-        key.provider,
-        key.name,
-        key.label,
-        key.creator,
-        key.created_at_us,
-        key.updated_at_us,
-        int(key.disabled),
-        int(key.byok_fallback),
-    )
-
-
-def _sealed_values(sealed: Sealed) -> tuple[Value, ...]:
-    return (sealed.key_id, sealed.nonce, sealed.ciphertext)
-
-
-def _pair(row: tuple) -> tuple[ProviderKey, Sealed]:  # type: ignore[type-arg]
-    value = dict(zip(_COLUMNS, row, strict=True))
-    key = ProviderKey(
-        **{name: value[name] for name in _KEY_COLUMNS if name not in ("disabled", "byok_fallback")},
-        disabled=bool(value["disabled"]),
-        byok_fallback=bool(value["byok_fallback"]),
-    )
-    return key, Sealed(key_id=value["sealed_with"], nonce=value["nonce"], ciphertext=value["ciphertext"])

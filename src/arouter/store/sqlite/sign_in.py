@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import apsw
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.sign_in import Login, LoginShown, Session, shown_login
+from arouter.store.directory_rows import Value, read_login, read_one, values_of
 from arouter.store.queries import parse_queries, read_sql
-from arouter.store.sqlite.changes import Change, SqliteChanges, Statement, Value
+from arouter.store.sqlite.changes import Change, SqliteChanges, Statement
 from arouter.store.sqlite.statements import ENGINE
 
 
@@ -61,15 +62,7 @@ class SqliteSignIns(SqliteChanges):
         return await self._change(change, (statements()["use_recovery_code"], (organization_id, member_id, code)))
 
     async def add_session(self, session: Session, *, secret: str) -> None:
-        values = (
-            session.id,
-            session.organization_id,
-            session.member_id,
-            session.created_at_us,
-            session.expires_at_us,
-            session.seen_at_us,
-            secret,
-        )
+        values = (*values_of(session), secret)
         change = _of_session(AuditAction.CREATE_SESSION, session.organization_id, session.id)
         old = (session.member_id, session.created_at_us)
         await self._change(change, (statements()["add_session"], values), (statements()["forget_old_sessions"], old))
@@ -84,7 +77,7 @@ class SqliteSignIns(SqliteChanges):
         place = (organization_id, member_id)
         return await self._readers.read(
             lambda connection: tuple(
-                _made(row) for row in connection.execute(statements()["list_sessions"], place).fetchall()
+                read_one(Session, row) for row in connection.execute(statements()["list_sessions"], place).fetchall()
             )
         )
 
@@ -144,32 +137,9 @@ def _of_session(action: AuditAction, organization_id: str, session_id: str) -> C
 
 def _login(connection: apsw.Connection, organization_id: str, member_id: str) -> Login | None:
     row = connection.execute(statements()["get_login"], (organization_id, member_id)).fetchone()
-    if row is None:
-        return None
-    organization_id, member_id, password, secret, confirmed, step, codes = cast(Any, row)
-    return Login(
-        organization_id=organization_id,
-        member_id=member_id,
-        password=password,
-        totp_secret=secret,
-        totp_confirmed=bool(confirmed),
-        totp_step=step,
-        recovery_codes=codes,
-    )
+    return None if row is None else read_login(row)
 
 
 def _session(connection: apsw.Connection, name: str, value: str) -> Session | None:
     row = connection.execute(statements()[name], (value,)).fetchone()
-    return None if row is None else _made(row)
-
-
-def _made(row: Sequence[Any]) -> Session:
-    session_id, organization_id, member_id, created_at_us, expires_at_us, seen_at_us = row
-    return Session(
-        id=session_id,
-        organization_id=organization_id,
-        member_id=member_id,
-        created_at_us=created_at_us,
-        expires_at_us=expires_at_us,
-        seen_at_us=seen_at_us,
-    )
+    return None if row is None else read_one(Session, row)

@@ -24,12 +24,12 @@ import apsw
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
+from arouter.store.intents import Intents
 from arouter.store.limits import check_record
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.intents import Intents
 from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, who_waits
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner

@@ -1,0 +1,116 @@
+"""`Directory` in PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from arouter.domain.audit import AuditAction
+from arouter.domain.keys import Key
+from arouter.store.base import Home, KeyLabel, first_of
+from arouter.store.directory_rows import KEY_COLUMNS, Row, key_values, read_key
+from arouter.store.postgres.audit import AREA
+from arouter.store.postgres.changes import Change, count_change, reading
+from arouter.store.postgres.errors import refusals
+from arouter.store.postgres.guardrails import PostgresGuardrails
+from arouter.store.postgres.organizations import PostgresOrganizations, adding, creating
+from arouter.store.postgres.provider_keys import PostgresProviderKeys
+from arouter.store.postgres.sign_in import PostgresSignIns
+from arouter.store.postgres.statements import queries, statement
+from arouter.store.postgres.texts import listed
+
+if TYPE_CHECKING:
+    from arouter.store.postgres.connection import Connection
+
+_AREA = "directory"
+
+
+class PostgresDirectory(PostgresProviderKeys, PostgresGuardrails, PostgresOrganizations, PostgresSignIns):
+    """All parts as one."""
+
+    async def home(self, candidate: Home, *, now_us: int) -> Home:
+        there = await self._first(_read_home, queries(_AREA)["home"])
+        if there is not None:
+            return there
+        async with self._pool.transaction() as connection:
+            with refusals():
+                await connection.execute(queries(_AREA)["lock_home"])
+                there = await reading(_read_home, queries(_AREA)["home"])(connection)
+                if there is None:
+                    await self._settle(connection, candidate, now_us)
+        return there or candidate
+
+    async def _settle(self, connection: "Connection", home: Home, now_us: int) -> None:
+        """Make the first organization and workspace, and note them as the home."""
+        organization, workspace = first_of(home, now_us)
+        for sql, values in (adding(organization), adding(workspace)):
+            await connection.execute(sql, *values)
+        for change in creating(organization, workspace):
+            await self._note(connection, change, None)
+        await connection.execute(queries(_AREA)["set_home"], home.organization_id, home.workspace_id, home.secret)
+        await count_change(connection)
+
+    async def revision(self) -> int:
+        async with self._pool.lend() as connection:
+            return int(await connection.fetchval(queries(AREA)["revision"]))
+
+    async def find_key(self, secret: str) -> Key | None:
+        return await self._first(read_key, _over_keys("find_key"), secret)
+
+    async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
+        return await self._first(read_key, _over_keys("get_key"), organization_id, key_hash)
+
+    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
+        found: Row | None = await self._first(tuple, queries(_AREA)["secret_of"], organization_id, key_hash)
+        return None if found is None else found[0]
+
+    async def list_keys(
+        self,
+        organization_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        include_disabled: bool = True,
+        creator: str | None = None,
+    ) -> Sequence[Key]:
+        values = (organization_id, include_disabled, creator, limit, offset)
+        return await self._all(read_key, _over_keys("list_keys"), *values)
+
+    async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
+        hashes = listed(sorted(set(key_hashes)))
+        rows = await self._all(tuple, queries(_AREA)["label_keys"], organization_id, hashes)
+        return {key_hash: KeyLabel(name=name, creator=creator) for key_hash, name, creator in rows}
+
+    async def add_key(self, key: Key, *, secret: str) -> None:
+        sql = statement(_AREA, "add_key", KEY_COLUMNS, behind=1)
+        await self._change(_of(AuditAction.CREATE_KEY, key), (sql, (secret, *key_values(key))))
+
+    async def replace_key(self, key: Key) -> bool:
+        sql = statement(_AREA, "replace_key", KEY_COLUMNS, behind=2)
+        values = (key.organization_id, key.hash, *key_values(key))
+        return await self._change(_of(AuditAction.UPDATE_KEY, key), (sql, values))
+
+    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
+        change = _changing(AuditAction.ROTATE_KEY, organization_id, key_hash)
+        values = (organization_id, key_hash, secret, label, now_us)
+        return await self._change(change, (queries(_AREA)["rotate_key"], values))
+
+    async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
+        change = _changing(AuditAction.DELETE_KEY, organization_id, key_hash)
+        return await self._change(change, (queries(_AREA)["delete_key"], (organization_id, key_hash, now_us)))
+
+
+def _read_home(row: Row) -> Home:
+    organization_id, workspace_id, secret = row
+    return Home(organization_id=organization_id, workspace_id=workspace_id, secret=secret)
+
+
+def _of(action: AuditAction, key: Key) -> Change:
+    return _changing(action, key.organization_id, key.hash)
+
+
+def _changing(action: AuditAction, organization_id: str, key_hash: str) -> Change:
+    read = reading(read_key, _over_keys("get_key"), organization_id, key_hash)
+    return Change(action=action, organization_id=organization_id, target_id=key_hash, read=read)
+
+
+def _over_keys(name: str) -> str:
+    return statement(_AREA, name, KEY_COLUMNS)
