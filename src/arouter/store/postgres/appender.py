@@ -293,7 +293,7 @@ class Appender:
 
     async def _connected(self) -> "Connection":
         """A connection that is kept for as long as it works."""
-        if self._connection is None or self._connection.is_closed():
+        if self._connection is None or _is_gone(self._connection):
             await self._disconnect()
             self._connection = await self._stack.enter_async_context(self._pool.lend())
             await self._connection.execute(_IDLE_IN_TRANSACTION)
@@ -304,7 +304,7 @@ class Appender:
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         stack, self._stack = self._stack, AsyncExitStack()
-        if connection is not None and not connection.is_closed():
+        if connection is not None and not _is_gone(connection):
             with suppress(*FAILURES):
                 await connection.execute("ROLLBACK")
         with suppress(StorageUnavailable):
@@ -324,6 +324,15 @@ class Appender:
         for one in (*self._at_work, *self._waiting):
             if not one.done.done():
                 one.done.set_exception(StorageUnavailable("The storage is closed."))
+
+
+def _is_gone(connection: "Connection") -> bool:
+    """Whether it is closed, or the pool has taken it back: of one that breaks the pool does so by itself, and then it
+    cannot even be asked."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 def _checked(records: Sequence[Record]) -> Batch:
