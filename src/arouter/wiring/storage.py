@@ -21,6 +21,7 @@ from arouter.wiring.started import FirstKeys
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
 _HOSTS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s,:\[\]]+)(?::\d+)?(?:,(?:\[[0-9A-Fa-f:.%]+\]|[^\s,:\[\]]+)(?::\d+)?)*")
+_GRACE_S = 20.0
 _POSTGRES_MODULE = "arouter.store.postgres.database"
 
 
@@ -69,6 +70,7 @@ def open_store(
                 durability=settings.storage.durability,
                 on_commit=on_commit,
                 on_directory_change=on_directory_change,
+                grace_s=_grace_s(settings),
             ),
         )
     return SqliteStore.open(
@@ -78,6 +80,12 @@ def open_store(
         on_commit=on_commit,
         on_checkpoint_failure=on_checkpoint_failure,
     )
+
+
+def _grace_s(settings: Settings) -> float:
+    """How long a gateway may be unseen: for as long as it may go on without the database, its leases are its own and
+    its records may still come."""
+    return _GRACE_S + settings.storage.outage_limit_s
 
 
 def postgres_version(settings: Settings) -> Coroutine[Any, Any, int]:

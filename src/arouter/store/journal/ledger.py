@@ -22,6 +22,7 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store.base import CheckReport, Ledger, Spending
+from arouter.store.intents import Intents
 from arouter.store.journal.delivery import TIMEOUT_S, Delivery, as_future, as_unavailable
 from arouter.store.journal.file import Entry, Held, JournalFile, SetAside, write_record
 from arouter.store.journal.folder import Claim, Folder
@@ -29,7 +30,6 @@ from arouter.store.journal.orphan import Orphan
 from arouter.store.journal.outage import Observer, Outage
 from arouter.store.journal.writer import Journal
 from arouter.store.limits import check_numbers
-from arouter.store.sqlite.intents import Intents
 
 SLOW_S: Final = 2.0
 """How long the ledger may take for a record before that goes to the journal: far longer than any commit of a healthy
