@@ -328,8 +328,10 @@ class Gateway:
     async def _refresh_keys(self) -> None:
         failed = False
         while True:
+            # `asyncio.wait_for` may swallow the cancellation that ends this, where the event comes at that moment.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._directory_changed.wait(), REFRESH_S)
+                async with asyncio.timeout(REFRESH_S):
+                    await self._directory_changed.wait()
             self._directory_changed.clear()
             try:
                 await self._refresh()
