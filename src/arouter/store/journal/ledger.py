@@ -295,7 +295,8 @@ class JournaledLedger:
             await self._journal.command(lambda file: file.touch())
         if not await self._delivery.all_of(self, self._end) and self._outage.is_on:
             # Nothing waits that could show whether it is back.
-            await asyncio.wait_for(self._ledger.written_until(), self._slow_s)
+            async with asyncio.timeout(self._slow_s):
+                await self._ledger.written_until()
             self._end()
 
     async def _keep_again(self) -> None:
