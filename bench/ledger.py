@@ -3,16 +3,20 @@
 Each writer opens a record, closes it and waits until it is durable, over and over, as a request does. Prices,
 users and models vary; roll-ups, indexes and the chain of hashes are on. Run as `make bench-ledger`, or as
 `python -m bench.ledger --existing 10000000` to measure beside ten million records, which are written first.
+`--store postgres` does the same with a PostgreSQL server of its own, and `--processes 2` with so many at once on it.
 """
 
 import argparse
 import asyncio
 import gc
+import multiprocessing
+import shutil
 import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count, islice
 from pathlib import Path
 
@@ -23,7 +27,13 @@ from rich.progress import MofNCompleteColumn, Progress
 from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.record import Record, Status, UsageSource
 from arouter.domain.usage import Usage
+from arouter.store.base import Ledger
+from arouter.store.postgres.appender import Appender, Durability
+from arouter.store.postgres.ledger import PostgresLedger
+from arouter.store.postgres.owners import Owner
+from arouter.store.postgres.pool import Pool
 from arouter.store.sqlite import SqliteStore
+from tests.postgres_server import PostgresServer, installations
 
 USERS = 5_000
 MODELS = 12
@@ -96,6 +106,34 @@ class Commits:
         return f"{cuts[49] * 1e3:>9.2f} {cuts[98] * 1e3:>9.2f} {len(taken):>8,}"
 
 
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of a database in a server of its own, which writes to its disk as one that is not for tests does."""
+    found = installations()
+    folder = Path(tempfile.mkdtemp(prefix="arouter-bench-"))
+    settings = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "256MB", "max_wal_size": "4GB"}
+    made = PostgresServer(found[max(found)], folder, settings=settings)
+    try:
+        made.make()
+        made.start()
+        yield made.new_database()
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def postgres(url: str, durability: Durability, commits: Commits) -> AsyncIterator[Ledger]:
+    pool, owner = Pool(url), Owner(url)
+    await pool.start()
+    appender = Appender(pool, owner, clock=now_us, durability=durability, on_commit=commits.add)
+    appender.start()
+    yield PostgresLedger(pool, appender, clock=now_us)
+    await appender.stop()
+    await owner.forget()
+    await pool.close()
+
+
 async def fill(store: SqliteStore, source: Iterator[Record], number: int) -> None:
     """So many records before anything is measured, each through `close` as any other, with a bar."""
     bar = Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True))
@@ -118,7 +156,7 @@ def _megabytes(store: SqliteStore) -> int:
     return store.log_bytes // 1_000_000
 
 
-async def run(store: SqliteStore, commits: Commits, source: Iterator[Record], writers: int, number: int) -> None:
+async def run(ledger: Ledger, commits: Commits, source: Iterator[Record], writers: int, number: int) -> None:
     """`number` records by so many writers at once. Making the records is not in the time."""
     waits: list[float] = []
     commits.take()
@@ -127,8 +165,8 @@ async def run(store: SqliteStore, commits: Commits, source: Iterator[Record], wr
     async def write() -> None:
         for record in made:
             started = time.perf_counter()
-            store.ledger.open(record.opening)
-            await store.ledger.close(record)
+            ledger.open(record.opening)
+            await ledger.close(record)
             waits.append(time.perf_counter() - started)
 
     cpu, started = time.process_time(), time.perf_counter()
@@ -143,7 +181,7 @@ async def run(store: SqliteStore, commits: Commits, source: Iterator[Record], wr
     )
 
 
-async def run_steady(store: SqliteStore, commits: Commits, source: Iterator[Record], rate: int, seconds: float) -> None:
+async def run_steady(ledger: Ledger, commits: Commits, source: Iterator[Record], rate: int, seconds: float) -> None:
     """Arrivals at an even rate, whether or not the ones before are done. Making the records is not in the time."""
     waits: list[float] = []
     late: list[float] = []
@@ -154,8 +192,8 @@ async def run_steady(store: SqliteStore, commits: Commits, source: Iterator[Reco
     async def write(record: Record, due: float) -> None:
         started = time.perf_counter()
         late.append(started - due)
-        store.ledger.open(record.opening)
-        await store.ledger.close(record)
+        ledger.open(record.opening)
+        await ledger.close(record)
         waits.append(time.perf_counter() - started)
 
     cpu, started = time.process_time(), time.perf_counter()
@@ -178,7 +216,52 @@ def _cuts(seconds: list[float]) -> str:
     return f"p50 {cuts[499] * 1e3:.2f} ms, p99 {cuts[989] * 1e3:.2f} ms, max {max(seconds) * 1e3:.2f} ms"
 
 
-async def main(number: int, rate: int, durability: str, existing: int) -> None:
+async def measure(ledger: Ledger, commits: Commits, source: Iterator[Record], number: int, rate: int) -> None:
+    print(
+        f"{'writers':>8} {'records/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'max ms':>9} {'CPU µs/record':>14} "
+        f"{'commit 50':>9} {'commit 99':>9} {'commits':>8}"
+    )
+    for writers, share in ((1, 20), (16, 3), (128, 1), (1024, 1)):
+        await run(ledger, commits, source, writers, number // share)
+    await asyncio.sleep(PAUSE_S)  # for a checkpointer to catch up
+    await run_steady(ledger, commits, source, rate, SECONDS)
+
+
+async def main_postgres(number: int, rate: int, durability: Durability, url: str) -> None:
+    commits = Commits()
+    async with postgres(url, durability, commits) as ledger:
+        await measure(ledger, commits, records(), number, rate)
+        problems = (await ledger.check()).problems
+        print("sound" if not problems else problems)
+
+
+def main_processes(number: int, durability: Durability, url: str, processes: int) -> None:
+    """So many processes append at once, each with 1,024 writers."""
+    started = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(processes) as workers:
+        jobs = [(number // processes, durability, url, place, processes) for place in range(processes)]
+        took = workers.starmap(append_beside_others, jobs)
+    print(
+        f"{processes} processes at once: {number / max(took):,.0f} records a second together, "
+        f"{time.perf_counter() - started:.1f} s with their starts"
+    )
+
+
+def append_beside_others(number: int, durability: Durability, url: str, place: int, processes: int) -> float:
+    """The seconds that one of them took."""
+
+    async def append() -> float:
+        commits = Commits()
+        async with postgres(url, durability, commits) as ledger:
+            every = (record for each, record in enumerate(records()) if each % processes == place)
+            started = time.perf_counter()
+            await run(ledger, commits, every, 1024, number)
+            return time.perf_counter() - started
+
+    return asyncio.run(append())
+
+
+async def main(number: int, rate: int, durability: Durability, existing: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "ledger.db")
         commits = Commits()
@@ -188,14 +271,7 @@ async def main(number: int, rate: int, durability: str, existing: int) -> None:
         if existing:
             await fill(store, source, existing)
             await asyncio.sleep(PAUSE_S)
-        print(
-            f"{'writers':>8} {'records/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'max ms':>9} {'CPU µs/record':>14} "
-            f"{'commit 50':>9} {'commit 99':>9} {'commits':>8}"
-        )
-        for writers, share in ((1, 20), (16, 3), (128, 1), (1024, 1)):
-            await run(store, commits, source, writers, number // share)
-        await asyncio.sleep(PAUSE_S)  # for the checkpointer to catch up
-        await run_steady(store, commits, source, rate, SECONDS)
+        await measure(store.ledger, commits, source, number, rate)
         status = await store.status()
         stats = store.stats
         print(
@@ -209,7 +285,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=60_000)
     parser.add_argument("--rate", type=int, default=2_000)
+    parser.add_argument("--store", default="sqlite", choices=("sqlite", "postgres"))
+    parser.add_argument("--processes", type=int, default=1, help="that append at once, on PostgreSQL")
     parser.add_argument("--durability", default="strict", choices=("strict", "relaxed"))
     parser.add_argument("--existing", type=int, default=0, help="records that are there before")
     options = parser.parse_args()
-    asyncio.run(main(options.records, options.rate, options.durability, options.existing))
+    if options.store == "sqlite":
+        asyncio.run(main(options.records, options.rate, options.durability, options.existing))
+    else:
+        with server() as url:
+            if options.processes == 1:
+                asyncio.run(main_postgres(options.records, options.rate, options.durability, url))
+            else:
+                main_processes(options.records, options.durability, url, options.processes)

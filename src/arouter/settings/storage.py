@@ -10,7 +10,11 @@ from arouter.settings.values import setting
 class Storage:
     """Where keys and records live."""
 
-    url: str = setting("sqlite:///arouter.db", "The database. A relative path is relative to the configuration file.")
+    url: str = setting(
+        "sqlite:///arouter.db",
+        "The database: a file, whose relative path is relative to the configuration file, or "
+        "postgresql://user:password@host/database. That needs the extra postgres.",
+    )
     ledger_url: str = setting("", "Another database for the records alone; empty: the same. Not supported yet.")
     durability: Literal["strict", "relaxed"] = setting(
         "strict", "strict: a record is on disk before its answer ends. relaxed: shortly after."
@@ -22,6 +26,11 @@ class Storage:
     )
     retention_days: int | None = setting(
         None, "Days after which records are deleted; their sums stay. Unset: never. An organization may have its own."
+    )
+    lost_after_s: float | None = setting(
+        None,
+        "PostgreSQL: how long a gateway may be out of sight before the others close the requests that it left open and "
+        "take back what it had of budgets. Unset: 20 seconds longer than outage_limit_s.",
     )
     outage_limit_s: float = setting(
         300.0,

@@ -83,9 +83,10 @@ def open_store(
 
 
 def _grace_s(settings: Settings) -> float:
-    """How long a gateway may be unseen: for as long as it may go on without the database, its leases are its own and
-    its records may still come."""
-    return _GRACE_S + settings.storage.outage_limit_s
+    """How long a gateway may be out of sight: for as long as it may go on without the database, what it leased is its
+    own, and its records may still come."""
+    chosen = settings.storage.lost_after_s
+    return _GRACE_S + settings.storage.outage_limit_s if chosen is None else chosen
 
 
 def postgres_version(settings: Settings) -> Coroutine[Any, Any, int]:

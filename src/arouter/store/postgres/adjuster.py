@@ -21,7 +21,7 @@ from arouter.store.limits import check_adjustment
 from arouter.store.postgres.audit import append_entry, lock_chains
 from arouter.store.postgres.batch import add_batch
 from arouter.store.postgres.leases import recall_every_lease
-from arouter.store.postgres.raised import ROLLUP_KEY, Raised, RollupKey, columns_of, statements_of, write_sums
+from arouter.store.postgres.raised import ROLLUP_KEY, Raised, RollupKey, columns_of, sums_of, write_sums
 from arouter.store.postgres.rows import as_json, decode_row
 from arouter.store.postgres.statements import queries
 from arouter.store.postgres.texts import listed
@@ -104,7 +104,7 @@ async def write_adjustments(
     )
     latest = {one.record_id: one for one in new}
     await _hold(connection, number, latest, targets)
-    await write_sums(connection, statements_of(_raised(latest, targets)))
+    await write_sums(connection, sums_of(_raised(latest, targets)))
     await recall_every_lease(connection)
     await _note(connection, new, targets, now_us)
     earliest_us = min(targets[one.record_id].created_at_us for one in new)
@@ -129,7 +129,12 @@ def _values(one: Adjustment) -> tuple[Any, ...]:
 async def _targets(connection: "Connection", record_ids: Iterable[str]) -> dict[str, Target]:
     sql = queries("ledger")["records_to_adjust"].format(columns=_TARGET)
     rows = await connection.fetch(sql, listed(sorted(record_ids)))
-    return {values[0]: Target(*values[1:6], tuple(values[6:])) for values in (decode_row(row[0]) for row in rows)}
+    return {values[0]: _target(values) for values in (decode_row(row[0]) for row in rows)}
+
+
+def _target(values: Sequence[Any]) -> Target:
+    _, created_at_us, cost, has_tokens, is_byok, adjustment_id, *key = values
+    return Target(created_at_us, cost, has_tokens, is_byok, adjustment_id, tuple(key))
 
 
 def _check_seen(seen: Mapping[str, str | None], targets: Mapping[str, Target]) -> None:

@@ -106,6 +106,10 @@ class Appender:
         self._last_error: StorageUnavailable | None = None
         self._stopped = False
         self._at_work: Sequence[_Waiting] = ()
+        self._appended = 0
+        """How many records ever came, and of how many the end is known."""
+        self._ended = 0
+        self._settling: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._lost = 0
 
     @property
@@ -154,21 +158,20 @@ class Appender:
             done.set_exception(StorageUnavailable("Too many records wait to be written."))
         else:
             self._waiting.append(_Waiting(record, done, noted))
+            self._appended += 1
             self._wake.set()
         return done
 
     async def settled(self) -> None:
         """Done when the records that were appended before this are committed, or cannot be stored at all.
 
-        StorageUnavailable if they could not be written: then nobody knows what is posted.
+        StorageUnavailable if the last of them could not be written: then nobody knows what is posted.
         """
-        appended = (*self._at_work, *self._waiting)
-        # They are written in their order.
-        last = next((one.done for one in reversed(appended) if not one.done.done()), None)
-        if last is not None:
-            await asyncio.wait([last])
-            if not last.cancelled() and isinstance(failure := last.exception(), StorageUnavailable):
-                raise StorageUnavailable(failure.message, detail=failure.detail)
+        if self._ended == self._appended:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settling.append((self._appended, done))
+        await done
 
     def _note(self, openings: Sequence[Opening]) -> None:
         for opening in openings:
@@ -185,6 +188,7 @@ class Appender:
                 work = self._take()
                 self._at_work = work.records
                 await self._work(work)
+                self._settle(len(work.records))
                 if self._stopped and self._last_error is not None:
                     break
         finally:
@@ -219,6 +223,9 @@ class Appender:
             await self._work_in_parts(work, exc)
         except StorageUnavailable as failure:
             self._fail(work, failure)
+        except Exception as exc:  # noqa: BLE001  whatever it is, the next transaction may go well
+            await self._disconnect()
+            self._fail(work, unavailable(exc))
         else:
             self._last_error = None
             for one in work.records:
@@ -319,11 +326,32 @@ class Appender:
             if not one.done.done():
                 one.done.set_exception(StorageUnavailable(failure.message, detail=failure.detail))
 
+    def _settle(self, records: int) -> None:
+        """The end of so many more records is known."""
+        self._ended += records
+        while self._settling and self._settling[0][0] <= self._ended:
+            _, done = self._settling.popleft()
+            if done.done():
+                continue
+            failure = self._last_error
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(StorageUnavailable(failure.message, detail=failure.detail))
+
     def _give_up(self) -> None:
         """Nobody may wait for ever."""
-        for one in (*self._at_work, *self._waiting):
-            if not one.done.done():
-                one.done.set_exception(StorageUnavailable("The storage is closed."))
+        waiting = (one.done for one in (*self._at_work, *self._waiting))
+        for done in (*waiting, *(done for _, done in self._settling)):
+            if not done.done():
+                done.set_exception(StorageUnavailable("The storage is closed."))
+
+
+def _is_gone(connection: "Connection") -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True  # the pool has taken it back, as it does with one that broke
 
 
 def _is_gone(connection: "Connection") -> bool:

@@ -15,10 +15,10 @@ import msgspec
 
 from arouter.domain.record import Opening, Record
 from arouter.store.postgres.partitions import Month, month_of
-from arouter.store.postgres.raised import columns_of, raised_by, statements_of, write_sums
+from arouter.store.postgres.raised import Sums, columns_of, raised_by, sums_of, write_sums
 from arouter.store.postgres.rows import COLUMNS, TYPES, canonical_bytes, values_of
 from arouter.store.postgres.statements import queries
-from arouter.store.postgres.texts import listed
+from arouter.store.postgres.texts import listed, unlisted
 
 if TYPE_CHECKING:
     from arouter.store.postgres.connection import Connection
@@ -33,7 +33,7 @@ class Batch:
     records: Sequence[Record]
     columns: list[list[Any]]
     """Of `rows.COLUMNS`."""
-    sums: Sequence[tuple[str, list[list[Any]]]]
+    sums: Sums
     digest: bytes
     earliest_us: int
     months: frozenset[Month]
@@ -52,7 +52,7 @@ def prepared(records: Sequence[Record]) -> Batch:
     return Batch(
         records=ordered,
         columns=columns,
-        sums=statements_of(raised_by(ordered)),
+        sums=sums_of(raised_by(ordered)),
         digest=hashlib.sha256(b"\n".join(map(canonical_bytes, rows))).digest(),
         earliest_us=min(record.opening.created_at_us for record in ordered),
         months=frozenset(month for record in ordered if (month := month_of(record.opening.created_at_us)) is not None),
@@ -70,11 +70,10 @@ async def write(
 ) -> int:
     """Append, within the caller's transaction, those records that are not there yet, forget intents, and remember
     others, of the process with that number; how many intents were forgotten."""
-    if batch is not None:
-        batch = await _only_new(connection, batch)
     number = 0
     if batch is not None:
-        number = await connection.fetchval(queries("ledger")["next_batch"])
+        number, batch = await _only_new(connection, batch)
+    if batch is not None:
         await connection.execute(add_records(), number, *batch.columns)
         await write_sums(connection, batch.sums)
     gone = await connection.fetch(queries("ledger")["forget_open"], listed(forgotten)) if forgotten else ()
@@ -93,16 +92,18 @@ async def add_batch(
     return int(await connection.fetchval(add, number, now_us, earliest_us, records, digest))
 
 
-async def _only_new(connection: "Connection", batch: Batch) -> Batch | None:
-    """Those of the records that nobody has written; from now on they are ours."""
+async def _only_new(connection: "Connection", batch: Batch) -> tuple[int, Batch | None]:
+    """A number for the batch, and those of the records that nobody has written; from now on they are ours."""
     columns = batch.columns
-    new = await connection.fetch(
+    row = await connection.fetchrow(
         queries("ledger")["add_record_ids"], columns[_ID], columns[_ORGANIZATION], columns[_CREATED_AT]
     )
-    if len(new) == len(batch.records):
-        return batch
-    ids = {row["id"] for row in new}
-    return prepared([record for record in batch.records if record.opening.id in ids]) if ids else None
+    assert row is not None  # an aggregate of nothing is a row, too
+    new = row["ids"]
+    if len(new) < len(batch.records):
+        ids = set(unlisted(new))
+        return row["number"], prepared([one for one in batch.records if one.opening.id in ids]) if ids else None
+    return row["number"], batch
 
 
 async def _remember(connection: "Connection", openings: Sequence[Opening], owner: int) -> None:

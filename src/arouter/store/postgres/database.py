@@ -1,8 +1,9 @@
 """One PostgreSQL database with everything in it, which any number of gateways share: opened, started, closed."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import asyncpg
 
@@ -63,12 +64,16 @@ class PostgresStore:
         on_directory_change: Callable[[], None] = lambda: None,
         grace_s: float = GRACE_S,
     ) -> "PostgresStore":
-        """The store in the database of that URL, which has to be there; nothing is asked of it before `start`.
+        """The store in the database of that URL, which has to be there; its tables are made, or brought to the present
+        schema, where needed.
 
         `clock` tells microseconds since the epoch. `on_directory_change` is called on the event loop after any
         process changed the directory, and when something may have been missed. `grace_s`: how long a process may be
-        neither seen nor connected before the others take what it had.
+        neither seen nor connected before the others take what it had. StorageUnavailable, with a text for the
+        operator, if the database cannot be used. Blocks until that is known.
         """
+        with ThreadPoolExecutor(1) as aside:  # where no event loop runs yet
+            aside.submit(asyncio.run, _prepare(url)).result()
         return cls(
             url,
             clock=clock,
@@ -104,10 +109,7 @@ class PostgresStore:
         return self._appender.lost
 
     async def start(self) -> None:
-        """Connect, and make the tables or bring them to the present schema.
-
-        StorageUnavailable, with a text for the operator, if the server cannot be reached.
-        """
+        """StorageUnavailable, with a text for the operator, if the server cannot be reached."""
         await self._pool.start()
         self._appender.start()
         loop = asyncio.get_running_loop()
@@ -137,12 +139,37 @@ class PostgresStore:
 
 
 async def version_of(url: str) -> int:
-    """The schema version of a database, without changing it; 0 if there is nothing in it. StorageUnavailable."""
-    with storage_errors():
+    """The schema version of a database, without changing it; 0 if there is nothing in it.
+
+    StorageUnavailable, with a text for the operator.
+    """
+    with _for_operators(url):
         connection = await connect(url)
         try:
-            return int(await connection.fetchval(queries("database")["schema_version"]))
+            return int(await connection.fetchval(queries("database")["schema_version"]) or 0)
         except asyncpg.UndefinedTableError:
             return 0
         finally:
             await connection.close()
+
+
+async def _prepare(url: str) -> None:
+    """Make the tables, or bring them to the present schema."""
+    with _for_operators(url):
+        pool = Pool(url)
+        await pool.start()
+        await pool.close()
+
+
+@contextmanager
+def _for_operators(url: str) -> Iterator[None]:
+    """Says which database it is that cannot be used, and why. Never the password."""
+    try:
+        with storage_errors():
+            yield
+    except StorageUnavailable as failure:
+        if failure.detail is None:
+            raise  # the database is there, and what is wrong with it is said
+        raise StorageUnavailable(
+            f"The PostgreSQL database at {without_password(url)} cannot be used.", detail=failure.detail
+        ) from failure

@@ -136,12 +136,12 @@ class PostgresLedger:
         async with self._pool.transaction() as connection:
             _, dead = await living_owners(connection, grace_s=self._grace_s)
         with storage_errors():
-            connection = await connect(self._pool.url, statement_timeout_s=CHECK_TIMEOUT_S)
+            session = await connect(self._pool.url, statement_timeout_s=CHECK_TIMEOUT_S)
             try:
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    return await check_ledger(cast("Connection", connection), sorted(dead))
+                async with session.transaction(isolation="repeatable_read", readonly=True):
+                    return await check_ledger(cast("Connection", session), sorted(dead))
             finally:
-                await connection.close()
+                await session.close()
 
     async def _spending(self, cost: str, key_hash: str, *starts_us: int) -> Spending:
         if any(start % HOUR_US for start in starts_us):

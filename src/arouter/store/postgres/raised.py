@@ -34,8 +34,14 @@ ROLLUP_KEY = (
     "endpoint",
     "status",
 )
-_KEY_TYPES = tuple("bigint" if column == "slot" else "text" for column in ROLLUP_KEY)
-_SUM_TYPES = tuple("numeric" if column == "cost" else "bigint" for column in MEASURES)
+_ROLLUP_TYPES = (
+    *("text", "bigint", "bytea"),
+    *("text" for _ in ROLLUP_KEY[2:]),
+    *("numeric" if column == "cost" else "bigint" for column in MEASURES),
+)
+_SPAN_TYPES = ("text", "text", "text", "text", "bigint", "bigint")
+_HOUR_TYPES = ("text", "integer", "numeric", "numeric")
+_DAY_TYPES = ("text", "text", "text", "integer", "bigint", "numeric", "numeric")
 _COST = MEASURES.index("cost")
 _TOKENS = MEASURES.index("total_tokens")
 
@@ -43,6 +49,8 @@ _encode = msgspec.json.Encoder().encode
 
 RollupKey = tuple[Any, ...]
 """The values of `ROLLUP_KEY`."""
+Sums = list[list[Any]]
+"""What is added to all sums, as the values of the statement that does."""
 
 
 @dataclass(slots=True)
@@ -115,36 +123,25 @@ def digest_of(key: RollupKey) -> bytes:
     return hashlib.sha256(_encode(key[2:])).digest()
 
 
-def statements_of(raised: Raised) -> list[tuple[str, list[list[Any]]]]:
-    """The statements that write it, each with its columns as lists."""
+def sums_of(raised: Raised) -> Sums:
     rollups = sorted((key[0], key[1], digest_of(key), key[2:], sums) for key, sums in raised.rollups.items())
-    rows = [(one[0], one[1], *one[3], *one[4]) for one in rollups]
-    columns = columns_of(rows, (*_KEY_TYPES, *_SUM_TYPES))
-    made = [("raise_rollups", [*columns[:2], [one[2] for one in rollups], *columns[2:]])] if rows else []
-    for name, types, items in (
-        ("widen_user_spans", ("text", "text", "text", "text", "bigint", "bigint"), raised.spans.items()),
-        ("raise_key_hours", ("text", "integer", "numeric", "numeric"), raised.key_hours.items()),
-        (
-            "raise_usage_days",
-            ("text", "text", "text", "integer", "bigint", "numeric", "numeric"),
-            raised.usage_days.items(),
-        ),
+    rows = [(*one[:3], *one[3], *one[4]) for one in rollups]
+    columns = columns_of(rows, _ROLLUP_TYPES)
+    for types, items in (
+        (_SPAN_TYPES, raised.spans.items()),
+        (_HOUR_TYPES, raised.key_hours.items()),
+        (_DAY_TYPES, raised.usage_days.items()),
     ):
-        rows = [(*key, *sums) for key, sums in sorted(items)]
-        if rows:
-            made.append((name, columns_of(rows, types)))
-    return made
+        columns += columns_of([(*key, *sums) for key, sums in sorted(items)], types)
+    return columns
 
 
-async def write_sums(connection: "Connection", statements: Sequence[tuple[str, list[list[Any]]]]) -> None:
+async def write_sums(connection: "Connection", sums: Sums) -> None:
     """Within the caller's transaction."""
-    for name, columns in statements:
-        await connection.execute(queries("ledger")[name], *columns)
+    await connection.execute(queries("ledger")["raise_sums"], *sums)
 
 
 def columns_of(rows: Sequence[tuple[Any, ...]], types: Sequence[str]) -> list[list[Any]]:
     """Rows as columns, each a list to send as an array of its type."""
-    return [
-        listed_or_none(column) if of == "text" else list(column)
-        for of, column in zip(types, zip(*rows, strict=True), strict=True)
-    ]
+    columns = zip(*rows, strict=True) if rows else [()] * len(types)
+    return [listed_or_none(column) if of == "text" else list(column) for of, column in zip(types, columns, strict=True)]

@@ -1,8 +1,12 @@
+-- A number for the batch, and the ids that nobody has written.
 -- name: add_record_ids
-INSERT INTO record_ids (id, organization_id, created_at_us)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
-ON CONFLICT DO NOTHING
-RETURNING id;
+WITH new AS (
+    INSERT INTO record_ids (id, organization_id, created_at_us)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+    ON CONFLICT DO NOTHING
+    RETURNING id
+)
+SELECT nextval('batch_ids') AS number, coalesce(array_agg(id), '{}') AS ids FROM new;
 
 -- name: next_batch
 SELECT nextval('batch_ids');
@@ -12,54 +16,55 @@ INSERT INTO records (batch, place, holding_cost, {columns})
 SELECT $1::bigint, place, cost, {values}
 FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, place);
 
--- name: raise_rollups
-INSERT INTO rollups AS kept (
-    organization_id, slot, digest, workspace_id, key_hash, end_user, model, requested_model, provider, endpoint, status,
-    requests, errors, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, total_tokens, cost,
-    requests_without_usage, requests_without_price, latency_us, requests_with_latency
+-- All at once, to wait for the server once only; done in this order.
+-- name: raise_sums
+WITH raised_rollups AS (
+    INSERT INTO rollups AS kept (
+        organization_id, slot, digest, workspace_id, key_hash, end_user, model, requested_model, provider, endpoint, status,
+        requests, errors, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, total_tokens, cost,
+        requests_without_usage, requests_without_price, latency_us, requests_with_latency
+    )
+    SELECT * FROM unnest(
+        $1::text[], $2::bigint[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+        $18::bigint[], $19::numeric[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]
+    )
+    ON CONFLICT (organization_id, slot, digest) DO UPDATE SET
+        requests = kept.requests + excluded.requests,
+        errors = kept.errors + excluded.errors,
+        prompt_tokens = kept.prompt_tokens + excluded.prompt_tokens,
+        completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+        cached_tokens = kept.cached_tokens + excluded.cached_tokens,
+        reasoning_tokens = kept.reasoning_tokens + excluded.reasoning_tokens,
+        total_tokens = kept.total_tokens + excluded.total_tokens,
+        cost = kept.cost + excluded.cost,
+        requests_without_usage = kept.requests_without_usage + excluded.requests_without_usage,
+        requests_without_price = kept.requests_without_price + excluded.requests_without_price,
+        latency_us = kept.latency_us + excluded.latency_us,
+        requests_with_latency = kept.requests_with_latency + excluded.requests_with_latency
+), widened_spans AS (
+    INSERT INTO user_spans AS kept (organization_id, end_user, key_hash, workspace_id, first_seen_us, last_seen_us)
+    SELECT * FROM unnest($24::text[], $25::text[], $26::text[], $27::text[], $28::bigint[], $29::bigint[])
+    ON CONFLICT (organization_id, end_user, key_hash, workspace_id) DO UPDATE SET
+        first_seen_us = least(kept.first_seen_us, excluded.first_seen_us),
+        last_seen_us = greatest(kept.last_seen_us, excluded.last_seen_us)
+), raised_hours AS (
+    INSERT INTO key_hours AS kept (key_hash, hour, cost, own_key_cost)
+    SELECT * FROM unnest($30::text[], $31::integer[], $32::numeric[], $33::numeric[])
+    ON CONFLICT (key_hash, hour) DO UPDATE SET
+        cost = kept.cost + excluded.cost,
+        own_key_cost = kept.own_key_cost + excluded.own_key_cost
+), raised_days AS (
+    INSERT INTO usage_days AS kept (scope, organization_id, scope_id, day, requests, tokens, cost)
+    SELECT * FROM unnest(
+        $34::text[], $35::text[], $36::text[], $37::integer[], $38::bigint[], $39::numeric[], $40::numeric[]
+    )
+    ON CONFLICT (scope, organization_id, scope_id, day) DO UPDATE SET
+        requests = kept.requests + excluded.requests,
+        tokens = kept.tokens + excluded.tokens,
+        cost = kept.cost + excluded.cost
 )
-SELECT * FROM unnest(
-    $1::text[], $2::bigint[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-    $18::bigint[], $19::numeric[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]
-)
-ON CONFLICT (organization_id, slot, digest) DO UPDATE SET
-    requests = kept.requests + excluded.requests,
-    errors = kept.errors + excluded.errors,
-    prompt_tokens = kept.prompt_tokens + excluded.prompt_tokens,
-    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-    cached_tokens = kept.cached_tokens + excluded.cached_tokens,
-    reasoning_tokens = kept.reasoning_tokens + excluded.reasoning_tokens,
-    total_tokens = kept.total_tokens + excluded.total_tokens,
-    cost = kept.cost + excluded.cost,
-    requests_without_usage = kept.requests_without_usage + excluded.requests_without_usage,
-    requests_without_price = kept.requests_without_price + excluded.requests_without_price,
-    latency_us = kept.latency_us + excluded.latency_us,
-    requests_with_latency = kept.requests_with_latency + excluded.requests_with_latency;
-
--- name: widen_user_spans
-INSERT INTO user_spans AS kept (organization_id, end_user, key_hash, workspace_id, first_seen_us, last_seen_us)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
-ON CONFLICT (organization_id, end_user, key_hash, workspace_id) DO UPDATE SET
-    first_seen_us = least(kept.first_seen_us, excluded.first_seen_us),
-    last_seen_us = greatest(kept.last_seen_us, excluded.last_seen_us);
-
--- name: raise_key_hours
-INSERT INTO key_hours AS kept (key_hash, hour, cost, own_key_cost)
-SELECT * FROM unnest($1::text[], $2::integer[], $3::numeric[], $4::numeric[])
-ON CONFLICT (key_hash, hour) DO UPDATE SET
-    cost = kept.cost + excluded.cost,
-    own_key_cost = kept.own_key_cost + excluded.own_key_cost;
-
--- name: raise_usage_days
-INSERT INTO usage_days AS kept (scope, organization_id, scope_id, day, requests, tokens, cost)
-SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::numeric[], $7::numeric[]
-)
-ON CONFLICT (scope, organization_id, scope_id, day) DO UPDATE SET
-    requests = kept.requests + excluded.requests,
-    tokens = kept.tokens + excluded.tokens,
-    cost = kept.cost + excluded.cost;
+SELECT 1;
 
 -- name: forget_open
 DELETE FROM open_records WHERE id = ANY($1::text[]) RETURNING id;

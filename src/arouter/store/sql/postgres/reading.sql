@@ -98,8 +98,8 @@ SELECT cost::text FROM (
 -- name: keys_of_creator
 key_hash = ANY(ARRAY(SELECT hash FROM keys WHERE organization_id = {organization} AND creator = {creator}))
 
--- Records are found by the time of their creation: none of those was created before what the batches say.
 -- name: updated_since
+-- Records are found by the time of their creation: none of those was created before what the batches say.
 created_at_us >= (SELECT min(earliest_us) FROM batches WHERE written_at_us >= {since})
 AND (
     batch IN (SELECT id FROM batches WHERE written_at_us >= {since})
