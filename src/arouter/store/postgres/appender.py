@@ -354,15 +354,6 @@ def _is_gone(connection: "Connection") -> bool:
         return True  # the pool has taken it back, as it does with one that broke
 
 
-def _is_gone(connection: "Connection") -> bool:
-    """Whether it is closed, or the pool has taken it back: of one that breaks the pool does so by itself, and then it
-    cannot even be asked."""
-    try:
-        return connection.is_closed()
-    except asyncpg.InterfaceError:
-        return True
-
-
 def _checked(records: Sequence[Record]) -> Batch:
     """ValueError if one of them can never be stored."""
     for record in records:
