@@ -15,6 +15,7 @@ from arouter.store.sqlite import SqliteStore
 from arouter.store.stores import CommitStats, DatabaseStatus
 from arouter.web.metrics import Metrics
 from arouter.wiring.journal import delivery, is_behind, journal_folder, ledger_checks, watch_journal, with_journal
+from arouter.wiring.storage import lost_after_s
 from tests.conformance.samples import opening, record
 from tests.store.journal.unsteady import Told, Weather, unsteady, until
 
@@ -96,3 +97,10 @@ def test_without_a_journal_the_store_is_the_database_itself(tmp_path: Path, text
     server = Server(clock=lambda: 7)
     assert with_journal(server, settings(tmp_path, text), now_us=lambda: 7) is server
     assert isinstance(server.ledger, MemoryLedger)
+
+
+@pytest.mark.parametrize(
+    ("text", "lost_s"), [("", 320.0), ("outage_limit_s = 0", 20.0), ("outage_limit_s = 60\nlost_after_s = 5", 5.0)]
+)
+def test_nobody_takes_a_gateway_for_dead_that_may_still_go_on(tmp_path: Path, text: str, lost_s: float) -> None:
+    assert lost_after_s(settings(tmp_path, SERVER + text)) == lost_s

@@ -70,7 +70,7 @@ def open_store(
                 durability=settings.storage.durability,
                 on_commit=on_commit,
                 on_directory_change=on_directory_change,
-                grace_s=_grace_s(settings),
+                grace_s=lost_after_s(settings),
             ),
         )
     return SqliteStore.open(
@@ -82,7 +82,7 @@ def open_store(
     )
 
 
-def _grace_s(settings: Settings) -> float:
+def lost_after_s(settings: Settings) -> float:
     """How long a gateway may be out of sight: for as long as it may go on without the database, what it leased is its
     own, and its records may still come."""
     chosen = settings.storage.lost_after_s
