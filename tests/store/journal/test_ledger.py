@@ -332,3 +332,23 @@ def test_a_stop_leaves_nothing_under_way(tmp_path: Path) -> None:
 
     run(work())
     assert not list(tmp_path.glob("journal-*"))
+
+
+def test_the_ledger_is_behind_from_the_first_record_that_it_lacks_to_the_last(tmp_path: Path) -> None:
+    async def work() -> None:
+        process = await started(tmp_path)
+        process.inner.weather = Weather.REFUSED
+        process.ledger.open(opening("gen-0"))
+        closing = process.ledger.close(record("gen-1"))
+        process.inner.weather = Weather.FINE
+        assert process.ledger.is_behind
+        while process.ledger.is_behind:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        # Nobody who leases now leases once more what it used.
+        assert process.inner.ids() == ["gen-1"]
+        await closing
+        await process.ledger.close(record("gen-0"))
+        assert not process.ledger.is_behind
+        await process.stop()
+
+    run(work())

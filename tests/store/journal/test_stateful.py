@@ -19,6 +19,8 @@ from tests.store.test_sqlite_stateful import RECORDS
 
 WHO = st.integers(0, 1)
 WEATHERS = st.sampled_from(Weather)
+BAD_WEATHERS = st.sampled_from([weather for weather in Weather if weather is not Weather.FINE])
+SOME = st.lists(RECORDS, min_size=1, max_size=4)
 
 
 class Outages(RuleBasedStateMachine):
@@ -56,7 +58,15 @@ class Outages(RuleBasedStateMachine):
     def storage(self, who: int, weather: Weather) -> None:
         self.processes[who].inner.weather = weather
 
-    @rule(who=WHO, records=st.lists(RECORDS, min_size=1, max_size=4))
+    @rule(who=WHO, records=SOME, before=WEATHERS, after=BAD_WEATHERS, twice=st.booleans())
+    def all_at_once(self, who: int, records: list[Record], before: Weather, after: Weather, twice: bool) -> None:
+        """Requests that begin in one weather and end in another."""
+        self.storage(who, before)
+        self.begin(who, records)
+        self.storage(who, after)
+        self.end(who, False, twice)
+
+    @rule(who=WHO, records=SOME)
     def begin(self, who: int, records: list[Record]) -> None:
         async def work() -> None:
             for one in map(self.name, records):
@@ -173,5 +183,5 @@ def forget(done: "asyncio.Future[None]") -> None:
 TestOutages = Outages.TestCase
 # Not shrunk: each example takes a second, since time passes in it.
 TestOutages.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+    max_examples=15, stateful_step_count=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )

@@ -83,6 +83,8 @@ class JournaledLedger:
         self._pending: dict[_Pending, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._kept: dict[str, tuple[Record, str, bool]] = {}
+        self._writing = 0
+        """Records on their way into the journal."""
         self._lost = 0
         self._wake = asyncio.Event()
         self._claim: Claim | None = None
@@ -133,7 +135,7 @@ class JournaledLedger:
     @property
     def is_behind(self) -> bool:
         """Whether the ledger lacks records of this process: its sums are not yet what was used."""
-        return self._outage.is_on or bool(self._kept) or self.held.records > 0
+        return self._outage.is_on or bool(self._writing or self._kept) or self.held.records > 0
 
     @property
     def delivery(self) -> Delivery:
@@ -227,6 +229,7 @@ class JournaledLedger:
             _tell(done, problem)
             return
         assert self._journal is not None
+        self._writing += 1
         written = self._journal.append(record.opening.id, body, closed_at_us=self._now_us(), known=known)
         written.add_done_callback(partial(self._written_down, record, body, known, done))
         self._wake.set()
@@ -234,6 +237,7 @@ class JournaledLedger:
     def _written_down(
         self, record: Record, body: str, known: bool, done: "asyncio.Future[None]", written: "asyncio.Future[None]"
     ) -> None:
+        self._writing -= 1
         failure = written.exception()
         if failure is not None:
             self._keep(record, body, known=known)
