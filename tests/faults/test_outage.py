@@ -41,10 +41,12 @@ def server() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def on_postgres(folder: Path, sandbox: str, server: PostgresServer, **storage: object) -> Iterator[Place]:
-    url = server.new_database()
-    settings = {"url": url, "outage_limit_s": LIMIT_S, **storage}
-    with place(folder, {**sandbox_at(sandbox, storage=settings), **PRICES}) as made:
+def on_postgres(
+    folder: Path, sandbox: str, server: PostgresServer, *, workers: int = 1, outage_limit_s: float = LIMIT_S
+) -> Iterator[Place]:
+    storage = {"url": server.new_database(), "outage_limit_s": outage_limit_s}
+    sections = sandbox_at(sandbox, storage=storage, server={"workers": workers})
+    with place(folder, {**sections, **PRICES}) as made:
         yield made
     if server.process is None:
         server.start()
@@ -133,10 +135,11 @@ def readiness(gateway: Gateway) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_no_record_is_lost_or_doubled_when_postgresql_is_killed_under_load(
-    sandbox: str, server: PostgresServer, tmp_path: Path
+    sandbox: str, server: PostgresServer, tmp_path: Path, workers: int
 ) -> None:
-    with on_postgres(tmp_path, sandbox, server) as home:
+    with on_postgres(tmp_path, sandbox, server, workers=workers) as home:
         gateway = home.start()
         load = Load(gateway)
 
