@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from arouter.domain.counters import NEVER_US, Counter, Meter
@@ -97,7 +97,7 @@ class Gateway:
         return True
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(STEPS)
 def test_a_budget_is_never_passed_however_the_storage_comes_and_goes(steps: list[tuple[int, Weather, int]]) -> None:
     async def run(folder: Path) -> None:

@@ -39,7 +39,7 @@ class Share(Allotment):
     """What this process has of one counter under one limit."""
 
     __slots__ = (
-        *("contended_until_us", "counter", "ended", "limit", "others", "outside", "pending", "posted"),
+        *("contended_until_us", "counter", "doubtful", "ended", "limit", "others", "outside", "pending", "posted"),
         *("refused_until_us", "takers", "touched", "waiting"),
     )
 
@@ -59,6 +59,8 @@ class Share(Allotment):
         """It was taken from lately."""
         self.takers = 0
         """Requests that ask for more than is free here."""
+        self.doubtful = False
+        """A renewal failed, and may have been made all the same: the store may know of a lease that this does not."""
         self.ended = False
         """Forgotten; whoever still has it finds another one."""
         self.waiting: list[tuple[int, asyncio.Future[bool | None]]] = []
@@ -162,7 +164,7 @@ class Leasing:
             elif share.free or share.settled:
                 wanted[share] = None
         idle = self._idle(now_us)
-        await self._renew([*wanted, *(share for share in idle if share.lease)], at_once=True)
+        await self._renew([*wanted, *(share for share in idle if share.lease or share.doubtful)], at_once=True)
         for share in idle:
             self._forget(share)
 
@@ -247,6 +249,7 @@ class Leasing:
             answers = await self._counters.lease(wanted, now_us=now_us)
         except BaseException:
             for share, waiters in zip(shares, waiting, strict=True):
+                share.doubtful = True
                 share.waiting = [*waiters, *share.waiting]
             raise
         for share, one, leased, waiters in zip(shares, wanted, answers, waiting, strict=True):
@@ -271,7 +274,7 @@ class Leasing:
 
     def _forget(self, share: Share) -> None:
         """Unless somebody took from it meanwhile."""
-        if not share.lease and self._is_unused(share):
+        if not (share.lease or share.doubtful) and self._is_unused(share):
             share.ended = True
             self._contended.pop(share, None)
             self._turns.pop(share, None)
@@ -283,6 +286,7 @@ def _renewed(share: Share, wanted: LeaseWanted, leased: Leased) -> None:
     share.posted = leased.posted
     share.others = leased.others
     share.pending = leased.pending
+    share.doubtful = False
     share.refused_until_us = 0
     share.outside = share.limit - leased.posted - leased.others - wanted.keep - leased.granted
 
