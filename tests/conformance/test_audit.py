@@ -9,9 +9,12 @@ import pytest
 
 from arouter.domain.adjustment import AdjustmentKind
 from arouter.domain.audit import NO_HASH, OPERATOR, Actor, ActorKind, AuditEntry, AuditQuery, entry_hash
+from arouter.domain.credits import CreditEntry, CreditKind
 from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.limits import Limits
+from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
+from arouter.domain.record import Status
 from arouter.domain.roles import Role
 from arouter.domain.sign_in import Session
 from arouter.store.base import Directory, Home
@@ -44,6 +47,14 @@ GUARDRAIL = Guardrail(
     disabled=False,
     creator=None,
     created_at_us=1,
+)
+CREDIT = CreditEntry(
+    id="crd_1",
+    organization_id="org_a",
+    created_at_us=1,
+    kind=CreditKind.TOP_UP,
+    amount=Picodollars(1),
+    description="Top-up",
 )
 SOMEBODY = Actor(kind=ActorKind.KEY, id="key-boss", request_id="req-7")
 
@@ -114,13 +125,21 @@ def changes(directory: Directory) -> dict[str, tuple[Coroutine[Any, Any, Any], l
             directory.put_user_rules(UserRules(organization_id="org_a", user="jürgen", blocked=True)),
             ["user.update jürgen"],
         ),
+        "add_credit": (
+            directory.add_credit(CREDIT, opening_id="crd_0"),
+            ["credit_pool.update org_a", "credit.create crd_1"],
+        ),
+        "switch_credits": (
+            directory.switch_credits("org_a", enabled=False, opening_id="crd_0", now_us=1),
+            ["credit_pool.update org_a"],
+        ),
     }
 
 
 def test_every_change_of_the_directory_is_noted_with_who_made_it(backend: Backend) -> None:
     for change, wanted in changes(backend.directory.acting(SOMEBODY)).values():
         before = len(entries(backend))
-        assert backend.run(change) in (True, None)
+        assert backend.run(change) in (True, None, CREDIT)
         new = entries(backend)[before:]
         assert [f"{one.action} {one.target_id}" for one in new] == wanted
         assert {one.actor for one in new} == {SOMEBODY}
@@ -140,6 +159,7 @@ def test_no_method_that_changes_something_is_left_out() -> None:
         "secret_of",
         "label_keys",
         "user_rules_changed",
+        "credit_account",
     )
     unnoted = {"home", "acting", "use_totp", "see_session", "begin_attempt", "forget_attempts"}
     methods = {name for name in dir(Directory) if not name.startswith("_") and not name.startswith(reading)}
@@ -155,6 +175,7 @@ NAMES = {
     *("set_password", "enrol_totp", "confirm_totp", "use_recovery_code", "remove_totp"),
     *("add_session", "delete_session"),
     *("add_guardrail", "replace_guardrail", "delete_guardrail", "put_user_rules"),
+    *("add_credit", "switch_credits"),
     *("add_provider_key", "replace_provider_key", "reseal_provider_key", "delete_provider_key"),
 }
 
@@ -269,14 +290,15 @@ def test_adjustments_are_noted_once_for_each_organization_and_transaction(backen
 def test_a_workspace_that_something_names_is_not_deleted(backend: Backend) -> None:
     home = Home(organization_id="org_a", workspace_id="ws_a", secret=bytes(32))
     backend.run(backend.directory.home(home, now_us=1))
-    for name in ("ws_key", "ws_record", "ws_empty"):
+    for name in ("ws_key", "ws_record", "ws_rejected", "ws_empty"):
         backend.run(backend.directory.add_workspace(replace(WORKSPACES[0], id=name)))
     backend.run(backend.directory.add_key(key("k", workspace_id="ws_key"), secret="s"))
     backend.run(backend.directory.delete_key("org_a", "key-k", now_us=1))
     append(backend, record("gen-1", opened={"workspace_id": "ws_record"}))
+    append(backend, record("gen-2", opened={"workspace_id": "ws_rejected"}, status=Status.REJECTED))
     deleted = {
         name: backend.run(backend.directory.delete_workspace("org_a", name))
-        for name in ("ws_a", "ws_key", "ws_record", "ws_empty", "ws_unknown")
+        for name in ("ws_a", "ws_key", "ws_record", "ws_rejected", "ws_empty", "ws_unknown")
     }
     assert [name for name, done in deleted.items() if done] == ["ws_empty"]
     assert not backend.run(backend.directory.delete_workspace("org_b", "ws_a"))

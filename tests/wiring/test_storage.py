@@ -80,6 +80,11 @@ def test_what_only_a_file_can_do_is_refused_for_a_server(tmp_path: Path, name: s
         database_path(at(tmp_path, "postgresql://host/db", **{name: 7}))
 
 
+def test_nobody_is_taken_for_dead_within_a_second(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^storage\.lost_after_s must be at least 1, not 0\.5$"):
+        database_path(at(tmp_path, "postgresql://host/db", lost_after_s=0.5))
+
+
 def test_a_server_without_the_driver_says_how_to_get_it() -> None:
     without = (
         "import sys; sys.modules['asyncpg'] = None\n"

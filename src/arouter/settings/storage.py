@@ -12,8 +12,7 @@ class Storage:
 
     url: str = setting(
         "sqlite:///arouter.db",
-        "The database: a file, whose relative path is relative to the configuration file, or "
-        "postgresql://user:password@host/database. That needs the extra postgres.",
+        "The database: a file, relative to that of the settings, or postgresql://user:password@host/database.",
     )
     ledger_url: str = setting("", "Another database for the records alone; empty: the same. Not supported yet.")
     durability: Literal["strict", "relaxed"] = setting(
@@ -29,8 +28,8 @@ class Storage:
     )
     lost_after_s: float | None = setting(
         None,
-        "PostgreSQL: how long a gateway may be out of sight before the others close the requests that it left open and "
-        "take back what it had of budgets. Unset: 20 seconds longer than outage_limit_s.",
+        "PostgreSQL: a gateway that is out of sight for so long is dead to the others: they close what it left open. "
+        "Unset: 20 seconds longer than outage_limit_s.",
     )
     outage_limit_s: float = setting(
         300.0,

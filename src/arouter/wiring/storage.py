@@ -104,6 +104,8 @@ def _check_postgres(settings: Settings) -> None:
     for name in ("seal_after_days", "retention_days"):
         if getattr(settings.storage, name) is not None:
             raise SettingsError(f"storage.{name} is for SQLite; leave it unset with PostgreSQL")
+    if settings.storage.lost_after_s < 1:
+        raise SettingsError(f"storage.lost_after_s must be at least 1, not {settings.storage.lost_after_s:g}")
     _postgres()
 
 

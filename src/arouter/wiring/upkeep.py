@@ -1,4 +1,4 @@
-"""What a database in a file needs beside requests, and tells of itself; a server does the like by itself."""
+"""What a database in a file needs beside requests, and tells of itself. A server has its own ways."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any

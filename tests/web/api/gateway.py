@@ -20,7 +20,6 @@ from arouter.domain.organizations import Member
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.roles import Role
 from arouter.domain.usage import Usage
-from arouter.engine.credits import CreditPool, NoCredits
 from arouter.engine.estimates import Estimates
 from arouter.engine.guardian import Guardian
 from arouter.engine.leasing import Leasing
@@ -29,10 +28,10 @@ from arouter.engine.vault import Vault
 from arouter.settings import Settings
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
+from arouter.store.stores import Store
 from arouter.web.api.app import ApiServices, Check, Readiness, create_api
 from arouter.web.auth import Authenticator
 from arouter.wiring.own_keys import own_providers
-from tests.conformance.backends import Store
 
 Result = TypeVar("Result")
 
@@ -73,7 +72,6 @@ class Gateway:
         make_store: Callable[[Callable[[], int]], Store] = in_memory,
         *,
         vault: Vault | None = VAULT,
-        credits: CreditPool | None = None,  # noqa: A002
     ) -> None:
         """`make_store` is given the clock."""
         self.now_us = NOW_US
@@ -106,7 +104,6 @@ class Gateway:
             default_home=HOME,
             guardian=self.guardian,
             directory_changed=self._changed,
-            credits=NoCredits() if credits is None else credits,
             vault=vault,
             own_providers=own_providers(Settings()),
         )
