@@ -104,8 +104,10 @@ def _check_postgres(settings: Settings) -> None:
     for name in ("seal_after_days", "retention_days"):
         if getattr(settings.storage, name) is not None:
             raise SettingsError(f"storage.{name} is for SQLite; leave it unset with PostgreSQL")
-    if settings.storage.lost_after_s < 1:
-        raise SettingsError(f"storage.lost_after_s must be at least 1, not {settings.storage.lost_after_s:g}")
+    if settings.storage.outage_limit_s < 0:
+        raise SettingsError("storage.outage_limit_s must be at least 0, and 0 is for no journal")
+    if (lost_s := lost_after_s(settings)) < 1:
+        raise SettingsError(f"storage.lost_after_s must be at least 1, not {lost_s:g}")
     _postgres()
 
 
