@@ -42,7 +42,8 @@ def database(server: PostgresServer) -> str:
 
 @pytest.fixture
 def home(sandbox: str, database: str, tmp_path: Path) -> Iterator[Place]:
-    storage = {"url": database, "lost_after_s": LOST_AFTER_S}
+    # Without a journal: what that does is in tests/faults/test_outage.py.
+    storage = {"url": database, "lost_after_s": LOST_AFTER_S, "outage_limit_s": 0}
     with place(
         tmp_path, {**sandbox_at(sandbox, storage=storage, server={"shutdown_timeout_s": 0.2}), **PRICES}
     ) as made:

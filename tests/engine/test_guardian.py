@@ -372,6 +372,48 @@ async def test_nothing_is_asked_when_the_counters_cannot_be() -> None:
 
 
 @playing
+async def test_while_the_ledger_is_behind_a_lease_in_hand_admits_to_its_end_and_nobody_is_asked() -> None:
+    pipeline = Pipeline(*says(50))
+    # Alone with it, this gateway takes half of what there is with the first request: enough for five of them.
+    limited = key(limit=Picodollars(10 * COST))
+    assert (await asked(pipeline, 0, key=limited)).error is None
+    pipeline.behind = True
+    pipeline.counters.fails = True
+    calls = pipeline.counters.asked
+    admitted = 1
+    while (reply := await asked(pipeline, admitted, key=limited)).error is None:
+        admitted += 1
+        await pipeline.leasing.turn()
+    assert admitted == 5
+    assert isinstance(reply.error, StorageUnavailable)
+    told = body_of(reply.error)
+    assert told["code"] == "storage_unavailable"
+    assert "more of a limit of this API key (the key's own limits)" in told["message"]
+    assert told["metadata"] == {"scope": "key", "guardrail": None}
+    # One that asks for more than is left takes nothing from those that do not.
+    assert (await asked(pipeline, 99, key=limited, max_tokens=10**6)).error is not None
+    assert pipeline.counters.asked == calls
+    # Nobody is refused who has no limit, and whose limit is not this one.
+    assert (await asked(pipeline, 100)).error is None
+    pipeline.behind = pipeline.counters.fails = False
+    while (reply := await asked(pipeline, admitted, key=limited)).error is None:
+        admitted += 1
+    assert isinstance(reply.error, PaymentRequired)
+    assert admitted == 10, "never over the limit, and all of it"
+    assert pipeline.leasing.held == 0
+
+
+@playing
+async def test_a_request_that_is_too_great_for_what_is_in_hand_leaves_it_to_the_others() -> None:
+    pipeline = Pipeline(*says(5))
+    limited = key(limit=Picodollars(10 * COST))
+    assert (await asked(pipeline, 0, key=limited)).error is None
+    pipeline.behind = True
+    assert isinstance((await asked(pipeline, 1, key=limited, max_tokens=180)).error, StorageUnavailable)
+    assert (await asked(pipeline, 2, key=limited)).error is None
+
+
+@playing
 async def test_under_load_the_store_is_asked_seldom() -> None:
     pipeline = Pipeline(*says(200))
     limited = key(limit=Picodollars(DOLLAR), rate_limit=Limits(requests_per_minute=10**6))

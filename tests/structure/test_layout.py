@@ -96,6 +96,8 @@ TESTED_BY = {
     "tests/cli/test_guardrails.py": ("cli/limit_options.py", "cli/user_rules.py", "cli/users.py"),
     "tests/cli/test_prices.py": ("cli/repricing.py", "engine/repricing.py", "wiring/prices.py"),
     "tests/cli/test_serve.py": ("wiring/logs.py",),
+    "tests/store/journal/test_ledger.py": ("store/journal/delivery.py", "store/journal/orphan.py"),
+    "tests/wiring/test_journal.py": ("settings/storage.py", "store/journal/store.py"),
     "tests/store/test_sealing.py": (
         "store/sqlite/archive/blocks.py",
         "store/sqlite/archive/checking.py",

@@ -83,6 +83,8 @@ def test_what_only_a_file_can_do_is_refused_for_a_server(tmp_path: Path, name: s
 def test_nobody_is_taken_for_dead_within_a_second(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^storage\.lost_after_s must be at least 1, not 0\.5$"):
         database_path(at(tmp_path, "postgresql://host/db", lost_after_s=0.5))
+    with pytest.raises(SettingsError, match=r"^storage\.outage_limit_s must be at least 0"):
+        database_path(at(tmp_path, "postgresql://host/db", outage_limit_s=-1.0))
 
 
 def test_a_server_without_the_driver_says_how_to_get_it() -> None:

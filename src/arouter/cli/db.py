@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from arouter.cli.database import opened, opened_file, require_database, require_file
+from arouter.cli.journal import journal, said, told, waiting_of
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
 from arouter.engine.clock import SystemClock
@@ -28,6 +30,7 @@ app = application(help="Look after the database.", no_args_is_help=True)
 
 retention = application(help="How long records are kept.")
 app.add_typer(retention, name="retention")
+app.command()(journal)
 
 _PLACE = {"sqlite": "path", "postgres": "url"}
 """What the place of a database is called in JSON."""
@@ -68,8 +71,9 @@ def status(config: Config = None, json: Json = False) -> None:
             f"{database_name(settings)} lacks {pending} migrations of this version; `arouter db migrate` applies them"
         )
     found = asyncio.run(_status(settings))
+    waiting = waiting_of(settings)
     if json:
-        write_json(found)
+        write_json(found if waiting is None else {**asdict(found), "journal": told(waiting)})
         return
     stdout().print(
         facts(
@@ -77,6 +81,7 @@ def status(config: Config = None, json: Json = False) -> None:
                 *_facts(found),
                 ("Records", f"{found.records:,}"),
                 ("Running", f"{found.open_records:,}"),
+                *(() if waiting is None else (("In the journal", said(waiting)),)),
             )
         )
     )

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from arouter.domain.counters import NEVER_US, Meter
-from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited
+from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited, StorageUnavailable
 from arouter.domain.guardrails import Guardrail, Target, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars, to_text
@@ -245,7 +245,8 @@ class Guardian:
     async def hold(self, guard: Guard, call: Call, routes: Sequence[Route], reply: Reply) -> Hold:
         """What the call is likely to use at most, of all that applies. The client is told how its rates stand.
 
-        PaymentRequired or RateLimited if something has not so much left; then nothing is held.
+        PaymentRequired or RateLimited if something has not so much left, StorageUnavailable if nobody can say so; then
+        nothing is held.
         """
         at_us = call.opening.created_at_us
         cost = tokens = 1
@@ -278,7 +279,7 @@ class Guardian:
                     lacking.append((share, units))
                     places.append(slot)
             if lacking:
-                refused = await self._leasing.take(lacking)
+                refused = await self._take(places, lacking)
                 if refused is not None:
                     raise _refusal(places[refused], *lacking[refused], at_us)
                 taken += [(share, slot.kind, units) for slot, (share, units) in zip(places, lacking, strict=True)]
@@ -294,6 +295,19 @@ class Guardian:
                         self._leasing.will_tell(share)
                 reply.tell_rates(partial(_rates_told, nearest, self._leasing.now_us))
         return hold
+
+    async def _take(self, slots: Sequence[Slot], lacking: Sequence[tuple[Share, int]]) -> int | None:
+        """As `Leasing.take`; whoever cannot be asked now is told of which limit, the first of them."""
+        try:
+            return await self._leasing.take(lacking)
+        except StorageUnavailable as failure:
+            rule = slots[0].rule
+            raise StorageUnavailable(
+                f"This request needs more of a limit of {_WHOSE[rule.scope]} ({rule.source.told}) than this gateway "
+                "has in hand, and the storage cannot be asked for more now. Ask again in a moment.",
+                metadata={"scope": rule.scope.value, "guardrail": rule.source.id},
+                detail=failure.detail or failure.message,
+            ) from failure
 
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
         """Everything that applies to a key's requests for a user, and how it stands: the organization's credits also

@@ -4,6 +4,9 @@ needs them.
 A request takes from its share in memory. Only where that is not enough the store is asked, once for all requests that
 wait at that moment. While others want what is left of a counter (`contended`), nothing is kept back here for later: a
 share takes what it needs, and gives back what is free four times a second.
+
+While the ledger is `behind`, nobody is asked: what records that wait elsewhere have used is not posted yet, so that a
+renewal would lease it once more. What is leased stays leased and is taken from, to its end.
 """
 
 import asyncio
@@ -43,7 +46,7 @@ class Share(Allotment):
     """What this process has of one counter under one limit."""
 
     __slots__ = (
-        *("contended_until_us", "counter", "ended", "limit", "others", "outside", "pending", "posted"),
+        *("contended_until_us", "counter", "doubtful", "ended", "limit", "others", "outside", "pending", "posted"),
         *("known_at_us", "refused_until_us", "renewals", "settled_before", "takers", "touched", "waiting"),
     )
 
@@ -69,6 +72,8 @@ class Share(Allotment):
         """It was taken from lately."""
         self.takers = 0
         """Requests that ask for more than is free here."""
+        self.doubtful = False
+        """A renewal failed, and may have been made all the same: the store may know of a lease that this does not."""
         self.ended = False
         """Forgotten; whoever still has it finds another one."""
         self.waiting: list[_Waiting] = []
@@ -105,7 +110,15 @@ _Waiting = tuple[int, _Ticket, int]
 class Leasing:
     """All of them. Belongs to one event loop."""
 
-    def __init__(self, counters: Counters, *, now_us: Callable[[], int], tasks: Tasks) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        *,
+        now_us: Callable[[], int],
+        tasks: Tasks,
+        behind: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`behind` tells whether the ledger lacks records of this process that others, or the disk, still have."""
         self.now_us = now_us
         self.told: dict[Share, None] = {}
         """Those whose standing a client is going to be told, of requests that began lately."""
@@ -113,6 +126,7 @@ class Leasing:
         """The same, of requests that run on."""
         self._looking = False
         self._counters = counters
+        self._behind = behind
         self._tasks = tasks
         self._shares: dict[tuple[Counter, int], Share] = {}
         self._turns: dict[Share, None] = {}
@@ -212,7 +226,7 @@ class Leasing:
 
     async def turn(self) -> None:
         """Once."""
-        if not self._shares:
+        if not self._shares or self._behind():
             return
         now_us = self.now_us()
         wanted: dict[Share, None] = {}
@@ -226,7 +240,7 @@ class Leasing:
             elif share.free or share.settled:
                 wanted[share] = None
         idle = self._idle(now_us)
-        await self._renew([*wanted, *(share for share in idle if share.lease)], at_once=True)
+        await self._renew([*wanted, *(share for share in idle if share.lease or share.doubtful)], at_once=True)
         for share in idle:
             self._forget(share)
         await self._watch()
@@ -339,6 +353,9 @@ class Leasing:
                 await self._renew_some(every[start : start + _BATCH], serve=not at_once, recall=recall)
 
     async def _renew_some(self, shares: Sequence[Share], *, serve: bool, recall: bool) -> None:
+        if self._behind():
+            # Before anything is surrendered: it would be gone until the ledger is back.
+            raise StorageUnavailable("The storage is away, or does not have every record yet. Ask again in a moment.")
         now_us = self.now_us()
         wanted = []
         waiting = []
@@ -366,6 +383,7 @@ class Leasing:
         except BaseException:
             for share, waiters in zip(shares, waiting, strict=True):
                 share.renewals += 1
+                share.doubtful = True
                 share.waiting = [*waiters, *share.waiting]
             raise
         for share, one, leased, waiters in zip(shares, wanted, answers, waiting, strict=True):
@@ -391,7 +409,7 @@ class Leasing:
 
     def _forget(self, share: Share) -> None:
         """Unless somebody took from it meanwhile."""
-        if not share.lease and self._is_unused(share):
+        if not (share.lease or share.doubtful) and self._is_unused(share):
             share.ended = True
             self._contended.pop(share, None)
             self._turns.pop(share, None)
@@ -405,6 +423,7 @@ def _renewed(share: Share, wanted: LeaseWanted, leased: Leased) -> None:
     share.posted = leased.posted
     share.others = leased.others
     share.pending = leased.pending
+    share.doubtful = False
     share.refused_until_us = 0
     share.outside = share.limit - leased.posted - leased.others - wanted.keep - leased.granted
 
