@@ -27,11 +27,11 @@ from arouter.domain.adjustment import AdjustedMeanwhile
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.usage import METERS
 from arouter.domain.users import UserOrder, UsersQuery
+from arouter.store.intents import TICK_S
 from arouter.store.migrate import migrations
 from arouter.store.planning import plan
 from arouter.store.sqlite import SqliteStore
 from arouter.store.sqlite.connections import require_sound_library
-from arouter.store.intents import TICK_S
 from arouter.store.sqlite.names import numbers_of
 from arouter.store.sqlite.pages import page_statements
 from arouter.store.sqlite.pieces import Pieces, Times, slots_of
