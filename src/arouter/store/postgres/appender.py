@@ -247,9 +247,23 @@ class Appender:
             for opening in work.openings:
                 await self._work(_Work((), [opening]))
         elif records:
+            await self._refuse(records[0], exc if isinstance(exc, ValueError) else ValueError(str(exc)))
+
+    async def _refuse(self, one: _Waiting, problem: ValueError) -> None:
+        """A record that cannot be stored. Of one that is there nothing is wrong: it changes nothing."""
+        told: ValueError | None = problem
+        with suppress(UnicodeEncodeError, *FAILURES):
+            connection = await self._connected()
+            if await connection.fetchval(queries("ledger")["is_there"], one.record.opening.id):
+                told = None
+        if told is not None:
             self._lost += 1
-            if not records[0].done.done():
-                records[0].done.set_exception(exc if isinstance(exc, ValueError) else ValueError(str(exc)))
+        if one.done.done():
+            return
+        if told is None:
+            one.done.set_result(None)
+        else:
+            one.done.set_exception(told)
 
     async def _insist(self, work: _Work) -> None:
         """One transaction, tried again where that may help. StorageUnavailable if it cannot be done now."""

@@ -8,6 +8,9 @@ WITH new AS (
 )
 SELECT nextval('batch_ids') AS number, coalesce(array_agg(id), '{}') AS ids FROM new;
 
+-- name: is_there
+SELECT EXISTS (SELECT 1 FROM record_ids WHERE id = $1);
+
 -- name: next_batch
 SELECT nextval('batch_ids');
 
