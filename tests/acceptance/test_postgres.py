@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.cli.process import refused, succeeded, told
 from tests.faults.client import Heard, ask
-from tests.faults.processes import Gateway, Place, place, sandbox_at, sandbox_process, wait_until
+from tests.faults.processes import ROOT, Gateway, Place, place, sandbox_at, sandbox_process, wait_until
 from tests.postgres_server import PostgresServer, running_server
 
 LOST_AFTER_S = 1.0
@@ -62,6 +66,19 @@ def manage(gateway: Gateway, method: str, path: str, body: Any = None) -> Any:
     return json.loads(answer.body)
 
 
+async def answers(url: object) -> list[list[tuple[Any, ...]]]:
+    """What the questions in SQL on the page are answered with, but for times."""
+    page = (ROOT / "docs" / "postgresql.md").read_text(encoding="utf-8")
+    connection = await asyncpg.connect(str(url))
+    try:
+        found = [
+            await connection.fetch(f"SELECT{text}") for text in re.findall(r"^SELECT([^;]+);$", page, re.MULTILINE)
+        ]
+    finally:
+        await connection.close()
+    return [[tuple(value for value in row if not isinstance(value, datetime)) for row in rows] for rows in found]
+
+
 def stop(gateway: Gateway) -> None:
     gateway.terminate()
     gateway.exit_code()
@@ -85,6 +102,10 @@ def test_answers_are_recorded_and_found_again_after_a_restart(home: Place) -> No
     assert again.interrupted == 0
     assert again.records() == before
     settings = {"AROUTER_CONFIG": str(home.folder / "settings.toml")}
+    assert asyncio.run(answers(home.sections["storage"]["url"])) == [
+        [("alice", 2, Decimal("0.012")), ("bob", 1, Decimal("0.006"))],
+        [(3, Decimal("0.018"))],
+    ]
     report = told("db", "check", cwd=home.folder, env=settings)
     assert (report["records"], report["open_records"], report["problems"]) == (3, 0, [])
     stop(again)
