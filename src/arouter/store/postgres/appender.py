@@ -8,9 +8,9 @@ changes nothing where it was committed, since a record is appended once.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 import asyncpg
 import msgspec
@@ -22,7 +22,7 @@ from arouter.store.limits import check_numbers
 from arouter.store.postgres.batch import Batch, prepared, write
 from arouter.store.postgres.errors import FAILURES, unavailable
 from arouter.store.postgres.partitions import Month, make_partitions
-from arouter.store.postgres.pool import Pool
+from arouter.store.postgres.pool import CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S, Pool, connect
 from arouter.store.postgres.statements import queries
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ class Appender:
         self._intents = Intents(self._note)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._stack = AsyncExitStack()
-        self._connection: Connection | None = None
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._months: set[Month] = set()
         self._last_error: StorageUnavailable | None = None
         self._stopped = False
@@ -196,8 +195,11 @@ class Appender:
                 # After a programming error nothing more may be spent.
                 self._last_error = StorageUnavailable("The storage's appender has died.")
             self._stopped = True
-            await self._disconnect()
             self._give_up()
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                with suppress(*FAILURES):
+                    await connection.close(timeout=CONNECT_TIMEOUT_S)
 
     async def _something_to_do(self) -> bool:
         """False when all is done for good."""
@@ -224,7 +226,7 @@ class Appender:
         except StorageUnavailable as failure:
             self._fail(work, failure)
         except Exception as exc:  # noqa: BLE001  whatever it is, the next transaction may go well
-            await self._disconnect()
+            self._disconnect()
             self._fail(work, unavailable(exc))
         else:
             self._last_error = None
@@ -272,7 +274,7 @@ class Appender:
             except _OUR_FAULT:
                 raise
             except FAILURES as exc:
-                await self._disconnect()
+                self._disconnect()
                 broken += 1
                 if broken == TRIES or isinstance(exc, TimeoutError):
                     raise unavailable(exc) from exc
@@ -299,23 +301,20 @@ class Appender:
             await write(connection, batch, self._clock(), forgotten=noted, openings=work.openings, owner=owner)
 
     async def _connected(self) -> "Connection":
-        """A connection that is kept for as long as it works."""
-        if self._connection is None or _is_gone(self._connection):
-            await self._disconnect()
-            self._connection = await self._stack.enter_async_context(self._pool.lend())
+        """A connection of its own, which is kept for as long as it works."""
+        if self._connection is None or self._connection.is_closed():
+            self._disconnect()
+            self._connection = await connect(self._pool.url, statement_timeout_s=STATEMENT_TIMEOUT_S)
             await self._connection.execute(_IDLE_IN_TRANSACTION)
             if self._durability == "relaxed":
                 await self._connection.execute("SET synchronous_commit = off")
-        return self._connection
+        return cast("Connection", self._connection)
 
-    async def _disconnect(self) -> None:
+    def _disconnect(self) -> None:
+        """What it was about to do the server undoes."""
         connection, self._connection = self._connection, None
-        stack, self._stack = self._stack, AsyncExitStack()
-        if connection is not None and not _is_gone(connection):
-            with suppress(*FAILURES):
-                await connection.execute("ROLLBACK")
-        with suppress(StorageUnavailable):
-            await stack.aclose()
+        if connection is not None:
+            connection.terminate()
 
     def _fail(self, work: _Work, failure: StorageUnavailable) -> None:
         """Everybody is told; intents are kept for as long as their requests run."""
@@ -345,13 +344,6 @@ class Appender:
         for done in (*waiting, *(done for _, done in self._settling)):
             if not done.done():
                 done.set_exception(StorageUnavailable("The storage is closed."))
-
-
-def _is_gone(connection: "Connection") -> bool:
-    try:
-        return connection.is_closed()
-    except asyncpg.InterfaceError:
-        return True  # the pool has taken it back, as it does with one that broke
 
 
 def _checked(records: Sequence[Record]) -> Batch:
