@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from tests.cli.process import refused, succeeded, told
+from tests.faults import test_budgets as budgets
 from tests.faults.client import Heard, ask
 from tests.faults.processes import ROOT, Gateway, Place, place, sandbox_at, sandbox_process, wait_until
 from tests.postgres_server import PostgresServer, running_server
@@ -125,6 +126,32 @@ def test_a_budget_holds_across_gateways(home: Place) -> None:
     assert set(statuses[1:]) == {402}
     for gateway in gateways:
         stop(gateway)
+
+
+def test_many_at_once_do_not_pass_a_dollar_in_two_gateways_of_which_one_is_killed(home: Place) -> None:
+    """Budgets of the organization, the workspace, the key and the user, as with one file."""
+    home.sections = {**home.sections, **budgets.PRICES}
+    victim, living = home.start(), home.start()
+    budgets.with_budgets(living)
+
+    async def ask_and_kill() -> list[Heard]:
+        asking = [asyncio.ensure_future(budgets.ask_all(gateway, "u", 150)) for gateway in (victim, living)]
+        await asyncio.sleep(0.5)
+        victim.kill()
+        return [heard for one in asking for heard in await one]
+
+    assert {heard.status for heard in asyncio.run(ask_and_kill())} <= {200, 402, None}
+    wait_until(lambda: living.metric("arouter_storage_up") == 1 and not held(living), timeout_s=30)
+    budgets.check_peace(living, "u")
+    budgets.spend_the_rest(living, "u")
+    assert budgets.check_peace(living, "u") > budgets.LIMIT - budgets.HELD
+    budgets.check_refused(living, "u")
+    stop(living)
+
+
+def held(gateway: Gateway) -> bool:
+    """Whether anything is held of a budget still."""
+    return any(figure[1] for figure in budgets.figures(gateway, "u").values())
 
 
 def test_what_a_killed_gateway_left_open_is_closed_by_another_one(home: Place) -> None:
