@@ -101,6 +101,8 @@ def test_two_workers_are_one_gateway_to_whoever_starts_them(tmp_path: Path) -> N
 
 
 def test_workers_that_cannot_start_are_one_line_that_says_why(tmp_path: Path) -> None:
-    (tmp_path / "arouter.toml").write_text('[server]\nport = 0\n[storage]\nurl = "postgresql://nowhere"\n')
+    (tmp_path / "arouter.toml").write_text('[server]\nport = 0\n[storage]\nurl = "mysql://nowhere"\n')
     line = refused("serve", "--workers", "2", cwd=tmp_path)
-    assert line == "storage.url must be sqlite:///path/to/file.db; postgresql is not supported yet"
+    assert line == (
+        "storage.url must be sqlite:///path/to/file.db or postgresql://user@host/database; mysql is not supported"
+    )

@@ -4,30 +4,16 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from arouter.store.base import Counters, Directory, Ledger
 from arouter.store.memory import MemoryStore
-from arouter.store.postgres.appender import Appender
-from arouter.store.postgres.directory import PostgresDirectory
-from arouter.store.postgres.ledger import PostgresLedger
-from arouter.store.postgres.owners import Owner
-from arouter.store.postgres.pool import Pool
+from arouter.store.postgres.database import PostgresStore
 from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from tests.postgres_server import fresh_database
 
 Result = TypeVar("Result")
-
-
-class Store(Protocol):
-    @property
-    def directory(self) -> Directory: ...
-    @property
-    def ledger(self) -> Ledger: ...
-    @property
-    def counters(self) -> Counters: ...
-    async def start(self) -> None: ...
-    async def close(self) -> None: ...
 
 
 @dataclass
@@ -140,38 +126,9 @@ def sealed(folder: Path) -> Backend:
     return Backend(lambda clock, _: SealedStore(SqliteStore.open(str(folder / "arouter.db"), clock=clock)))
 
 
-class PostgresLedgerStore:
-    """The directory and the ledger in PostgreSQL; counters in memory."""
-
-    def __init__(self, url: str, rest: MemoryStore, clock: Callable[[], int]) -> None:
-        self._pool = Pool(url)
-        self._owner = Owner(url)
-        self._appender = Appender(self._pool, self._owner, clock=clock)
-        self.rest = rest
-        self.directory: Directory = PostgresDirectory(self._pool, clock)
-        self.ledger: Ledger = PostgresLedger(self._pool, self._appender, clock=clock)
-        self.counters: Counters = rest.counters
-
-    async def start(self) -> None:
-        await self._pool.start()
-        await self.rest.start()
-        self._appender.start()
-
-    async def close(self) -> None:
-        await self._appender.stop()
-        await self._owner.forget()
-        await self.rest.close()
-        await self._pool.close()
-
-
 def postgres(folder: Path) -> Backend:
     url = fresh_database()
-
-    def make(clock: Clock, before: Store | None) -> Store:
-        rest = before.rest.reopened() if isinstance(before, PostgresLedgerStore) else MemoryStore(clock=clock)
-        return PostgresLedgerStore(url, rest, clock)
-
-    return Backend(make)
+    return Backend(lambda clock, _: PostgresStore.open(url, clock=clock))
 
 
 BACKENDS: dict[str, Callable[[Path], Backend]] = {

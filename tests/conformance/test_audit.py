@@ -12,6 +12,7 @@ from arouter.domain.audit import NO_HASH, OPERATOR, Actor, ActorKind, AuditEntry
 from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.limits import Limits
 from arouter.domain.provider_keys import ProviderKey, Sealed
+from arouter.domain.record import Status
 from arouter.domain.roles import Role
 from arouter.domain.sign_in import Session
 from arouter.store.base import Directory, Home
@@ -269,14 +270,15 @@ def test_adjustments_are_noted_once_for_each_organization_and_transaction(backen
 def test_a_workspace_that_something_names_is_not_deleted(backend: Backend) -> None:
     home = Home(organization_id="org_a", workspace_id="ws_a", secret=bytes(32))
     backend.run(backend.directory.home(home, now_us=1))
-    for name in ("ws_key", "ws_record", "ws_empty"):
+    for name in ("ws_key", "ws_record", "ws_rejected", "ws_empty"):
         backend.run(backend.directory.add_workspace(replace(WORKSPACES[0], id=name)))
     backend.run(backend.directory.add_key(key("k", workspace_id="ws_key"), secret="s"))
     backend.run(backend.directory.delete_key("org_a", "key-k", now_us=1))
     append(backend, record("gen-1", opened={"workspace_id": "ws_record"}))
+    append(backend, record("gen-2", opened={"workspace_id": "ws_rejected"}, status=Status.REJECTED))
     deleted = {
         name: backend.run(backend.directory.delete_workspace("org_a", name))
-        for name in ("ws_a", "ws_key", "ws_record", "ws_empty", "ws_unknown")
+        for name in ("ws_a", "ws_key", "ws_record", "ws_rejected", "ws_empty", "ws_unknown")
     }
     assert [name for name, done in deleted.items() if done] == ["ws_empty"]
     assert not backend.run(backend.directory.delete_workspace("org_b", "ws_a"))

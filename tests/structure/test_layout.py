@@ -102,6 +102,8 @@ TESTED_BY = {
         "store/sqlite/sealed_sums.py",
         "store/sqlite/sealing.py",
     ),
+    "tests/wiring/test_storage.py": ("store/stores.py",),
+    "tests/store/test_sqlite.py": ("store/intents.py",),
     "tests/store/test_recent_blocks.py": ("store/sqlite/archive/recent.py",),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
     "tests/store/test_loading.py": (

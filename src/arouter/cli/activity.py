@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from arouter.cli.corrections import UNKNOWN, correct_record, history_report, look_up, read_cost, read_text
-from arouter.cli.database import count_records, existing_path, opened
+from arouter.cli.database import count_records, opened, require_database
 from arouter.cli.export import (
     CAN_GO_ON,
     Compression,
@@ -147,7 +147,7 @@ def export(
     chosen = _read_format(form, output, compress, json=json, resume=resume)
     until_us = _read_until(until)
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     filters = read_options(
         user=user,
         unattributed=unattributed,
@@ -244,7 +244,7 @@ def summary(
         hint = None if exc.param is None else f"--{exc.param.replace('_', '-')}"
         raise typer.BadParameter(exc.message, param_hint=hint) from exc
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     found, before = asyncio.run(_summarize(settings, query, is_compared=is_compared))
     if json:
         sys.stdout.buffer.write(encode_summary(found, query.group_by, shown_metrics(query), before) + b"\n")
@@ -288,7 +288,7 @@ def report(
         raise typer.BadParameter("say where to write it, or give --json", param_hint="--out")
     zone = read_zone(timezone)
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     filters = read_options(
         zone=zone,
         user=user,
@@ -310,7 +310,7 @@ def report(
 def show(record_id: RecordId, config: Config = None, json: Json = False) -> None:
     """One record, its attempts, and every adjustment of its cost."""
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     _tell(asyncio.run(look_up(settings, record_id)), json=json)
 
 
@@ -341,7 +341,7 @@ def correct(
     reason = read_text(reason, "--reason")
     author = _login_name() if by is None else read_text(by, "--by")
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     _tell(asyncio.run(correct_record(settings, record_id, amount, reason=reason, author=author)), json=json)
 
 

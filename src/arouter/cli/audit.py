@@ -13,7 +13,7 @@ from arouter.cli.options import Config, application
 from arouter.cli.output import stdout, table, visible, write_json
 from arouter.cli.people import PAGE, OrganizationId, in_organization, settings_of
 from arouter.domain.audit import AuditAction, AuditEntry, AuditQuery
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.wire.audit_json import audit_object, encode_audit_header, encode_audit_lines, encode_audit_rows
 from arouter.wire.instants import read_instant, write_instant
 
@@ -72,7 +72,7 @@ def audit(
     )
     most = _LAST if limit is None and form is Format.TABLE else limit
 
-    async def work(store: SqliteStore, organization_id: str) -> list[AuditEntry]:
+    async def work(store: Store, organization_id: str) -> list[AuditEntry]:
         found: list[AuditEntry] = []
         asked = replace(query, organization_id=organization_id)
         while True:

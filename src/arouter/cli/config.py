@@ -11,9 +11,10 @@ import msgspec
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import facts, stdout, table, visible, write_json
 from arouter.settings import SECTIONS, TABLES, Row, Secret, Settings, SettingsError, load, rows
+from arouter.store.stores import without_password
 from arouter.wiring.prices import operator_prices
 from arouter.wiring.providers import deployments, wants_sandbox
-from arouter.wiring.storage import database_path
+from arouter.wiring.storage import POSTGRES, database_name
 from arouter.wiring.vault import open_vault
 
 app = application(help="Look at the settings.", no_args_is_help=True)
@@ -58,21 +59,21 @@ def show(config: Config = None, json: Json = False) -> None:
 def check(config: Config = None, json: Json = False) -> None:
     """Whether a gateway could start with these settings, and which providers it would have."""
     settings = load(config)
-    path = database_path(settings)
+    database = database_name(settings)
     operator_prices(settings.prices)
     open_vault(settings)
     on, off = deployments(settings, _SANDBOX_URL if wants_sandbox(settings) else None)
     names = sorted({deployment.provider for deployment in on})
     file = None if settings.file is None else str(settings.file)
     if json:
-        write_json({"ok": True, "file": file, "database": str(path), "providers": names, "off": dict(off)})
+        write_json({"ok": True, "file": file, "database": database, "providers": names, "off": dict(off)})
         return
     out = stdout()
     out.print(
         facts(
             (
                 ("File", "none; the defaults and the environment" if file is None else file),
-                ("Database", str(path)),
+                ("Database", database),
                 ("Providers", ", ".join(names) if names else "none"),
             )
         )
@@ -108,7 +109,7 @@ def _one(row: Row, section: str, settings: Settings, plain: Settings | None) -> 
     variable = dataclasses.replace(row, section=section).variable
     return Shown(
         name=f"{section}.{row.name}",
-        value=_masked(value),
+        value=without_password(value) if isinstance(value, str) and value.startswith(POSTGRES) else _masked(value),
         source=_source(value, row.default, _UNSET if plain is None else _value(plain, section, row.name)),
         variable=variable,
         help=row.help,

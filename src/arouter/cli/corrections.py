@@ -18,7 +18,7 @@ from arouter.domain.money import LARGEST, Picodollars, from_decimal, to_decimal
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings
 from arouter.store.base import Home
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.wire.adjustments_json import RecordHistory, record_history
 from arouter.wire.attempts_json import AttemptRecord
 
@@ -132,13 +132,13 @@ def _bad_cost(message: str) -> typer.BadParameter:
     return typer.BadParameter(message, param_hint="--cost")
 
 
-async def _row(store: SqliteStore, home: Home, record_id: str) -> ActivityRow:
+async def _row(store: Store, home: Home, record_id: str) -> ActivityRow:
     row = await store.ledger.get(home.organization_id, record_id)
     if row is None:
         raise Failure(f"there is no record {record_id!r}; `arouter activity export` and X-Generation-Id tell the ids")
     return row
 
 
-async def _history(store: SqliteStore, home: Home, row: ActivityRow) -> RecordHistory:
+async def _history(store: Store, home: Home, row: ActivityRow) -> RecordHistory:
     adjustments = await store.ledger.adjustments_of(home.organization_id, row.record.opening.id)
     return record_history(row, adjustments)

@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from arouter.cli.database import existing_path, opened
+from arouter.cli.database import opened, opened_file, require_database, require_file
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
 from arouter.engine.clock import SystemClock
@@ -17,18 +18,23 @@ from arouter.jobs.housekeeping import DAY_US
 from arouter.settings import Settings, load
 from arouter.store.base import CheckReport
 from arouter.store.migrate import migrations
-from arouter.store.sqlite import DatabaseStatus
 from arouter.store.sqlite.connections import connect_reader, schema_version, storage_errors
 from arouter.store.sqlite.folded import AnalyticsMissing, is_installed
 from arouter.store.sqlite.sealing import Expired, Sealed
-from arouter.wiring.storage import database_path
+from arouter.store.stores import DatabaseStatus, SqliteStatus
+from arouter.wiring.storage import database_name, database_path, postgres_version
 
 app = application(help="Look after the database.", no_args_is_help=True)
 
 retention = application(help="How long records are kept.")
 app.add_typer(retention, name="retention")
 
-_ENGINE = "sqlite"
+_PLACE = {"sqlite": "path", "postgres": "url"}
+"""What the place of a database is called in JSON."""
+_DUMP = "`pg_dump` copies it while everything goes on"
+_KEEPS = "it keeps records for ever"
+_SEALS = "it keeps records in partitions of months, and there is nothing to seal"
+_FOLDS = "it reads summaries from its own sums, and there is nothing to fold"
 _SEAL_AFTER_DAYS = 7
 
 
@@ -39,26 +45,28 @@ _SEAL_AFTER_DAYS = 7
 def migrate(config: Config = None, json: Json = False) -> None:
     """Make the database, or bring it to the schema of this version. Every start does so, too."""
     settings = load(config)
-    path = database_path(settings)
-    before = _version(path)
+    name = database_name(settings)
+    before = _version(settings)
     asyncio.run(_touch(settings))
-    after = _version(path)
+    after = _version(settings)
     if json:
-        write_json({"path": str(path), "schema_version": after, "from_schema_version": before})
+        write_json({_PLACE[_engine(settings)]: name, "schema_version": after, "from_schema_version": before})
     elif before == after:
-        stdout().print(f"{path} is at schema version {after}: nothing to do.", soft_wrap=True, markup=False)
+        stdout().print(f"{name} is at schema version {after}: nothing to do.", soft_wrap=True, markup=False)
     else:
-        stdout().print(f"{path} went from schema version {before} to {after}.", soft_wrap=True, markup=False)
+        stdout().print(f"{name} went from schema version {before} to {after}.", soft_wrap=True, markup=False)
 
 
 @app.command()
 def status(config: Config = None, json: Json = False) -> None:
     """Where it is, how large, and how many records it holds."""
     settings = load(config)
-    path = existing_path(settings)
-    pending = len(migrations(_ENGINE)) - _version(path)
+    require_database(settings)
+    pending = len(migrations(_engine(settings))) - _version(settings)
     if pending > 0:
-        raise Failure(f"{path} lacks {pending} migrations of this version; `arouter db migrate` applies them")
+        raise Failure(
+            f"{database_name(settings)} lacks {pending} migrations of this version; `arouter db migrate` applies them"
+        )
     found = asyncio.run(_status(settings))
     if json:
         write_json(found)
@@ -66,10 +74,7 @@ def status(config: Config = None, json: Json = False) -> None:
     stdout().print(
         facts(
             (
-                ("Database", found.path),
-                ("Size", f"{found.size:,} bytes, and {found.wal_size:,} not yet merged into it"),
-                ("Schema", f"version {found.schema_version}"),
-                ("SQLite", found.sqlite_version),
+                *_facts(found),
                 ("Records", f"{found.records:,}"),
                 ("Running", f"{found.open_records:,}"),
             )
@@ -81,7 +86,7 @@ def status(config: Config = None, json: Json = False) -> None:
 def check(config: Config = None, json: Json = False) -> None:
     """Prove that the file is sound, that no record was altered, and that every sum equals its records."""
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     with stderr().status("Reading every record"):
         report = asyncio.run(_check(settings))
     if json:
@@ -105,7 +110,7 @@ def backup(
 ) -> None:
     """Copy the database as it is at this moment, while everything goes on."""
     settings = load(config)
-    existing_path(settings)
+    require_file(settings, instead=_DUMP)
     if file.exists():
         raise Failure(f"{file} exists; give the copy another name")
     asyncio.run(_back_up(settings, file))
@@ -132,7 +137,7 @@ def seal(
 ) -> None:
     """Keep past days of records in columns, in about half the room. Needs the extra analytics."""
     settings = load(config)
-    existing_path(settings)
+    require_file(settings, instead=_SEALS)
     after_days = settings.storage.seal_after_days if older_than_days is None else older_than_days
     sealed = asyncio.run(_seal(settings, _SEAL_AFTER_DAYS if after_days is None else after_days))
     if sealed is None:
@@ -151,7 +156,7 @@ def show_retention(context: typer.Context, config: Config = None, json: Json = F
     """How long records are kept. Sums are kept for ever."""
     if context.invoked_subcommand is None:
         settings = load(config)
-        existing_path(settings)
+        require_file(settings, instead=_KEEPS)
         own = asyncio.run(_retention(settings))
         default = settings.storage.retention_days
         if json:
@@ -169,7 +174,7 @@ def set_retention(
 ) -> None:
     """Keep the organization's records for so many days, whatever the settings say."""
     settings = load(config)
-    existing_path(settings)
+    require_file(settings, instead=_KEEPS)
     if days != "default" and not (days.isascii() and days.isdecimal() and int(days) > 0):
         raise Failure(f"DAYS is a whole number above 0, or `default`; not {days!r}")
     chosen = None if days == "default" else int(days)
@@ -190,7 +195,7 @@ def apply_retention(
 ) -> None:
     """Delete now the records whose time is over. A gateway does so by itself."""
     settings = load(config)
-    existing_path(settings)
+    require_file(settings, instead=_KEEPS)
     if not yes and not typer.confirm("Records whose time is over will be deleted for good. Go on?", err=True):
         raise typer.Exit(1)
     expired = asyncio.run(_expire(settings))
@@ -210,7 +215,7 @@ def fold(
 ) -> None:
     """Make the columns of closed days that summaries are read from. A gateway does so by itself, once a minute."""
     settings = load(config)
-    existing_path(settings)
+    require_file(settings, instead=_FOLDS)
     if not is_installed():
         raise Failure(str(AnalyticsMissing()))
     with stderr().status("Folding days"):
@@ -226,7 +231,7 @@ def fold(
 
 async def _seal(settings: Settings, after_days: int) -> Sealed | None:
     before_us = SystemClock().now_us() - after_days * DAY_US
-    async with opened(settings) as (store, _):
+    async with opened_file(settings) as (store, _):
         total = sum(day.records for day in await store.archive.unsealed(before_us=before_us))
         with _progress() as progress:
             task = progress.add_task("records", total=total)
@@ -236,17 +241,17 @@ async def _seal(settings: Settings, after_days: int) -> Sealed | None:
 
 
 async def _retention(settings: Settings) -> int | None:
-    async with opened(settings) as (store, home):
+    async with opened_file(settings) as (store, home):
         return await store.archive.retention_days(home.organization_id)
 
 
 async def _set_retention(settings: Settings, days: int | None) -> None:
-    async with opened(settings) as (store, home):
+    async with opened_file(settings) as (store, home):
         await store.archive.set_retention_days(home.organization_id, days)
 
 
 async def _expire(settings: Settings) -> Expired | None:
-    async with opened(settings) as (store, _):
+    async with opened_file(settings) as (store, _):
         return await store.archive.expire(default_days=settings.storage.retention_days, now_us=SystemClock().now_us())
 
 
@@ -254,8 +259,29 @@ def _kept(days: int | None) -> str:
     return "for ever" if days is None else f"for {days:,} days"
 
 
-def _version(path: Path) -> int:
-    """The schema version of a file, without changing it; 0 if there is none."""
+def _engine(settings: Settings) -> str:
+    return "postgres" if database_path(settings) is None else "sqlite"
+
+
+def _facts(found: DatabaseStatus) -> Iterator[tuple[str, str]]:
+    if isinstance(found, SqliteStatus):
+        yield "Database", found.path
+        yield "Size", f"{found.size:,} bytes, and {found.wal_size:,} not yet merged into it"
+        yield "Schema", f"version {found.schema_version}"
+        yield "SQLite", found.sqlite_version
+    else:
+        yield "Database", found.url
+        yield "Size", f"{found.size:,} bytes"
+        yield "Schema", f"version {found.schema_version}"
+        yield "PostgreSQL", found.postgresql_version
+        yield "Gateways", f"{found.gateways:,}"
+
+
+def _version(settings: Settings) -> int:
+    """The schema version of the database, without changing it; 0 if there is none."""
+    path = database_path(settings)
+    if path is None:
+        return asyncio.run(postgres_version(settings))
     if not path.exists():
         return 0
     with storage_errors():
@@ -278,7 +304,7 @@ async def _status(settings: Settings) -> DatabaseStatus:
 
 async def _fold(settings: Settings, *, anew: bool) -> int:
     clock = SystemClock()
-    async with opened(settings) as (store, _):
+    async with opened_file(settings) as (store, _):
         if anew:
             await store.unfold_all()
         return await Folding(store, now_us=clock.now_us, between_s=0).once()
@@ -294,7 +320,7 @@ async def _back_up(settings: Settings, target: Path) -> None:
     partial = target.with_name(f"{target.name}.partial")
     _remove(partial)
     try:
-        async with opened(settings) as (store, _):
+        async with opened_file(settings) as (store, _):
             with _progress() as progress:
                 task = progress.add_task("pages", total=None)
                 await store.backup(str(partial), lambda done, pages: progress.update(task, completed=done, total=pages))

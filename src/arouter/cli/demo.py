@@ -25,11 +25,12 @@ from arouter.engine.admission import SANDBOX
 from arouter.engine.clock import SystemClock
 from arouter.engine.tasks import Tasks
 from arouter.settings import Provider, Settings, load
+from arouter.store.stores import without_password
 from arouter.web.dashboard.page import PATH
 from arouter.wiring.gateway import Gateway
 from arouter.wiring.server import serve
 from arouter.wiring.started import FirstKeys
-from arouter.wiring.storage import SQLITE, database_path, find_home, make_key
+from arouter.wiring.storage import POSTGRES, SQLITE, find_home, make_key
 
 app = application()
 
@@ -54,9 +55,11 @@ def demo(
     host: Host = None,
     port: Port = None,
     database: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE", help="Keep the database there. Default: it ends with the demo.", show_default=False
+            metavar="FILE",
+            help="Keep the database there; may be a postgresql:// URL. Default: it ends with the demo.",
+            show_default=False,
         ),
     ] = None,
     rate: Annotated[float, typer.Option(metavar="N", min=0.1, max=50, help="Requests per second.")] = 3.0,
@@ -73,18 +76,22 @@ def demo(
     settings = with_address(load(config), host, port)
     wanted = _wanted(history, days=days, users=users, records=records, seed=seed)
     with tempfile.TemporaryDirectory(prefix="arouter-demo-") as folder:
-        file = Path(folder) / "demo.db" if database is None else database.resolve()
-        pretended = _pretending(settings, file)
-        past = None if wanted is None else asyncio.run(_add(pretended, file, wanted, sure=yes))
+        pretended = _pretending(settings, _url(database or str(Path(folder) / "demo.db")))
+        past = None if wanted is None else asyncio.run(_add(pretended, wanted, sure=yes))
         show = _Demo(per_second=rate, most=requests, past=past, json=json)
         run_gateway(pretended, lambda: serve(pretended, on_ready=show.begin))
 
 
-def _pretending(settings: Settings, database: Path) -> Settings:
+def _url(database: str) -> str:
+    return database if database.startswith(POSTGRES) else f"{SQLITE}{Path(database).resolve()}"
+
+
+def _pretending(settings: Settings, url: str) -> Settings:
     """Only the sandbox, with prices: whatever is configured, nothing is spent."""
+    sealing = None if url.startswith(POSTGRES) else settings.storage.seal_after_days
     return dataclasses.replace(
         settings,
-        storage=dataclasses.replace(settings.storage, url=f"{SQLITE}{database}", ledger_url=""),
+        storage=dataclasses.replace(settings.storage, url=url, ledger_url="", seal_after_days=sealing),
         log=dataclasses.replace(settings.log, level="error"),
         providers={SANDBOX: Provider(enabled=True)},
         prices=PRICES,
@@ -100,10 +107,10 @@ def _wanted(asked: bool, **numbers: int | None) -> Wanted | None:
     return Wanted(**{"days": DAYS, "users": USERS, "records": RECORDS, "seed": SEED, **stated}) if asked else None
 
 
-async def _add(settings: Settings, file: Path, wanted: Wanted, *, sure: bool) -> History:
+async def _add(settings: Settings, wanted: Wanted, *, sure: bool) -> History:
     async with opened(settings) as (store, home):
         now_us = SystemClock().now_us()
-        return await add_history(settings, store, home, wanted, now_us=now_us, path=file, sure=sure)
+        return await add_history(settings, store, home, wanted, now_us=now_us, sure=sure)
 
 
 class _Demo:
@@ -136,7 +143,7 @@ class _Demo:
                 out = stdout()
                 _greet(out, keys, url)
                 if self._past is not None:
-                    _tell_history(out, self._past, database_path(gateway.settings), keys, url)
+                    _tell_history(out, self._past, without_password(gateway.settings.storage.url), keys, url)
                 await _tell(out, client, keys, url, page)
 
 
@@ -149,7 +156,7 @@ def _greet(out: Console, keys: FirstKeys, url: str) -> None:
     out.print()
 
 
-def _tell_history(out: Console, past: History, database: Path, keys: FirstKeys, url: str) -> None:
+def _tell_history(out: Console, past: History, database: str, keys: FirstKeys, url: str) -> None:
     """What there is, and what to look at."""
     added = f"{past.added:,} of them new" if past.added else "there already"
     out.print(Text(f"{past.records:,} records of a pretend past ({added}), {past.start[:10]} to {past.end[:10]}."))

@@ -13,13 +13,13 @@ from arouter.sandbox.history.columns import History
 from arouter.sandbox.history.population import Model, Owner, Plan
 from arouter.sandbox.history.records import records_of
 from arouter.settings import Settings
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.wiring.prices import read_prices
 
 _AT_ONCE = 2_000
 
 
-async def fill(settings: Settings, store: SqliteStore, plan: Plan, owner: Owner) -> None:
+async def fill(settings: Settings, store: Store, plan: Plan, owner: Owner) -> None:
     """Append what is not there yet, through `close` as any record: with group commit, roll-ups and the chain of hashes.
 
     Whatever is there already stays as it is. A bar on a terminal shows how far it is.

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, cast
 from urllib.parse import quote
 
@@ -15,10 +14,10 @@ from arouter.engine.admission import SANDBOX
 from arouter.sandbox.history.population import APPLICATIONS, WORKSPACES, Owner, Plan
 from arouter.settings import Settings
 from arouter.store.base import Home
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.wire import extras
 from arouter.wire.instants import write_instant
-from arouter.wiring.storage import SQLITE
+from arouter.wiring.storage import database_name
 
 _COMMAND = "arouter demo --history"
 _KEYS_AT_ONCE = 500
@@ -58,7 +57,7 @@ class History:
 class Filling(Protocol):
     """The module that needs numpy."""
 
-    async def fill(self, settings: Settings, store: SqliteStore, plan: Plan, owner: Owner) -> None:
+    async def fill(self, settings: Settings, store: Store, plan: Plan, owner: Owner) -> None:
         """Append what is not there yet, with a progress bar."""
 
 
@@ -71,18 +70,19 @@ def filling() -> Filling:
 
 
 async def add_history(
-    settings: Settings, store: SqliteStore, home: Home, wanted: Wanted, *, now_us: int, path: Path, sure: bool
+    settings: Settings, store: Store, home: Home, wanted: Wanted, *, now_us: int, sure: bool
 ) -> History:
     """Put the history into the database, or finish it if it was cut short; nothing if it is there already.
 
     Failure if the database has another one, or real records and nobody is `sure`.
     """
     made = filling()
+    name = database_name(settings)
     found = await _earlier_keys(store, home)
     if any(key.creator != wanted.command for key in found):
         other = next(key.creator for key in found if key.creator != wanted.command)
         raise Failure(
-            f"{path} has another history, that of `{other}`: ask for the same one, or name another --database"
+            f"{name} has another history, that of `{other}`: ask for the same one, or name another --database"
         )
     # Its days stay those of the first time.
     start_us = found[0].created_at_us if found else now_us // DAY_US * DAY_US - wanted.days * DAY_US
@@ -91,7 +91,7 @@ async def add_history(
     real = 0 if found or sure else await _real_records(store, home)
     if real:
         raise Failure(
-            f"{path} holds {real:,} records that are not the sandbox's. A ledger forgets nothing: pretend users and "
+            f"{name} holds {real:,} records that are not the sandbox's. A ledger forgets nothing: pretend users and "
             "costs would stand among real ones for good. Name another --database, or say --yes"
         )
     there = {key.hash for key in found}
@@ -115,9 +115,9 @@ async def add_history(
     )
 
 
-def history_lines(past: History, database: Path, key: str, url: str) -> Iterator[str]:
-    """Commands that show something of a history, to be copied."""
-    of_database = f"AROUTER_STORAGE__URL={shlex.quote(f'{SQLITE}{database}')}"
+def history_lines(past: History, database: str, key: str, url: str) -> Iterator[str]:
+    """Commands that show something of a history, to be copied. `database` is its URL."""
+    of_database = f"AROUTER_STORAGE__URL={shlex.quote(database)}"
     bearer = f'-H "Authorization: Bearer {key}"'
     yield f"{of_database} arouter activity summary --group-by model --start {past.start[:10]}"
     yield f"{of_database} arouter activity summary --group-by user --limit 20 --end {past.end[:10]}"
@@ -150,7 +150,7 @@ def _workspaces(home: Home) -> tuple[str, ...]:
     return (own, *(f"{own}-{number}" for number in range(2, WORKSPACES + 1)))
 
 
-async def _earlier_keys(store: SqliteStore, home: Home) -> Sequence[Key]:
+async def _earlier_keys(store: Store, home: Home) -> Sequence[Key]:
     """The keys of any history that the database has."""
     found: list[Key] = []
     offset = 0
@@ -160,17 +160,17 @@ async def _earlier_keys(store: SqliteStore, home: Home) -> Sequence[Key]:
     return found
 
 
-async def _real_records(store: SqliteStore, home: Home) -> int:
+async def _real_records(store: Store, home: Home) -> int:
     """How many records are not the sandbox's."""
     sums = await store.ledger.summary(SummaryQuery(scope=_scope(home), group_by=(Dimension.PROVIDER,)))
     return sum(row.totals.requests for row in sums.rows if row.group != (SANDBOX,))
 
 
-async def _count(store: SqliteStore, home: Home, keys: Sequence[Key]) -> int:
+async def _count(store: Store, home: Home, keys: Sequence[Key]) -> int:
     return (await store.ledger.summary(SummaryQuery(scope=_scope(home), filters=_of(keys)))).totals.requests
 
 
-async def _dearest(store: SqliteStore, home: Home, keys: Sequence[Key]) -> str:
+async def _dearest(store: Store, home: Home, keys: Sequence[Key]) -> str:
     query = SummaryQuery(scope=_scope(home), filters=_of(keys), group_by=(Dimension.USER,))
     named = [row for row in (await store.ledger.summary(query)).rows if row.group[0] is not None]
     dearest = max(named, key=lambda row: row.totals.cost, default=None)

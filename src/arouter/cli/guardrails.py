@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from msgspec import UNSET
 
-from arouter.cli.database import existing_path, opened
+from arouter.cli.database import opened, require_database
 from arouter.cli.keys import find_key
 from arouter.cli.limit_options import (
     ConcurrentRequests,
@@ -189,7 +189,7 @@ def explain(
 def _settings(config: Config) -> Settings:
     """Of a database that is there."""
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     return settings
 
 

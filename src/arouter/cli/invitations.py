@@ -14,7 +14,7 @@ from arouter.domain.keys import digest
 from arouter.domain.organizations import ID_BYTES, INVITATION_BYTES
 from arouter.domain.roles import Role
 from arouter.engine.clock import SystemClock
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.web.api.people_settings import already_a_member, new_invitation, read_email
 from arouter.wire.organizations_json import InvitationObject, invitation_object
 
@@ -31,7 +31,7 @@ def create(
 ) -> None:
     """Invite somebody, for seven days. The token is shown this once; no mail is sent."""
 
-    async def work(store: SqliteStore, organization_id: str) -> tuple[InvitationObject, str]:
+    async def work(store: Store, organization_id: str) -> tuple[InvitationObject, str]:
         now_us = SystemClock().now_us()
         address = read_email(email)
         known = await store.directory.members_with_email(address)
@@ -61,7 +61,7 @@ def create(
 def list_(config: Config = None, organization: OrganizationId = None, json: Json = False) -> None:
     """All of them, newest first, accepted and expired ones included."""
 
-    async def work(store: SqliteStore, organization_id: str) -> list[InvitationObject]:
+    async def work(store: Store, organization_id: str) -> list[InvitationObject]:
         found = await every(lambda offset: store.directory.list_invitations(organization_id, offset=offset, limit=PAGE))
         return [invitation_object(one, SystemClock().now_us()) for one in found]
 
@@ -73,7 +73,7 @@ def list_(config: Config = None, organization: OrganizationId = None, json: Json
 def delete(id: Id, config: Config = None, organization: OrganizationId = None, json: Json = False) -> None:  # noqa: A002
     """Withdraw one. Its token is worthless at once."""
 
-    async def work(store: SqliteStore, organization_id: str) -> None:
+    async def work(store: Store, organization_id: str) -> None:
         if not await store.directory.delete_invitation(organization_id, id):
             raise Failure(f"there is no invitation {id!r}; `arouter invitations list` shows them")
 

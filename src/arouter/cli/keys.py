@@ -10,7 +10,7 @@ import msgspec
 import typer
 from msgspec import UNSET
 
-from arouter.cli.database import existing_path, opened
+from arouter.cli.database import opened, require_database
 from arouter.cli.limit_options import (
     ConcurrentRequests,
     Limit,
@@ -30,7 +30,7 @@ from arouter.domain.windows import windows_at
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
 from arouter.store.base import Home
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.web.api.key_settings import checked_name, with_settings
 from arouter.wire.keys_json import KeyObject, KeySettings, Spent, key_object
 from arouter.wire.limits_json import RateLimit
@@ -195,7 +195,7 @@ def delete(
 def _settings(config: Config) -> Settings:
     """Of a database that is there."""
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     return settings
 
 
@@ -255,7 +255,7 @@ async def _delete(settings: Settings, wanted: str) -> str:
         return key.hash
 
 
-async def every_key(store: SqliteStore, home: Home) -> list[Key]:
+async def every_key(store: Store, home: Home) -> list[Key]:
     every: list[Key] = []
     while True:
         page = await store.directory.list_keys(home.organization_id, offset=len(every), limit=_PAGE)
@@ -264,7 +264,7 @@ async def every_key(store: SqliteStore, home: Home) -> list[Key]:
             return every
 
 
-async def find_key(store: SqliteStore, home: Home, wanted: str) -> Key:
+async def find_key(store: Store, home: Home, wanted: str) -> Key:
     """The key of that hash or prefix of one."""
     exact = await store.directory.get_key(home.organization_id, wanted)
     if exact is not None:
@@ -280,7 +280,7 @@ async def find_key(store: SqliteStore, home: Home, wanted: str) -> Key:
     return found[0]
 
 
-async def _spent(store: SqliteStore, key: Key) -> Spent:
+async def _spent(store: Store, key: Key) -> Spent:
     windows = windows_at(SystemClock().now_us())
     spending = await store.ledger.spending(
         key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us

@@ -17,7 +17,7 @@ from arouter.domain.roles import Role
 from arouter.engine.clock import SystemClock
 from arouter.engine.passwords import hash_now
 from arouter.settings import variable as environment_variable
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.web.api.people_settings import already_a_member, last_admin, read_email, read_name, read_password
 from arouter.wire.organizations_json import MemberObject, member_object
 
@@ -38,7 +38,7 @@ def add(
 ) -> None:
     """Make a member without an invitation: the first admin of an organization, for one."""
 
-    async def work(store: SqliteStore, organization_id: str) -> MemberObject:
+    async def work(store: Store, organization_id: str) -> MemberObject:
         member = Member(
             id=named_id(MEMBER_PREFIX, secrets.token_bytes(ID_BYTES)),
             organization_id=organization_id,
@@ -60,7 +60,7 @@ def add(
 def list_(config: Config = None, organization: OrganizationId = None, json: Json = False) -> None:
     """All of them, oldest first."""
 
-    async def work(store: SqliteStore, organization_id: str) -> list[MemberObject]:
+    async def work(store: Store, organization_id: str) -> list[MemberObject]:
         found = await every(lambda offset: store.directory.list_members(organization_id, offset=offset, limit=PAGE))
         return [member_object(one) for one in found]
 
@@ -98,7 +98,7 @@ def enable(id: Id, config: Config = None, organization: OrganizationId = None, j
 def delete(id: Id, config: Config = None, organization: OrganizationId = None, json: Json = False) -> None:  # noqa: A002
     """Remove a member. Keys that the member made for requests go on."""
 
-    async def work(store: SqliteStore, organization_id: str) -> None:
+    async def work(store: Store, organization_id: str) -> None:
         try:
             if not await store.directory.delete_member(organization_id, id):
                 raise _nobody(id)
@@ -131,7 +131,7 @@ def set_password(
     settings = settings_of(config)
     hashed = hash_now(read_password(_password(password_from), "password"))
 
-    async def work(store: SqliteStore, organization_id: str) -> None:
+    async def work(store: Store, organization_id: str) -> None:
         if not await store.directory.set_password(organization_id, id, hashed):
             raise _nobody(id)
 
@@ -151,7 +151,7 @@ def remove_totp(
 ) -> None:
     """Ask a member for codes of an authenticator app no more: for one who lost it and every recovery code."""
 
-    async def work(store: SqliteStore, organization_id: str) -> None:
+    async def work(store: Store, organization_id: str) -> None:
         if not await store.directory.remove_totp(organization_id, id):
             raise Failure(f"{id!r} is no member with an authenticator app; `arouter members list` shows all members")
 
@@ -173,7 +173,7 @@ def _password(variable: str | None) -> str:
 
 
 def _change(member_id: str, config: Config, organization: str | None, *, json: bool, **changes: Any) -> None:
-    async def work(store: SqliteStore, organization_id: str) -> MemberObject:
+    async def work(store: Store, organization_id: str) -> MemberObject:
         found = await store.directory.get_member(organization_id, member_id)
         if found is None:
             raise _nobody(member_id)

@@ -6,12 +6,12 @@ from typing import Annotated, TypeVar
 import msgspec
 import typer
 
-from arouter.cli.database import existing_path, opened
+from arouter.cli.database import opened, require_database
 from arouter.cli.options import Config
 from arouter.cli.output import Failure, facts, stdout, table, visible, write_json
 from arouter.settings import Settings, load
 from arouter.store.base import Home
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 
 PAGE = 1000
 
@@ -29,19 +29,19 @@ T = TypeVar("T")
 def settings_of(config: Config) -> Settings:
     """Of a database that is there."""
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     return settings
 
 
 async def in_organization(
-    settings: Settings, organization_id: str | None, work: Callable[[SqliteStore, str], Awaitable[T]]
+    settings: Settings, organization_id: str | None, work: Callable[[Store, str], Awaitable[T]]
 ) -> T:
     """`work` with the store and the organization that is meant. Failure if there is none."""
     async with opened(settings) as (store, home):
         return await work(store, await _organization(store, home, organization_id))
 
 
-async def _organization(store: SqliteStore, home: Home, wanted: str | None) -> str:
+async def _organization(store: Store, home: Home, wanted: str | None) -> str:
     if wanted is None:
         return home.organization_id
     if await store.directory.get_organization(wanted) is None:

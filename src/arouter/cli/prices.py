@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from arouter.cli.database import existing_path
+from arouter.cli.database import require_database
 from arouter.cli.filter_options import read_options
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stdout, table, visible, write_json
@@ -133,7 +133,7 @@ def reprice(
     Safe to run again, and while a gateway runs.
     """
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     filters = read_options(start=start, end=end, model=model, provider=provider, user=user)
     if not dry_run and not yes and sys.stdin.isatty() and sys.stdout.isatty():
         ahead = asyncio.run(reprice_records(settings, filters, dry=True))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from msgspec import UNSET
 
-from arouter.cli.database import existing_path, opened
+from arouter.cli.database import opened, require_database
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, stdout, table, tell, visible, write_json
 from arouter.domain.provider_keys import ID_BYTES, Unreadable
@@ -139,7 +139,7 @@ def reseal(config: Config = None, json: Json = False) -> None:
 def _settings(config: Config) -> Settings:
     """Of a database that is there."""
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     return settings
 
 

@@ -21,7 +21,7 @@ from arouter.providers.vendors import VENDORS
 from arouter.settings import Settings, load
 from arouter.web.dashboard.page import PATH
 from arouter.wiring.started import FirstKeys, Started
-from arouter.wiring.storage import database_path
+from arouter.wiring.storage import database_name
 from arouter.wiring.supervisor import WorkersFailed
 from arouter.wiring.workers import run
 
@@ -96,7 +96,7 @@ def told(settings: Settings, started: Started) -> dict[str, object]:
         ready |= {"live_key": keys.live, "management_key": keys.management}
     return ready | {
         "providers": list(started.providers),
-        "database": str(database_path(settings)),
+        "database": database_name(settings),
         "interrupted": started.interrupted,
     }
 
@@ -123,9 +123,9 @@ def _tell(settings: Settings, started: Started, *, json: bool) -> None:
     out = stdout()
     out.print(Text.assemble(("ARouter ", "bold"), f"{__version__} listens on ", (url, "bold cyan")), soft_wrap=True)
     out.print()
-    path = database_path(settings)
+    database = database_name(settings)
     off = _remedies(started)
-    lines = [("Database", str(path)), ("Providers", ", ".join(started.providers) if started.providers else "none")]
+    lines = [("Database", database), ("Providers", ", ".join(started.providers) if started.providers else "none")]
     if off:
         lines.append(("", off))
     lines += [("Dashboard", f"{url}{PATH}"), ("Reference", f"{url}/docs")]

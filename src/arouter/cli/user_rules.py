@@ -8,7 +8,7 @@ import msgspec
 import typer
 from msgspec import UNSET
 
-from arouter.cli.database import existing_path, opened
+from arouter.cli.database import opened, require_database
 from arouter.cli.limit_options import (
     ConcurrentRequests,
     Limit,
@@ -99,7 +99,7 @@ def _change(config: Config, user: str, wanted: UpdateUser, *, json: bool) -> Non
 
 async def _changed(config: Config, user: str, wanted: UpdateUser) -> UserRulesObject:
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     async with opened(settings) as (store, home):
         known = await store.directory.get_user_rules(home.organization_id, user)
         if known is None:

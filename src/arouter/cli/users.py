@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from arouter.cli.database import existing_path, opened
+from arouter.cli.database import opened, require_database
 from arouter.cli.filter_options import read_options
 from arouter.cli.keys import every_key, find_key
 from arouter.cli.options import Config, Json, application, read_zone
@@ -22,7 +22,7 @@ from arouter.engine.admission import check_user
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
 from arouter.store.base import Home
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.web.api.high_users import HighUsageQuery, read_high_usage
 from arouter.web.api.ranges import Range, whole_range
 from arouter.web.api.user_report import Question, report
@@ -217,7 +217,7 @@ async def _token(settings: Settings, user: str, key_hash: str | None, lifetime_s
     )
 
 
-async def _vouching_key(store: SqliteStore, home: Home, wanted: str | None, now_us: int) -> Key:
+async def _vouching_key(store: Store, home: Home, wanted: str | None, now_us: int) -> Key:
     """The key of a hash, or the newest that can vouch for anybody."""
     if wanted is not None:
         key = await find_key(store, home, wanted)
@@ -245,7 +245,7 @@ def _is_valid(key: Key, now_us: int) -> bool:
 
 def _settings(config: Config) -> Settings:
     settings = load(config)
-    existing_path(settings)
+    require_database(settings)
     return settings
 
 

@@ -13,7 +13,7 @@ from arouter.cli.people import PAGE, Id, OrganizationId, every, in_organization,
 from arouter.domain.ids import named_id
 from arouter.domain.organizations import ID_BYTES, WORKSPACE_PREFIX, Workspace
 from arouter.engine.clock import SystemClock
-from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Store
 from arouter.web.api.people_settings import read_name
 from arouter.wire.organizations_json import WorkspaceObject, workspace_object
 
@@ -26,7 +26,7 @@ Name = Annotated[str, typer.Option(metavar="NAME", help="What it is called.", sh
 def create(name: Name, config: Config = None, organization: OrganizationId = None, json: Json = False) -> None:
     """Make a workspace."""
 
-    async def work(store: SqliteStore, organization_id: str) -> WorkspaceObject:
+    async def work(store: Store, organization_id: str) -> WorkspaceObject:
         workspace = Workspace(
             id=named_id(WORKSPACE_PREFIX, secrets.token_bytes(ID_BYTES)),
             organization_id=organization_id,
@@ -43,7 +43,7 @@ def create(name: Name, config: Config = None, organization: OrganizationId = Non
 def list_(config: Config = None, organization: OrganizationId = None, json: Json = False) -> None:
     """All of them, oldest first, archived ones included."""
 
-    async def work(store: SqliteStore, organization_id: str) -> list[WorkspaceObject]:
+    async def work(store: Store, organization_id: str) -> list[WorkspaceObject]:
         found = await every(
             lambda offset: store.directory.list_workspaces(
                 organization_id, offset=offset, limit=PAGE, include_archived=True
@@ -80,7 +80,7 @@ def restore(id: Id, config: Config = None, organization: OrganizationId = None, 
 
 
 def _change(workspace_id: str, config: Config, organization: str | None, *, json: bool, **changes: Any) -> None:
-    async def work(store: SqliteStore, organization_id: str) -> WorkspaceObject:
+    async def work(store: Store, organization_id: str) -> WorkspaceObject:
         found = await store.directory.get_workspace(organization_id, workspace_id)
         if found is None:
             raise Failure(f"there is no workspace {workspace_id!r}; `arouter workspaces list` shows them")

@@ -86,7 +86,10 @@ class Server:
 class Storage:
     """Where keys and records live."""
 
-    url: str = setting("sqlite:///arouter.db", "The database. A relative path is relative to the configuration file.")
+    url: str = setting(
+        "sqlite:///arouter.db",
+        "The database: a file, relative to that of the settings, or postgresql://user:password@host/database.",
+    )
     ledger_url: str = setting("", "Another database for the records alone; empty: the same. Not supported yet.")
     durability: Literal["strict", "relaxed"] = setting(
         "strict", "strict: a record is on disk before its answer ends. relaxed: shortly after."
@@ -98,6 +101,10 @@ class Storage:
     )
     retention_days: int | None = setting(
         None, "Days after which records are deleted; their sums stay. Unset: never. An organization may have its own."
+    )
+    lost_after_s: float = setting(
+        20.0,
+        "PostgreSQL: a gateway that is out of sight for so long is dead to the others: they close what it left open.",
     )
 
 

@@ -32,8 +32,6 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import PoolLimits, Upstream
-from arouter.jobs.folding import Folding
-from arouter.jobs.housekeeping import Housekeeping
 from arouter.jobs.recovery import Recovery
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
@@ -61,6 +59,7 @@ from arouter.wiring.providers import deployments, wants_sandbox
 from arouter.wiring.report_fonts import report_fonts
 from arouter.wiring.started import FirstKeys, Started
 from arouter.wiring.storage import find_home, first_keys, open_store
+from arouter.wiring.upkeep import file_metrics, upkeep
 from arouter.wiring.vault import open_vault
 
 REFRESH_S = 0.25
@@ -95,11 +94,13 @@ class Gateway:
         self._own_providers = own_providers(settings)
         self._report_fonts = report_fonts(settings)
         self._prices = LatePrices(settings.prices)
+        self._directory_changed = asyncio.Event()
         self.store = open_store(
             settings,
             clock=self._clock,
             on_commit=self.metrics.on_commit,
             on_checkpoint_failure=self._checkpoint_failed,
+            on_directory_change=self._directory_changed.set,
         )
         self._tasks = Tasks(self._task_failed)
         self._upstream = _upstream(settings)
@@ -123,15 +124,7 @@ class Gateway:
         self.first_keys: FirstKeys | None = None
         """The keys that were made because the database had none."""
         self._recovery = Recovery(self.store.ledger, now_us=self._clock.now_us, on_found=self._recovered)
-        self._housekeeping = Housekeeping(
-            self.store.archive,
-            seal_after_days=settings.storage.seal_after_days,
-            retention_days=settings.storage.retention_days,
-            now_us=self._clock.now_us,
-            on_done=lambda what, done: self._log.info(f"days of records {what}", days=done.days, records=done.records),
-            on_failure=lambda failure: self._log.error("days of records cannot be sealed", reason=failure.message),
-        )
-        self._folding = Folding(self.store, now_us=self._clock.now_us)
+        self._upkeep = upkeep(self.store, settings, now_us=self._clock.now_us, log=self._log)
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
         self.app = App(start=self.start, stop=self.stop, idle_timeout_s=settings.server.idle_timeout_s)
@@ -161,8 +154,8 @@ class Gateway:
         self._tasks.start("read prices", self.read_prices())
         self._tasks.start("share counters", self._leasing.run())
         self._tasks.start("recover", self._recovery.run())
-        self._tasks.start("seal and expire", self._housekeeping.run())
-        self._tasks.start("fold days", self._folding.run())
+        for name, job in self._upkeep.items():
+            self._tasks.start(name, job())
         if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
@@ -329,7 +322,9 @@ class Gateway:
     async def _refresh_keys(self) -> None:
         failed = False
         while True:
-            await asyncio.sleep(REFRESH_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._directory_changed.wait(), REFRESH_S)
+            self._directory_changed.clear()
             try:
                 await self._refresh()
                 failed = False
@@ -355,12 +350,7 @@ class Gateway:
             ("draining", "Answers read on after their client left.", lambda: {"": self._drains.running}),
             ("records_unwritten", "Records that wait for the storage to recover.", lambda: {"": self.store.unwritten}),
             ("storage_up", "1 if the last write succeeded, else 0.", lambda: {"": int(self.store.healthy)}),
-            ("storage_log_bytes", "Size of the database's write-ahead log.", lambda: {"": self.store.log_bytes}),
-            (
-                "storage_checkpoints_up",
-                "1 if the last try to move the log into the database succeeded, else 0.",
-                lambda: {"": int(self.store.checkpoint_error is None)},
-            ),
+            *file_metrics(self.store),
             (
                 "deployments_resting",
                 "The operator's deployments that failed lately.",

@@ -1,8 +1,11 @@
 """The database that the settings name, and what it holds before anybody did anything."""
 
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 from arouter.domain import ids, keys
 from arouter.domain.errors import StorageUnavailable
@@ -11,21 +14,36 @@ from arouter.engine.clock import Clock
 from arouter.settings import Settings, SettingsError
 from arouter.store.base import Home
 from arouter.store.sqlite import SqliteStore
+from arouter.store.stores import Database, Store, without_password
+from arouter.wire import extras
 from arouter.wiring.started import FirstKeys
 
 SQLITE = "sqlite:///"
+POSTGRES = ("postgresql://", "postgres://")
+_HOSTS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s,:\[\]]+)(?::\d+)?(?:,(?:\[[0-9A-Fa-f:.%]+\]|[^\s,:\[\]]+)(?::\d+)?)*")
+_POSTGRES_MODULE = "arouter.store.postgres.database"
 
 
-def database_path(settings: Settings) -> Path:
-    """The SQLite file. SettingsError for what is not supported."""
+def database_path(settings: Settings) -> Path | None:
+    """The SQLite file; None where the database is PostgreSQL's. SettingsError for what is not supported."""
     if settings.storage.ledger_url:
         raise SettingsError("storage.ledger_url is not supported yet; leave it empty")
     url = settings.storage.url
+    if url.startswith(POSTGRES):
+        _check_postgres(settings)
+        return None
     if not url.startswith(SQLITE) or url == SQLITE:
         raise SettingsError(
-            f"storage.url must be sqlite:///path/to/file.db; {url.partition(':')[0]} is not supported yet"
+            "storage.url must be sqlite:///path/to/file.db or postgresql://user@host/database; "
+            f"{url.partition(':')[0] if '://' in url else 'this'} is not supported"
         )
     return settings.directory / url.removeprefix(SQLITE)
+
+
+def database_name(settings: Settings) -> str:
+    """Where the database is, for people and logs: the file, or the URL without its password."""
+    path = database_path(settings)
+    return without_password(settings.storage.url) if path is None else str(path)
 
 
 def open_store(
@@ -34,10 +52,28 @@ def open_store(
     clock: Clock,
     on_commit: Callable[[int, float], None] = lambda records, seconds: None,
     on_checkpoint_failure: Callable[[StorageUnavailable], None] = lambda failure: None,
-) -> SqliteStore:
-    """The database, made or migrated where needed. StorageUnavailable with a text for the operator."""
+    on_directory_change: Callable[[], None] = lambda: None,
+) -> Database:
+    """The database, made or migrated where needed: a file now, PostgreSQL's when the store is started.
+
+    `on_directory_change` is called on the event loop after changes by any process, where the database tells of them.
+    StorageUnavailable with a text for the operator; SettingsError for what cannot be.
+    """
+    path = database_path(settings)
+    if path is None:
+        return cast(
+            Database,
+            _postgres().PostgresStore.open(
+                settings.storage.url,
+                clock=clock.now_us,
+                durability=settings.storage.durability,
+                on_commit=on_commit,
+                on_directory_change=on_directory_change,
+                grace_s=settings.storage.lost_after_s,
+            ),
+        )
     return SqliteStore.open(
-        str(database_path(settings)),
+        str(path),
         clock=clock.now_us,
         durability=settings.storage.durability,
         on_commit=on_commit,
@@ -45,7 +81,45 @@ def open_store(
     )
 
 
-async def find_home(store: SqliteStore, clock: Clock) -> Home:
+def postgres_version(settings: Settings) -> Coroutine[Any, Any, int]:
+    """The schema version of the PostgreSQL database, without changing it; 0 if there is nothing in it."""
+    return cast(Coroutine[Any, Any, int], _postgres().version_of(settings.storage.url))
+
+
+def _check_postgres(settings: Settings) -> None:
+    """SettingsError for a URL that cannot be read, and for what only a file can have. No message quotes the URL."""
+    if not _is_server(settings.storage.url):
+        raise SettingsError(
+            "storage.url must be postgresql://user:password@host:port/database; escape /, @, :, ? and # in the "
+            "password as %2F, %40, %3A, %3F and %23"
+        )
+    for name in ("seal_after_days", "retention_days"):
+        if getattr(settings.storage, name) is not None:
+            raise SettingsError(f"storage.{name} is for SQLite; leave it unset with PostgreSQL")
+    if settings.storage.lost_after_s < 1:
+        raise SettingsError(f"storage.lost_after_s must be at least 1, not {settings.storage.lost_after_s:g}")
+    _postgres()
+
+
+def _is_server(url: str) -> bool:
+    """Whether a database is named, and hosts before it, or in the parameter `host`."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    hosts = parts.netloc.rpartition("@")[2]
+    return len(parts.path) > 1 and bool(_HOSTS.fullmatch(hosts) or (not hosts and "host=" in parts.query))
+
+
+def _postgres() -> Any:
+    """The module that needs the driver. SettingsError if that is not installed."""
+    try:
+        return extras.postgres(_POSTGRES_MODULE)
+    except extras.ExtraMissing as missing:
+        raise SettingsError(f"storage.url names PostgreSQL: {missing}") from missing
+
+
+async def find_home(store: Store, clock: Clock) -> Home:
     """The database's organization and workspace, made if there are none."""
     candidate = Home(
         organization_id=ids.named_id("org", secrets.token_bytes(8)),
@@ -71,7 +145,7 @@ def make_key(home: Home, kind: KeyKind, name: str, *, now_us: int) -> tuple[Key,
     return key, plaintext
 
 
-async def first_keys(store: SqliteStore, home: Home, clock: Clock) -> FirstKeys | None:
+async def first_keys(store: Store, home: Home, clock: Clock) -> FirstKeys | None:
     """A live and a management key if the database has no key at all."""
     if await store.directory.list_keys(home.organization_id, limit=1):
         return None

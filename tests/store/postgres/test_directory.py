@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from arouter.domain.audit import AuditEntry, AuditQuery
+from arouter.domain.errors import StorageUnavailable
 from arouter.domain.guardrails import UserRules
 from arouter.domain.organizations import LastAdmin
 from arouter.domain.roles import Role
@@ -19,7 +20,7 @@ from arouter.store.postgres.directory import PostgresDirectory
 from arouter.store.postgres.pool import Pool
 from tests.conformance.samples import key
 from tests.conformance.test_organizations import NOW_US, ORGANIZATIONS, WORKSPACES, invitation, member
-from tests.postgres_server import fresh_database
+from tests.postgres_server import PostgresServer, fresh_database
 
 Result = TypeVar("Result")
 
@@ -342,6 +343,38 @@ def test_a_change_that_nobody_waits_for_any_more_is_undone_and_holds_up_nobody()
                 await made.directories[2].add_key(key("b", organization_id="org_b"), secret="b")
             await made.one.add_key(key("c"), secret="c")
             assert [one.target_id for one in await made.log()] == ["org_a", "ws_a", "key-c"]
+
+    run(work())
+
+
+def test_a_server_that_is_killed_has_each_change_wholly_or_not_at_all_and_those_that_were_told(
+    postgres_server: PostgresServer,
+) -> None:
+    async def work() -> None:
+        async with gateways() as made:
+            done: list[str] = []
+            enough = asyncio.Event()
+
+            async def change(number: int, directory: PostgresDirectory) -> None:
+                for turn in range(10_000):
+                    one = key(f"{number}-{turn}", organization_id=f"org_{number % 2}")
+                    await directory.add_key(one, secret=one.hash)
+                    done.append(one.hash)
+                    if len(done) == 10 * GATEWAYS:
+                        enough.set()
+
+            changing = asyncio.ensure_future(made.each(change))
+            await enough.wait()
+            postgres_server.kill()
+            assert {type(one) for one in await changing} == {StorageUnavailable}
+            await asyncio.to_thread(postgres_server.start)
+            told = [entry.target_id for name in ("org_0", "org_1") for entry in await made.log(name)]
+            kept = [one.hash for name in ("org_0", "org_1") for one in await made.one.list_keys(name, limit=10_000)]
+            assert sorted(map(str, told)) == sorted(kept)
+            assert set(done) <= set(kept)
+            assert len(kept) <= len(done) + GATEWAYS
+            assert await made.one.revision() == len(kept)
+            assert await made.faults() == []
 
     run(work())
 

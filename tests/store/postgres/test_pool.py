@@ -89,3 +89,17 @@ def test_the_server_may_be_killed_and_come_back(postgres_server: PostgresServer,
         await pool.close()
 
     asyncio.run(run())
+
+
+def test_the_server_is_told_to_end_a_transaction_that_stands_still(
+    postgres_url: str,
+) -> None:
+    async def run() -> str:
+        pool = Pool(postgres_url)
+        await pool.start()
+        async with pool.lend() as connection:
+            told = str(await connection.fetchval("SHOW idle_in_transaction_session_timeout"))
+        await pool.close()
+        return told
+
+    assert asyncio.run(run()) == "30s"

@@ -5,15 +5,38 @@ from pathlib import Path
 
 import pytest
 
+from arouter.store.postgres.database import PostgresStore
 from arouter.store.sqlite import SqliteStore
-from tests.conformance.backends import Store
+from arouter.store.stores import Store
+from tests.postgres_server import fresh_database
 from tests.web.api.gateway import Gateway, in_memory
 
+ON_POSTGRES = (
+    "test_audit.py",
+    "test_keys.py",
+    "test_members.py",
+    "test_organizations.py",
+    "test_sign_in.py",
+)
+"""What asks the directory more than the ledger is asked over PostgreSQL, too."""
 
-@pytest.fixture(params=["memory", "sqlite"])
+
+@pytest.fixture(params=["memory", "postgres", "sqlite"])
 def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gateway]:
     def in_file(clock: Callable[[], int]) -> Store:
         return SqliteStore.open(str(tmp_path / "arouter.db"), clock=clock, durability="relaxed")
 
-    with Gateway(in_memory if request.param == "memory" else in_file) as running:
+    def in_postgres(clock: Callable[[], int]) -> Store:
+        return PostgresStore.open(fresh_database(), clock=clock)
+
+    made = {"memory": in_memory, "postgres": in_postgres, "sqlite": in_file}
+    with Gateway(made[request.param]) as running:
         yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if "[postgres" not in item.name or _is_on_postgres(item.path)]
+
+
+def _is_on_postgres(path: Path) -> bool:
+    return path.parent != Path(__file__).parent or path.name in ON_POSTGRES

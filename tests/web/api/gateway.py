@@ -29,10 +29,10 @@ from arouter.engine.vault import Vault
 from arouter.settings import Settings
 from arouter.store.base import Home
 from arouter.store.memory import MemoryStore
+from arouter.store.stores import Store
 from arouter.web.api.app import ApiServices, Check, Readiness, create_api
 from arouter.web.auth import Authenticator
 from arouter.wiring.own_keys import own_providers
-from tests.conformance.backends import Store
 
 Result = TypeVar("Result")
 

@@ -20,7 +20,7 @@ from arouter.domain.record import Record, Status
 from arouter.domain.roles import ALLOWED, Action, Role
 from arouter.store.buckets import DAY_US
 from arouter.store.sqlite import SqliteStore
-from tests.conformance.backends import Store
+from arouter.store.stores import Store
 from tests.web.api.gateway import Gateway, failure, in_memory
 from tests.web.api.people import Town, member, signed_in, with_password
 from tests.web.api.test_billing import Paid, paid

@@ -245,6 +245,9 @@ class Appender:
             await self._work_in_parts(work, exc)
         except StorageUnavailable as failure:
             self._fail(work, failure)
+        except Exception as exc:  # noqa: BLE001  whatever it is, the next transaction may go well
+            self._disconnect()
+            self._fail(work, unavailable(exc))
         else:
             self._last_error = None
             for one in work.records:

@@ -9,8 +9,9 @@ from arouter.domain.errors import StorageUnavailable
 
 _MESSAGE = "The storage cannot be reached or written to at the moment."
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""Everything that the driver raises when it cannot do what it was asked."""
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""Everything that the driver raises when it cannot do what it was asked. Its own confusion is among them: uvloop lets
+it write to a connection that the server has cut, after which it knows no more what state that is in."""
 
 
 @contextmanager

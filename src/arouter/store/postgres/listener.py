@@ -9,14 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
-
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.postgres.errors import FAILURES, unavailable
-from arouter.store.postgres.pool import CONNECT_TIMEOUT_S
+from arouter.store.postgres.pool import connect
 
 if TYPE_CHECKING:
-    Raw = asyncpg.Connection[asyncpg.Record]
+    import asyncpg
 
 CHANNEL: Final = "arouter_directory"
 """What every change of the directory notifies, within its transaction."""
@@ -68,8 +66,9 @@ class DirectoryListener:
 
     async def _listen(self) -> None:
         """Until the connection breaks; then one of FAILURES."""
-        connection = await self._connect()
+        connection = await connect(self._url)
         try:
+            await connection.execute(f"SET application_name = '{APPLICATION}'")
             broken = asyncio.Event()
             connection.add_termination_listener(lambda _: broken.set())
             await connection.add_listener(CHANNEL, lambda *_: self._on_change())
@@ -79,18 +78,13 @@ class DirectoryListener:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._probe_s):
                         await broken.wait()
-                await connection.execute("SELECT 1", timeout=CONNECT_TIMEOUT_S)
+                await connection.execute("SELECT 1")
         finally:
             self._listening = False
             await _close(connection)
 
-    async def _connect(self) -> "Raw":
-        return await asyncpg.connect(
-            self._url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": APPLICATION}
-        )
 
-
-async def _close(connection: "Raw") -> None:
+async def _close(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """At once where the server does not answer."""
     try:
         await connection.close(timeout=1.0)

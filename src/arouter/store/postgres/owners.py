@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from arouter.domain.errors import StorageUnavailable
-from arouter.store.postgres.errors import storage_errors
+from arouter.store.postgres.errors import FAILURES, storage_errors
 from arouter.store.postgres.pool import CONNECT_TIMEOUT_S, connect
 from arouter.store.postgres.statements import queries
 
@@ -153,7 +153,7 @@ class Owner:
         session, self._session = self._session, None
         self._has_lock = False
         if session is not None:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*FAILURES):
                 await session.close(timeout=CONNECT_TIMEOUT_S)
 
 

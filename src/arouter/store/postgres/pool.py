@@ -25,6 +25,8 @@ _SESSION_SETTINGS = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "4",
+    # And of a process that stands still in the middle of a transaction.
+    "idle_in_transaction_session_timeout": "30s",
 }
 OLDEST_SERVER = 15
 

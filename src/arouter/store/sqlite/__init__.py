@@ -6,6 +6,6 @@
 """
 
 from arouter.store.sqlite.connections import Durability
-from arouter.store.sqlite.database import CommitStats, DatabaseStatus, SqliteStore
+from arouter.store.sqlite.database import SqliteStore
 
-__all__ = ["CommitStats", "DatabaseStatus", "Durability", "SqliteStore"]
+__all__ = ["Durability", "SqliteStore"]

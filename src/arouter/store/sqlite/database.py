@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
@@ -30,43 +29,13 @@ from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.sealed import has_sealed_days, require_archive
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
+from arouter.store.stores import CommitStats, SqliteStatus
 
 _BACKUP_PAGES = 1_000
 _SUMMARIES_AT_ONCE = 2
 _MOST_SUMMARIES_WAITING = 30
 
 OnFailure = Callable[[StorageUnavailable], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseStatus:
-    """What `arouter db status` tells. Sizes are in bytes."""
-
-    path: str
-    size: int
-    wal_size: int
-    schema_version: int
-    sqlite_version: str
-    records: int
-    open_records: int
-
-
-@dataclass(slots=True)
-class CommitStats:
-    """Of the transactions since the start that held records."""
-
-    batches: int = 0
-    records: int = 0
-    last_s: float = 0.0
-    worst_s: float = 0.0
-    total_s: float = 0.0
-
-    def add(self, records: int, seconds: float) -> None:
-        self.batches += 1
-        self.records += records
-        self.last_s = seconds
-        self.worst_s = max(self.worst_s, seconds)
-        self.total_s += seconds
 
 
 class SqliteStore:
@@ -200,9 +169,9 @@ class SqliteStore:
         """Forget all columns: they are made anew."""
         await self._writer.command(unfold_all)
 
-    async def status(self) -> DatabaseStatus:
-        def read(connection: apsw.Connection) -> DatabaseStatus:
-            return DatabaseStatus(
+    async def status(self) -> SqliteStatus:
+        def read(connection: apsw.Connection) -> SqliteStatus:
+            return SqliteStatus(
                 path=self._path,
                 size=Path(self._path).stat().st_size,
                 wal_size=wal_bytes(self._path),

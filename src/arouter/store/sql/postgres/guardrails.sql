@@ -40,7 +40,7 @@ UPDATE user_rules SET changed = raised.user_rules FROM raised WHERE organization
 SELECT coalesce((SELECT user_rules FROM directory_revision WHERE one = 1), 0);
 
 -- name: changed_user_rules
-SELECT organization_id, name FROM user_rules WHERE changed > $1 LIMIT $2;
+SELECT organization_id, name FROM user_rules WHERE changed > $1 ORDER BY changed LIMIT $2;
 
 -- name: holders_of_user_rules
 -- One look-up for each, however many users they have.

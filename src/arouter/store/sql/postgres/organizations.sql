@@ -29,9 +29,7 @@ UPDATE workspaces SET name = $3, archived = $4, updated_at_us = $5 WHERE organiz
 DELETE FROM workspaces WHERE organization_id = $1 AND id = $2
     AND NOT EXISTS (SELECT 1 FROM home WHERE workspace_id = $2)
     AND NOT EXISTS (SELECT 1 FROM keys WHERE organization_id = $1 AND workspace_id = $2)
-    AND NOT EXISTS (
-        SELECT 1 FROM usage_days WHERE scope = 'workspace' AND organization_id = $1 AND scope_id = $2
-    );
+    AND NOT EXISTS (SELECT 1 FROM rollups WHERE organization_id = $1 AND workspace_id = $2);
 
 -- name: add_member
 INSERT INTO members ({columns}) VALUES ({places});

@@ -1,0 +1,116 @@
+"""What a whole store is: the three protocols over one database, started and stopped as one."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from arouter.domain.errors import StorageUnavailable
+from arouter.store.base import Counters, Directory, Ledger
+
+
+class Store(Protocol):
+    """The protocols over one database. `start` it on the event loop that will use it."""
+
+    @property
+    def directory(self) -> Directory: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def counters(self) -> Counters: ...
+
+    async def start(self) -> None:
+        """StorageUnavailable, with a text for the operator, if there is no database to be had."""
+
+    async def close(self) -> None:
+        """Writes what is queued first."""
+
+
+class Database(Store, Protocol):
+    """A store that outlives the process, and tells how it is."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write succeeded: while it did not, nothing should be started that must be recorded."""
+
+    @property
+    def last_error(self) -> StorageUnavailable | None:
+        """What went wrong with the last write."""
+
+    @property
+    def unwritten(self) -> int:
+        """Records that were refused by the storage and are tried again."""
+
+    @property
+    def delayed(self) -> int:
+        """Records that were refused by the storage at first, since the start."""
+
+    @property
+    def lost(self) -> int:
+        """Records that were given up, since the start."""
+
+    @property
+    def stats(self) -> "CommitStats":
+        """Of the transactions since the start that held records."""
+
+    async def status(self) -> "DatabaseStatus":
+        """What `arouter db status` tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteStatus:
+    """What `arouter db status` tells of a file. Sizes are in bytes."""
+
+    path: str
+    size: int
+    wal_size: int
+    schema_version: int
+    sqlite_version: str
+    records: int
+    open_records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresStatus:
+    """What `arouter db status` tells of a database on a server. The size is in bytes."""
+
+    url: str
+    """Without its password."""
+    size: int
+    schema_version: int
+    postgresql_version: str
+    records: int
+    open_records: int
+    gateways: int
+    """The processes that have something open in it, or had until a moment ago."""
+
+
+DatabaseStatus = SqliteStatus | PostgresStatus
+
+
+@dataclass(slots=True)
+class CommitStats:
+    """Of the transactions since the start that held records."""
+
+    batches: int = 0
+    records: int = 0
+    last_s: float = 0.0
+    worst_s: float = 0.0
+    total_s: float = 0.0
+
+    def add(self, records: int, seconds: float) -> None:
+        self.batches += 1
+        self.records += records
+        self.last_s = seconds
+        self.worst_s = max(self.worst_s, seconds)
+        self.total_s += seconds
+
+
+def without_password(url: str) -> str:
+    """The URL of a server as it may be shown: neither a password nor anything behind the `?`, which may hold one."""
+    scheme, slashes, rest = url.partition("://")
+    if not slashes:
+        return url
+    # A password may hold an @ or a / that should have been escaped.
+    user, at, host = rest.partition("?")[0].rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}{at}{host}"
