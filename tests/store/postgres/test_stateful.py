@@ -17,5 +17,5 @@ class PostgresToo(BothLedgers):
         return postgres(folder)
 
 
-PostgresToo.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+PostgresToo.TestCase.settings = settings(max_examples=5, stateful_step_count=15, deadline=None)
 test_postgres_gives_the_same_answers = PostgresToo.TestCase

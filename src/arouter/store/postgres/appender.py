@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 import asyncpg
@@ -28,8 +28,10 @@ from arouter.store.postgres.statements import queries
 if TYPE_CHECKING:
     from arouter.store.postgres.connection import Connection
 
-MOST_IN_ONE: Final = 1_000
+MOST_IN_ONE: Final = 500
 """Records of one transaction: a bound on its time."""
+AHEAD_FROM: Final = 250
+"""So many records that wait are prepared for the next transaction while one runs."""
 MOST_WAITING: Final = 100_000
 """Records that wait to be written; whoever comes then is refused."""
 RETRY_S: Final = 1.0
@@ -76,6 +78,8 @@ class _Work:
 
     records: Sequence[_Waiting]
     openings: Sequence[Opening]
+    batch: "asyncio.Task[Batch | None] | None" = None
+    """What is being made of the records already."""
 
 
 class Appender:
@@ -105,6 +109,7 @@ class Appender:
         self._last_error: StorageUnavailable | None = None
         self._stopped = False
         self._at_work: Sequence[_Waiting] = ()
+        self._ahead: _Work | None = None
         self._appended = 0
         """How many records ever came, and of how many the end is known."""
         self._ended = 0
@@ -203,15 +208,30 @@ class Appender:
 
     async def _something_to_do(self) -> bool:
         """False when all is done for good."""
-        while not self._stopped and not self._waiting and (not self._openings or self._last_error is not None):
+        while (
+            self._ahead is None
+            and not self._stopped
+            and not self._waiting
+            and (not self._openings or self._last_error is not None)
+        ):
             self._wake.clear()
             try:
                 await asyncio.wait_for(self._wake.wait(), None if self._last_error is None else RETRY_S)
             except TimeoutError:
                 return True  # an empty transaction finds out whether the storage is back
-        return bool(self._waiting or self._openings)
+        return self._ahead is not None or bool(self._waiting or self._openings)
 
     def _take(self) -> _Work:
+        ahead, self._ahead = self._ahead, None
+        return self._gathered() if ahead is None else ahead
+
+    def _look_ahead(self) -> None:
+        """Prepare the next transaction beside the one that runs, if there is enough for it."""
+        if self._ahead is None and len(self._waiting) >= AHEAD_FROM:
+            work = self._gathered()
+            self._ahead = replace(work, batch=asyncio.get_running_loop().create_task(self._prepared(work)))
+
+    def _gathered(self) -> _Work:
         records = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_ONE))]
         openings, self._openings = [*self._openings.values()], {}
         return _Work(records, openings)
@@ -250,13 +270,28 @@ class Appender:
             for opening in work.openings:
                 await self._work(_Work((), [opening]))
         elif records:
+            await self._refuse(records[0], exc if isinstance(exc, ValueError) else ValueError(str(exc)))
+
+    async def _refuse(self, one: _Waiting, problem: ValueError) -> None:
+        """A record that cannot be stored. Of one that is there nothing is wrong: it changes nothing."""
+        told: ValueError | None = problem
+        with suppress(UnicodeEncodeError, *FAILURES):
+            connection = await self._connected()
+            if await connection.fetchval(queries("ledger")["is_there"], one.record.opening.id):
+                told = None
+        if told is not None:
             self._lost += 1
-            if not records[0].done.done():
-                records[0].done.set_exception(exc if isinstance(exc, ValueError) else ValueError(str(exc)))
+        if one.done.done():
+            return
+        if told is None:
+            one.done.set_result(None)
+        else:
+            one.done.set_exception(told)
 
     async def _insist(self, work: _Work) -> None:
         """One transaction, tried again where that may help. StorageUnavailable if it cannot be done now."""
-        batch = await self._prepared(work)
+        batch = await (self._prepared(work) if work.batch is None else work.batch)
+        self._look_ahead()
         broken = conflicts = 0
         while True:
             try:
@@ -340,7 +375,8 @@ class Appender:
 
     def _give_up(self) -> None:
         """Nobody may wait for ever."""
-        waiting = (one.done for one in (*self._at_work, *self._waiting))
+        ahead = () if self._ahead is None else self._ahead.records
+        waiting = (one.done for one in (*self._at_work, *ahead, *self._waiting))
         for done in (*waiting, *(done for _, done in self._settling)):
             if not done.done():
                 done.set_exception(StorageUnavailable("The storage is closed."))
