@@ -239,8 +239,14 @@ def test_commands_work_on_a_server(shell: Shell) -> None:
 
 def test_what_only_a_file_can_do_says_what_to_do_instead(shell: Shell) -> None:
     assert "pg_dump" in shell.refused("db", "backup", "copy.db")
-    for command in (("db", "seal"), ("db", "fold"), ("db", "retention"), ("db", "retention", "set", "7")):
+    for command in (("db", "seal"), ("db", "fold")):
         assert "this is for SQLite" in shell.refused(*command)
+
+
+def test_records_expire_as_an_organization_says(shell: Shell) -> None:
+    assert shell.told("db", "retention", "set", "7")["organization_days"] == 7
+    assert shell.told("db", "retention") == {"default_days": None, "organization_days": 7}
+    assert shell.told("db", "retention", "apply", "--yes") == {"days": 0, "records": 0}
 
 
 def test_no_output_has_the_password(shell: Shell) -> None:

@@ -99,7 +99,9 @@ class Pipeline:
             return Selection(chosen, standing, provider_order=provider_order)
 
         self.directory: MemoryDirectory = (
-            MemoryStore(clock=self.clock.now_us).directory if beside is None else beside.directory
+            MemoryStore(clock=self.clock.now_us, data=self.ledger._data).directory
+            if beside is None
+            else beside.directory
         )
         self.counter_data: CounterData = CounterData() if beside is None else beside.counter_data
         self.counters = ScriptedCounters(self.counter_data, self.ledger.every_record, lambda _: None)

@@ -44,6 +44,12 @@ TESTED_BY = {
         "store/organizations.py",
         "store/sqlite/organizations.py",
     ),
+    "tests/conformance/test_credits.py": (
+        "domain/credits.py",
+        "store/credits.py",
+        "store/memory_credits.py",
+        "store/sqlite/credits.py",
+    ),
     "tests/domain/test_organizations.py": ("domain/roles.py",),
     "tests/acceptance/test_docs_commands.py": ("web/metrics.py",),
     "tests/acceptance/test_recordings.py": ("domain/estimate.py", "providers/openai.py"),
@@ -208,7 +214,8 @@ TESTED_BY = {
     ),
     "tests/web/api/test_high_usage.py": ("web/api/high_users.py", "web/api/ranges.py", "wire/high_usage.py"),
     "tests/web/api/test_arouter_usage.py": ("wire/arouter_usage.py",),
-    "tests/web/api/test_billing.py": ("engine/credits.py", "wire/billing_json.py"),
+    "tests/web/api/test_billing.py": ("wire/billing_json.py",),
+    "tests/web/api/test_credits.py": ("web/api/credit_settings.py", "wire/credits_json.py"),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
     "tests/web/api/test_exports.py": ("engine/export.py", "wire/export_forms.py"),
     "tests/web/api/test_guardrails.py": (

@@ -25,6 +25,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "invitations": "arouter.cli.invitations",
         "audit": "arouter.cli.audit",
         "guardrails": "arouter.cli.guardrails",
+        "credits": "arouter.cli.credits",
         "activity": "arouter.cli.activity",
         "users": "arouter.cli.users",
         "db": "arouter.cli.db",

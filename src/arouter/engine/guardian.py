@@ -5,7 +5,8 @@ hold     of everything that applies, all or nothing; a refusal says who says so,
 settle   in the pipeline's one `finally`: the record's cost, tokens and status; what was used beyond is told
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,18 +16,20 @@ from arouter.domain.counters import NEVER_US, Meter
 from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited
 from arouter.domain.guardrails import Guardrail, Target, UserRules
 from arouter.domain.keys import Key
-from arouter.domain.money import to_text
+from arouter.domain.money import Picodollars, to_text
 from arouter.domain.record import Record, Status
 from arouter.domain.value import constructor, value
 from arouter.engine.call import Call, RateTold, Reply
 from arouter.engine.estimates import Estimates
 from arouter.engine.guards import (
     NO_GUARD,
+    OF_CREDITS,
     ByTarget,
     Guard,
     Slot,
     by_target,
     check_lists,
+    credits_slot,
     has_rules_for_users,
     make_guard,
     make_guard_of_user,
@@ -139,6 +142,8 @@ class Guardian:
         self._revision: int | None = None
         self._guardrails: Sequence[Guardrail] = ()
         self._by_target: ByTarget = {}
+        self._credits: Mapping[str, Picodollars] = {}
+        """What was paid in, by organization; of those whose pool is on."""
         self._change = 0
         self._holders: frozenset[str] = frozenset()
         self._keys: dict[str, _Ruled] = {}
@@ -152,10 +157,12 @@ class Guardian:
         revision = await self._directory.revision()
         if revision != self._revision:
             guardrails = await self._directory.every_guardrail()
+            paid_in = await self._directory.every_credit_total()
             self._revision = revision
-            if guardrails != self._guardrails:
+            if guardrails != self._guardrails or paid_in != self._credits:
                 self._guardrails = guardrails
                 self._by_target = by_target(guardrails)
+                self._credits = paid_in
                 self._forget()
         change = await self._directory.user_rules_changed(self._change)
         if change.latest != self._change:
@@ -222,7 +229,7 @@ class Guardian:
             return ruled
         if len(self._keys) >= MOST_KEYS:
             self._forget()
-        plain = make_guard(self._leasing, self._by_target, key)
+        plain = make_guard(self._leasing, self._by_target, key, self._credits.get(key.organization_id))
         per_user = key.organization_id in self._holders or has_rules_for_users(self._by_target, key)
         ruled = self._keys[key.hash] = _Ruled(key, plain, per_user=per_user)
         return ruled
@@ -261,8 +268,8 @@ class Guardian:
                     share = slot.share_at(at_us)
                 kind = slot.kind
                 units = amounts[kind]
-                if units > slot.limit:
-                    units = max(1, slot.limit)  # or nothing would ever fit
+                if units > slot.most:
+                    units = max(1, slot.most)  # or nothing would ever fit
                 share.touched = True
                 if share.free >= units:
                     # As `Allotment.take`: a call for each would cost more than all the sums.
@@ -280,14 +287,21 @@ class Guardian:
         return hold
 
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
-        """Everything that applies to a key's requests for a user, and how it stands."""
-        guard = await self.find(key, user)
+        """Everything that applies to a key's requests for a user, and how it stands: the organization's credits also
+        where a budget is more restrictive."""
+        guard = self._showing_credits(await self.find(key, user), key.organization_id)
         shares = [slot.share_at(at_us) for slot in guard.slots]
         await self._leasing.look(shares)
         return guard, [
             Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=_end(share))
             for slot, share in zip(guard.slots, shares, strict=True)
         ]
+
+    def _showing_credits(self, guard: Guard, organization_id: str) -> Guard:
+        paid_in = self._credits.get(organization_id)
+        if paid_in is None or any(slot.source is OF_CREDITS for slot in guard.slots):
+            return guard
+        return replace(guard, slots=(credits_slot(self._leasing, organization_id, paid_in), *guard.slots))
 
 
 def check_blocked(guard: Guard) -> None:
@@ -334,7 +348,27 @@ _WHOSE: Final = {
 }
 
 
+def _without_credits(slot: Slot, share: Share, units: int) -> PaymentRequired:
+    """What is left and what is held are those of the share's last renewal."""
+    balance = slot.limit - share.posted - share.settled
+    held = share.held + share.others
+    return PaymentRequired(
+        f"Insufficient credits: this organization has {'-' if balance < 0 else ''}${to_text(abs(balance))} left"
+        + (f", of which requests that run hold ${to_text(held)}" if held else "")
+        + (f", and this request may cost ${to_text(units)}" if balance > 0 else "")
+        + ". Add credits with POST /v1/credits or `arouter credits add`.",
+        metadata={
+            "scope": slot.scope.value,
+            "balance_usd": _usd(balance),
+            "held_usd": _usd(held),
+            "needed_usd": _usd(units),
+        },
+    )
+
+
 def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
+    if slot.source is OF_CREDITS:
+        return _without_credits(slot, share, units)
     resets_at_us = _end(share)
     metadata: dict[str, object] = {"scope": slot.scope.value, "guardrail": slot.source.id}
     held = share.held + share.others

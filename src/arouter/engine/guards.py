@@ -12,6 +12,7 @@ from arouter.domain.errors import NotPermitted
 from arouter.domain.guardrails import NO_LISTS, Guardrail, Lists, Target, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.limits import NO_LIMITS, Budget, Limits
+from arouter.domain.money import LARGEST, Picodollars
 from arouter.domain.value import value
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.routing import Route
@@ -50,13 +51,16 @@ class Source:
 OF_KEY = Source(id=None, name="the key's own limits")
 OF_KEY_FOR_USERS = Source(id=None, name="the key's limits for each user")
 OF_USER = Source(id=None, name="the user's own limits")
+OF_CREDITS = Source(id=None, name="the organization's credits")
+"""All that was paid in is a budget for ever, of which all that was used since ever is spent. Like any other limit it is
+counted only where it is the most restrictive of its kind: beside it the organization's budget for ever may be."""
 
 
 class Slot:
     """One limit: what is counted of whom, in which window, up to what; and this process's share of it now."""
 
     __slots__ = (
-        *("_leasing", "end_us", "kind", "limit", "meter", "name", "scope", "share", "source", "start_us"),
+        *("_leasing", "end_us", "kind", "limit", "meter", "most", "name", "scope", "share", "source", "start_us"),
         *("who", "window", "window_s"),
     )
 
@@ -70,6 +74,10 @@ class Slot:
         self.start_us = self.end_us = 0
         self.source = source
         self.limit = limit
+        # A request that seems to need more than a whole budget waits for a whole one, or it would never pass. Credits
+        # are different: what they once were says nothing of what is left.
+        self.most = LARGEST if source is OF_CREDITS else limit
+        """More is never held."""
         self.scope = scope
         self.who = who
         if name in _RATES:
@@ -132,10 +140,20 @@ def has_rules_for_users(guardrails: ByTarget, key: Key) -> bool:
     return any(one == organization_id and target in (Target.USER, Target.EVERY_USER) for one, target, _ in guardrails)
 
 
-def make_guard(leasing: Leasing, guardrails: ByTarget, key: Key) -> Guard:
-    """The guard of a key's requests for nobody."""
+def credits_slot(leasing: Leasing, organization_id: str, paid_in: Picodollars) -> Slot:
+    """The organization's credits as a limit, whether or not another one is more restrictive."""
+    said = ((OF_CREDITS, Limits(budget=Budget(limit=paid_in)), Target.ORGANIZATION, organization_id),)
+    (slot,) = _slots(leasing, said, organization_id)
+    return slot
+
+
+def make_guard(leasing: Leasing, guardrails: ByTarget, key: Key, paid_in: Picodollars | None = None) -> Guard:
+    """The guard of a key's requests for nobody. `paid_in` is the sum of the organization's credits, None if it keeps
+    none."""
     organization_id = key.organization_id
     stated = _Stated(guardrails, organization_id)
+    if paid_in is not None:
+        stated.limits.append((OF_CREDITS, Limits(budget=Budget(limit=paid_in)), Target.ORGANIZATION, organization_id))
     stated.add(Target.ORGANIZATION, None, Target.ORGANIZATION, organization_id)
     stated.add(Target.WORKSPACE, key.workspace_id, Target.WORKSPACE, key.workspace_id)
     if key.creator is not None:

@@ -20,6 +20,7 @@ from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store.audit import AuditLog
+from arouter.store.credits import Credits
 from arouter.store.organizations import Organizations
 from arouter.store.sign_in import SignIns
 
@@ -154,8 +155,8 @@ class Guardrails(Protocol):
         """What changed after the change of that number; 0: ever."""
 
 
-class Directory(ProviderKeys, Guardrails, Organizations, SignIns, AuditLog, Protocol):
-    """Organizations with all that is in them, keys, guardrails, and a log of all changes."""
+class Directory(ProviderKeys, Guardrails, Organizations, Credits, SignIns, AuditLog, Protocol):
+    """Organizations with all that is in them, keys, guardrails, credits, and a log of all changes."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         """The database's home. `candidate` becomes it if there is none yet, whoever asks first."""

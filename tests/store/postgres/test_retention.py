@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +12,14 @@ from arouter.domain.errors import InvalidRequest
 from arouter.domain.record import Record
 from arouter.domain.windows import DAY_US
 from arouter.store.base import Home
-from arouter.store.postgres.pool import Pool
-from arouter.store.postgres.retention import Expired, Retention
+from arouter.store.postgres.database import PostgresStore
+from arouter.store.postgres.retention import Retention
+from arouter.store.postgres.statements import queries
+from arouter.store.stores import Expired
 from tests.conformance.backends import Backend, postgres
 from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, ids, record
 from tests.conformance.test_ledger import assert_sound
+from tests.store.postgres.ledgers import gateway
 
 DAY = NOON_US // DAY_US
 HOME = Home(organization_id="org_a", workspace_id="ws_a", secret=b"x" * 32)
@@ -29,24 +33,16 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
     made.stop()
 
 
-def url_of(backend: Backend) -> str:
-    """That of the database behind a backend."""
-    return next(value for value in vars(backend.store).values() if isinstance(value, Pool)).url
+def retention_of(backend: Backend) -> Retention:
+    assert isinstance(backend.store, PostgresStore)
+    return backend.store.retention
 
 
-def expire(backend: Backend, days: int | None, now_us: int, at_once: int = 3) -> Expired | None:
-    async def run() -> Expired | None:
-        pool = Pool(url_of(backend))
-        await pool.start()
-        try:
-            return await Retention(pool, backend.clock).expire(default_days=days, now_us=now_us, at_once=at_once)
-        finally:
-            await pool.close()
-
-    return backend.run(run())
+def expire(backend: Backend, days: int | None, now_us: int) -> Expired | None:
+    return backend.run(retention_of(backend).expire(default_days=days, now_us=now_us, at_once=3))
 
 
-def at(seconds: int, **changes: object) -> Record:
+def at(seconds: int, **changes: Any) -> Record:
     opened = {"created_at_us": DAY * DAY_US + seconds * 1_000_000, "tags": ("x",)}
     return record(f"gen-{seconds:06}", opened=opened, **changes)
 
@@ -101,18 +97,10 @@ def test_a_summary_that_needs_expired_records_names_the_first_whole_day(backend:
 def test_an_organizations_own_number_of_days_goes_before_the_default_and_is_noted(backend: Backend) -> None:
     append(backend, at(1))
 
-    async def set_days(days: int) -> int | None:
-        pool = Pool(url_of(backend))
-        await pool.start()
-        try:
-            retention = Retention(pool, backend.clock)
-            await retention.set_retention_days("org_a", days)
-            await retention.set_retention_days("org_none", days)
-            return await retention.retention_days("org_a")
-        finally:
-            await pool.close()
-
-    assert backend.run(set_days(30)) == 30
+    retention = retention_of(backend)
+    backend.run(retention.set_retention_days("org_a", 30))
+    backend.run(retention.set_retention_days("org_none", 30))
+    assert backend.run(retention.retention_days("org_a")) == 30
     assert expire(backend, 1, (DAY + 20) * DAY_US) == Expired(days=0, records=0)
     assert expire(backend, None, (DAY + 31) * DAY_US) == Expired(days=1, records=1)
     noted = backend.run(backend.directory.audit_page(AuditQuery(organization_id="org_a")))
@@ -121,15 +109,9 @@ def test_an_organizations_own_number_of_days_goes_before_the_default_and_is_note
 
 def test_only_one_process_at_a_time_deletes(backend: Backend) -> None:
     async def run() -> Expired | None:
-        pool, other = Pool(url_of(backend)), Pool(url_of(backend))
-        await pool.start()
-        await other.start()
-        try:
-            async with pool.lend() as connection:
-                await connection.fetchval("SELECT pg_try_advisory_lock(1095912017)")
-                return await Retention(other, backend.clock).expire(default_days=1, now_us=NOON_US)
-        finally:
-            await pool.close()
-            await other.close()
+        assert isinstance(backend.store, PostgresStore)
+        async with gateway(backend.store.url) as other, other.pool.lend() as connection:
+            await connection.fetchval(queries("retention")["take_turn"])
+            return await backend.store.retention.expire(default_days=1, now_us=NOON_US)
 
     assert backend.run(run()) is None

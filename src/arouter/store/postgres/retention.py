@@ -1,7 +1,6 @@
 """Records expire day by day: they are deleted, and what they add up to is noted. Their sums stay."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -17,6 +16,7 @@ from arouter.store.postgres.audit import append_entry
 from arouter.store.postgres.measures import RECORD_METERS
 from arouter.store.postgres.pool import Pool
 from arouter.store.postgres.statements import queries
+from arouter.store.stores import Expired
 from arouter.store.tally import MEASURES
 
 if TYPE_CHECKING:
@@ -28,16 +28,8 @@ _UTC: Final = ZoneInfo("UTC")
 _LAST_DAY: Final = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """What was deleted: days and records."""
-
-    days: int
-    records: int
-
-
 class Retention:
-    """What an archive does in PostgreSQL: it has records expire. Days are not sealed there."""
+    """See `stores.Retention`."""
 
     def __init__(self, pool: Pool, clock: Callable[[], int]) -> None:
         self._pool = pool
