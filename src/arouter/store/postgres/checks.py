@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from arouter.store.base import CheckReport
 from arouter.store.postgres.adjuster import canonical_adjustment
 from arouter.store.postgres.audit import check_audit
+from arouter.store.postgres.credits import check_credits
 from arouter.store.postgres.measures import RECORD_METERS
 from arouter.store.postgres.pages import ADJUSTMENT_COLUMNS, adjustment_of
 from arouter.store.postgres.rows import COLUMNS, as_json, canonical_bytes, decode_record_row, decode_row
@@ -62,6 +63,8 @@ async def _problems(connection: "Connection", dead: Sequence[int]) -> AsyncItera
     async for problem in _chain(connection):
         yield problem
     async for problem in check_audit(connection):
+        yield problem
+    async for problem in check_credits(connection):
         yield problem
     left = await connection.fetchval(queries("checks")["open_of_dead"], [*dead])
     if left:

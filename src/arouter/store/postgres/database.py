@@ -50,7 +50,7 @@ class PostgresStore:
             on_commit=self._committed,
         )
         self._beside: list[asyncio.Task[None]] = []
-        self.directory = PostgresDirectory(self._pool, clock)
+        self.directory = PostgresDirectory(self._pool, clock, self._appender.settled)
         self.ledger = PostgresLedger(self._pool, self._appender, clock=clock, grace_s=grace_s)
         self.retention = Retention(self._pool, clock)
         self.counters = PostgresCounters(self._pool, self._owner, self._appender.settled)
