@@ -131,8 +131,12 @@ FROM key_hours WHERE key_hash = $1;
 -- name: lock_partitions
 SELECT pg_advisory_xact_lock(1095912016, $1);
 
+-- Read as a table: what a session remembers of names may be older than the lock.
 -- name: partition_there
-SELECT to_regclass($1) IS NOT NULL;
+SELECT EXISTS (
+    SELECT 1 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'records'::regclass AND relname = $1::text
+);
 
 -- Made aside and attached: that keeps nobody from reading or writing, as making it in place would.
 -- name: make_partition
