@@ -107,6 +107,23 @@ def test_what_was_used_before_does_not_count(backend: Backend) -> None:
     assert balance(backend) == 2, "a correction counts, of whatever is corrected"
 
 
+def test_what_was_closed_before_is_in_although_nobody_waited_for_it(backend: Backend) -> None:
+    async def run() -> int | None:
+        closing = [backend.ledger.close(record(f"gen-{number}", cost=1)) for number in range(50)]
+        await backend.directory.add_credit(entry(amount=10), opening_id="crd_0")
+        closing.append(backend.ledger.close(record("gen-later", cost=7)))
+        await backend.directory.switch_credits("org_a", enabled=False, opening_id="-", now_us=NOON_US)
+        closing.append(backend.ledger.close(record("gen-last", cost=100)))
+        await backend.directory.switch_credits("org_a", enabled=True, opening_id="crd_2", now_us=NOON_US)
+        for one in closing:
+            await one
+        account = await backend.directory.credit_account("org_a")
+        return None if account is None else account.balance
+
+    assert backend.run(run()) == 3
+    assert {one.id: one.amount for one in every(backend)} == {"crd_0": 50, "crd_1": 10, "crd_2": 100}
+
+
 def test_what_is_used_while_it_is_off_does_not_count(backend: Backend) -> None:
     assert not switch(backend, False), "there is none"
     assert switch(backend, True)

@@ -1,10 +1,13 @@
 """What a directory does with organizations' credits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from arouter.domain.activity import Cursor
+from arouter.domain.audit import shown
+from arouter.domain.counters import Counter, Meter, Window, bounds
 from arouter.domain.credits import CreditAccount, CreditEntry
+from arouter.domain.guardrails import Target
 from arouter.domain.money import Picodollars
 
 
@@ -40,3 +43,42 @@ class Credits(Protocol):
 
     async def every_credit_total(self) -> Mapping[str, Picodollars]:
         """The sum of the entries of each organization whose pool is on."""
+
+
+def lifetime_cost(organization_id: str) -> Counter:
+    """The counter that says what all of the organization's records cost."""
+    start_us, end_us = bounds(Window.LIFETIME, 0)
+    return Counter(
+        meter=Meter.COST,
+        scope=Target.ORGANIZATION,
+        organization_id=organization_id,
+        scope_id=organization_id,
+        start_us=start_us,
+        end_us=end_us,
+    )
+
+
+def credit_faults(
+    noted: Iterable[tuple[str, str, str | None]],
+    entries: Iterable[CreditEntry],
+    totals: Iterable[tuple[str, int]],
+) -> Iterator[str]:
+    """What is wrong with the credits: an entry that the audit log does not know as it is, or the other way round; a sum
+    that is not that of the entries. The log is proved by its own chain.
+
+    `noted` are the organization, the id and what is said of each entry that the log has, `totals` each organization
+    with a pool and the sum that is kept of it.
+    """
+    left = {(organization_id, entry_id): after for organization_id, entry_id, after in noted}
+    sums: dict[str, int] = {}
+    for entry in entries:
+        sums[entry.organization_id] = sums.get(entry.organization_id, 0) + entry.amount
+        if left.pop((entry.organization_id, entry.id), None) != shown(entry):
+            yield f"The credit {entry.id} of {entry.organization_id} is not what the audit log says."
+    for organization_id, entry_id in left:
+        yield f"The credit {entry_id} of {organization_id} is in the audit log, and is missing."
+    for organization_id, total in totals:
+        if sums.pop(organization_id, 0) != total:
+            yield f"The credits of {organization_id} do not add up to what they are said to."
+    for organization_id in sums:
+        yield f"The credits of {organization_id} are in no pool."

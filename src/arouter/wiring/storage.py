@@ -101,9 +101,8 @@ def _check_postgres(settings: Settings) -> None:
             "storage.url must be postgresql://user:password@host:port/database; escape /, @, :, ? and # in the "
             "password as %2F, %40, %3A, %3F and %23"
         )
-    for name in ("seal_after_days", "retention_days"):
-        if getattr(settings.storage, name) is not None:
-            raise SettingsError(f"storage.{name} is for SQLite; leave it unset with PostgreSQL")
+    if settings.storage.seal_after_days is not None:
+        raise SettingsError("storage.seal_after_days is for SQLite; leave it unset with PostgreSQL")
     if settings.storage.outage_limit_s < 0:
         raise SettingsError("storage.outage_limit_s must be at least 0, and 0 is for no journal")
     if (lost_s := lost_after_s(settings)) < 1:

@@ -91,7 +91,7 @@ class Owner:
         """Beat for ever, whatever fails."""
         while True:
             await asyncio.sleep(self._grace_s / _BEATS_IN_A_GRACE)
-            with suppress(StorageUnavailable):
+            with suppress(Exception):  # whatever it is, who does not beat is taken for dead
                 await self.beat()
 
     async def forget(self) -> None:

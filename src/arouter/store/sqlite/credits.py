@@ -1,7 +1,7 @@
 """`Credits` in SQLite: entries and pools in one transaction with the costs that they are compared with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, fields, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -9,34 +9,36 @@ import apsw
 
 from arouter.domain.activity import Cursor
 from arouter.domain.audit import AuditAction, shown
-from arouter.domain.counters import Counter, Meter, Window, bounds
 from arouter.domain.credits import (
     CreditAccount,
     CreditConflict,
     CreditEntry,
-    CreditKind,
     CreditPool,
     added_up,
     opening_entry,
 )
-from arouter.domain.guardrails import Target
 from arouter.domain.money import Picodollars
+from arouter.store.credits import credit_faults, lifetime_cost
+from arouter.store.directory_rows import (
+    CREDIT_COLUMNS,
+    CREDIT_POOL_COLUMNS,
+    Value,
+    credit_pool_values,
+    credit_values,
+    read_credit,
+    read_credit_pool,
+)
 from arouter.store.queries import parse_queries, read_sql
 from arouter.store.sqlite.audit import append_entry
 from arouter.store.sqlite.changes import SqliteChanges
 from arouter.store.sqlite.statements import ENGINE, queries
 from arouter.store.sqlite.usage_days import usages_of
 
-_COLUMNS = tuple(field.name for field in fields(CreditEntry))
-
 
 @cache
 def statements() -> Mapping[str, str]:
     """Those of `sql/sqlite/credits.sql`."""
-    return {
-        name: sql.format(columns=", ".join(_COLUMNS), places=", ".join("?" * len(_COLUMNS)))
-        for name, sql in parse_queries(read_sql(ENGINE, "credits.sql")).items()
-    }
+    return parse_queries(read_sql(ENGINE, "credits.sql"))
 
 
 class SqliteCredits(SqliteChanges):
@@ -82,7 +84,7 @@ class SqliteCredits(SqliteChanges):
         here = (None, None) if after is None else (after.created_at_us, after.id)
         parameters = (organization_id, *here, limit)
         return await self._readers.read(
-            lambda connection: tuple(map(_entry, connection.execute(statements()["list_credits"], parameters)))
+            lambda connection: tuple(map(read_credit, connection.execute(_over_credits("list_credits"), parameters)))
         )
 
     async def credit_account(self, organization_id: str) -> CreditAccount | None:
@@ -118,12 +120,12 @@ class SqliteCredits(SqliteChanges):
         pool = _pool(connection, entry.organization_id)
         assert pool is not None
         total = added_up(pool.total, entry.amount)
-        connection.execute(statements()["add_credit"], _values(entry))
-        connection.execute(statements()["set_pool"], _pool_values(replace(pool, total=total)))
+        connection.execute(_over_credits("add_credit"), credit_values(entry))
+        connection.execute(_over_pools("set_pool"), _pool_values(replace(pool, total=total)))
         self._note_credit(connection, AuditAction.CREATE_CREDIT, entry.organization_id, entry.id, None, shown(entry))
 
     def _set_pool(self, connection: apsw.Connection, before: CreditPool | None, after: CreditPool) -> None:
-        connection.execute(statements()["set_pool"], _pool_values(after))
+        connection.execute(_over_pools("set_pool"), _pool_values(after))
         name = after.organization_id
         self._note_credit(connection, AuditAction.UPDATE_CREDIT_POOL, name, name, shown(before), shown(after))
 
@@ -149,25 +151,11 @@ class SqliteCredits(SqliteChanges):
 
 
 def check_credits(connection: apsw.Connection) -> Iterator[str]:
-    """What is wrong with the credits: an entry that the audit log does not know as it is, or the other way round; a sum
-    that is not that of the entries. The log is proved by its own chain."""
-    noted = {
-        (organization_id, entry_id): after
-        for organization_id, entry_id, after in connection.execute(statements()["noted_credits"])
-    }
-    totals: dict[str, int] = {}
-    for row in connection.execute(statements()["credits_of_organizations"]):
-        entry = _entry(row)
-        totals[entry.organization_id] = totals.get(entry.organization_id, 0) + entry.amount
-        if noted.pop((entry.organization_id, entry.id), None) != shown(entry):
-            yield f"The credit {entry.id} of {entry.organization_id} is not what the audit log says."
-    for organization_id, entry_id in noted:
-        yield f"The credit {entry_id} of {organization_id} is in the audit log, and is missing."
-    for organization_id, total in connection.execute(statements()["every_pool"]):
-        if totals.pop(str(organization_id), 0) != total:
-            yield f"The credits of {organization_id} do not add up to what they are said to."
-    for organization_id in totals:
-        yield f"The credits of {organization_id} are in no pool."
+    """What is wrong with the credits, as `credit_faults` says."""
+    entries = map(read_credit, connection.execute(_over_credits("credits_of_organizations")))
+    noted: Any = connection.execute(statements()["noted_credits"])
+    totals: Any = connection.execute(statements()["every_pool"])
+    yield from credit_faults(noted, entries, totals)
 
 
 def _known(connection: apsw.Connection, entry: CreditEntry) -> CreditEntry | None:
@@ -186,46 +174,34 @@ def _known(connection: apsw.Connection, entry: CreditEntry) -> CreditEntry | Non
 
 def _spent(connection: apsw.Connection, organization_id: str) -> Picodollars:
     """What all of the organization's records cost: the sums that budgets go by."""
-    start_us, end_us = bounds(Window.LIFETIME, 0)
-    counter = Counter(
-        meter=Meter.COST,
-        scope=Target.ORGANIZATION,
-        organization_id=organization_id,
-        scope_id=organization_id,
-        start_us=start_us,
-        end_us=end_us,
-    )
+    counter = lifetime_cost(organization_id)
     return Picodollars(usages_of(connection, [counter]).get(counter, 0))
 
 
 def _pool(connection: apsw.Connection, organization_id: str) -> CreditPool | None:
-    row: Any = connection.execute(statements()["get_pool"], (organization_id,)).fetchone()
-    if row is None:
-        return None
-    _, enabled, total, cost_at_end = row
-    return CreditPool(
-        organization_id=organization_id,
-        enabled=bool(enabled),
-        total=Picodollars(total),
-        cost_at_end=None if cost_at_end is None else int(cost_at_end),
-    )
+    row: Any = connection.execute(_over_pools("get_pool"), (organization_id,)).fetchone()
+    return None if row is None else read_credit_pool(row)
 
 
-def _pool_values(pool: CreditPool) -> tuple[str | int | None, ...]:
-    cost = None if pool.cost_at_end is None else str(pool.cost_at_end)
-    return (pool.organization_id, int(pool.enabled), pool.total, cost)
+def _pool_values(pool: CreditPool) -> tuple[Value, ...]:
+    """With a decimal text for what SQLite's integers cannot hold."""
+    *values, cost = credit_pool_values(pool)
+    return (*values, None if cost is None else str(cost))
 
 
 def _one(connection: apsw.Connection, name: str, *parameters: str) -> CreditEntry | None:
-    row = connection.execute(statements()[name], parameters).fetchone()
-    return None if row is None else _entry(row)
+    row: Any = connection.execute(_over_credits(name), parameters).fetchone()
+    return None if row is None else read_credit(row)
 
 
-def _values(entry: CreditEntry) -> tuple[str | int | None, ...]:
-    return (*(value.value if isinstance(value, CreditKind) else value for value in astuple(entry)),)
+@cache
+def _over(name: str, columns: tuple[str, ...]) -> str:
+    return statements()[name].format(columns=", ".join(columns), places=", ".join("?" * len(columns)))
 
 
-def _entry(row: Sequence[Any]) -> CreditEntry:
-    value = dict(zip(_COLUMNS, row, strict=True))
-    value.update(kind=CreditKind(value["kind"]), amount=Picodollars(value["amount"]))
-    return CreditEntry(**value)
+def _over_credits(name: str) -> str:
+    return _over(name, CREDIT_COLUMNS)
+
+
+def _over_pools(name: str) -> str:
+    return _over(name, CREDIT_POOL_COLUMNS)

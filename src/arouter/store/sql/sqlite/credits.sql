@@ -18,10 +18,10 @@ WHERE organization_id = ?1 AND (?2 IS NULL OR (created_at_us, id) < (?2, ?3))
 ORDER BY created_at_us DESC, id DESC LIMIT ?4;
 
 -- name: get_pool
-SELECT organization_id, enabled, total, cost_at_end FROM credit_pools WHERE organization_id = ?;
+SELECT {columns} FROM credit_pools WHERE organization_id = ?;
 
 -- name: set_pool
-INSERT INTO credit_pools (organization_id, enabled, total, cost_at_end) VALUES (?, ?, ?, ?)
+INSERT INTO credit_pools ({columns}) VALUES ({places})
 ON CONFLICT (organization_id) DO UPDATE SET enabled = excluded.enabled, total = excluded.total,
     cost_at_end = excluded.cost_at_end;
 
