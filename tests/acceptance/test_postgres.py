@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,8 +12,11 @@ from typing import Any
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner, Result
 
-from tests.cli.process import refused, succeeded, told
+from arouter.cli import app
+from arouter.cli.output import Failure
+from tests.cli.process import refused, told
 from tests.faults import test_budgets as budgets
 from tests.faults.client import Heard, ask
 from tests.faults.processes import ROOT, Gateway, Place, place, sandbox_at, sandbox_process, wait_until
@@ -210,13 +213,24 @@ class Shell:
         return {"AROUTER_STORAGE__URL": self.url}
 
     def told(self, *arguments: str) -> Any:
-        return told(*arguments, cwd=self.folder, env=self.environment)
+        return json.loads(self.said(*arguments, "--json"))
 
     def said(self, *arguments: str) -> str:
-        return succeeded(*arguments, cwd=self.folder, env=self.environment)
+        done = self._run(arguments)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def problem(self, *arguments: str) -> str:
+        failure = self._run(arguments).exception
+        assert isinstance(failure, Failure)
+        return str(failure)
 
     def refused(self, *arguments: str) -> str:
+        """As a process of its own, with all that it prints."""
         return refused(*arguments, cwd=self.folder, env=self.environment)
+
+    def _run(self, arguments: Sequence[str]) -> Result:
+        return CliRunner(env={**self.environment, "COLUMNS": "300"}).invoke(app, arguments)
 
 
 @pytest.fixture
@@ -239,9 +253,9 @@ def test_commands_work_on_a_server(shell: Shell) -> None:
 
 
 def test_what_only_a_file_can_do_says_what_to_do_instead(shell: Shell) -> None:
-    assert "pg_dump" in shell.refused("db", "backup", "copy.db")
+    assert "pg_dump" in shell.problem("db", "backup", "copy.db")
     for command in (("db", "seal"), ("db", "fold")):
-        assert "this is for SQLite" in shell.refused(*command)
+        assert "this is for SQLite" in shell.problem(*command)
 
 
 def test_records_expire_as_an_organization_says(shell: Shell) -> None:
