@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from arouter.cli import app
 from arouter.cli.output import Failure
 from tests.cli.process import refused, told
-from tests.faults import test_budgets as budgets
+from tests.faults import budgets
 from tests.faults.client import Heard, ask
 from tests.faults.processes import ROOT, Gateway, Place, place, sandbox_at, sandbox_process, wait_until
 from tests.postgres_server import PostgresServer, running_server
