@@ -12,7 +12,7 @@ from arouter.store.journal.outage import Outage
 from arouter.store.journal.store import JournaledStore
 from arouter.store.memory import MemoryLedger, MemoryStore
 from arouter.store.sqlite import SqliteStore
-from arouter.store.stores import CommitStats, DatabaseStatus
+from arouter.store.stores import CommitStats, DatabaseStatus, Retention
 from arouter.web.metrics import Metrics
 from arouter.wiring.journal import delivery, is_behind, journal_folder, ledger_checks, watch_journal, with_journal
 from arouter.wiring.storage import lost_after_s
@@ -34,6 +34,10 @@ class Server(MemoryStore):
     last_error: StorageUnavailable | None = None
     unwritten = delayed = lost = 0
     stats = CommitStats()
+
+    @property
+    def retention(self) -> Retention:
+        raise NotImplementedError
 
     async def status(self) -> DatabaseStatus:
         raise NotImplementedError

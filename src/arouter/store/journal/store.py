@@ -7,7 +7,7 @@ from arouter.store.base import Counters, Directory
 from arouter.store.journal.folder import Folder
 from arouter.store.journal.ledger import JournaledLedger
 from arouter.store.journal.outage import Observer, Outage
-from arouter.store.stores import CommitStats, Database, DatabaseStatus
+from arouter.store.stores import CommitStats, Database, DatabaseStatus, Retention
 
 
 class JournaledStore:
@@ -20,6 +20,10 @@ class JournaledStore:
         self.directory: Directory = database.directory
         self.counters: Counters = database.counters
         self.ledger = JournaledLedger(database.ledger, folder, outage, now_us=now_us, observer=observer)
+
+    @property
+    def retention(self) -> Retention:
+        return self._database.retention
 
     @property
     def healthy(self) -> bool:
