@@ -30,8 +30,8 @@ GRACE_S: Final = 20.0
 """How long a process may be neither seen nor connected before the others take what it had."""
 _BEATS_IN_A_GRACE: Final = 4
 MOST_BETWEEN_BEATS_S: Final = 5.0
-"""However long the grace is. By so much less than the grace a process may be out of reach before it is dead: a grace has
-to be that much longer than a process may go on without the server."""
+"""However long the grace is. By so much less than the grace a process may be out of reach before it is dead: a grace
+has to be that much longer than a process may go on without the server."""
 _LOCK_CLASS: Final = 0x4152_4F57
 """The first half of the advisory locks of owners; the second is the owner's number."""
 
