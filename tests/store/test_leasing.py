@@ -56,7 +56,7 @@ def test_whoever_is_granted_anything_leaves_the_limit_whole(
     written |= {(row.owner_no, row.most): row.units for row in renewal.renewed}
     for text, limit in renewal.ended:
         assert text == text_of(ONE)
-        del written[1, limit]
+        written.pop((1, limit), None)  # one that was both given and ended in this renewal was never there
     assert written == {key: lease.units for key, lease in leases[text_of(ONE)].items()}
     assert renewal.in_the_way <= {owner_no for owner_no, _ in before} - {1}
 
