@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from arouter.store.base import Counters, Directory, Ledger
+from arouter.store.feed import Feed
 from arouter.store.memory import MemoryStore
 from arouter.store.sqlite import SqliteStore
 
@@ -20,6 +21,8 @@ class Store(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def counters(self) -> Counters: ...
+    @property
+    def feed(self) -> Feed: ...
     async def start(self) -> None: ...
     async def close(self) -> None: ...
 
@@ -96,8 +99,9 @@ class SealedStore:
     def __init__(self, store: SqliteStore) -> None:
         self.store = store
         self.directory: Directory = store.directory
-        self.ledger: Any = SealedLedger(store)
+        self.ledger: Any = SealedFirst(store, store.ledger, ASKING)
         self.counters: Counters = store.counters
+        self.feed: Any = SealedFirst(store, store.feed, frozenset({"read"}))
 
     async def start(self) -> None:
         await self.store.start()
@@ -112,15 +116,17 @@ ASKING = frozenset(
 )
 
 
-class SealedLedger:
+class SealedFirst:
     """Seals before each answer."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqliteStore, asked: object, asking: frozenset[str]) -> None:
         self._store = store
+        self._asked = asked
+        self._asking = asking
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store.ledger, name)
-        if name not in ASKING:
+        method = getattr(self._asked, name)
+        if name not in self._asking:
             return method
 
         async def ask(*arguments: Any, **named: Any) -> Any:
