@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -148,6 +149,12 @@ def sealed(folder: Path) -> Backend:
     return Backend(lambda clock, _: SealedStore(SqliteStore.open(str(folder / "arouter.db"), clock=clock)))
 
 
+@cache
+def inside() -> Connections:
+    """To ClickHouse's engine in this process, which there can be one of; each store has a database of its own there."""
+    return Connections(Address(url="chdb:"), threads=1)
+
+
 class CopiedStore:
     """Memory with a copy in ClickHouse's engine, which is brought up to date whenever something is asked."""
 
@@ -155,13 +162,12 @@ class CopiedStore:
         self.store = store
         self.clock = clock
         self.database = database
-        self.connections = Connections(Address(url="chdb:"), threads=2)
-        self.copier = Copier(self.connections, Place(database=database), store.feed, at_once=7)
+        self.copier = Copier(inside(), Place(database=database), store.feed)
         self.directory: Directory = store.directory
         self.routed = RoutedLedger(
             store.ledger,
             store.feed,
-            ClickHouseReader(self.connections, self.copier, store.directory),
+            ClickHouseReader(inside(), self.copier, store.directory),
             now_us=clock,
             most_lag_us=0,
             on_failure=_fail,
@@ -181,7 +187,6 @@ class CopiedStore:
 
     async def close(self) -> None:
         await self.store.close()
-        self.connections.close()
 
 
 def _fail(message: str, detail: str | None) -> None:
