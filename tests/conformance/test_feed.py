@@ -93,7 +93,8 @@ def test_a_stretch_tells_since_when_something_may_be_missing(backend: Backend) -
         assert some[-1].as_of_us == backend.clock()
         for one in some[:-1]:
             later = read(backend, stretches(backend, after=one.until))
-            missing = [each.written_at_us for changes in later for each in (*changes.records, *changes.adjustments)]
+            missing = [each.written_at_us for changes in later for each in changes.records]
+            missing += [each.written_at_us for changes in later for each in changes.adjustments]
             assert min(missing) >= one.as_of_us
     append(backend, record("gen-x"))
     assert stretches(backend)[-1].as_of_us == started_us + 20

@@ -52,6 +52,7 @@ from arouter.web.inference.passing import PassThrough
 from arouter.web.metrics import Metrics
 from arouter.web.user_tokens import UserTokens
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
+from arouter.wiring.clickhouse import WithCopy
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
 from arouter.wiring.issuers import issuers
@@ -132,6 +133,7 @@ class Gateway:
             on_failure=lambda failure: self._log.error("days of records cannot be sealed", reason=failure.message),
         )
         self._folding = Folding(self.store, now_us=self._clock.now_us)
+        self._with_copy = WithCopy(settings, self.store.ledger, self.store.feed, self.store.directory, self._clock)
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
         self.app = App(start=self.start, stop=self.stop, idle_timeout_s=settings.server.idle_timeout_s)
@@ -163,6 +165,7 @@ class Gateway:
         self._tasks.start("recover", self._recovery.run())
         self._tasks.start("seal and expire", self._housekeeping.run())
         self._tasks.start("fold days", self._folding.run())
+        self._tasks.start("copy the ledger", self._with_copy.run())
         if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
@@ -189,6 +192,7 @@ class Gateway:
         """What is queued is written first."""
         self._lag.stop()
         await self._tasks.stop()
+        await self._with_copy.close()
         with suppress(StorageUnavailable):
             await self._leasing.close()
         await self._upstream.aclose()
@@ -268,7 +272,7 @@ class Gateway:
         return create_api(
             ApiServices(
                 directory=self.store.directory,
-                ledger=self.store.ledger,
+                ledger=self._with_copy.ledger,
                 authenticate=self._authenticate,
                 now_us=self._clock.now_us,
                 entropy=secrets.token_bytes,

@@ -7,10 +7,12 @@
 3. A stretch is one block of one part: it is seen whole or not at all.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+from uuid import uuid4
 
 from arouter.store.clickhouse.conditions import text
 from arouter.store.clickhouse.connections import Client, Connections, CopyGone
@@ -31,6 +33,7 @@ _PLACE_COLUMNS: Final[Mapping[str, str]] = {
     "until_mark": "String",
     "size": "UInt64",
     "as_of_us": "Int64",
+    "owner": "String",
 }
 
 
@@ -40,6 +43,8 @@ class Step:
 
     no: int
     stretch: Stretch
+    owner: str
+    """Who planned it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +70,23 @@ class State:
 class Copier:
     """Writes the copy of one feed."""
 
-    def __init__(self, connections: Connections, place: Place, feed: Feed, *, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        place: Place,
+        feed: Feed,
+        *,
+        at_once: int = AT_ONCE,
+        patience_s: float = 0.0,
+    ) -> None:
+        """`patience_s` is how long a stretch that another one planned is left to it."""
         self._connections = connections
         self._place = place
         self._feed = feed
         self._at_once = at_once
+        self._patience_s = patience_s
+        self._owner = uuid4().hex
+        self._waiting: tuple[Step, float] | None = None
         self._tables: Tables | None = None
 
     async def state(self) -> State:
@@ -100,7 +117,7 @@ class Copier:
         return await self.state()
 
     async def step(self, on_copied: Callable[[int], None] = lambda size: None) -> State | None:
-        """Copy one stretch; how far the copy is then, None if nothing is left.
+        """Copy one stretch; how far the copy is then, None if nothing is left, or left to another copier.
 
         ForeignPosition if what the copy holds is not of this ledger.
         """
@@ -112,12 +129,21 @@ class Copier:
                 return None
             number = 1 if state.done is None else state.done.no + 1
             planned = await self._connections.run(
-                partial(self._plan, tables=state.tables, step=Step(no=number, stretch=stretch))
+                partial(self._plan, tables=state.tables, step=Step(no=number, stretch=stretch, owner=self._owner))
             )
+        if planned.owner != self._owner and not self._is_abandoned(planned):
+            return None
         changes = await self._feed.read(planned.stretch)
         await self._connections.run(partial(self._insert, tables=state.tables, step=planned, changes=changes))
         on_copied(planned.stretch.size)
         return State(tables=state.tables, done=planned, planned=None)
+
+    def _is_abandoned(self, planned: Step) -> bool:
+        """Whether another one's stretch was not done for as long as it is left to it."""
+        now_s = time.monotonic()
+        if self._waiting is None or self._waiting[0] != planned:
+            self._waiting = planned, now_s
+        return now_s >= self._waiting[1] + self._patience_s
 
     async def forget_expired(self) -> int:
         """Delete the records of days that expired in the ledger from the copy; how many days those were."""
@@ -170,7 +196,7 @@ class Copier:
             *(step.no, int(done)),
             *(after.transaction, after.record, after.mark),
             *(until.transaction, until.record, until.mark),
-            *(step.stretch.size, step.stretch.as_of_us),
+            *(step.stretch.size, step.stretch.as_of_us, step.owner),
         )
         client.insert(
             f"{self._place.database}.{tables.copied}",
@@ -207,6 +233,7 @@ def _step(row: Sequence[Any]) -> Step:
             size=value["size"],
             as_of_us=value["as_of_us"],
         ),
+        owner=value["owner"],
     )
 
 

@@ -58,8 +58,7 @@ def _answer(query: SummaryQuery, values: Sequence[dict[str, Any]]) -> Summary:
     zone = time_zone(query.timezone)
     own = next((_totals_of(value) for value in values if value["part"] == 1), None)
     if not query.group_by and own is not None:
-        rows = (SummaryRow(group=(), totals=own),) if own.requests else ()
-        return _shown(query, rows, own)
+        return _shown(query, [SummaryRow(group=(), totals=own)] if own.requests else [], own)
     some = [value for value in values if value["part"] == 0]
     groups = sorted([_group(query, value, zone) for value in some], key=lambda group: group.place)
     rows = tuple(group.row() for group in groups)

@@ -126,6 +126,7 @@ CREATE TABLE IF NOT EXISTS {database}.{copied}{on_cluster} (
     until_record UInt64,
     until_mark String,
     size UInt64,
-    as_of_us Int64
+    as_of_us Int64,
+    owner String
 ) ENGINE = {copied_engine}
 ORDER BY (no, done){copied_settings};
