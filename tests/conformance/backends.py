@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 from arouter.store.base import Counters, Directory, Ledger
-from arouter.store.clickhouse.connections import Address, Connections
+from arouter.store.clickhouse.connections import Address, Connections, load_driver
 from arouter.store.clickhouse.copier import Copier
 from arouter.store.clickhouse.reader import ClickHouseReader
 from arouter.store.clickhouse.schema import Place
@@ -152,7 +152,14 @@ def sealed(folder: Path) -> Backend:
 @cache
 def inside() -> Connections:
     """To ClickHouse's engine in this process, which there can be one of; each store has a database of its own there."""
+    _engine()
     return Connections(Address(url="chdb:"), threads=1)
+
+
+@cache
+def _engine() -> object:
+    """A connection that stays: with the last one the engine ends, and all that is in it."""
+    return load_driver().connect_inside(":memory:")
 
 
 class CopiedStore:

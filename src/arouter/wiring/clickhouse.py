@@ -48,6 +48,13 @@ def copy_address(settings: Settings) -> Address:
     return address
 
 
+def check_copy(settings: Settings) -> None:
+    """SettingsError if a copy is configured that cannot be."""
+    if settings.clickhouse.url:
+        copy_place(settings)
+        copy_address(settings)
+
+
 class WithCopy:
     """A ledger and its copy, if one is configured."""
 

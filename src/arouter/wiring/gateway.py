@@ -52,7 +52,7 @@ from arouter.web.inference.passing import PassThrough
 from arouter.web.metrics import Metrics
 from arouter.web.user_tokens import UserTokens
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
-from arouter.wiring.clickhouse import WithCopy
+from arouter.wiring.clickhouse import WithCopy, check_copy
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
 from arouter.wiring.issuers import issuers
@@ -92,6 +92,7 @@ class Gateway:
         self._siblings = siblings
         self._log = structlog.get_logger("arouter")
         deployments(settings, None)  # what cannot be said fails here, and not when the server starts
+        check_copy(settings)
         self._vault = open_vault(settings)
         self._own_providers = own_providers(settings)
         self._report_fonts = report_fonts(settings)
