@@ -104,12 +104,15 @@ def test_the_statements_for_a_cluster_are_understood() -> None:
             ),
             {"user_periods", "user_days"},
         ),
-        (SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",)), group_by=(Dimension.DAY,)), {"user_days"}),
+        (
+            SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",)), group_by=(Dimension.DAY,), metrics=COST),
+            {"user_days"},
+        ),
         (SummaryQuery(scope=SCOPE, group_by=(Dimension.MODEL, Dimension.HOUR), metrics=COST), {"slots"}),
         (SummaryQuery(scope=SCOPE, filters=Filters(statuses=("success",)), metrics=COST), {"slots"}),
         (
             SummaryQuery(scope=SCOPE, filters=Filters(start_us=NOON_US + 1, end_us=NOON_US + SLOT_US), metrics=COST),
-            {"by_time"},
+            {"records"},
         ),
     ],
     ids=["top users", "one user", "a range", "days of a user", "hours of models", "a status", "within a quarter"],
