@@ -38,6 +38,7 @@ FOUND_BY: Final[Mapping[str, str]] = {
 }
 """The columns that rows are found and grouped by, with their types, and the latency."""
 _SUMMED: Final[Mapping[str, str]] = {column: "Int128" if column == "added_cost" else "Int64" for column in ADDED}
+_PLACES: Final = tuple(tally.MEASURES.index(column.removeprefix("added_")) for column in ADDED)
 _TOLD: Final[Mapping[str, str]] = {
     "request_id": "String",
     "completed_at_us": "Int64",
@@ -95,7 +96,7 @@ def _row_of_record(written: WrittenRecord) -> tuple[Any, ...]:
     record = written.record
     return (
         *_found_by(written, adjustment_no=0, latency_us=record.latency_us),
-        *tally.measures(record),
+        *_added(tally.measures(record)),
         record.opening.request_id,
         record.completed_at_us,
         record.http_status,
@@ -138,7 +139,7 @@ def _row_of_adjustment(written: WrittenAdjustment) -> tuple[Any, ...]:
     }
     return (
         *_found_by(written.target, adjustment_no=written.no, latency_us=None),
-        *difference,
+        *_added(difference),
         *stated.values(),
         adjustment.id,
         written.written_at_us,
@@ -147,6 +148,11 @@ def _row_of_adjustment(written: WrittenAdjustment) -> tuple[Any, ...]:
         adjustment.reason,
         adjustment.author,
     )
+
+
+def _added(measures: tally.Measures) -> tuple[int, ...]:
+    """Those that have a column of their own."""
+    return tuple(measures[place] for place in _PLACES)
 
 
 def _found_by(written: WrittenRecord, *, adjustment_no: int, latency_us: int | None) -> tuple[Any, ...]:

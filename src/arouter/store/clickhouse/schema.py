@@ -22,9 +22,16 @@ _WINDOW: Final = 10_000
 """So many inserts back one that comes again is known."""
 _WINDOW_S: Final = 7 * 86_400
 
-ADDED: Final = tuple(f"added_{measure}" for measure in MEASURES)
-"""The columns of what a row adds to each of `tally.MEASURES`."""
-SUMS: Final = ", ".join(f"sum({column})" for column in ADDED)
+_FOLLOWING: Final = {
+    "total_tokens": "added_prompt_tokens + added_completion_tokens",
+    "latency_us": "ifNull(latency_us, 0)",
+    "requests_with_latency": "isNotNull(latency_us)",
+}
+"""What a row adds to some of `tally.MEASURES`, from its other columns."""
+ADDED: Final = tuple(f"added_{measure}" for measure in MEASURES if measure not in _FOLLOWING)
+"""The columns of what it adds to the others."""
+ADDING: Final = tuple(f"sum({_FOLLOWING.get(measure, f'added_{measure}')})" for measure in MEASURES)
+"""The sums of `tally.MEASURES`, as the projections have them."""
 
 
 class BadName(ValueError):
@@ -98,8 +105,8 @@ def create_statements(tables: Tables) -> Sequence[str]:
         "copied_engine": _engine(place, tables.copied, "", "{shard}-{replica}"),
         "deduplication": f", {_deduplication(place)}",
         "copied_settings": f"\nSETTINGS {_deduplication(place)}",
-        "sum_columns": ", ".join(ADDED),
-        "sums": SUMS,
+        "added": ", ".join(ADDED),
+        "sums": ", ".join(ADDING),
         "period_us": PERIOD_US,
         "day_us": DAY_US,
         "slot_us": SLOT_US,

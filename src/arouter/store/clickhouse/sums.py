@@ -10,7 +10,7 @@ from typing import Final
 from arouter.domain.activity import METRICS, PERCENTILES, TIME_DIMENSIONS, Dimension, SummaryQuery
 from arouter.store.buckets import DAY_US, HOUR_US, SLOT_US
 from arouter.store.clickhouse.conditions import filter_conditions, range_conditions, scope_conditions, updated_since
-from arouter.store.clickhouse.schema import ADDED
+from arouter.store.clickhouse.schema import ADDING
 from arouter.store.clickhouse.spans import Span, spans_of
 from arouter.store.tally import MEASURES
 
@@ -28,9 +28,10 @@ _UTC_LENGTHS: Final = {Dimension.HOUR: HOUR_US, Dimension.DAY: DAY_US}
 _TAG: Final = "arrayJoin(if(empty(tags), [NULL], arrayDistinct(CAST(tags, 'Array(Nullable(String))'))))"
 
 COLUMNS: Final = ("question", "part", "keys", "slot", *MEASURES, "users", "p50", "p95", "groups", "whole")
-"""`part` is 0 for a group and 1 for everything; `keys` the texts of a group's dimensions that are no times, in their
-order; `slot` a quarter of an hour within its times; `groups` how many groups there are, `whole` the sums over all of
-them and the number of users, where only the first are told."""
+"""`part` is 0 for a group, 1 for everything, and 2 for everything where only the first users are told; `keys` are the
+texts of a group's dimensions that are no times, in their order; `slot` is a quarter of an hour within its times.
+`groups` is how many groups there are, and `whole` are the sums over all of them and the number of users, where only the
+first are told. The statement gives them in this order, by other names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +57,15 @@ def is_cut(query: SummaryQuery) -> bool:
     return Dimension.USER not in query.group_by or query.group_by == (Dimension.USER,)
 
 
+def ranks_users(query: SummaryQuery) -> bool:
+    """Whether the first of very many users are told: who they are is found out by one sum, before all the others are
+    added up for them alone."""
+    return is_cut(query) and query.group_by == (Dimension.USER,) and not _asks_percentiles(query)
+
+
 def has_own_totals(query: SummaryQuery) -> bool:
     """Whether everything together is asked for beside the groups: not where it follows from them."""
-    follows = Dimension.TAG not in query.group_by and not any(query.asks_for(name) for name in PERCENTILES)
+    follows = Dimension.TAG not in query.group_by and not _asks_percentiles(query)
     return not follows or (query.asks_for("users") and query.group_by != (Dimension.USER,))
 
 
@@ -67,7 +74,9 @@ def statement(table: str, queries: Sequence[SummaryQuery], times: Sequence[Times
     pieces = []
     for number, (query, known) in enumerate(zip(queries, times, strict=True)):
         question = _Question(table, query, known)
-        if query.group_by or not has_own_totals(query):
+        if ranks_users(query):
+            pieces += [question.first_users(number), question.around_users(number)]
+        elif query.group_by or not has_own_totals(query):
             pieces.append(question.groups(number))
         if has_own_totals(query):
             pieces.append(question.totals(number))
@@ -81,6 +90,10 @@ def days_statement(table: str, query: SummaryQuery) -> str:
     return f"SELECT DISTINCT intDiv({day}, 96) FROM {table} WHERE {condition}"
 
 
+def _asks_percentiles(query: SummaryQuery) -> bool:
+    return any(query.asks_for(name) for name in PERCENTILES)
+
+
 class _Question:
     def __init__(self, table: str, query: SummaryQuery, times: Times | None) -> None:
         self._table = table
@@ -89,7 +102,7 @@ class _Question:
         self._texts = [one for one in query.group_by if one not in TIME_DIMENSIONS]
         self._with_times = len(self._texts) < len(query.group_by)
         self._with_users = query.asks_for("users")
-        self._with_percentiles = any(query.asks_for(name) for name in PERCENTILES)
+        self._with_percentiles = _asks_percentiles(query)
 
     def groups(self, number: int) -> str:
         """A row for each group; only the first of them where the question is cut."""
@@ -97,20 +110,42 @@ class _Question:
         grouped = self._grouped(keys, with_times=self._with_times)
         slot = "slot" if self._with_times else "0"
         told = f"[{', '.join(f'CAST({key}, {_TEXT})' for key in keys)}]" if keys else f"CAST([], {_TEXTS})"
-        columns = f"{number}, 0, {told}, CAST({slot}, 'Int64'), {', '.join(MEASURES)}, users, p50, p95"
+        columns = (
+            f"{number} AS q, 0 AS p, {told} AS t, CAST({slot}, 'Int64') AS at, {', '.join(MEASURES)}, users, p50, p95"
+        )
         if not is_cut(self._query):
-            return f"SELECT {columns}, 0, CAST([], {_WHOLE}) FROM ({grouped}) WHERE requests > 0"
+            return f"SELECT {columns}, {_NO_WHOLE} FROM ({grouped}) WHERE requests > 0"
+        # The last one: how many users, which is known where there is a group for each.
         named = f"isNotNull({keys[0]})" if self._query.group_by == (Dimension.USER,) else "0"
         whole = ", ".join(f"CAST(sum({summed}) OVER (), 'Int128')" for summed in (*MEASURES, named))
         numbered = f"SELECT *, count() OVER () AS groups, [{whole}] AS whole FROM ({grouped}) WHERE requests > 0"
-        return (
-            f"SELECT {columns}, groups, whole FROM ({numbered}) ORDER BY {self._order(keys)} LIMIT {self._query.limit}"
-        )
+        first = f"ORDER BY {self._order(keys)} LIMIT {self._query.limit}"
+        return f"SELECT {columns}, CAST(groups, 'UInt64') AS n, whole AS w FROM ({numbered}) {first}"
+
+    def first_users(self, number: int) -> str:
+        """A row for each of the first users, and for those of no user."""
+        order = self._query.order
+        assert order is not None
+        needed = {"latency_us", "requests_with_latency"} if order.by == "mean_latency_ms" else {order.by}
+        ranked = self._grouped(["k0"], with_times=False, measures=[name for name in MEASURES if name in needed])
+        first = f"SELECT k0 FROM ({ranked}) ORDER BY {self._order(['k0'])} LIMIT {self._query.limit}"
+        grouped = self._grouped(["k0"], with_times=False, among=f"(user IN ({first}) OR user IS NULL)")
+        columns = f"{number} AS q, 0 AS p, [k0] AS t, CAST(0, 'Int64') AS at, {', '.join(MEASURES)}, users, p50, p95"
+        return f"SELECT {columns}, {_NO_WHOLE} FROM ({grouped})"
+
+    def around_users(self, number: int) -> str:
+        """One row: all sums, how many users and how many groups there are."""
+        everything = self._grouped((), with_times=False, without_users=True)
+        each = self._grouped(["k0"], with_times=False, measures=())
+        counts = f"SELECT count() AS groups, CAST(countIf(isNotNull(k0)), {_COUNT}) AS named FROM ({each})"
+        columns = f"{number} AS q, 2 AS p, {_NO_KEYS}, {', '.join(MEASURES)}, named, p50, p95"
+        told = f"{columns}, CAST(groups, 'UInt64') AS n, CAST([], {_WHOLE}) AS w"
+        return f"SELECT {told} FROM ({everything}) AS e CROSS JOIN ({counts}) AS c"
 
     def totals(self, number: int) -> str:
         """One row."""
-        columns = f"{number}, 1, CAST([], {_TEXTS}), CAST(0, 'Int64'), {', '.join(MEASURES)}, users, p50, p95"
-        return f"SELECT {columns}, 0, CAST([], {_WHOLE}) FROM ({self._grouped((), with_times=False)})"
+        columns = f"{number} AS q, 1 AS p, {_NO_KEYS}, {', '.join(MEASURES)}, users, p50, p95"
+        return f"SELECT {columns}, {_NO_WHOLE} FROM ({self._grouped((), with_times=False)})"
 
     def _order(self, keys: Sequence[str]) -> str:
         """As `domain.ranking` orders rows: what is unknown last, equal ones by their group values, none first."""
@@ -130,34 +165,50 @@ class _Question:
             by = _METRIC_SQL.get(order.by, order.by)
         return ", ".join((f"{by} {direction} NULLS LAST", *ties))
 
-    def _grouped(self, keys: Sequence[str], *, with_times: bool) -> str:
-        """The sums of each group, from all spans together."""
+    def _grouped(
+        self,
+        keys: Sequence[str],
+        *,
+        with_times: bool,
+        measures: Sequence[str] = MEASURES,
+        among: str | None = None,
+        without_users: bool = False,
+    ) -> str:
+        """The sums of each group, from all spans together; of the records that fulfil a condition only."""
         by_user = Dimension.USER in self._texts and bool(keys)
         names = [*keys, *(("slot",) if with_times else ())]
-        inner_names = [*names, *(("u",) if self._with_users and not by_user else ())]
+        with_users = self._with_users and not without_users
+        inner_names = [*names, *(("u",) if with_users and not by_user else ())]
         spans = spans_of(self._query, with_users=self._with_users or Dimension.USER in self._query.group_by)
-        inner = [self._of_span(span, inner_names) for span in spans]
-        if not inner:
-            inner = [self._of_span(Span(unit_us=1, first=0, beyond=0), inner_names)]
-        sums = ", ".join(f"sum({column}) AS {measure}" for column, measure in zip(_SUMMED, MEASURES, strict=True))
-        user = keys[self._texts.index(Dimension.USER)] if by_user else "u"
-        users = f"CAST(uniqExact({user}), {_COUNT})" if self._with_users else f"CAST(NULL, {_COUNT})"
-        if by_user and self._query.group_by == (Dimension.USER,) and self._with_users:
-            # Each group is one user, or nobody.
-            users = f"CAST(isNotNull({user}), {_COUNT})"
-        percentiles = f"CAST(NULL, {_COUNT}) AS p50, CAST(NULL, {_COUNT}) AS p95"
-        if self._with_percentiles:
-            percentiles = ", ".join(
+        # An empty range is one of no record.
+        spans = spans or [Span(unit_us=1, first=0, beyond=0)]
+        inner = " UNION ALL ".join(self._of_span(span, inner_names, measures, among) for span in spans)
+        each_is_one = by_user and self._query.group_by == (Dimension.USER,)
+        users = f"CAST(NULL, {_COUNT})"
+        if with_users:
+            user = keys[self._texts.index(Dimension.USER)] if by_user else "u"
+            users = f"CAST({f'isNotNull({user})' if each_is_one else f'uniqExact({user})'}, {_COUNT})"
+        if len(spans) == 1 and not self._with_percentiles and (each_is_one or not with_users):
+            # It is grouped already.
+            told = (*(f"s_{name} AS {name}" for name in measures), f"{users} AS users", *_NO_PERCENTILES)
+            return f"SELECT {', '.join((*names, *told))} FROM ({inner})"
+        percentiles = self._percentiles() if self._with_percentiles else _NO_PERCENTILES
+        told = (*(f"sum(s_{name}) AS {name}" for name in measures), f"{users} AS users", *percentiles)
+        group_by = f" GROUP BY {', '.join(names)}" if names else ""
+        return f"SELECT {', '.join((*names, *told))} FROM ({inner}){group_by}"
+
+    def _percentiles(self) -> Sequence[str]:
+        """By nearest rank."""
+        return (
+            "arraySort(groupArrayArray(latencies)) AS sorted",
+            *(
                 f"if(empty(sorted), CAST(NULL, {_COUNT}), sorted[intDiv(length(sorted) * {percent} + 99, 100)]) "
                 f"AS p{percent}"
                 for percent in PERCENTILES.values()
-            )
-            percentiles = f"arraySort(groupArrayArray(latencies)) AS sorted, {percentiles}"
-        group_by = f" GROUP BY {', '.join(names)}" if names else ""
-        selected = ", ".join((*names, sums, f"{users} AS users", percentiles))
-        return f"SELECT {selected} FROM ({' UNION ALL '.join(inner)}){group_by}"
+            ),
+        )
 
-    def _of_span(self, span: Span, names: Sequence[str]) -> str:
+    def _of_span(self, span: Span, names: Sequence[str], measures: Sequence[str], among: str | None) -> str:
         query = self._query
         columns = []
         texts = iter(self._texts)
@@ -174,12 +225,13 @@ class _Question:
             *filter_conditions(query.filters),
             *updated_since(query.filters, query.scope, self._table),
             *self._range(span),
+            *(() if among is None else (among,)),
         ]
-        sums = ", ".join(f"sum({added}) AS {name}" for added, name in zip(ADDED, _SUMMED, strict=True))
-        more = ", groupArray(latency_us) AS latencies" if self._with_percentiles else ""
+        columns += [f"{ADDING[MEASURES.index(name)]} AS s_{name}" for name in measures]
+        if self._with_percentiles:
+            columns.append("groupArray(latency_us) AS latencies")
         group_by = f" GROUP BY {', '.join(names)}" if names else ""
-        selected = ", ".join((*columns, sums))
-        return f"SELECT {selected}{more} FROM {self._table} WHERE {' AND '.join(conditions)}{group_by}"
+        return f"SELECT {', '.join(columns)} FROM {self._table} WHERE {' AND '.join(conditions)}{group_by}"
 
     def _range(self, span: Span) -> list[str]:
         if span.unit_us == 1:
@@ -221,11 +273,13 @@ def _day_of_slot(span: Span) -> str:
     return f"intDiv(intDiv(created_at_us, {SLOT_US}), 96)"
 
 
-_SUMMED: Final = tuple(f"s_{measure}" for measure in MEASURES)
 _COUNT: Final = "'Nullable(Int64)'"
 _TEXT: Final = "'Nullable(String)'"
 _TEXTS: Final = "'Array(Nullable(String))'"
 _WHOLE: Final = "'Array(Int128)'"
+_NO_KEYS: Final = f"CAST([], {_TEXTS}) AS t, CAST(0, 'Int64') AS at"
+_NO_WHOLE: Final = f"CAST(0, 'UInt64') AS n, CAST([], {_WHOLE}) AS w"
+_NO_PERCENTILES: Final = (f"CAST(NULL, {_COUNT}) AS p50", f"CAST(NULL, {_COUNT}) AS p95")
 _METRIC_SQL: Final = {
     "mean_latency_ms": "if(requests_with_latency = 0, NULL, round(latency_us / requests_with_latency))",
     "latency_ms_p50": "p50",

@@ -11,9 +11,9 @@ CREATE DATABASE IF NOT EXISTS {database}{on_cluster};
 CREATE TABLE IF NOT EXISTS {database}.{local_records}{on_cluster} (
     -- What rows are found and grouped by. Unknown is NULL; a NULL user is no user, and '' is one.
     organization_id LowCardinality(String),
-    user Nullable(String) CODEC(ZSTD(1)),
+    user Nullable(String) CODEC(ZSTD(3)),
     created_at_us Int64 CODEC(Delta, ZSTD(1)),
-    id String CODEC(ZSTD(1)),
+    id String CODEC(ZSTD(3)),
     adjustment_no UInt64 CODEC(ZSTD(1)) COMMENT '0 for the record itself',
     written_at_us Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the record was written, also in the row of an adjustment',
     workspace_id LowCardinality(String),
@@ -26,21 +26,18 @@ CREATE TABLE IF NOT EXISTS {database}.{local_records}{on_cluster} (
     session_id Nullable(String) CODEC(ZSTD(1)),
     tags Array(LowCardinality(String)),
     latency_us Nullable(Int64) CODEC(ZSTD(1)) COMMENT 'NULL in the row of an adjustment',
-    -- What a row adds to each sum. Money is in picodollars.
+    -- What a row adds to each sum, where it does not follow from the others. Money is in picodollars.
     added_requests Int64 CODEC(T64, ZSTD(1)),
     added_errors Int64 CODEC(T64, ZSTD(1)),
     added_prompt_tokens Int64 CODEC(T64, ZSTD(1)),
     added_completion_tokens Int64 CODEC(T64, ZSTD(1)),
     added_cached_tokens Int64 CODEC(T64, ZSTD(1)),
     added_reasoning_tokens Int64 CODEC(T64, ZSTD(1)),
-    added_total_tokens Int64 CODEC(T64, ZSTD(1)),
     added_cost Int128 CODEC(ZSTD(1)),
     added_requests_without_usage Int64 CODEC(T64, ZSTD(1)),
     added_requests_without_price Int64 CODEC(T64, ZSTD(1)),
-    added_latency_us Int64 CODEC(T64, ZSTD(1)),
-    added_requests_with_latency Int64 CODEC(T64, ZSTD(1)),
     -- The rest of a record.
-    request_id String CODEC(ZSTD(1)),
+    request_id String CODEC(ZSTD(3)),
     completed_at_us Int64 CODEC(Delta, ZSTD(1)),
     http_status Nullable(Int32),
     streamed UInt8,
@@ -68,7 +65,7 @@ CREATE TABLE IF NOT EXISTS {database}.{local_records}{on_cluster} (
     price_source LowCardinality(Nullable(String)),
     price_version LowCardinality(Nullable(String)),
     upstream_model LowCardinality(Nullable(String)),
-    upstream_id Nullable(String) CODEC(ZSTD(1)),
+    upstream_id Nullable(String) CODEC(ZSTD(3)),
     finish_reason LowCardinality(Nullable(String)),
     error_code LowCardinality(Nullable(String)),
     service_tier LowCardinality(Nullable(String)),
@@ -82,10 +79,10 @@ CREATE TABLE IF NOT EXISTS {database}.{local_records}{on_cluster} (
     adjustment_kind LowCardinality(String),
     adjustment_reason String CODEC(ZSTD(1)),
     adjustment_author Nullable(String) CODEC(ZSTD(1)),
-    -- Everything that records are found by, in the order of time, for whoever asks for no user.
+    -- What records are found by and what they add, in the order of time, for whoever asks for no user.
     PROJECTION by_time (
         SELECT organization_id, user, created_at_us, id, adjustment_no, written_at_us, workspace_id, key_hash, endpoint,
-            status, requested_model, model, provider, session_id, tags, adjusted_at_us, latency_us, {sum_columns}
+            status, requested_model, model, provider, tags, adjusted_at_us, latency_us, {added}
         ORDER BY organization_id, created_at_us, id
     ),
     -- Sums of users by 32 days and by day, and of all else that is asked often by quarter of an hour.
@@ -106,7 +103,7 @@ CREATE TABLE IF NOT EXISTS {database}.{local_records}{on_cluster} (
     )
 ) ENGINE = {records_engine}
 ORDER BY (organization_id, user, created_at_us, id, adjustment_no)
-SETTINGS allow_nullable_key = 1, index_granularity = 1024, deduplicate_merge_projection_mode = 'rebuild'{deduplication};
+SETTINGS allow_nullable_key = 1, index_granularity = 1024, default_compression_codec = 'ZSTD(1)'{deduplication};
 
 -- name: create_distributed
 -- On a cluster each server has a part of the records: those of one user are together.
