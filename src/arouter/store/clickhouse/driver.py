@@ -1,5 +1,6 @@
 """The one module that imports the client library of ClickHouse. Loaded by `connections.load_driver` alone."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,8 @@ class Client:
 
 def connect(*, host: str, port: int, secure: bool, user: str, password: str) -> Client:
     """To a server, over HTTP."""
+    # Whoever asks tells of a failure, in one line; the library would add a page.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL + 1)
     return Client(
         clickhouse_connect.get_client(
             host=host,
