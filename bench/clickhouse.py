@@ -7,6 +7,7 @@ gateway asks them, and every sum and every page is compared, to the last digit. 
 
 import argparse
 import asyncio
+import math
 import shutil
 import statistics
 import sys
@@ -55,6 +56,8 @@ class Expected:
     """Sums of what was generated, a value of `MEASURES` in each column."""
 
     users: int
+    end_us: int = 0
+    """Where the last day ends."""
     by_user: Numbers = field(init=False)
     by_model: Numbers = field(init=False)
     by_status: Numbers = field(init=False)
@@ -150,7 +153,7 @@ def table_of(made: ArrowTables, day: Day, measures: Numbers) -> pa.Table:
     return pa.table(columns)
 
 
-def fill(client: Any, tables: Tables, plan: Plan, *, again: bool) -> tuple[Expected, list[str], float]:
+def fill(client: Any, tables: Tables, plan: Plan, *, again: bool, most_s: float) -> tuple[Expected, list[str], float]:
     """The copy of a whole past, unless it is there; what must come out, the users' names, and the seconds that it
     took."""
     history = History(plan, listed_prices())
@@ -181,7 +184,10 @@ def fill(client: Any, tables: Tables, plan: Plan, *, again: bool) -> tuple[Expec
                 # The next day is made meanwhile.
                 inserting = pool.submit(insert, day, table)
             count += len(day)
+            expected.end_us = plan.start_us + (day.number + 1) * DAY_US
             say(f"\r{count:,} records, {count / (time.monotonic() - started):,.0f} a second ", end="")
+            if time.monotonic() - started > most_s:
+                break
         if inserting is not None:
             inserting.result()
     say("")
@@ -276,7 +282,7 @@ class Asking:
             return lambda: self.summary(SummaryQuery(scope=SCOPE, **wanted))
 
         top = {"group_by": (Dimension.USER,), "order": Order(by="cost", descending=True), "limit": 20}
-        end_us = self.plan.end_us
+        end_us = expected.end_us
         month = Filters(start_us=end_us - 30 * DAY_US, end_us=end_us)
         zone = Filters(start_us=month.start_us and month.start_us + 19_800_000_000, end_us=end_us)
         for _ in range(2):  # the first time warms the caches up
@@ -304,6 +310,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--minutes", type=float, help="load for so long, and ask what is there then")
     parser.add_argument("--keep", action="store_true", help="leave the engine's files there")
     parser.add_argument("--again", action="store_true", help="ask those that were left there, of the same size")
     return parser.parse_args()
@@ -327,16 +334,19 @@ async def run(wanted: argparse.Namespace) -> int:
     tables = (await (copier.state() if wanted.again else copier.make_anew())).tables
 
     def build(client: Client) -> tuple[Expected, list[str], float]:
-        return fill(client._client, tables, plan, again=wanted.again)  # type: ignore[attr-defined]
+        return fill(
+            client._client, tables, plan, again=wanted.again, most_s=60 * wanted.minutes if wanted.minutes else math.inf
+        )  # type: ignore[attr-defined]
 
     expected, names, taken = await connections.run(build)
-    say(f"{wanted.records:,} records in {taken:,.0f} s")
+    records = expected.total()[0]
+    say(f"{records:,} records in {taken:,.0f} s")
     await connections.run(lambda client: settle(client, tables))
-    stretch = Stretch(after=BEGINNING, until=Position(transaction=1), size=wanted.records, as_of_us=plan.end_us)
+    stretch = Stretch(after=BEGINNING, until=Position(transaction=1), size=records, as_of_us=plan.end_us)
     if not wanted.again:
         await connections.run(lambda client: note(client, tables, stretch))
     size = sum(file.stat().st_size for file in engine.rglob("*") if file.is_file())
-    say(f"{size / 1e9:.1f} GB on disk, {size / wanted.records:.0f} bytes a record")
+    say(f"{size / 1e9:.1f} GB on disk, {size / records:.0f} bytes a record")
     asking = Asking(ClickHouseReader(connections, copier, store.directory), plan)
     await asking.speed(expected, names)
     await asking.sums(expected, names)
