@@ -90,6 +90,25 @@ TESTED_BY = {
     "tests/cli/test_guardrails.py": ("cli/limit_options.py", "cli/user_rules.py", "cli/users.py"),
     "tests/cli/test_prices.py": ("cli/repricing.py", "engine/repricing.py", "wiring/prices.py"),
     "tests/cli/test_serve.py": ("wiring/logs.py",),
+    "tests/conformance/test_feed.py": (
+        "store/feed.py",
+        "store/memory_feed.py",
+        "store/sqlite/archive/feeding.py",
+        "store/sqlite/feed.py",
+    ),
+    "tests/store/clickhouse/test_connections.py": (
+        "store/clickhouse/conditions.py",
+        "store/clickhouse/driver.py",
+    ),
+    "tests/store/clickhouse/test_copier.py": ("store/clickhouse/rows.py",),
+    "tests/store/clickhouse/test_copy_stateful.py": (
+        "store/clickhouse/pages.py",
+        "store/clickhouse/reader.py",
+        "store/clickhouse/summaries.py",
+        "store/clickhouse/sums.py",
+        "store/clickhouse/users.py",
+    ),
+    "tests/wiring/test_clickhouse.py": ("settings/clickhouse.py",),
     "tests/store/test_sealing.py": (
         "store/sqlite/archive/blocks.py",
         "store/sqlite/archive/checking.py",
