@@ -22,6 +22,8 @@ from arouter.store.routed import RoutedColumnarLedger
 
 _PATIENCE_S: Final = 10.0
 """How long one process leaves a stretch to another that has begun with it."""
+_AT_ONCE: Final = 5_000
+"""Records in one stretch: making rows of them must not keep requests waiting."""
 _SECOND_US: Final = 1_000_000
 
 
@@ -75,7 +77,7 @@ class WithCopy:
         asking, copying = Connections(address), Connections(address, threads=1)
         self._connections = [asking, copying]
         self._copying = Copying(
-            Copier(copying, place, feed, patience_s=_PATIENCE_S),
+            Copier(copying, place, feed, at_once=_AT_ONCE, patience_s=_PATIENCE_S),
             on_failure=lambda why, detail: self._log.error("the copy falls behind", reason=why, detail=detail),
             on_forgotten=lambda days: self._log.info("days of records deleted from the copy", days=days),
         )

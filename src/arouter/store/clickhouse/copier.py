@@ -162,18 +162,18 @@ class Copier:
         return Tables(place=self._place, generation=max(known)) if known else None
 
     def _create(self, client: Client, *, anew: bool) -> Tables:
-        tables = self._find_tables(client)
-        if anew and tables is not None:
-            # Newest last: while any is left, the next number is known.
-            for number in range(1, tables.generation + 1):
-                for sql in drop_statements(Tables(place=self._place, generation=number)):
-                    client.command(sql, {})
-        if tables is None:
-            tables = Tables(place=self._place, generation=1)
-        elif anew:
-            tables = Tables(place=self._place, generation=tables.generation + 1)
+        known = self._find_tables(client)
+        if known is not None and not anew:
+            tables = known
+        else:
+            tables = Tables(place=self._place, generation=1 if known is None else known.generation + 1)
         for sql in create_statements(tables):
             client.command(sql, {})
+        if known is not None and anew:
+            # Only now: whoever finds no table at all makes the first one.
+            for number in range(1, tables.generation):
+                for sql in drop_statements(Tables(place=self._place, generation=number)):
+                    client.command(sql, {})
         return tables
 
     def _plan(self, client: Client, *, tables: Tables, step: Step) -> Step:
