@@ -10,12 +10,15 @@ import pytest
 from arouter.domain.activity import ActivityQuery, Bounds, Dimension, Filters, Scope, SummaryQuery
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.users import UsersQuery
+from arouter.engine.reporting import Asked, read_report
 from arouter.store.base import ColumnarLedger
 from arouter.store.clickhouse.connections import Address, Connections
 from arouter.store.clickhouse.copier import Copier
 from arouter.store.clickhouse.reader import ClickHouseReader
 from arouter.store.routed import FOREIGN, REST_US, RoutedColumnarLedger, RoutedLedger
 from arouter.store.sqlite.sealed import DAY_US
+from arouter.web.api.high_users import HighUsageQuery, read_high_usage
+from arouter.web.api.ranges import whole_range
 from tests.conformance.backends import Backend, inside, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, append, key, record
 from tests.store.clickhouse.engine import new_place
@@ -231,3 +234,23 @@ def test_columns_are_those_of_a_ledger_that_has_them(routed: Routed) -> None:
     )
     assert isinstance(columnar, ColumnarLedger)
     assert routed.backend.run(columnar.columns(PAGE)) is None
+
+
+def test_what_is_put_together_from_several_answers_says_as_of_when_they_are(routed: Routed) -> None:
+    routed.copy()
+    copied_us = routed.backend.clock()
+    routed.backend.clock.now_us += LAG_US
+    append(routed.backend, record("gen-later"))
+    now_us = routed.backend.clock()
+    asked = Asked(title="", scope=SCOPE, filters=Filters(), limit=10, made_by="")
+    report = routed.backend.run(read_report(routed.backend.directory, routed.ledger, asked, now_us=now_us))
+    assert report.head.as_of_us == copied_us
+    high = HighUsageQuery(
+        scope=SCOPE,
+        filters=Filters(),
+        wanted=whole_range(NOON_US - DAY_US, NOON_US + DAY_US, now_us=now_us),
+        order_by="cost",
+        limit=10,
+    )
+    found = routed.backend.run(read_high_usage(routed.ledger, high))
+    assert (found.as_of_us, found.everything.value) == (copied_us, 3 * 1_234_500_000)
