@@ -4,7 +4,7 @@ Every piece has the same columns: see `COLUMNS`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from arouter.domain.activity import METRICS, PERCENTILES, TIME_DIMENSIONS, Dimension, SummaryQuery
@@ -179,7 +179,9 @@ class _Question:
         names = [*keys, *(("slot",) if with_times else ())]
         with_users = self._with_users and not without_users
         inner_names = [*names, *(("u",) if with_users and not by_user else ())]
-        spans = spans_of(self._query, with_users=self._with_users or Dimension.USER in self._query.group_by)
+        # Everything together needs no group: coarser sums may tell it.
+        query = self._query if names or self._times is not None else replace(self._query, group_by=())
+        spans = spans_of(query, with_users=with_users or Dimension.USER in query.group_by)
         # An empty range is one of no record.
         spans = spans or [Span(unit_us=1, first=0, beyond=0)]
         inner = " UNION ALL ".join(self._of_span(span, inner_names, measures, among) for span in spans)
