@@ -98,6 +98,25 @@ TESTED_BY = {
     "tests/cli/test_serve.py": ("wiring/logs.py",),
     "tests/store/journal/test_ledger.py": ("store/journal/delivery.py", "store/journal/orphan.py"),
     "tests/wiring/test_journal.py": ("settings/storage.py", "store/journal/store.py"),
+    "tests/conformance/test_feed.py": (
+        "store/feed.py",
+        "store/memory_feed.py",
+        "store/sqlite/archive/feeding.py",
+        "store/sqlite/feed.py",
+    ),
+    "tests/store/clickhouse/test_connections.py": (
+        "store/clickhouse/conditions.py",
+        "store/clickhouse/driver.py",
+    ),
+    "tests/store/clickhouse/test_copier.py": ("store/clickhouse/rows.py",),
+    "tests/store/clickhouse/test_copy_stateful.py": (
+        "store/clickhouse/pages.py",
+        "store/clickhouse/reader.py",
+        "store/clickhouse/summaries.py",
+        "store/clickhouse/sums.py",
+        "store/clickhouse/users.py",
+    ),
+    "tests/wiring/test_clickhouse.py": ("settings/clickhouse.py",),
     "tests/store/test_sealing.py": (
         "store/sqlite/archive/blocks.py",
         "store/sqlite/archive/checking.py",

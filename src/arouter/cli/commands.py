@@ -29,6 +29,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "activity": "arouter.cli.activity",
         "users": "arouter.cli.users",
         "db": "arouter.cli.db",
+        "clickhouse": "arouter.cli.clickhouse",
         "prices": "arouter.cli.prices",
         "config": "arouter.cli.config",
     }

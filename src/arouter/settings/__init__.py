@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Vendor
+from arouter.settings.clickhouse import ClickHouse
 from arouter.settings.oidc import Oidc, check_oidc
 from arouter.settings.storage import Storage
 from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, setting, tables_in
@@ -30,6 +31,7 @@ __all__ = [
     "SECTIONS",
     "TABLES",
     "Activity",
+    "ClickHouse",
     "Deployment",
     "Dollars",
     "Guardrails",
@@ -237,6 +239,7 @@ class Settings:
     server: Server = field(default_factory=Server)
     storage: Storage = field(default_factory=Storage)
     activity: Activity = field(default_factory=Activity)
+    clickhouse: ClickHouse = field(default_factory=ClickHouse)
     upstream: Upstream = field(default_factory=Upstream)
     routing: Routing = field(default_factory=Routing)
     log: Log = field(default_factory=Log)
@@ -261,6 +264,7 @@ SECTIONS: Mapping[str, type] = {
     "server": Server,
     "storage": Storage,
     "activity": Activity,
+    "clickhouse": ClickHouse,
     "upstream": Upstream,
     "routing": Routing,
     "log": Log,

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.base import Counters, Directory, Ledger
+from arouter.store.feed import Feed
 
 
 class Store(Protocol):
@@ -18,6 +19,9 @@ class Store(Protocol):
 
     @property
     def counters(self) -> Counters: ...
+
+    @property
+    def feed(self) -> Feed: ...
 
     async def start(self) -> None:
         """StorageUnavailable, with a text for the operator, if there is no database to be had."""

@@ -50,6 +50,7 @@ from arouter.web.inference.passing import PassThrough
 from arouter.web.metrics import Metrics
 from arouter.web.user_tokens import UserTokens
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
+from arouter.wiring.clickhouse import WithCopy, check_copy
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
 from arouter.wiring.issuers import issuers
@@ -91,6 +92,7 @@ class Gateway:
         self._siblings = siblings
         self._log = structlog.get_logger("arouter")
         deployments(settings, None)  # what cannot be said fails here, and not when the server starts
+        check_copy(settings)
         self._vault = open_vault(settings)
         self._own_providers = own_providers(settings)
         self._report_fonts = report_fonts(settings)
@@ -132,6 +134,7 @@ class Gateway:
         """The keys that were made because the database had none."""
         self._recovery = Recovery(self.store.ledger, now_us=self._clock.now_us, on_found=self._recovered)
         self._upkeep = upkeep(self.store, settings, now_us=self._clock.now_us, log=self._log)
+        self._with_copy = WithCopy(settings, self.store.ledger, self.store.feed, self.store.directory, self._clock)
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
         self.app = App(start=self.start, stop=self.stop, idle_timeout_s=settings.server.idle_timeout_s)
@@ -163,6 +166,7 @@ class Gateway:
         self._tasks.start("recover", self._recovery.run())
         for name, job in (*self._upkeep.items(), *delivery(self.store).items()):
             self._tasks.start(name, job())
+        self._tasks.start("copy the ledger", self._with_copy.run())
         if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
@@ -189,6 +193,7 @@ class Gateway:
         """What is queued is written first."""
         self._lag.stop()
         await self._tasks.stop()
+        await self._with_copy.close()
         with suppress(StorageUnavailable):
             await self._leasing.close()
         await self._upstream.aclose()
@@ -268,7 +273,7 @@ class Gateway:
         return create_api(
             ApiServices(
                 directory=self.store.directory,
-                ledger=self.store.ledger,
+                ledger=self._with_copy.ledger,
                 authenticate=self._authenticate,
                 now_us=self._clock.now_us,
                 entropy=secrets.token_bytes,

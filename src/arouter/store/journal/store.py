@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.base import Counters, Directory
+from arouter.store.feed import Feed
 from arouter.store.journal.folder import Folder
 from arouter.store.journal.ledger import JournaledLedger
 from arouter.store.journal.outage import Observer, Outage
@@ -19,6 +20,7 @@ class JournaledStore:
         self._database = database
         self.directory: Directory = database.directory
         self.counters: Counters = database.counters
+        self.feed: Feed = database.feed
         self.ledger = JournaledLedger(database.ledger, folder, outage, now_us=now_us, observer=observer)
 
     @property
