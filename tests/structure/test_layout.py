@@ -385,8 +385,8 @@ def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> No
     assert "--find-links" not in text
 
 
-def test_both_requirement_files_are_there() -> None:
-    assert [path.name for path in _requirements()] == ["dev.txt", "run.txt"]
+def test_the_requirement_files_are_there() -> None:
+    assert [path.name for path in _requirements()] == ["dev.txt", "image.txt", "run.txt"]
 
 
 def test_each_environment_of_tests_is_locked() -> None:
