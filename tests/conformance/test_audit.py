@@ -137,7 +137,7 @@ def test_no_method_that_changes_something_is_left_out() -> None:
         "sealed_",
         "every_",
         "provider_key_",
-        "secret_of",
+        "secrets_of",
         "label_keys",
         "user_rules_changed",
     )

@@ -27,6 +27,7 @@ class Endpoint:
     parameters: tuple[Parameter, ...] = ()
     """Of the query string; those of the path are read from `path`."""
     body: type[msgspec.Struct] | None = None
+    body_required: bool = True
     answers: Mapping[str, type[msgspec.Struct] | None] = field(default_factory=dict)
     """By media type; None is a form that JSON Schema does not describe."""
     status: int = 200

@@ -27,6 +27,7 @@ from arouter.wire.keys_json import (
     KeyList,
     KeyMade,
     KeySettings,
+    RotateKey,
     Spent,
     UpdateKey,
     encode_current,
@@ -126,6 +127,8 @@ class KeysApi:
                 operation_id="rotateKey",
                 summary="Give a key another plaintext; history, limits and hash stay",
                 tag="Keys",
+                body=RotateKey,
+                body_required=False,
                 answers={JSON: KeyMade},
                 errors=errors,
             ),
@@ -222,17 +225,21 @@ class KeysApi:
         return answer_json(encode_deleted())
 
     async def rotate(self, request: Request) -> Response:
-        """The old plaintext is worthless at once; the new one is shown this once."""
+        """The new plaintext is shown this once. The old one works for `overlap_seconds` more, the one of before not at
+        all; without it the old one is worthless at once."""
         manager = await self._services.manager(request, *_WRITING)
         Parameters(request.scope["query_string"], ())
+        overlap_s = (await read_struct(request, RotateKey, may_be_empty=True)).overlap_seconds
         key = await self._named(manager, request)
+        now_us = self._services.now_us()
         plaintext = new_plaintext(key.kind, self._services.entropy(ENTROPY_BYTES))
         rotated = await self._services.noting(manager, request).rotate_key(
             manager.organization_id,
             key.hash,
             secret=digest(plaintext),
             label=masked(plaintext),
-            now_us=self._services.now_us(),
+            now_us=now_us,
+            previous_expires_at_us=now_us + overlap_s * 1_000_000 if overlap_s else None,
         )
         if not rotated:
             raise _no_such_key()

@@ -20,8 +20,12 @@ SELECT {columns} FROM keys WHERE secret = ?;
 -- name: get_key
 SELECT {columns} FROM keys WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
--- name: secret_of
-SELECT secret FROM keys WHERE organization_id = ? AND hash = ?;
+-- name: find_key_by_previous
+SELECT {columns} FROM keys WHERE previous_secret = ?;
+
+-- name: secrets_of
+SELECT secret, previous_secret, previous_expires_at_us FROM keys
+WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
 -- name: list_keys
 SELECT {columns} FROM keys
@@ -43,11 +47,13 @@ INSERT INTO keys ({columns}, secret) VALUES ({places}, ?);
 UPDATE keys SET ({columns}) = ({places}) WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
 -- name: rotate_key
-UPDATE keys SET secret = ?, label = ?, updated_at_us = ?
-WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
+UPDATE keys SET secret = ?1, label = ?2, updated_at_us = ?3, previous_expires_at_us = ?4,
+    previous_secret = CASE WHEN ?4 IS NULL THEN NULL ELSE secret END
+WHERE organization_id = ?5 AND hash = ?6 AND secret IS NOT NULL;
 
 -- name: delete_key
-UPDATE keys SET secret = NULL, deleted_at_us = ? WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
+UPDATE keys SET secret = NULL, previous_secret = NULL, previous_expires_at_us = NULL, deleted_at_us = ?
+WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
 -- name: add_provider_key
 INSERT INTO provider_keys ({columns}) VALUES ({places});

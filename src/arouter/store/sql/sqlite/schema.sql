@@ -111,7 +111,8 @@ CREATE TABLE audit (
     PRIMARY KEY (organization_id, no)
 ) STRICT, WITHOUT ROWID;
 
--- A deleted key has no secret; its row stays, because records tell its name.
+-- A deleted key has no secret; its row stays, because records tell its name. previous_secret: what a rotation left until
+-- previous_expires_at_us.
 CREATE TABLE keys (
     hash TEXT PRIMARY KEY,
     secret TEXT UNIQUE,
@@ -133,9 +134,10 @@ CREATE TABLE keys (
     user_policy TEXT NOT NULL,
     fixed_user TEXT,
     activity_scope TEXT NOT NULL
-, rate_limit TEXT, default_user_limits TEXT) STRICT;
+, rate_limit TEXT, default_user_limits TEXT, previous_secret TEXT, previous_expires_at_us INTEGER) STRICT;
 
 CREATE INDEX keys_by_age ON keys (organization_id, created_at_us, hash);
+CREATE UNIQUE INDEX keys_by_previous_secret ON keys (previous_secret) WHERE previous_secret IS NOT NULL;
 
 -- The keys for providers that organizations bring. A secret is kept sealed: sealed_with names what it can be read with.
 CREATE TABLE provider_keys (
