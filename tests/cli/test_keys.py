@@ -84,6 +84,7 @@ def test_the_text_shows_the_plaintext_once_and_the_list_never(tmp_path: Path) ->
     assert plaintext.startswith("lr_mgmt_")
     listed = succeeded("keys", "list", cwd=tmp_path)
     assert "ops" in listed
+    assert "never" in listed
     assert plaintext not in listed
 
 
@@ -92,6 +93,8 @@ def test_the_list_is_newest_first_with_what_each_key_spent(gateway: Gateway) -> 
     assert [one["name"] for one in listed if one["name"] in ("first", "management")] == ["management", "first"]
     (first,) = (one for one in listed if one["name"] == "first")
     assert first["usage"] > 0
+    (latest,) = call(f"{gateway.url}/v1/activity?limit=1", gateway.live_key)[1]["data"]
+    assert first["last_used_at"] == latest["created_at"]
     assert first["usage"] == call(f"{gateway.url}/v1/key", gateway.live_key)[1]["data"]["usage"]
 
 

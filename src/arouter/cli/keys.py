@@ -139,7 +139,8 @@ def list_(config: Config = None, json: Json = False) -> None:
     if json:
         write_json(shown)
         return
-    lines = table(("Hash", "Name", "Type", "Key", "State", "Limit", "Spent", "Created"), numbers=("Limit", "Spent"))
+    columns = ("Hash", "Name", "Type", "Key", "State", "Limit", "Spent", "Created", "Last used")
+    lines = table(columns, numbers=("Limit", "Spent"))
     for one in shown:
         lines.add_row(
             one.hash[:_SHOWN_OF_A_HASH],
@@ -150,6 +151,7 @@ def list_(config: Config = None, json: Json = False) -> None:
             _limit(one),
             _dollars(one.usage),
             one.created_at[:19],
+            "never" if one.last_used_at is None else one.last_used_at[:19],
         )
     stdout().print(lines)
 
@@ -239,7 +241,9 @@ async def _create(settings: Settings, kind: KeyKind, name: str, wanted: KeySetti
 
 async def _list(settings: Settings) -> list[KeyObject]:
     async with opened(settings) as (store, home):
-        return [key_object(key, await _spent(store, key)) for key in await every_key(store, home)]
+        keys = await every_key(store, home)
+        last_used = await store.ledger.last_used([key.hash for key in keys])
+        return [key_object(key, await _spent_by(store, key, last_used.get(key.hash))) for key in keys]
 
 
 async def _show(settings: Settings, wanted: str) -> KeyObject:
@@ -307,11 +311,22 @@ async def find_key(store: SqliteStore, home: Home, wanted: str) -> Key:
 
 
 async def _spent(store: SqliteStore, key: Key) -> Spent:
+    last_used = await store.ledger.last_used([key.hash])
+    return await _spent_by(store, key, last_used.get(key.hash))
+
+
+async def _spent_by(store: SqliteStore, key: Key, last_used_us: int | None) -> Spent:
     windows = windows_at(SystemClock().now_us())
     spending = await store.ledger.spending(
         key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
     )
-    return Spent(total=spending.total, daily=spending.daily, weekly=spending.weekly, monthly=spending.monthly)
+    return Spent(
+        total=spending.total,
+        daily=spending.daily,
+        weekly=spending.weekly,
+        monthly=spending.monthly,
+        last_used_us=last_used_us,
+    )
 
 
 def _require(done: bool, key: Key) -> None:

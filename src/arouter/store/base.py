@@ -380,6 +380,10 @@ class Ledger(Protocol):
     async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         """The part of `spending` that is of requests on the organization's own keys for providers."""
 
+    async def last_used(self, key_hashes: Sequence[str]) -> Mapping[str, int]:
+        """When the last request of each of these keys began that is recorded, refused ones too; without those that have
+        none. Known for longer than the records are kept."""
+
     async def check(self) -> CheckReport:
         """Prove integrity: the engine's own check, and records equal to roll-ups to the last digit."""
 

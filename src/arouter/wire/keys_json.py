@@ -63,7 +63,7 @@ class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
     """A key. Amounts are US dollars; `usage…` is what it has spent altogether and in the current windows.
 
     `previous_key_expires_at` is when the plaintext of before its last rotation ends, or ended; null if the rotation
-    ended it.
+    ended it. `last_used_at` is when its last request began, of those that have ended; null if there was none.
     """
 
     hash: str
@@ -91,6 +91,7 @@ class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str | None
     expires_at: str | None
     previous_key_expires_at: str | None
+    last_used_at: str | None
 
 
 class KeyAnswer(msgspec.Struct, frozen=True):
@@ -145,12 +146,13 @@ class CurrentKeyAnswer(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key has spent, in picodollars, altogether and in the current windows."""
+    """What a key has spent, in picodollars, altogether and in the current windows, and when it was used last."""
 
     total: int
     daily: int
     weekly: int
     monthly: int
+    last_used_us: int | None = None
 
 
 def key_object(key: Key, spent: Spent) -> KeyObject:
@@ -181,6 +183,7 @@ def key_object(key: Key, spent: Spent) -> KeyObject:
         updated_at=_instant(key.updated_at_us),
         expires_at=_instant(key.expires_at_us),
         previous_key_expires_at=_instant(key.previous_expires_at_us),
+        last_used_at=_instant(spent.last_used_us),
     )
 
 

@@ -55,6 +55,7 @@ class TestMaking:
             "updated_at": None,
             "expires_at": None,
             "previous_key_expires_at": None,
+            "last_used_at": None,
         }
         shown = gateway.manage("GET", f"/v1/keys/{made['data']['hash']}")
         assert exact(shown.content) == {"data": made["data"]}
@@ -334,6 +335,20 @@ class TestChanging:
         answer = gateway.manage("PATCH", f"/v1/keys/{gateway.live_key.hash}", content=body)
         assert answer.status_code == 400
         assert failure(answer)["param"]
+
+
+class TestLastUsed:
+    def test_it_is_that_of_the_keys_last_record(self, gateway: Gateway) -> None:
+        path = f"/v1/keys/{gateway.live_key.hash}"
+        assert gateway.manage("GET", path).json()["data"]["last_used_at"] is None
+        for ago_us in (9_000_000, 5_000_000, 7_000_000):
+            gateway.add_record(ago_us=ago_us)
+        [record] = gateway.get("/v1/activity?limit=1").json()["data"]
+        shown = gateway.manage("GET", path).json()["data"]
+        assert shown["last_used_at"] == record["created_at"] == "2026-11-22T05:59:55.123456Z"
+        listed = {one["name"]: one["last_used_at"] for one in gateway.manage("GET", "/v1/keys").json()["data"]}
+        assert listed == {"prod": shown["last_used_at"], "boss": None}
+        assert gateway.get("/v1/key").json()["data"]["last_used_at"] == shown["last_used_at"]
 
 
 class TestRotating:

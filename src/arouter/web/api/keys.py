@@ -267,14 +267,19 @@ class KeysApi:
             raise invalid("workspace_id", "names an archived workspace, in which no keys are made")
 
     async def _with_spending(self, keys: Sequence[Key]) -> list[tuple[Key, Spent]]:
-        return [(key, await self._spent(key)) for key in keys]
+        last_used = await self._services.ledger.last_used([key.hash for key in keys])
+        return [(key, await self._spent_by(key, last_used.get(key.hash))) for key in keys]
 
     async def _spent(self, key: Key) -> Spent:
+        last_used = await self._services.ledger.last_used([key.hash])
+        return await self._spent_by(key, last_used.get(key.hash))
+
+    async def _spent_by(self, key: Key, last_used_us: int | None) -> Spent:
         windows = windows_at(self._services.now_us())
         spending = await self._services.ledger.spending(
             key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
         )
-        return _spent(spending)
+        return _spent(spending, last_used_us)
 
     async def _spent_on_own(self, key: Key) -> Spent:
         windows = windows_at(self._services.now_us())
@@ -284,8 +289,14 @@ class KeysApi:
         return _spent(spending)
 
 
-def _spent(spending: Spending) -> Spent:
-    return Spent(total=spending.total, daily=spending.daily, weekly=spending.weekly, monthly=spending.monthly)
+def _spent(spending: Spending, last_used_us: int | None = None) -> Spent:
+    return Spent(
+        total=spending.total,
+        daily=spending.daily,
+        weekly=spending.weekly,
+        monthly=spending.monthly,
+        last_used_us=last_used_us,
+    )
 
 
 def _check_scope(manager: Principal, before: Key, after: Key) -> None:

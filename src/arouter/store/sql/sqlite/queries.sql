@@ -193,13 +193,14 @@ FROM records WHERE seq BETWEEN ?1 AND ?2
 ON CONFLICT DO UPDATE SET {sums};
 
 -- name: raise_key_hours
-INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest)
-SELECT key_no, created_at_us / 3600000000, 1, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0)
+INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest, last_used_us)
+SELECT key_no, created_at_us / 3600000000, 1, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0), created_at_us
 FROM records WHERE seq BETWEEN ?1 AND ?2
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     cost_units = cost_units + excluded.cost_units,
-    cost_rest = cost_rest + excluded.cost_rest;
+    cost_rest = cost_rest + excluded.cost_rest,
+    last_used_us = max(last_used_us, excluded.last_used_us);
 
 -- name: add_user_spans
 INSERT INTO user_spans ({columns}) VALUES {rows}
@@ -233,11 +234,12 @@ ON CONFLICT DO UPDATE SET
 INSERT INTO rollups ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
 
 -- name: add_key_hours
-INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest) VALUES {rows}
+INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest, last_used_us) VALUES {rows}
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     cost_units = cost_units + excluded.cost_units,
-    cost_rest = cost_rest + excluded.cost_rest;
+    cost_rest = cost_rest + excluded.cost_rest,
+    last_used_us = max(last_used_us, excluded.last_used_us);
 
 -- name: add_open
 INSERT INTO open_records (id, owner_no, opening) VALUES {rows} ON CONFLICT DO NOTHING;
@@ -495,6 +497,14 @@ WITH counted AS (
 SELECT count(*) FROM counted LEFT JOIN user_spans USING (organization_no, user_no, key_no, workspace_no)
 WHERE first_seen_us IS NULL OR first_seen_us > first OR last_seen_us < last;
 
+-- name: last_used
+SELECT json_group_array(json_array(hash, last)) FROM (
+    SELECT text AS hash, (
+        SELECT last_used_us FROM key_hours WHERE key_no = names.no ORDER BY hour DESC LIMIT 1
+    ) AS last
+    FROM names WHERE text IN (SELECT value FROM json_each(?))
+) WHERE last IS NOT NULL;
+
 -- name: spending
 SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
     coalesce(sum(cost_units) FILTER (WHERE hour >= ?2), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?2), 0),
@@ -538,7 +548,8 @@ SELECT count(*) FROM (
 -- name: differing_key_hours
 WITH counted AS (
     SELECT key_no, created_at_us / 3600000000 AS hour, count(*) AS requests,
-        coalesce(sum({cost} / 1000000), 0) AS cost_units, coalesce(sum({cost} % 1000000), 0) AS cost_rest
+        coalesce(sum({cost} / 1000000), 0) AS cost_units, coalesce(sum({cost} % 1000000), 0) AS cost_rest,
+        max(created_at_us) AS last_used_us
     FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2
 )
 SELECT count(*) FROM (
@@ -547,16 +558,23 @@ SELECT count(*) FROM (
     SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
 );
 
+-- name: keys_used_later
+SELECT count(*) FROM (
+    SELECT key_no, created_at_us / 3600000000 AS hour, max(created_at_us) AS last FROM records GROUP BY 1, 2
+) JOIN key_hours USING (key_no, hour)
+WHERE last_used_us < last;
+
 -- name: differing_key_hours_of_sums
 WITH counted AS (
     SELECT key_no, slot / 4 AS hour, sum(requests) AS requests, sum(cost_units) AS cost_units,
         sum(cost_rest) AS cost_rest
     FROM rollups GROUP BY 1, 2
-)
+),
+kept AS (SELECT key_no, hour, requests, cost_units, cost_rest FROM key_hours)
 SELECT count(*) FROM (
-    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM key_hours)
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)
     UNION ALL
-    SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
+    SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted)
 );
 
 -- name: own_key_hours

@@ -326,13 +326,13 @@ CREATE TABLE rollups (
     )
 ) STRICT, WITHOUT ROWID;
 
--- What each key spent in each UTC hour.
+-- What each key spent in each UTC hour, and when the last of its requests began; NULL where that is not known.
 CREATE TABLE key_hours (
     key_no INTEGER NOT NULL,
     hour INTEGER NOT NULL,
     requests INTEGER NOT NULL,
     cost_units INTEGER NOT NULL,
-    cost_rest INTEGER NOT NULL,
+    cost_rest INTEGER NOT NULL, last_used_us INTEGER,
     PRIMARY KEY (key_no, hour)
 ) STRICT, WITHOUT ROWID;
 
