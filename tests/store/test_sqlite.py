@@ -340,6 +340,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
         "DROP TABLE folded_days; DROP TABLE day_blocks;"
         "DROP TABLE own_key_hours; DROP TABLE sealed_ids; DROP TABLE user_blocks; DROP TABLE time_blocks;"
         "DROP TABLE sealed_days; DROP TABLE expired_days; ALTER TABLE organizations DROP COLUMN retention_days;"
+        "DROP INDEX user_rules_blocked;"
         "DROP INDEX keys_by_previous_secret; ALTER TABLE keys DROP COLUMN previous_secret;"
         "ALTER TABLE keys DROP COLUMN previous_expires_at_us; ALTER TABLE key_hours DROP COLUMN last_used_us;"
         "ALTER TABLE keys DROP COLUMN rate_limit; ALTER TABLE keys DROP COLUMN default_user_limits;"

@@ -29,6 +29,7 @@ from arouter.engine.guardian import Guardian
 from arouter.engine.leasing import Leasing
 from arouter.engine.tasks import Tasks
 from arouter.settings import Settings, load
+from arouter.store.sqlite import SqliteStore
 from arouter.web.api.explaining import explanation
 from arouter.web.api.limit_settings import changed_guardrail, new_guardrail
 from arouter.wire.guardrails_json import (
@@ -237,13 +238,17 @@ async def _delete(settings: Settings, wanted: str) -> None:
 
 
 async def _explain(settings: Settings, wanted: str, user: str | None) -> Explanation:
-    clock = SystemClock()
     async with opened(settings) as (store, home):
         key = await find_key(store, home, wanted)
-        leasing = Leasing(store.counters, now_us=clock.now_us, tasks=Tasks(_failed))
-        guardian = Guardian(store.directory, leasing, Estimates(_no_card))
-        await guardian.refresh()
-        return await explanation(guardian, key, user, now_us=clock.now_us())
+        return await explanation(await looking(store), key, user, now_us=SystemClock().now_us())
+
+
+async def looking(store: SqliteStore) -> Guardian:
+    """One that only looks at what limits requests, and how it stands."""
+    leasing = Leasing(store.counters, now_us=SystemClock().now_us, tasks=Tasks(_failed))
+    guardian = Guardian(store.directory, leasing, Estimates(_no_card))
+    await guardian.refresh()
+    return guardian
 
 
 def _no_card(*_: object, **__: object) -> None:

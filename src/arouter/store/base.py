@@ -153,6 +153,14 @@ class Guardrails(Protocol):
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         """What is said of one user; None if nothing ever was. ValueError for a name that is not Unicode."""
 
+    async def user_rules_of(self, organization_id: str, users: Sequence[str]) -> Mapping[str, UserRules]:
+        """What is said of several users, without those of whom nothing ever was. ValueError as of one."""
+
+    async def list_blocked_users(
+        self, organization_id: str, *, prefix: str = "", after: str | None = None, descending: bool = False, limit: int
+    ) -> Sequence[UserRules]:
+        """Users who are blocked, by name, were they ever seen or not: those whose names begin so, behind `after`."""
+
     async def put_user_rules(self, rules: UserRules) -> None:
         """Say it, in place of what was said before. The revision of the directory stays: there may be millions."""
 

@@ -195,6 +195,8 @@ PROBES = (
     ),
     Probe(action=Action.READ_ACTIVITY, method="GET", path=_explanation),
     Probe(action=Action.READ_USERS, method="PATCH", path=_list("/v1/users/ada"), places=LIST, body={}),
+    Probe(action=Action.READ_USERS, method="GET", path=_list("/v1/users/ada/limits"), places=LIST),
+    Probe(action=Action.READ_USERS, method="GET", path=_list("/v1/users?blocked=true"), places=LIST),
     Probe(
         action=Action.WRITE_USERS,
         method="PATCH",

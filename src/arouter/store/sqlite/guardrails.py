@@ -1,6 +1,6 @@
 """`Guardrails` in SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import apsw
@@ -9,6 +9,7 @@ import msgspec
 from arouter.domain.audit import AuditAction
 from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.limits import Limits
+from arouter.domain.users import end_of_prefix
 from arouter.store.base import UserRulesChange
 from arouter.store.sqlite.changes import Change, SqliteChanges, Value
 from arouter.store.sqlite.names import fetch, to_json
@@ -66,6 +67,26 @@ class SqliteGuardrails(SqliteChanges):
         user.encode()  # UnicodeEncodeError is a ValueError
         return await self._readers.read(lambda connection: _user_rules(connection, organization_id, user))
 
+    async def user_rules_of(self, organization_id: str, users: Sequence[str]) -> Mapping[str, UserRules]:
+        for user in users:
+            user.encode()
+
+        def read(connection: apsw.Connection) -> Mapping[str, UserRules]:
+            found = [_user_rules(connection, organization_id, user) for user in users]
+            return {rules.user: rules for rules in found if rules is not None}
+
+        return await self._readers.read(read)
+
+    async def list_blocked_users(
+        self, organization_id: str, *, prefix: str = "", after: str | None = None, descending: bool = False, limit: int
+    ) -> Sequence[UserRules]:
+        order = {"behind": "<", "direction": "DESC"} if descending else {"behind": ">", "direction": "ASC"}
+        sql = queries()["list_blocked_users"].format(**order)
+        values = (organization_id, prefix, end_of_prefix(prefix), after, limit)
+        return await self._readers.read(
+            lambda connection: tuple(map(_rules_of_row, connection.execute(sql, values).fetchall()))
+        )
+
     async def put_user_rules(self, rules: UserRules) -> None:
         values = (
             rules.organization_id,
@@ -119,9 +140,11 @@ def _changing(action: AuditAction, organization_id: str, guardrail_id: str) -> C
 
 
 def _user_rules(connection: apsw.Connection, organization_id: str, user: str) -> UserRules | None:
-    row: Any = connection.execute(queries()["get_user_rules"], (organization_id, user)).fetchone()
-    if row is None:
-        return None
+    row = connection.execute(queries()["get_user_rules"], (organization_id, user)).fetchone()
+    return None if row is None else _rules_of_row(row)
+
+
+def _rules_of_row(row: tuple) -> UserRules:  # type: ignore[type-arg]
     organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us = row
     return UserRules(
         organization_id=organization_id,

@@ -962,6 +962,12 @@ SELECT {columns} FROM guardrails WHERE disabled = 0 ORDER BY id;
 SELECT organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us FROM user_rules
 WHERE organization_id = ? AND name = ?;
 
+-- name: list_blocked_users
+SELECT organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us FROM user_rules
+WHERE organization_id = ?1 AND blocked = 1 AND name >= ?2 AND (?3 IS NULL OR name < ?3)
+    AND (?4 IS NULL OR name {behind} ?4)
+ORDER BY name {direction} LIMIT ?5;
+
 -- name: put_user_rules
 INSERT INTO user_rules (organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us, changed)
 VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(changed), 0) + 1 FROM user_rules))

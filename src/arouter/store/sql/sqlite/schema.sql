@@ -501,6 +501,7 @@ CREATE TABLE user_rules (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX user_rules_by_change ON user_rules (changed);
+CREATE INDEX user_rules_blocked ON user_rules (organization_id, name) WHERE blocked = 1;
 
 -- What budgets and daily limits go by: sums by UTC day of an organization (scope 1), a workspace (2), a key (3), an end
 -- user (4). Raised in the transaction of the records. Requests that were rejected are not counted.
