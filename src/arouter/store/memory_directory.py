@@ -146,6 +146,9 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemorySignIns):
         data = self._data
         told = {record.opening.workspace_id for record, _ in data.records.values()}
         told |= {key.workspace_id for key in data.keys.values()}
+        told |= {one for member in data.structure.members.values() for one in member.workspace_ids}
+        waiting = [one for one in data.structure.invitations.values() if one.accepted_by is None]
+        told |= {one for invitation in waiting for one in invitation.workspace_ids}
         if workspace_id in told or (data.home is not None and workspace_id == data.home.workspace_id):
             return False
         return await self._forget_workspace(organization_id, workspace_id)

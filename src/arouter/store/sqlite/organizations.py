@@ -6,12 +6,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
+import msgspec
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.organizations import Invitation, LastAdmin, Member, Organization, Workspace
 from arouter.domain.roles import Role
 from arouter.store.queries import parse_queries, read_sql
 from arouter.store.sqlite.changes import Change, SqliteChanges, Statement, Value
+from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.sign_in import forgetting, setting_password
 from arouter.store.sqlite.statements import ENGINE
 
@@ -86,7 +88,13 @@ class SqliteOrganizations(SqliteChanges):
         return await self._every(Member, "members_with_email", email)
 
     async def replace_member(self, member: Member) -> bool:
-        changeable = (member.name, member.role.value, int(member.disabled), member.updated_at_us)
+        changeable = (
+            member.name,
+            member.role.value,
+            int(member.disabled),
+            to_json(member.workspace_ids),
+            member.updated_at_us,
+        )
         place = (member.organization_id, member.id)
         stays_admin = member.role is Role.ADMIN and not member.disabled
         return await self._change(
@@ -147,7 +155,10 @@ class SqliteOrganizations(SqliteChanges):
 
 def adding(one: Organization | Workspace | Member | Invitation) -> Statement:
     """The statement that adds it. What makes its constraints fail is a ValueError of the writer's."""
-    values = tuple(int(value) if isinstance(value, bool) else value for value in astuple(one))
+    values = tuple(
+        int(value) if isinstance(value, bool) else to_json(value) if isinstance(value, tuple) else value
+        for value in astuple(one)
+    )
     return filled(f"add_{type(one).__name__.lower()}", type(one)), values
 
 
@@ -177,6 +188,8 @@ def made(form: type[T], row: Sequence[Any]) -> T:
     for name in ("archived", "disabled"):
         if name in values:
             values[name] = bool(values[name])
+    if "workspace_ids" in values:
+        values["workspace_ids"] = msgspec.json.decode(values["workspace_ids"], type=tuple[str, ...])
     if "role" in values:
         values["role"] = Role(values["role"])
     return form(**values)

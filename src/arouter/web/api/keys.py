@@ -171,13 +171,13 @@ class KeysApi:
             kind=kind,
             label=masked(plaintext),
             organization_id=manager.organization_id,
-            workspace_id=manager.workspace_id,
+            workspace_id=manager.key_workspace_id,
             creator=manager.creator,
             created_at_us=now_us,
         )
         key = with_settings(blank, wanted, workspace_ids=await self._workspaces(manager, wanted))
         _check_scope(manager, blank, key)
-        await self._check_workspace(key)
+        await self._check_workspace(manager, key)
         if key.expires_at_us is not None and key.expires_at_us <= now_us:
             raise invalid("expires_at", "lies in the past")
         await self._services.noting(manager, request).add_key(key, secret=digest(plaintext))
@@ -205,7 +205,7 @@ class KeysApi:
         )
         _check_scope(manager, key, changed)
         if changed.workspace_id != key.workspace_id:
-            await self._check_workspace(changed)
+            await self._check_workspace(manager, changed)
         if not await self._services.noting(manager, request).replace_key(changed):
             raise _no_such_key()
         await self._services.directory_changed()
@@ -261,7 +261,14 @@ class KeysApi:
         found = await self._services.directory.get_workspace(manager.organization_id, wanted.workspace_id)
         return () if found is None else (found.id,)
 
-    async def _check_workspace(self, key: Key) -> None:
+    async def _check_workspace(self, manager: Principal, key: Key) -> None:
+        if not manager.makes_keys_in(key.workspace_id):
+            own = ", ".join(manager.workspace_ids)
+            raise NotPermitted(
+                f"You are not in this workspace, and make keys in yours alone: {own}.",
+                code="not_permitted",
+                param="workspace_id",
+            )
         found = await self._services.directory.get_workspace(key.organization_id, key.workspace_id)
         if found is not None and found.archived:
             raise invalid("workspace_id", "names an archived workspace, in which no keys are made")

@@ -29,6 +29,7 @@ CREATE TABLE workspaces (
 
 CREATE INDEX workspaces_by_age ON workspaces (organization_id, created_at_us, id);
 
+-- workspace_ids, of members and invitations: as JSON; none: every one.
 CREATE TABLE members (
     id TEXT PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -37,7 +38,7 @@ CREATE TABLE members (
     role TEXT NOT NULL,
     created_at_us INTEGER NOT NULL,
     updated_at_us INTEGER,
-    disabled INTEGER NOT NULL,
+    disabled INTEGER NOT NULL, workspace_ids TEXT NOT NULL DEFAULT '[]',
     UNIQUE (organization_id, email)
 ) STRICT;
 
@@ -55,7 +56,7 @@ CREATE TABLE invitations (
     expires_at_us INTEGER NOT NULL,
     invited_by TEXT,
     accepted_by TEXT
-) STRICT;
+, workspace_ids TEXT NOT NULL DEFAULT '[]') STRICT;
 
 CREATE INDEX invitations_by_age ON invitations (organization_id, created_at_us, id);
 
