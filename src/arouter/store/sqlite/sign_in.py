@@ -46,6 +46,15 @@ class SqliteSignIns(SqliteChanges):
             *((statements()["add_recovery_code"], (member_id, code)) for code in recovery),
         )
 
+    async def every_totp(self, *, after_id: str = "", limit: int = 1000) -> Sequence[Login]:
+        sql = statements()["every_totp"]
+        return await self._readers.read(
+            lambda connection: tuple(map(_login_of, connection.execute(sql, (after_id, limit)).fetchall()))
+        )
+
+    async def reseal_totp(self, organization_id: str, member_id: str, *, before: str, after: str) -> bool:
+        return bool(await self._execute("reseal_totp", organization_id, member_id, before, after))
+
     async def remove_totp(self, organization_id: str, member_id: str) -> bool:
         return await self._change(
             _changing(AuditAction.REMOVE_TOTP, organization_id, member_id),
@@ -144,9 +153,11 @@ def _of_session(action: AuditAction, organization_id: str, session_id: str) -> C
 
 def _login(connection: apsw.Connection, organization_id: str, member_id: str) -> Login | None:
     row = connection.execute(statements()["get_login"], (organization_id, member_id)).fetchone()
-    if row is None:
-        return None
-    organization_id, member_id, password, secret, confirmed, step, codes = cast(Any, row)
+    return None if row is None else _login_of(row)
+
+
+def _login_of(row: Sequence[Any]) -> Login:
+    organization_id, member_id, password, secret, confirmed, step, codes = row
     return Login(
         organization_id=organization_id,
         member_id=member_id,
