@@ -10,6 +10,7 @@ from arouter.domain.keys import ActivityScope
 from arouter.domain.roles import ALLOWED, Action, Role
 from tests.web.api.gateway import BOSS, NEEDS_NO_STORE, Gateway, failure
 from tests.web.api.people import FOREIGN, FOREIGN_WORKSPACE, Person, Town
+from tests.web.api.test_billing import Paid, paid
 
 PLACES = ("own", "other", "foreign", "nothing")
 """Whose a thing is: made by who asks, by somebody else of the organization, of another organization; or there is none.
@@ -211,8 +212,38 @@ PROBES = (
     Probe(action=Action.READ_ACTIVITY, own=Action.READ_OWN_ACTIVITY, method="GET", path=_generation),
 )
 
-ELSEWHERE = {Action.READ_BILLING}
-"""What needs no action to be asked, and is told or not: tests/web/api/test_own_records.py."""
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """A request that nobody needs an action for: what it answers tells more to who may do `action`."""
+
+    action: Action
+    path: str
+    tells: Callable[[Any], bool]
+    """Whether the answer, of the home organization, tells it."""
+
+
+TELLINGS = (
+    Telling(
+        action=Action.READ_BILLING, path="/v1/credits", tells=lambda body: body["data"]["total_credits"] is not None
+    ),
+    Telling(action=Action.READ_BILLING, path="/v1/balance", tells=lambda body: body["balance"] is not None),
+    *(
+        Telling(
+            action=Action.READ_BILLING,
+            path=path,
+            tells=lambda body: any(one["type"] == "credit" for one in body["transactions"]),
+        )
+        for path in ("/v1/transactions", "/v1/billing/transactions")
+    ),
+    Telling(action=Action.READ_USERS, path="/v1/users", tells=lambda body: body["data"][0]["blocked"] is True),
+    Telling(action=Action.READ_USERS, path="/v1/users/ada", tells=lambda body: body["blocked"] is True),
+    Telling(
+        action=Action.READ_USERS,
+        path="/v1/users/ada",
+        tells=lambda body: bool(body["limits"] and body["applied_limits"]),
+    ),
+)
 
 CASES = [
     pytest.param(role, probe, place, id=f"{role}-{probe.method}-{probe.action}-{number}-{place}")
@@ -233,10 +264,26 @@ def test_the_table_is_what_is_allowed(gateway: Gateway, role: Role, probe: Probe
         assert failure(answer)["code"] == "not_permitted"
 
 
+@pytest.mark.parametrize("telling", TELLINGS, ids=lambda telling: f"{telling.action}-{telling.path}")
+def test_what_everybody_may_ask_tells_what_the_table_allows(telling: Telling) -> None:
+    with Gateway(credits=Paid([paid(1, 0)])) as gateway:
+        town = Town(gateway)
+        said = {"blocked": True, "limits": {"limit": 1}}
+        assert gateway.manage("PATCH", "/v1/users/ada", json=said).status_code == 200
+        for person in (*town.people.values(), town.foreigner):
+            gateway.add_record(key=person.live_key, user="ada")
+        for role in Role:
+            answer = town.ask(role, "GET", telling.path)
+            assert answer.status_code == 200
+            assert telling.tells(answer.json()) == (telling.action in ALLOWED[role]), role
+        # An admin, but of another organization.
+        foreign = gateway.ask("GET", telling.path, key=town.foreigner.management)
+        assert not telling.tells(foreign.json())
+
+
 def test_every_action_is_probed() -> None:
     probed = {action for probe in PROBES for action in (probe.action, probe.own) if action is not None}
-    assert probed | ELSEWHERE == set(Action)
-    assert not probed & ELSEWHERE
+    assert probed | {telling.action for telling in TELLINGS} == set(Action)
 
 
 @NEEDS_NO_STORE
