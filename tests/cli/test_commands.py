@@ -15,7 +15,7 @@ NAMES = {
     "sandbox": (),
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
-    "guardrails": ("create", "list", "disable", "enable", "delete", "explain"),
+    "guardrails": ("create", "update", "list", "disable", "enable", "delete", "explain"),
     "credits": ("show", "add", "list", "enable", "disable"),
     "organizations": ("create", "list", "rename"),
     "workspaces": ("create", "list", "rename", "archive", "restore"),

@@ -209,7 +209,15 @@ class Guardian:
         return guard
 
     def _of_user(self, ruled: "_Ruled", user: str, rules: UserRules | None) -> Guard:
-        return make_guard_of_user(self._leasing, self._by_target, ruled.key, ruled.plain, user, rules)
+        key = ruled.key
+        return make_guard_of_user(
+            self._leasing,
+            self._by_target,
+            (key.organization_id, user),
+            rules,
+            plain=ruled.plain,
+            default=key.default_user_limits,
+        )
 
     def permit(self, guard: Guard, usual: Permit) -> Permit:
         """The usual rules, and the guard's lists of models and providers."""
@@ -290,9 +298,20 @@ class Guardian:
         """Everything that applies to a key's requests for a user, and how it stands: the organization's credits also
         where a budget is more restrictive."""
         guard = self._showing_credits(await self.find(key, user), key.organization_id)
+        return guard, await self._figures(guard, at_us)
+
+    async def figures_of_user(
+        self, organization_id: str, user: str, at_us: int
+    ) -> tuple[UserRules | None, Guard, list[Figure]]:
+        """What is said of a user, what applies to its requests with whichever key, and how it stands."""
+        rules = await self._directory.get_user_rules(organization_id, user)
+        guard = make_guard_of_user(self._leasing, self._by_target, (organization_id, user), rules)
+        return rules, guard, await self._figures(guard, at_us)
+
+    async def _figures(self, guard: Guard, at_us: int) -> list[Figure]:
         shares = [slot.share_at(at_us) for slot in guard.slots]
         await self._leasing.look(shares)
-        return guard, [
+        return [
             Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=_end(share))
             for slot, share in zip(guard.slots, shares, strict=True)
         ]

@@ -164,11 +164,17 @@ def make_guard(leasing: Leasing, guardrails: ByTarget, key: Key, paid_in: Picodo
 
 
 def make_guard_of_user(
-    leasing: Leasing, guardrails: ByTarget, key: Key, plain: Guard, user: str, rules: UserRules | None
+    leasing: Leasing,
+    guardrails: ByTarget,
+    who: tuple[str, str],
+    rules: UserRules | None,
+    *,
+    plain: Guard = NO_GUARD,
+    default: Limits | None = None,
 ) -> Guard:
-    """The guard of a key's requests for a user. `plain` is the one for nobody, `rules` are what is said of that user
-    alone."""
-    organization_id = key.organization_id
+    """The guard of requests for a user: `who` is the organization and the user, `rules` are what is said of that user
+    alone. Of a key's requests `plain` is the guard for nobody, and `default` is what the key says of every user."""
+    organization_id, user = who
     stated = _Stated(guardrails, organization_id)
     stated.add(Target.USER, user, Target.USER, user)
     if rules is not None:
@@ -178,8 +184,8 @@ def make_guard_of_user(
         named = said.over(named)
     every = _Stated(guardrails, organization_id)
     every.add(Target.EVERY_USER, None, Target.USER, user)
-    if key.default_user_limits is not None:
-        every.limits.append((OF_KEY_FOR_USERS, key.default_user_limits, Target.USER, user))
+    if default is not None:
+        every.limits.append((OF_KEY_FOR_USERS, default, Target.USER, user))
     limits = stated.limits + [(source, without(said, named), scope, who) for source, said, scope, who in every.limits]
     return _guard(
         (*plain.slots, *_slots(leasing, limits, organization_id)),
