@@ -6,6 +6,7 @@ settle   in the pipeline's one `finally`: the record's cost, tokens and status; 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -225,7 +226,8 @@ class Guardian:
 
     def _ruled(self, key: Key) -> _Ruled:
         ruled = self._keys.get(key.hash)
-        if ruled is not None and ruled.key == key:
+        # A key is the same by each of its plaintexts, which may end at different times.
+        if ruled is not None and replace(ruled.key, expires_at_us=key.expires_at_us) == key:
             ruled.key = key
             return ruled
         if len(self._keys) >= MOST_KEYS:
