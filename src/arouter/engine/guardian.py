@@ -232,7 +232,8 @@ class Guardian:
 
     def _ruled(self, key: Key) -> _Ruled:
         ruled = self._keys.get(key.hash)
-        if ruled is not None and ruled.key == key:
+        # A key is the same by each of its plaintexts, which may end at different times.
+        if ruled is not None and replace(ruled.key, expires_at_us=key.expires_at_us) == key:
             ruled.key = key
             return ruled
         if len(self._keys) >= MOST_KEYS:
