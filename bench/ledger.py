@@ -232,7 +232,7 @@ async def main_postgres(number: int, rate: int, durability: Durability, url: str
     async with postgres(url, durability, commits) as ledger:
         await measure(ledger, commits, records(), number, rate)
         problems = (await ledger.check()).problems
-        print("sound" if not problems else problems)
+        print(problems or "sound")
 
 
 def main_processes(number: int, durability: Durability, url: str, processes: int) -> None:

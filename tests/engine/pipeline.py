@@ -105,7 +105,9 @@ class Pipeline:
         )
         self.counter_data: CounterData = CounterData() if beside is None else beside.counter_data
         self.counters = ScriptedCounters(self.counter_data, self.ledger.every_record, lambda _: None)
-        self.leasing = Leasing(self.counters, now_us=self.clock.now_us, tasks=self.tasks)
+        self.behind = False
+        """The ledger lacks records."""
+        self.leasing = Leasing(self.counters, now_us=self.clock.now_us, tasks=self.tasks, behind=lambda: self.behind)
         self.overages: list[tuple[str, int]] = []
         """The meters of the limits that a request passed, and by how much."""
         self.guardian = Guardian(

@@ -157,7 +157,7 @@ async def test_credits_are_shown_also_where_a_budget_is_more_restrictive() -> No
         running = asyncio.ensure_future(asked(pipeline, 2))
         await until(lambda pipeline=pipeline: len(pipeline.client.asked) == 2)  # type: ignore[misc]
         _, figures = await pipeline.guardian.figures(key(), None, NOON_US)
-        told = {one.slot.source.name: (one.slot.limit, one.used) for one in figures}
+        told = {one.slot.rule.source.name: (one.slot.limit, one.used) for one in figures}
         assert told == shown
         assert {one.held for one in figures} == {COST}
         pause.set()

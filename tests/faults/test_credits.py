@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.faults.budgets import HELD, ask_all, costs, manage, overage, settings
 from tests.faults.client import Heard
 from tests.faults.processes import Gateway, place, sandbox_process, wait_until
-from tests.faults.test_budgets import HELD, ask_all, costs, manage, overage, settings
 from tests.faults.workers import worker_pids
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")

@@ -8,12 +8,13 @@ settle   in the pipeline's one `finally`: the record's cost, tokens and status; 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from arouter.domain.counters import NEVER_US, Meter
-from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited
+from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited, StorageUnavailable
 from arouter.domain.guardrails import Guardrail, Target, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars, to_text
@@ -24,15 +25,10 @@ from arouter.engine.estimates import Estimates
 from arouter.engine.guards import (
     NO_GUARD,
     OF_CREDITS,
-    ByTarget,
     Guard,
+    Guards,
     Slot,
-    by_target,
     check_lists,
-    credits_slot,
-    has_rules_for_users,
-    make_guard,
-    make_guard_of_user,
 )
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.routing import Route
@@ -141,9 +137,9 @@ class Guardian:
         self._on_overage = on_overage
         self._revision: int | None = None
         self._guardrails: Sequence[Guardrail] = ()
-        self._by_target: ByTarget = {}
         self._credits: Mapping[str, Picodollars] = {}
         """What was paid in, by organization; of those whose pool is on."""
+        self._guards = Guards(leasing, ())
         self._change = 0
         self._holders: frozenset[str] = frozenset()
         self._keys: dict[str, _Ruled] = {}
@@ -161,8 +157,8 @@ class Guardian:
             self._revision = revision
             if guardrails != self._guardrails or paid_in != self._credits:
                 self._guardrails = guardrails
-                self._by_target = by_target(guardrails)
                 self._credits = paid_in
+                self._guards = Guards(self._leasing, guardrails, paid_in)
                 self._forget()
         change = await self._directory.user_rules_changed(self._change)
         if change.latest != self._change:
@@ -209,15 +205,7 @@ class Guardian:
         return guard
 
     def _of_user(self, ruled: "_Ruled", user: str, rules: UserRules | None) -> Guard:
-        key = ruled.key
-        return make_guard_of_user(
-            self._leasing,
-            self._by_target,
-            (key.organization_id, user),
-            rules,
-            plain=ruled.plain,
-            default=key.default_user_limits,
-        )
+        return self._guards.of_user(ruled.key, ruled.plain, user, rules)
 
     def permit(self, guard: Guard, usual: Permit) -> Permit:
         """The usual rules, and the guard's lists of models and providers."""
@@ -238,8 +226,8 @@ class Guardian:
             return ruled
         if len(self._keys) >= MOST_KEYS:
             self._forget()
-        plain = make_guard(self._leasing, self._by_target, key, self._credits.get(key.organization_id))
-        per_user = key.organization_id in self._holders or has_rules_for_users(self._by_target, key)
+        plain = self._guards.of_key(key)
+        per_user = key.organization_id in self._holders or self._guards.say_of_users(key)
         ruled = self._keys[key.hash] = _Ruled(key, plain, per_user=per_user)
         return ruled
 
@@ -258,7 +246,8 @@ class Guardian:
     async def hold(self, guard: Guard, call: Call, routes: Sequence[Route], reply: Reply) -> Hold:
         """What the call is likely to use at most, of all that applies. The client is told how its rates stand.
 
-        PaymentRequired or RateLimited if something has not so much left; then nothing is held.
+        PaymentRequired or RateLimited if something has not so much left, StorageUnavailable if nobody can say so; then
+        nothing is held.
         """
         at_us = call.opening.created_at_us
         cost = tokens = 1
@@ -269,6 +258,8 @@ class Guardian:
             cost = max(1, self._estimates.cost(call, routes, both))
         amounts = (1, cost, tokens, 1)  # in the order of `KINDS`
         taken: list[Taken] = []
+        lacking: list[tuple[Share, int]] = []
+        places: list[Slot] = []
         hold = Hold(taken, self._on_overage, counts_tokens=guard.counts_tokens)
         try:
             for slot in guard.slots:
@@ -277,23 +268,47 @@ class Guardian:
                     share = slot.share_at(at_us)
                 kind = slot.kind
                 units = amounts[kind]
-                if units > slot.most:
-                    units = max(1, slot.most)  # or nothing would ever fit
+                if units > slot.rule.most:
+                    units = max(1, slot.rule.most)  # or nothing would ever fit
                 share.touched = True
                 if share.free >= units:
                     # As `Allotment.take`: a call for each would cost more than all the sums.
                     share.free -= units
                     share.held += units
-                elif not await self._leasing.take(share, units):
-                    raise _refusal(slot, share, units, at_us)
-                taken.append((share, kind, units))
+                    taken.append((share, kind, units))
+                else:
+                    lacking.append((share, units))
+                    places.append(slot)
+            if lacking:
+                refused = await self._take(places, lacking)
+                if refused is not None:
+                    raise _refusal(places[refused], *lacking[refused], at_us)
+                taken += [(share, slot.kind, units) for slot, (share, units) in zip(places, lacking, strict=True)]
         except BaseException:
             hold.release()
             raise
         finally:
             if guard.rates:
-                reply.tell_rates(tuple([_rate_told(slots, at_us) for slots in guard.rates]))
+                nearest = [_nearest(slots, at_us) for slots in guard.rates]
+                told = self._leasing.told
+                for _, share in nearest:
+                    if share not in told:
+                        self._leasing.will_tell(share)
+                reply.tell_rates(partial(_rates_told, nearest, self._leasing.now_us))
         return hold
+
+    async def _take(self, slots: Sequence[Slot], lacking: Sequence[tuple[Share, int]]) -> int | None:
+        """As `Leasing.take`; whoever cannot be asked now is told of which limit, the first of them."""
+        try:
+            return await self._leasing.take(lacking)
+        except StorageUnavailable as failure:
+            rule = slots[0].rule
+            raise StorageUnavailable(
+                f"This request needs more of a limit of {_WHOSE[rule.scope]} ({rule.source.told}) than this gateway "
+                "has in hand, and the storage cannot be asked for more now. Ask again in a moment.",
+                metadata={"scope": rule.scope.value, "guardrail": rule.source.id},
+                detail=failure.detail or failure.message,
+            ) from failure
 
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
         """Everything that applies to a key's requests for a user, and how it stands: the organization's credits also
@@ -306,7 +321,7 @@ class Guardian:
     ) -> tuple[UserRules | None, Guard, list[Figure]]:
         """What is said of a user, what applies to its requests with whichever key, and how it stands."""
         rules = await self._directory.get_user_rules(organization_id, user)
-        guard = make_guard_of_user(self._leasing, self._by_target, (organization_id, user), rules)
+        guard = self._guards.of_user_alone(organization_id, user, rules)
         return rules, guard, await self._figures(guard, at_us)
 
     async def _figures(self, guard: Guard, at_us: int) -> list[Figure]:
@@ -318,10 +333,9 @@ class Guardian:
         ]
 
     def _showing_credits(self, guard: Guard, organization_id: str) -> Guard:
-        paid_in = self._credits.get(organization_id)
-        if paid_in is None or any(slot.source is OF_CREDITS for slot in guard.slots):
+        if any(slot.rule.source is OF_CREDITS for slot in guard.slots):
             return guard
-        return replace(guard, slots=(credits_slot(self._leasing, organization_id, paid_in), *guard.slots))
+        return replace(guard, slots=(*self._guards.of_credits(organization_id), *guard.slots))
 
 
 def check_blocked(guard: Guard) -> None:
@@ -334,24 +348,37 @@ def check_blocked(guard: Guard) -> None:
         )
 
 
-def _rate_told(slots: tuple[Slot, ...], at_us: int) -> RateTold:
+def _nearest(slots: tuple[Slot, ...], at_us: int) -> tuple[Slot, Share]:
     """Of several rates of one meter the one that is nearest to its end."""
     slot = slots[0]
-    share = slot.share_at(at_us)
+    share = slot.share or slot.share_at(at_us)
+    if len(slots) == 1:
+        return slot, share
     for other in slots[1:]:
-        another = other.share_at(at_us)
+        another = other.share or other.share_at(at_us)
         if another.remaining * slot.limit < share.remaining * other.limit:
             slot, share = other, another
-    end_us = share.counter.end_us
-    return _new_rate_told(
-        meter=slot.meter,
-        name=slot.name,
-        limit=slot.limit,
-        remaining=share.remaining,
-        window_s=slot.window_s,
-        resets_at_us=end_us,
-        reset_s=max(0, -((at_us - end_us) // 1_000_000)),
-    )
+    return slot, share
+
+
+def _rates_told(nearest: Sequence[tuple[Slot, Share]], now_us: Callable[[], int]) -> tuple[RateTold, ...]:
+    """How they stand now, which may be long after the request began."""
+    at_us = now_us()
+    told = []
+    for slot, share in nearest:
+        rule, end_us, remaining = slot.rule, share.counter.end_us, share.free + share.outside
+        told.append(
+            _new_rate_told(
+                meter=rule.meter,
+                name=rule.name,
+                limit=slot.limit,
+                remaining=max(0, remaining),  # As `Share.remaining`: a call for each costs more.
+                window_s=rule.window_s,
+                resets_at_us=end_us,
+                reset_s=-((at_us - end_us) // 1_000_000) if at_us < end_us else 0,
+            )
+        )
+    return tuple(told)
 
 
 def _end(share: Share) -> int | None:
@@ -378,7 +405,7 @@ def _without_credits(slot: Slot, share: Share, units: int) -> PaymentRequired:
         + (f", and this request may cost ${to_text(units)}" if balance > 0 else "")
         + ". Add credits with POST /v1/credits or `arouter credits add`.",
         metadata={
-            "scope": slot.scope.value,
+            "scope": slot.rule.scope.value,
             "balance_usd": _usd(balance),
             "held_usd": _usd(held),
             "needed_usd": _usd(units),
@@ -387,12 +414,12 @@ def _without_credits(slot: Slot, share: Share, units: int) -> PaymentRequired:
 
 
 def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
-    if slot.source is OF_CREDITS:
+    rule, resets_at_us = slot.rule, _end(share)
+    if rule.source is OF_CREDITS:
         return _without_credits(slot, share, units)
-    resets_at_us = _end(share)
-    metadata: dict[str, object] = {"scope": slot.scope.value, "guardrail": slot.source.id}
+    metadata: dict[str, object] = {"scope": rule.scope.value, "guardrail": rule.source.id}
     held = share.held + share.others
-    if slot.meter is Meter.COST:
+    if rule.meter is Meter.COST:
         used = share.posted + share.settled
         metadata |= {
             "limit_usd": _usd(slot.limit),
@@ -402,26 +429,26 @@ def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
             "resets_at": _instant(resets_at_us),
         }
         return PaymentRequired(
-            f"Credit limit exceeded for {_WHOSE[slot.scope]}: ${to_text(used)} of ${to_text(slot.limit)} are used"
+            f"Credit limit exceeded for {_WHOSE[rule.scope]}: ${to_text(used)} of ${to_text(slot.limit)} are used"
             + (f" and ${to_text(held)} are held by requests that run" if held else "")
             + (f", and this request may cost ${to_text(units)}" if used + held < slot.limit else "")
-            + f" ({slot.source.told}).",
+            + f" ({rule.source.told}).",
             code="credit_limit_exceeded",
             metadata=metadata,
         )
-    metadata |= {"limit_name": slot.name, "limit": slot.limit, "resets_at": _instant(resets_at_us)}
-    if slot.meter is Meter.CONCURRENT:
+    metadata |= {"limit_name": rule.name, "limit": slot.limit, "resets_at": _instant(resets_at_us)}
+    if rule.meter is Meter.CONCURRENT:
         return RateLimited(
-            f"Too many requests at once for {_WHOSE[slot.scope]}: {slot.limit} may run ({slot.source.told}).",
+            f"Too many requests at once for {_WHOSE[rule.scope]}: {slot.limit} may run ({rule.source.told}).",
             retry_after_s=_AT_ONCE_S,
             metadata={**metadata, "used": held},
         )
     used = share.posted + share.settled + held
     assert resets_at_us is not None
     return RateLimited(
-        f"Rate limit exceeded for {_WHOSE[slot.scope]}: {used} of {slot.limit} {slot.name.replace('_', ' ')} are used"
+        f"Rate limit exceeded for {_WHOSE[rule.scope]}: {used} of {slot.limit} {rule.name.replace('_', ' ')} are used"
         + (f", and this request may need {units}" if used < slot.limit else "")
-        + f" ({slot.source.told}).",
+        + f" ({rule.source.told}).",
         retry_after_s=max(0.0, (resets_at_us - at_us) / 1_000_000),
         metadata={**metadata, "used": used},
     )

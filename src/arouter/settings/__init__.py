@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Vendor
 from arouter.settings.oidc import Oidc, SignIn, check_oidc
+from arouter.settings.storage import Storage
 from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, setting, tables_in
 
 __all__ = [
@@ -81,32 +82,6 @@ class Server:
         "path; files, batches and the like are then shared by all keys, as the account at the provider is.",
     )
     metrics_port: int = setting(0, "Another port for /metrics, which is then not served on the first; 0: the same.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
-    """Where keys and records live."""
-
-    url: str = setting(
-        "sqlite:///arouter.db",
-        "The database: a file, relative to that of the settings, or postgresql://user:password@host/database.",
-    )
-    ledger_url: str = setting("", "Another database for the records alone; empty: the same. Not supported yet.")
-    durability: Literal["strict", "relaxed"] = setting(
-        "strict", "strict: a record is on disk before its answer ends. relaxed: shortly after."
-    )
-    seal_after_days: int | None = setting(
-        None,
-        "Days after which records are sealed: kept in columns, in about half the room. Unset: never. "
-        "Needs the extra analytics.",
-    )
-    retention_days: int | None = setting(
-        None, "Days after which records are deleted; their sums stay. Unset: never. An organization may have its own."
-    )
-    lost_after_s: float = setting(
-        20.0,
-        "PostgreSQL: a gateway that is out of sight for so long is dead to the others: they close what it left open.",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

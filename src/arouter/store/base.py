@@ -19,6 +19,7 @@ from arouter.domain.organizations import Organization, Workspace
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
+from arouter.domain.value import value
 from arouter.store.audit import AuditLog
 from arouter.store.credits import Credits
 from arouter.store.organizations import Organizations
@@ -237,7 +238,7 @@ class Directory(ProviderKeys, Guardrails, Organizations, Credits, SignIns, Audit
         """Forget the key's secrets; its records keep its name. False if there is no such key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LeaseWanted:
     """A process's lease of a counter, as it wants to have it from now on: what it must keep, and more."""
 
@@ -256,7 +257,7 @@ class LeaseWanted:
     """Whether the others are asked to give back what they do not need, also if there is enough."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Leased:
     """What became of it. The lease is `keep` + `granted` now, in place of what it was."""
 

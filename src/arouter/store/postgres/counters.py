@@ -125,7 +125,8 @@ async def _decide(
     connection: "Connection", owner_no: int, wanted: Sequence[LeaseWanted], texts: Sequence[str], now_us: int
 ) -> Renewal:
     leases = await _leases_of(connection, texts)
-    posted = await _posted(connection, [one.counter for one in wanted])
+    by_counter = await _posted(connection, [one.counter for one in wanted])
+    posted = {text: by_counter[one.counter] for text, one in zip(texts, wanted, strict=True)}
     return Renewal(owner_no, wanted, texts, posted=posted, leases=leases, now_us=now_us)
 
 

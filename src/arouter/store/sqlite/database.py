@@ -61,6 +61,7 @@ class SqliteStore:
         self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.archive = Archivist(path, self._writer, clock)
+        self.retention = self.archive
         self.ledger = SqliteLedger(path, self._writer, self._readers, self._summaries, clock)
         self.counters = SqliteCounters(path, self._writer, self._readers)
 

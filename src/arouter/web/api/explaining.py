@@ -50,14 +50,14 @@ async def user_limits(guardian: Guardian, organization_id: str, user: str, *, no
 
 def _standing(figure: Figure) -> LimitStanding:
     slot = figure.slot
-    is_money = slot.meter is Meter.COST
+    is_money = slot.rule.meter is Meter.COST
     return LimitStanding(
-        guardrail=slot.source.id,
-        said_by=slot.source.name,
-        scope=slot.scope.value,  # type: ignore[arg-type]  # never every user
+        guardrail=slot.rule.source.id,
+        said_by=slot.rule.source.name,
+        scope=slot.rule.scope.value,  # type: ignore[arg-type]  # never every user
         scope_id=slot.who[1],
-        meter=slot.meter.value,
-        window=slot.window.value,
+        meter=slot.rule.meter.value,
+        window=slot.rule.window.value,
         limit=amount(slot.limit, is_money=is_money),
         used=amount(figure.used, is_money=is_money),
         held=amount(figure.held, is_money=is_money),
