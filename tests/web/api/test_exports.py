@@ -241,6 +241,8 @@ def test_a_cursor_shows_nothing_of_others(gateway: Gateway) -> None:
 
 # ---------------------------------------------------------------- compression
 
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
 
 @pytest.mark.parametrize(
     ("accepted", "coding"),
@@ -269,10 +271,10 @@ def test_the_client_chooses_the_compression(gateway: Gateway, accepted: str | No
     answer = gateway.get("/v1/activity?format=csv", headers=headers)
     assert answer.headers.get("content-encoding") == coding
     assert answer.headers["vary"] == "Accept, Accept-Encoding"
-    # The client of these tests undoes gzip by itself, zstd it does not know.
-    text = (
-        zstandard.ZstdDecompressor().decompressobj().decompress(answer.content) if coding == "zstd" else answer.content
-    )
+    text = answer.content
+    # The client of these tests undoes gzip by itself, and zstd where Python or a package of its can.
+    if text.startswith(ZSTD_MAGIC):
+        text = zstandard.ZstdDecompressor().decompressobj().decompress(text)
     assert len(read_csv(text.decode())) == 2
 
 
