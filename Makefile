@@ -23,8 +23,14 @@ install: $(STAMP) ## make the virtual environment with everything pinned
 run: $(STAMP) ## start the gateway: SQLite, the sandbox provider, a key and a curl line
 	$(BIN)/arouter serve
 
-test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest
+# What kills processes, starts commands, or makes environments of its own has the machine to itself.
+ALONE := tests/faults tests/cli tests/sdks tests/focus tests/acceptance/test_docs_commands.py \
+	tests/acceptance/test_openai_sdk.py tests/acceptance/test_startup.py \
+	tests/structure/test_bench.py tests/structure/test_bench_activity.py
+
+test: $(STAMP) ## run every test: most of them on all cores, the others one after the other
+	$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 test-faults: $(STAMP) ## kill the gateway 20 times under load, fail its disk and its providers, and print the figures
 	AROUTER_FAULTS_KILLS=20 $(BIN)/python -m pytest -s tests/faults
