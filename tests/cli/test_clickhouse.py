@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from arouter.store.base import Home
+from arouter.store.postgres.database import PostgresStore
 from tests.cli.process import arouter, refused, succeeded, told
+from tests.conformance.backends import postgres
+from tests.conformance.samples import adjust, adjustment, append, record
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,23 @@ def test_a_copy_is_made_and_compared_and_made_anew(folder: Path) -> None:
     text = succeeded("clickhouse", "status", cwd=folder)
     assert "records_2" in text
     assert "hunter2" not in text + json.dumps(status(folder))
+
+
+def test_a_ledger_in_postgresql_is_copied_and_compared_as_well(tmp_path: Path) -> None:
+    ledger = postgres(tmp_path)
+    assert isinstance(ledger.store, PostgresStore)
+    home = Home(organization_id="org_a", workspace_id="ws_a", secret=b"x" * 32)
+    ledger.run(ledger.directory.home(home, now_us=0))
+    append(ledger, *(record(f"gen-{number}") for number in range(9)))
+    adjust(ledger, adjustment("adj-1", "gen-1", 7))
+    (tmp_path / "arouter.toml").write_text(
+        f"[storage]\nurl = '{ledger.store.url}'\n[clickhouse]\nurl = 'chdb:{tmp_path}/engine'\n"
+    )
+    assert told("clickhouse", "copy", cwd=tmp_path) == {"copied": 10}
+    found = status(tmp_path)
+    assert (found["tables"], found["behind"]) == ("copied_1, records_1", 0)
+    assert told("clickhouse", "check", cwd=tmp_path) == {"records": 9, "equal": True, "differing_days": []}
+    ledger.stop()
 
 
 def test_nothing_is_dropped_without_a_yes(folder: Path) -> None:

@@ -57,7 +57,7 @@ class WrittenAdjustment:
     """An adjustment, and the record that it is about."""
 
     no: int
-    """Grows in the order of writing, from 1 on."""
+    """Greater than 0; grows in the order of writing."""
     adjustment: Adjustment
     written_at_us: int
     target: WrittenRecord
@@ -67,7 +67,7 @@ class WrittenAdjustment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What a stretch holds, both in the order of writing."""
+    """What a stretch holds, both in the order of writing. Records of one transaction stand in any order that stays."""
 
     records: Sequence[WrittenRecord]
     adjustments: Sequence[WrittenAdjustment]

@@ -12,6 +12,7 @@ from arouter.store.postgres.appender import Appender
 from arouter.store.postgres.counters import PostgresCounters
 from arouter.store.postgres.directory import PostgresDirectory
 from arouter.store.postgres.errors import storage_errors
+from arouter.store.postgres.feed import PostgresFeed
 from arouter.store.postgres.ledger import PostgresLedger
 from arouter.store.postgres.listener import DirectoryListener
 from arouter.store.postgres.owners import GRACE_S, Owner
@@ -52,6 +53,7 @@ class PostgresStore:
         self._beside: list[asyncio.Task[None]] = []
         self.directory = PostgresDirectory(self._pool, clock, self._appender.settled)
         self.ledger = PostgresLedger(self._pool, self._appender, clock=clock, grace_s=grace_s)
+        self.feed = PostgresFeed(self._pool, self.ledger.settled_us)
         self.retention = Retention(self._pool, clock)
         self.counters = PostgresCounters(self._pool, self._owner, self._appender.settled)
 

@@ -186,17 +186,23 @@ class PostgresLedger:
         finally:
             self._summaries -= 1
 
-    async def _behind_all_writes(self) -> int:
+    async def settled_us(self) -> int:
         """An instant before which nothing was written that a reader who begins now does not see.
 
         Whatever is written bears the time of the chain's head at least. Where that is earlier than now it is set to
-        now, which waits for whoever holds it. While nothing can be written, what is there is all that there is.
+        now, which waits for whoever holds it. StorageUnavailable if that cannot be.
         """
         now_us = self._clock()
+        async with self._pool.lend() as connection:
+            if await connection.fetchval(queries("ledger")["head_time"]) < now_us:
+                await connection.execute(queries("ledger")["pass_time"], now_us)
+        return now_us
+
+    async def _behind_all_writes(self) -> int:
+        """The same. While nothing can be written, what is there is all that there is."""
+        now_us = self._clock()
         with suppress(StorageUnavailable):
-            async with self._pool.lend() as connection:
-                if await connection.fetchval(queries("ledger")["head_time"]) < now_us:
-                    await connection.execute(queries("ledger")["pass_time"], now_us)
+            return await self.settled_us()
         return now_us
 
     async def _insist(self, run: "Callable[[Connection], Awaitable[Result]]") -> Result:
