@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -43,6 +43,12 @@ def _user() -> str | None:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in ("postgres", "nobody") if name in names)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has died and that nobody has asked for does not."""
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return told.stdout.strip()[:1] not in ("", "Z")
 
 
 def _free_port() -> int:
@@ -95,13 +101,18 @@ class PostgresServer:
     def kill(self) -> None:
         """SIGKILL, to the server and all that it started, as a machine that stops."""
         assert self.process is not None
-        children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False)
-        for pid in [self.process.pid, *map(int, children.stdout.split())]:
-            try:
+        self.process.send_signal(signal.SIGSTOP)  # It starts no more.
+        told = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False)
+        children = [int(pid) for pid in told.stdout.split()]
+        for pid in [self.process.pid, *children]:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         self.process.wait()
+        # A new server does not start while one of them still has the old one's memory.
+        deadline = time.monotonic() + START_S
+        while any(_is_alive(pid) for pid in children):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         self.process = None
 
     def stop(self) -> None:

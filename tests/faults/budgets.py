@@ -40,8 +40,8 @@ def manage(gateway: Gateway, method: str, path: str, body: Any = None) -> Any:
     return json.loads(answer.body, parse_float=Decimal, parse_int=Decimal)["data"]
 
 
-def with_budgets(gateway: Gateway, resets: Mapping[str, str] = NEVER) -> None:
-    """Four of one dollar, on every request of the first key; `resets` by target."""
+def with_budgets(gateway: Gateway, resets: Mapping[str, str] = NEVER, limit: int = 1) -> None:
+    """Four of one dollar, unless `limit` says otherwise, on every request of the first key; `resets` by target."""
     own = manage(gateway, "GET", f"/v1/keys/{digest(gateway.live)}")
     target_ids = {"workspace": own["workspace_id"], "key": own["hash"]}
     for target in TARGETS:
@@ -51,7 +51,7 @@ def with_budgets(gateway: Gateway, resets: Mapping[str, str] = NEVER) -> None:
             gateway,
             "POST",
             "/v1/guardrails",
-            {"target": target, "limit": 1, "name": f"a dollar {target}", **named, **reset},
+            {"target": target, "limit": limit, "name": f"budget {target}", **named, **reset},
         )
     time.sleep(1)  # They hold in every worker within a second.
 

@@ -110,6 +110,7 @@ class Place:
             line = process.stdout.readline()
         if not line:
             process.kill()
+            process.wait()
             raise AssertionError((self.folder / "log.jsonl").read_text())
         told = json.loads(line)
         if self.keys is None:

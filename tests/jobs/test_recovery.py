@@ -1,6 +1,7 @@
 """What dead processes left is recovered while others run: once, and however the storage is."""
 
 import asyncio
+from collections.abc import Collection
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Ledger(MemoryLedger):
         super().__init__(MemoryStore(clock=lambda: 0).ledger._data, lambda: 0)
         self.outcomes = outcomes
 
-    async def recover(self, *, now_us: int) -> int:
+    async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
         if not self.outcomes:
             raise asyncio.CancelledError
         if (outcome := self.outcomes.pop(0)) is None:

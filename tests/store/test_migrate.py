@@ -4,7 +4,7 @@ import apsw
 import pytest
 
 from arouter.domain.errors import StorageUnavailable
-from arouter.store.migrate import in_order, migrations, pending
+from arouter.store.migrate import in_order, migrations, needed, pending
 from arouter.store.queries import read_sql
 
 
@@ -37,3 +37,16 @@ def test_only_what_is_missing_is_applied_and_a_newer_database_is_refused() -> No
     assert list(pending(steps, 2)) == []
     with pytest.raises(StorageUnavailable, match="version 3"):
         pending(steps, 3)
+
+
+def test_a_program_may_work_on_a_newer_database_whose_further_steps_are_compatible() -> None:
+    old = in_order([("0001_a.sql", "A"), ("0002_b.sql", "B")])
+    further = [("0001_a.sql", "A"), ("0002_b.sql", "B"), ("0003_c.sql", "-- Compatible: a table of its own.\nC")]
+    new = in_order(further)
+    assert [step.is_compatible for step in new] == [False, False, True]
+    assert list(pending(old, 3, needed(new))) == []
+    newest = in_order([*further, ("0004_d.sql", "D"), ("0005_e.sql", "-- Compatible: another one.\nE")])
+    assert needed(newest) == 4
+    with pytest.raises(StorageUnavailable, match=r"version 5 and needs a program that knows version 4; .* up to 2\."):
+        pending(old, 5, needed(newest))
+    assert needed(()) == 0

@@ -50,9 +50,9 @@ def test_a_server_has_a_journal_and_a_file_has_none(tmp_path: Path) -> None:
     assert journal_folder(settings(tmp_path, SERVER + "journal = '/var/lib/j'\n")) == Path("/var/lib/j")
     assert journal_folder(settings(tmp_path, "")) is None
     server = Server(clock=lambda: 7)
-    assert isinstance(with_journal(server, on_server, now_us=lambda: 7), JournaledStore)
+    assert isinstance(with_journal(server, on_server, now_us=lambda: 7, name=""), JournaledStore)
     file = SqliteStore.open(str(tmp_path / "arouter.db"), clock=lambda: 7)
-    assert with_journal(file, settings(tmp_path, ""), now_us=lambda: 7) is file
+    assert with_journal(file, settings(tmp_path, ""), now_us=lambda: 7, name="") is file
     assert delivery(file) == {}
     assert not is_behind(file)
     assert [check.name for check in ledger_checks(file)] == ["ledger"]
@@ -99,7 +99,7 @@ def test_a_gateway_is_ready_within_the_bound_and_says_where_records_go(tmp_path:
 @pytest.mark.parametrize("text", ["", SERVER + "outage_limit_s = 0\n"])
 def test_without_a_journal_the_store_is_the_database_itself(tmp_path: Path, text: str) -> None:
     server = Server(clock=lambda: 7)
-    assert with_journal(server, settings(tmp_path, text), now_us=lambda: 7) is server
+    assert with_journal(server, settings(tmp_path, text), now_us=lambda: 7, name="") is server
     assert isinstance(server.ledger, MemoryLedger)
 
 

@@ -5,7 +5,7 @@ event loop's thread and does its I/O elsewhere. Whatever goes wrong in the engin
 `StorageUnavailable`.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
@@ -349,10 +349,12 @@ class Ledger(Protocol):
     async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
         """Every adjustment to a record, in the order of writing."""
 
-    async def recover(self, *, now_us: int) -> int:
+    async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
         """Close as `interrupted` what a process that is dead left open, each once; how many there were.
 
-        The records are those of `domain.interruption`. Whichever process asks first gets them.
+        The records are those of `domain.interruption`. Whichever process asks first gets them. `dead` names processes
+        of which the caller knows that they are, and that none of their records is anywhere else: a ledger on a server
+        need not wait until it finds that out.
         """
 
     async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:

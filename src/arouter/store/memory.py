@@ -5,7 +5,7 @@ with it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, product
@@ -100,7 +100,7 @@ class MemoryLedger:
             return ()
         return tuple(one for one, _ in self._data.adjustments.values() if one.record_id == record_id)
 
-    async def recover(self, *, now_us: int) -> int:
+    async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
         left = [opening for opening in self._data.open.values() if opening.id not in self._mine]
         for opening in left:
             self._append(interrupted(opening, now_us=now_us))

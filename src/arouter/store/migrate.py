@@ -1,4 +1,9 @@
-"""Migrations: numbered SQL files, applied once each and in order, never backwards."""
+"""Migrations: numbered SQL files, applied once each and in order, never backwards.
+
+A file whose first line is `-- Compatible: …`, and then what older programs need not know, adds only that: a table, an
+index, a column that has a default. Programs that do not have that step work on what it made, and start on it. Any other
+step needs them to know it.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,6 +12,7 @@ from importlib.resources import files
 
 from arouter.domain.errors import StorageUnavailable
 
+_COMPATIBLE = "-- Compatible: "
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -17,6 +23,11 @@ class Migration:
     number: int
     name: str
     sql: str
+
+    @property
+    def is_compatible(self) -> bool:
+        """Whether programs that do not know it may work on what it made."""
+        return self.sql.startswith(_COMPATIBLE)
 
 
 def migrations(engine: str) -> Sequence[Migration]:
@@ -38,11 +49,25 @@ def in_order(sources: Iterable[tuple[str, str]]) -> Sequence[Migration]:
     return tuple(steps)
 
 
-def pending(steps: Sequence[Migration], version: int) -> Sequence[Migration]:
-    """The steps that a database at `version` lacks. StorageUnavailable if it is newer than the program."""
-    if version > len(steps):
-        raise StorageUnavailable(
-            f"The database has schema version {version}; this program knows versions up to {len(steps)}. "
-            "Install the version that wrote it, or a later one."
-        )
-    return steps[version:]
+def needed(steps: Sequence[Migration]) -> int:
+    """The step that a program has to know to work on a database that these steps made; 0 if it need not know any."""
+    return max((step.number for step in steps if not step.is_compatible), default=0)
+
+
+def pending(steps: Sequence[Migration], version: int, needs: int | None = None) -> Sequence[Migration]:
+    """The steps that a database at `version` lacks: none if it is newer than the program and the program may work on
+    it all the same. `needs` is what the database says that programs have to know; None if it says nothing.
+
+    StorageUnavailable, with a text for the operator, if the program may not.
+    """
+    known = len(steps)
+    if version <= known:
+        return steps[version:]
+    if needs is not None and needs <= known:
+        return ()
+    asks = "" if needs is None else f" and needs a program that knows version {needs}"
+    raise StorageUnavailable(
+        f"The database has schema version {version}{asks}; this program knows versions up to {known}. Install the "
+        "version of ARouter that wrote it, or a later one. To go back to this version, restore the backup that was "
+        "made before the upgrade."
+    )

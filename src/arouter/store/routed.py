@@ -7,7 +7,7 @@
 4. A copy that fails is left alone for a while, and the ledger answers.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -218,8 +218,8 @@ class RoutedLedger(Generic[State]):
     async def adjustments_of(self, organization_id: str, record_id: str) -> Sequence[Adjustment]:
         return await self._ledger.adjustments_of(organization_id, record_id)
 
-    async def recover(self, *, now_us: int) -> int:
-        return await self._ledger.recover(now_us=now_us)
+    async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
+        return await self._ledger.recover(now_us=now_us, dead=dead)
 
     async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
         return await self._ledger.get(organization_id, record_id)

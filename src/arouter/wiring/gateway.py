@@ -66,6 +66,7 @@ from arouter.wiring.vault import open_vault
 
 REFRESH_S = 0.25
 """How often the keys are compared with the directory: a change made by another process counts within this time."""
+_NAME_BYTES = 16
 
 MINUTE_US = 60_000_000
 
@@ -98,14 +99,16 @@ class Gateway:
         self._report_fonts = report_fonts(settings)
         self._prices = LatePrices(settings.prices)
         self._directory_changed = asyncio.Event()
+        name = secrets.token_hex(_NAME_BYTES)
         database = open_store(
             settings,
             clock=self._clock,
             on_commit=self.metrics.on_commit,
             on_checkpoint_failure=self._checkpoint_failed,
             on_directory_change=self._directory_changed.set,
+            name=name,
         )
-        self.store = with_journal(database, settings, now_us=self._clock.now_us)
+        self.store = with_journal(database, settings, now_us=self._clock.now_us, name=name)
         self._tasks = Tasks(self._task_failed)
         self._upstream = _upstream(settings)
         self._lag = LoopLag(self.metrics.on_lag)

@@ -24,13 +24,16 @@ def journal_folder(settings: Settings) -> Path | None:
     return settings.directory / settings.storage.journal
 
 
-def with_journal(store: Database, settings: Settings, *, now_us: Callable[[], int]) -> Database:
-    """The store, with a journal in front of it if it is on a server. A file is away only with the machine's disk."""
+def with_journal(store: Database, settings: Settings, *, now_us: Callable[[], int], name: str) -> Database:
+    """The store, with a journal in front of it if it is on a server. A file is away only with the machine's disk.
+
+    `name` is the one that the store was opened with.
+    """
     folder = journal_folder(settings)
     if folder is None or isinstance(store, SqliteStore):
         return store
     outage = Outage(limit_s=settings.storage.outage_limit_s, most_bytes=settings.storage.journal_most_bytes)
-    return JournaledStore(store, Folder(folder), outage, now_us=now_us, observer=OutageLog())
+    return JournaledStore(store, Folder(folder), outage, now_us=now_us, observer=OutageLog(), name=name)
 
 
 def delivery(store: Database) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:

@@ -54,11 +54,13 @@ def open_store(
     on_commit: Callable[[int, float], None] = lambda records, seconds: None,
     on_checkpoint_failure: Callable[[StorageUnavailable], None] = lambda failure: None,
     on_directory_change: Callable[[], None] = lambda: None,
+    name: str = "",
 ) -> Database:
     """The database, made or migrated where needed: a file now, PostgreSQL's when the store is started.
 
     `on_directory_change` is called on the event loop after changes by any process, where the database tells of them.
-    StorageUnavailable with a text for the operator; SettingsError for what cannot be.
+    `name` is this process's own: by it others may learn that it is dead. StorageUnavailable with a text for the
+    operator; SettingsError for what cannot be.
     """
     path = database_path(settings)
     if path is None:
@@ -71,6 +73,7 @@ def open_store(
                 on_commit=on_commit,
                 on_directory_change=on_directory_change,
                 grace_s=lost_after_s(settings),
+                name=name,
             ),
         )
     return SqliteStore.open(

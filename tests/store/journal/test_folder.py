@@ -25,14 +25,14 @@ def test_each_process_has_a_journal_of_its_own(tmp_path: Path) -> None:
 
 def test_a_journal_that_was_given_up_is_found_until_it_is_deleted(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
-    claim = folder.claim()
+    claim = folder.claim("who made it")
     JournalFile(claim.path).close()
     claim.release(delete=False)
     found = []
     for orphan in folder.orphans():
-        found.append(orphan.path)
+        found.append((orphan.path, orphan.owner))
         orphan.release(delete=False)
-    assert found == [claim.path]
+    assert found == [(claim.path, "who made it")]
     assert folder.claim().path != claim.path, "what it holds is not a new process's"
     for orphan in folder.orphans():
         assert list(folder.orphans()) == [], "somebody has it"

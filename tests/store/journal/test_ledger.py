@@ -266,6 +266,27 @@ def test_nothing_is_guessed_of_what_the_dead_left_open_before_its_journal_is_del
     run(work())
 
 
+def test_the_ledger_is_told_who_is_dead_as_soon_as_all_of_its_journal_is_delivered(tmp_path: Path) -> None:
+    async def work() -> None:
+        store = new_store()
+        victim, living = [await started(tmp_path, unsteady(store), name=name) for name in ("victim", "living")]
+        victim.inner.weather = Weather.REFUSED
+        await victim.ledger.close(record("gen-1"))
+        await living.ledger.recover(now_us=8)
+        await victim.die()
+        living.inner.weather = Weather.REFUSED
+        with pytest.raises(StorageUnavailable):
+            await living.ledger.recover(now_us=8)
+        living.inner.weather = Weather.FINE
+        await living.ledger.recover(now_us=8)
+        await living.ledger.recover(now_us=8)
+        assert living.inner.told_dead == [set(), {"victim"}, set()]
+        assert living.inner.ids() == ["gen-1"]
+        await living.stop()
+
+    run(work())
+
+
 def test_a_journal_that_cannot_be_read_is_told_once_and_holds_nobody_up(tmp_path: Path) -> None:
     async def work() -> None:
         (tmp_path / "journal-1.db").write_bytes(b"this is no database" * 1000)

@@ -1,7 +1,7 @@
 """A ledger that comes and goes, and a gateway's worth of journal in front of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -41,6 +41,8 @@ class UnsteadyLedger(MemoryLedger):
         self.weather: Weather | Callable[[Record], Weather] = Weather.FINE
         self.given: list[str] = []
         """The ids of the records, as often as they were given."""
+        self.told_dead: list[set[str]] = []
+        """Who was told to be dead, by each recovery."""
         self.living: list[UnsteadyLedger] = [self]
         """Those of all processes that live, this one among them."""
 
@@ -72,10 +74,11 @@ class UnsteadyLedger(MemoryLedger):
             raise StorageUnavailable("The storage is away.")
         return await super().written_until()
 
-    async def recover(self, *, now_us: int) -> int:
+    async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
+        self.told_dead.append({*dead})
         for other in self.living:
             self._mine |= other._mine
-        return await super().recover(now_us=now_us)
+        return await super().recover(now_us=now_us, dead=dead)
 
     def ids(self) -> list[str]:
         """Of the records that it has."""
@@ -123,6 +126,7 @@ class Process:
         limit_s: float = 300.0,
         most_bytes: int = MOST_BYTES,
         slow_s: float = SLOW_S,
+        name: str = "",
     ) -> None:
         self.inner = inner
         self.told = Told()
@@ -132,6 +136,7 @@ class Process:
             Outage(limit_s=limit_s, most_bytes=most_bytes),
             now_us=lambda: 7,
             observer=self.told,
+            name=name,
             slow_s=slow_s,
             first_pause_s=PAUSE_S,
             delivery_timeout_s=slow_s,

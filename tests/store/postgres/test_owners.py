@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from arouter.domain.errors import StorageUnavailable
-from arouter.store.postgres.owners import Owner, forget_owner, living_owners
+from arouter.store.postgres.owners import Owner, forget_owner, living_owners, owner_names
 from arouter.store.postgres.pool import Pool
 from tests.postgres_server import PostgresServer
 
@@ -131,6 +131,29 @@ def test_a_process_that_is_killed_is_dead_after_the_grace(postgres_url: str) -> 
     process = multiprocessing.get_context("spawn").Process(target=own_and_wait, args=(postgres_url, there))
     process.start()
     asyncio.run(run(process, here.recv()))
+
+
+def test_who_is_known_to_be_dead_is_so_at_once_unless_the_server_still_works_for_it(postgres_url: str) -> None:
+    async def known(pool: Pool, *names: str) -> tuple[set[int], set[int]]:
+        async with pool.transaction() as connection:
+            return await living_owners(connection, grace_s=LONG_S, known_dead=names)
+
+    async def run() -> None:
+        async with pool_of(postgres_url) as pool:
+            named, other, nameless = (Owner(postgres_url, name=name) for name in ("a", "b", ""))
+            dead = await register(pool, named)
+            alive = {await register(pool, other), await register(pool, nameless)}
+            assert await known(pool) == ({dead, *alive}, set())
+            assert await known(pool, "a", "", "who is not there") == (alive, {dead})
+            async with pool.transaction() as connection:
+                await named.register(connection)
+                assert await known(pool, "a") == ({dead, *alive}, set()), "its transaction has not ended"
+            async with pool.lend() as connection:
+                assert await owner_names(connection) == {"a", "b"}
+            for owner in (named, other, nameless):
+                await owner.forget()
+
+    asyncio.run(run())
 
 
 def test_a_process_that_does_not_beat_lives_while_it_is_connected(postgres_url: str) -> None:

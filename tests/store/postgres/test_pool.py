@@ -2,10 +2,11 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from arouter.domain.errors import StorageUnavailable
-from arouter.store.migrate import migrations
+from arouter.store.migrate import migrations, needed
 from arouter.store.postgres.migrating import ENGINE
 from arouter.store.postgres.pool import Pool
 from tests.conformance.samples import NOON_US, record
@@ -35,15 +36,45 @@ def test_many_processes_may_bring_an_empty_database_to_the_schema_at_once(postgr
     assert asyncio.run(together()) == [len(migrations(ENGINE))] * 10
 
 
-def test_a_database_of_a_newer_program_is_refused(postgres_url: str) -> None:
+def test_a_database_of_a_newer_program_is_refused_if_it_needs_one(postgres_url: str) -> None:
     async def run() -> None:
         pool = Pool(postgres_url)
         await pool.start()
         async with pool.lend() as connection:
-            await connection.execute("UPDATE schema_version SET version = 9999")
+            assert await connection.fetchval("SELECT needed FROM schema_version") == needed(migrations(ENGINE))
+            await connection.execute("UPDATE schema_version SET version = 9999, needed = 9998")
         await pool.close()
-        with pytest.raises(StorageUnavailable, match="9999"):
+        with pytest.raises(StorageUnavailable, match=r"version 9999 and needs a program that knows version 9998"):
             await Pool(postgres_url).start()
+        operator = await asyncpg.connect(postgres_url)
+        await operator.execute("UPDATE schema_version SET needed = $1", len(migrations(ENGINE)))
+        await operator.close()
+        assert await version_of(postgres_url) == 9999, "and it stays so"
+
+    asyncio.run(run())
+
+
+def test_migrating_waits_for_who_reads_and_keeps_nobody_waiting_for_long(postgres_url: str) -> None:
+    """Whoever wants a table that a long question reads, too, gets it while the migration tries again and again."""
+
+    async def run() -> None:
+        assert await version_of(postgres_url) > 0
+        reader, other = [await asyncpg.connect(postgres_url) for _ in range(2)]
+        await other.execute("UPDATE schema_version SET version = 6; ALTER TABLE schema_version DROP COLUMN needed")
+        begun = reader.transaction()
+        await begun.start()
+        await reader.fetch("SELECT * FROM schema_version")
+        migrating = asyncio.ensure_future(version_of(postgres_url))
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'schema_version'::regclass"
+        async with asyncio.timeout(30):
+            while not await other.fetchval(waits):
+                pass
+            await other.fetch("SELECT version FROM schema_version")
+        assert not migrating.done()
+        await begun.rollback()
+        assert await migrating == len(migrations(ENGINE))
+        for connection in (reader, other):
+            await connection.close()
 
     asyncio.run(run())
 

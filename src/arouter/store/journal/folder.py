@@ -1,7 +1,7 @@
 """The journals of all processes of this machine, in one folder.
 
     journal-<number>.db     the journal of one process
-    journal-<number>.lock   its lock, an `flock` that dies with the process
+    journal-<number>.lock   its lock, an `flock` that dies with the process, and the name that the process gave itself
     claims                  the lock under which journals are made, taken over and deleted
     recovery                the lock of whoever delivers what the dead left
 
@@ -17,13 +17,16 @@ from pathlib import Path
 
 from arouter.domain.errors import StorageUnavailable
 
+_MOST_OF_A_NAME = 100
 _SUFFIXES = ("-wal", "-shm", "")
 
 
 class Claim:
     """A journal that this process alone may use."""
 
-    def __init__(self, folder: "Folder", path: Path, descriptor: int) -> None:
+    def __init__(self, folder: "Folder", path: Path, descriptor: int, owner: str) -> None:
+        """`owner` is the name of the process that made it."""
+        self.owner = owner
         self._folder = folder
         self._path = path
         self._descriptor = descriptor
@@ -52,14 +55,17 @@ class Folder:
     def path(self) -> Path:
         return self._path
 
-    def claim(self) -> Claim:
-        """A new journal. StorageUnavailable, with a text for the operator, if the folder cannot be used."""
+    def claim(self, name: str = "") -> Claim:
+        """A new journal, of the process of that name.
+
+        StorageUnavailable, with a text for the operator, if the folder cannot be used.
+        """
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self.claiming():
                 for number in count(1):
                     path = self._path / f"journal-{number}.db"
-                    if not path.exists() and (claim := self._claimed_if_free(path)) is not None:
+                    if not path.exists() and (claim := self._claimed_if_free(path, name)) is not None:
                         return claim
         except OSError as exc:
             raise StorageUnavailable(f"No journal can be made in {self._path}.", detail=str(exc)) from exc
@@ -96,10 +102,16 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def _claimed_if_free(self, path: Path) -> Claim | None:
+    def _claimed_if_free(self, path: Path, name: str | None = None) -> Claim | None:
+        """`name`: of whoever makes it; None for one that is there."""
         descriptor = _open(_lock_of(path))
         if _is_locked(descriptor):
-            return Claim(self, path, descriptor)
+            if name is None:
+                name = os.pread(descriptor, _MOST_OF_A_NAME, 0).decode("ascii", "replace")
+            else:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, name.encode("ascii"), 0)
+            return Claim(self, path, descriptor, name)
         os.close(descriptor)
         return None
 

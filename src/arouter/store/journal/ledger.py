@@ -11,7 +11,7 @@ Questions and adjustments go to the ledger as they are: what waits is in no answ
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -64,6 +64,7 @@ class JournaledLedger:
         *,
         now_us: Callable[[], int],
         observer: Observer,
+        name: str = "",
         slow_s: float = SLOW_S,
         first_pause_s: float = FIRST_PAUSE_S,
         delivery_timeout_s: float = TIMEOUT_S,
@@ -73,6 +74,7 @@ class JournaledLedger:
         self._outage = outage
         self._now_us = now_us
         self._observer = observer
+        self._name = name
         self._slow_s = slow_s
         self._first_pause_s = first_pause_s
         self._delivery = Delivery(ledger, now_us=now_us, observer=observer, timeout_s=delivery_timeout_s)
@@ -91,6 +93,8 @@ class JournaledLedger:
         self._journal: Journal | None = None
         self._closing: set[asyncio.Future[None]] = set()
         self._told: set[str] = set()
+        self._dead: set[str] = set()
+        """Names of processes whose journals were delivered wholly after their death."""
 
     # ---------------------------------------------------------------- start and stop
 
@@ -98,7 +102,7 @@ class JournaledLedger:
         """Make a journal. StorageUnavailable, with a text for the operator, if that cannot be."""
         loop = asyncio.get_running_loop()
         self._loop = loop
-        self._claim = await loop.run_in_executor(None, self._folder.claim)
+        self._claim = await loop.run_in_executor(None, self._folder.claim, self._name)
         self._journal = await loop.run_in_executor(None, Journal, self._claim.path)
         self._journal.start(loop)
         self._intents = Intents(self._journal.open)
@@ -326,9 +330,9 @@ class JournaledLedger:
 
     # ---------------------------------------------------------------- the dead
 
-    async def recover(self, *, now_us: int) -> int:
+    async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
         """First what the dead wrote into their journals, then what they opened: of a request whose record waits,
-        nothing is to be guessed."""
+        nothing is to be guessed. Whose lock is free and whose journal is delivered need not be waited for."""
         if self._outage.is_on:
             raise StorageUnavailable("The storage is away.")
         try:
@@ -338,7 +342,9 @@ class JournaledLedger:
                 interrupted = 0
                 for claim in self._folder.orphans():
                     interrupted += await self._deliver_orphan(claim, now_us)
-                return interrupted + await self._ledger.recover(now_us=now_us)
+                interrupted += await self._ledger.recover(now_us=now_us, dead={*dead, *self._dead})
+                self._dead.clear()
+                return interrupted
         except OSError as exc:
             raise StorageUnavailable("The folder of journals cannot be used.", detail=str(exc)) from exc
 
@@ -349,6 +355,7 @@ class JournaledLedger:
             interrupted = await self._opened(orphan, claim.path, now_us)
             if interrupted is not None:
                 await self._delivery.all_of(orphan)
+                self._dead.add(claim.owner)
         finally:
             await orphan.close()
         return 0 if interrupted is None else interrupted

@@ -15,13 +15,21 @@ class JournaledStore:
     """`Database`: another one, with a journal in front of its ledger. Run `ledger.deliver` beside requests."""
 
     def __init__(
-        self, database: Database, folder: Folder, outage: Outage, *, now_us: Callable[[], int], observer: Observer
+        self,
+        database: Database,
+        folder: Folder,
+        outage: Outage,
+        *,
+        now_us: Callable[[], int],
+        observer: Observer,
+        name: str = "",
     ) -> None:
+        """`name` is the one that the database was opened with."""
         self._database = database
         self.directory: Directory = database.directory
         self.counters: Counters = database.counters
         self.feed: Feed = database.feed
-        self.ledger = JournaledLedger(database.ledger, folder, outage, now_us=now_us, observer=observer)
+        self.ledger = JournaledLedger(database.ledger, folder, outage, now_us=now_us, observer=observer, name=name)
 
     @property
     def retention(self) -> Retention:

@@ -36,13 +36,14 @@ class PostgresStore:
         on_commit: OnCommit,
         on_directory_change: Callable[[], None],
         grace_s: float,
+        name: str = "",
     ) -> None:
         self._url = url
         self._on_commit = on_commit
         self._on_directory_change = on_directory_change
         self.stats = CommitStats()
         self._pool = Pool(url)
-        self._owner = Owner(url, grace_s=grace_s)
+        self._owner = Owner(url, grace_s=grace_s, name=name)
         self._appender = Appender(
             self._pool,
             self._owner,
@@ -67,13 +68,15 @@ class PostgresStore:
         on_commit: OnCommit = lambda records, seconds: None,
         on_directory_change: Callable[[], None] = lambda: None,
         grace_s: float = GRACE_S,
+        name: str = "",
     ) -> "PostgresStore":
         """The store in the database of that URL, which has to be there; its tables are made, or brought to the present
         schema, where needed.
 
         `clock` tells microseconds since the epoch. `on_directory_change` is called on the event loop after any
         process changed the directory, and when something may have been missed. `grace_s`: how long a process may be
-        neither seen nor connected before the others take what it had. StorageUnavailable, with a text for the
+        neither seen nor connected before the others take what it had; `name` is that of this process, by which they may
+        be told sooner. StorageUnavailable, with a text for the
         operator, if the database cannot be used. Blocks until that is known.
         """
         with ThreadPoolExecutor(1) as aside:  # where no event loop runs yet
@@ -85,6 +88,7 @@ class PostgresStore:
             on_commit=on_commit,
             on_directory_change=on_directory_change,
             grace_s=grace_s,
+            name=name,
         )
 
     @property

@@ -1,7 +1,7 @@
 """`Ledger` in PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -20,7 +20,7 @@ from arouter.store.postgres.adjuster import check_adjustments, write_adjustments
 from arouter.store.postgres.appender import CONFLICTS, Appender
 from arouter.store.postgres.checks import check_ledger
 from arouter.store.postgres.errors import storage_errors
-from arouter.store.postgres.owners import GRACE_S, living_owners
+from arouter.store.postgres.owners import GRACE_S, living_owners, owner_names
 from arouter.store.postgres.pages import read_adjustments, read_one, read_page
 from arouter.store.postgres.pool import STATEMENT_TIMEOUT_S, Pool, connect
 from arouter.store.postgres.recovery import is_something_left, recover_some
@@ -51,6 +51,8 @@ class PostgresLedger:
         self._appender = appender
         self._clock = clock
         self._grace_s = grace_s
+        self._known_dead: set[str] = set()
+        """Names of processes of which something may be left."""
         self._turns = asyncio.Semaphore(MOST_SUMMARIES)
         self._summaries = 0
 
@@ -73,15 +75,23 @@ class PostgresLedger:
         async with self._reading() as connection:
             return await read_adjustments(connection, organization_id, record_id)
 
-    async def recover(self, *, now_us: int) -> int:
+    async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
+        self._known_dead.update(dead)
+        known_dead = sorted(self._known_dead)
         async with self._pool.transaction() as connection:
-            if not await is_something_left(connection, grace_s=self._grace_s):
+            if not await is_something_left(connection, grace_s=self._grace_s, known_dead=known_dead):
+                # What the server still does for one of them has to end first: the next turn asks again.
+                self._known_dead &= await owner_names(connection)
                 return 0
         count, more = 0, True
         while more:
             found, more = await self._insist(
                 lambda connection: recover_some(
-                    connection, now_us=now_us, written_at_us=self._clock(), grace_s=self._grace_s
+                    connection,
+                    now_us=now_us,
+                    written_at_us=self._clock(),
+                    grace_s=self._grace_s,
+                    known_dead=known_dead,
                 )
             )
             count += found

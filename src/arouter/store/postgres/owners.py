@@ -6,13 +6,15 @@ lock alone would be lost by every restart of the server and every short cut of t
 everybody gets the grace anew. Who was taken for dead although it lives finds that out by its next beat, or when it
 registers for its next transaction, and goes on under another number.
 
+Dead at once is who the caller knows to be, by the name that the process gave itself: see `store/journal`.
+
 The session must be the process's own: a pooler between (PgBouncer) has to pool sessions, not transactions.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -39,9 +41,11 @@ _LOCK_CLASS: Final = 0x4152_4F57
 class Owner:
     """This process's place among the owners; taken when it first has something to own."""
 
-    def __init__(self, url: str, *, grace_s: float = GRACE_S) -> None:
+    def __init__(self, url: str, *, grace_s: float = GRACE_S, name: str = "") -> None:
+        """`name`: by which others may know that this process is dead; no other process ever has it."""
         self._url = url
         self._grace_s = grace_s
+        self._name = name
         self._number: int | None = None
         self._session: asyncpg.Connection[asyncpg.Record] | None = None
         self._has_lock = False
@@ -122,7 +126,7 @@ class Owner:
             with self._session_errors():
                 session = await self._connected()
                 added = queries("owners")["add_owner"]
-                number = int(await session.fetchval(added, socket.gethostname(), os.getpid()))
+                number = int(await session.fetchval(added, socket.gethostname(), os.getpid(), self._name))
                 # Seen just now: nobody takes it for dead before the lock is there.
                 self._has_lock = await session.fetchval(queries("owners")["lock_owner"], _LOCK_CLASS, number)
             self._number = number
@@ -165,16 +169,23 @@ class Owner:
                 await session.close(timeout=CONNECT_TIMEOUT_S)
 
 
-async def living_owners(connection: "Connection", *, grace_s: float = GRACE_S) -> tuple[set[int], set[int]]:
+async def living_owners(
+    connection: "Connection", *, grace_s: float = GRACE_S, known_dead: Collection[str] = ()
+) -> tuple[set[int], set[int]]:
     """The numbers of those that live, and of those that are dead: these stay dead until the caller's transaction, of
-    the isolation "read_committed", has ended.
+    the isolation "read_committed", has ended. `known_dead` are names of processes that the caller knows to be.
 
     Who is being buried by another transaction counts as alive.
     """
     with storage_errors():
-        rows = await connection.fetch(queries("owners")["owners"], grace_s, _LOCK_CLASS)
+        rows = await connection.fetch(queries("owners")["owners"], grace_s, _LOCK_CLASS, [*known_dead])
     alive = {row["no"] for row in rows if not row["is_dead"]}
     return alive, {row["no"] for row in rows} - alive
+
+
+async def owner_names(connection: "Connection") -> set[str]:
+    """Of all that have one, living or dead."""
+    return {row["name"] for row in await connection.fetch(queries("owners")["owner_names"])}
 
 
 async def forget_owner(connection: "Connection", number: int) -> None:

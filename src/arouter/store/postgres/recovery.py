@@ -1,5 +1,6 @@
 """What a dead process left open is closed as interrupted, once, by whichever process asks first."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,18 +19,18 @@ if TYPE_CHECKING:
 MOST_IN_ONE = 1_000
 
 
-async def is_something_left(connection: "Connection", *, grace_s: float) -> bool:
+async def is_something_left(connection: "Connection", *, grace_s: float, known_dead: Collection[str]) -> bool:
     """Whether a process is dead, without keeping anybody from anything for longer than the question takes."""
-    _, dead = await living_owners(connection, grace_s=grace_s)
+    _, dead = await living_owners(connection, grace_s=grace_s, known_dead=known_dead)
     return bool(dead)
 
 
 async def recover_some(
-    connection: "Connection", *, now_us: int, written_at_us: int, grace_s: float
+    connection: "Connection", *, now_us: int, written_at_us: int, grace_s: float, known_dead: Collection[str]
 ) -> tuple[int, bool]:
     """A transaction of its own: how many were closed, and whether there may be more."""
     async with connection.transaction():
-        _, dead = await living_owners(connection, grace_s=grace_s)
+        _, dead = await living_owners(connection, grace_s=grace_s, known_dead=known_dead)
         left = await connection.fetch(queries("ledger")["open_of"], sorted(dead), MOST_IN_ONE)
         openings = [msgspec.json.decode(row["opening"], type=Opening) for row in left]
         count = 0

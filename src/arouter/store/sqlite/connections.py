@@ -13,13 +13,15 @@ from pathlib import Path
 import apsw
 
 from arouter.domain.errors import StorageUnavailable
-from arouter.store.migrate import Migration, migrations, pending
+from arouter.store.migrate import Migration, migrations, needed, pending
 from arouter.store.sqlite.statements import ENGINE
 
 OLDEST_LIBRARY = (3, 51, 3)
 BUSY_TIMEOUT_MS = 5_000
 STATEMENTS_CACHED = 200
 _APPLICATION_ID = 0x4152_4C47
+_WHAT_IS_NEEDED = "SELECT version FROM needed_version"
+_SAY_WHAT_IS_NEEDED = "INSERT OR REPLACE INTO needed_version (one, version) VALUES (1, ?)"
 _MESSAGE = "The storage cannot be reached or written to at the moment."
 
 
@@ -107,17 +109,26 @@ def transaction(connection: apsw.Connection, kind: str = "IMMEDIATE") -> Iterato
 
 
 def migrate(connection: apsw.Connection) -> int:
-    """Bring the database to the schema of this program; the version it has then."""
+    """Bring the database to the schema of this program; the version it has then. StorageUnavailable if it is newer than
+    the program and needs one that knows more."""
     known = migrations(ENGINE)
-    if schema_version(connection) < len(known):
+    if _missing(connection, known):
         with transaction(connection):
-            _apply(connection, pending(known, schema_version(connection)))
-    pending(known, schema_version(connection))
-    return len(known)
+            missing = _missing(connection, known)  # nobody else was faster
+            if missing:
+                _apply(connection, missing)
+                connection.execute(_SAY_WHAT_IS_NEEDED, (needed(known),))
+    return schema_version(connection)
 
 
 def schema_version(connection: apsw.Connection) -> int:
     return int(connection.pragma("user_version"))
+
+
+def _missing(connection: apsw.Connection, known: Sequence[Migration]) -> Sequence[Migration]:
+    version = schema_version(connection)
+    says_so = version > len(known) and connection.table_exists(None, "needed_version")
+    return pending(known, version, connection.execute(_WHAT_IS_NEEDED).get if says_so else None)
 
 
 def _apply(connection: apsw.Connection, steps: Sequence[Migration]) -> None:

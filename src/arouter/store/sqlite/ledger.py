@@ -1,6 +1,6 @@
 """`Ledger` in SQLite."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -103,7 +103,7 @@ class SqliteLedger:
 
         return await self._readers.read(read)
 
-    async def recover(self, *, now_us: int) -> int:
+    async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
         def run(connection: apsw.Connection) -> tuple[int, set[int]]:
             alive, dead = living_owners(connection, self._path)
             left = fetch(connection, queries()["open_of_others"], to_json(sorted(alive)))
@@ -118,8 +118,8 @@ class SqliteLedger:
 
         if not await self._readers.read(self._is_something_left):
             return 0
-        count, dead = await self._writer.command(run)
-        remove_lock_files(self._path, dead)
+        count, gone = await self._writer.command(run)
+        remove_lock_files(self._path, gone)
         return int(count)
 
     def _is_something_left(self, connection: apsw.Connection) -> bool:

@@ -1,5 +1,5 @@
 -- name: add_owner
-INSERT INTO owners (host, process_id) VALUES ($1, $2) RETURNING no;
+INSERT INTO owners (host, process_id, name) VALUES ($1, $2, $3) RETURNING no;
 
 -- name: lock_owner
 SELECT pg_try_advisory_lock($1, $2);
@@ -17,12 +17,15 @@ UPDATE owners SET seen_at = NULL WHERE no = $1;
 -- name: forget_owner
 DELETE FROM owners WHERE no = $1;
 
--- $1 is the grace in seconds, $2 the class of the locks. An owner whose row somebody holds, itself or who buries it, is
+-- name: owner_names
+SELECT name FROM owners WHERE name <> '';
+
+-- $1 is the grace in seconds, $2 the class of the locks, $3 names of processes that are known to be dead. An owner whose row somebody holds, itself or who buries it, is
 -- not dead.
 -- name: owners
 WITH dead AS MATERIALIZED (
     SELECT no FROM owners
-    WHERE seen_at IS NULL OR (
+    WHERE seen_at IS NULL OR (name <> '' AND name = ANY($3::text[])) OR (
         greatest(seen_at, pg_postmaster_start_time()) < clock_timestamp() - make_interval(secs => $1)
         AND no NOT IN (
             SELECT objid::bigint FROM pg_locks
