@@ -114,9 +114,13 @@ def check(config: Config = None, json: Json = False) -> None:
 
 
 @app.command()
-def schema(config: Config = None) -> None:
+def schema(config: Config = None, json: Json = False) -> None:
     """Print the statements that make the tables, as the settings say: for one server or a cluster."""
-    for sql in create_statements(Tables(place=copy_place(load(config)), generation=1)):
+    statements = create_statements(Tables(place=copy_place(load(config)), generation=1))
+    if json:
+        write_json(statements)
+        return
+    for sql in statements:
         stdout().print(f"{sql};\n", soft_wrap=True, markup=False)
 
 
