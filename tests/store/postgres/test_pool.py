@@ -60,7 +60,10 @@ def test_migrating_waits_for_who_reads_and_keeps_nobody_waiting_for_long(postgre
     async def run() -> None:
         assert await version_of(postgres_url) > 0
         reader, other = [await asyncpg.connect(postgres_url) for _ in range(2)]
-        await other.execute("UPDATE schema_version SET version = 6; ALTER TABLE schema_version DROP COLUMN needed")
+        await other.execute(
+            "UPDATE schema_version SET version = 8; ALTER TABLE schema_version DROP COLUMN needed; "
+            "ALTER TABLE owners DROP COLUMN name"
+        )
         begun = reader.transaction()
         await begun.start()
         await reader.fetch("SELECT * FROM schema_version")
@@ -85,6 +88,9 @@ ALTER TABLE key_hours DROP COLUMN last_used_us;
 DROP INDEX user_rules_blocked;
 ALTER TABLE members DROP COLUMN workspace_ids;
 ALTER TABLE invitations DROP COLUMN workspace_ids;
+DROP INDEX records_by_batch;
+ALTER TABLE owners DROP COLUMN name;
+ALTER TABLE schema_version DROP COLUMN needed;
 UPDATE schema_version SET version = 6;
 """
 
