@@ -196,6 +196,13 @@ def test_what_this_process_has_open_is_not_recovered(backend: Backend) -> None:
     assert ids(backend, statuses=("success",)) == ["gen-1"]
 
 
+def test_to_tell_of_a_dead_process_that_left_nothing_changes_nothing(backend: Backend) -> None:
+    backend.ledger.open(opening("gen-1"))
+    assert backend.run(backend.ledger.recover(now_us=77, dead=("nobody", ""))) == 0
+    append(backend, record("gen-1"))
+    assert ids(backend, statuses=("success",)) == ["gen-1"]
+
+
 def test_a_record_closed_after_its_recovery_changes_nothing(backend: Backend) -> None:
     backend.ledger.open(opening("gen-1"))
     backend.restart()

@@ -101,7 +101,7 @@ class Cluster:
         return contents_of(self.url)
 
     def open_records(self) -> int:
-        return asyncio.run(_open_records(self.url))
+        return open_records_of(self.url)
 
 
 @contextmanager
@@ -270,6 +270,11 @@ async def _records_of(store: PostgresStore, organization_id: str) -> list[Record
         assert row.totals.cost == sum(one.cost or 0 for one in of_status)
     assert sums.totals.requests == len(records)
     return records
+
+
+def open_records_of(url: str) -> int:
+    """How many requests the database at `url` holds for running."""
+    return asyncio.run(_open_records(url))
 
 
 async def _open_records(url: str) -> int:

@@ -16,6 +16,7 @@ from arouter.domain.activity import ActivityQuery, Dimension, Scope, SummaryQuer
 from arouter.domain.record import Record
 from arouter.store.postgres.database import PostgresStore
 from tests.faults.client import Heard, ask
+from tests.faults.cluster import open_records_of
 from tests.faults.ledgers import NOBODY
 from tests.faults.processes import Gateway, Place, place, sandbox_at, sandbox_process, wait_until
 from tests.postgres_server import PostgresServer, running_server
@@ -26,6 +27,7 @@ LIMIT_S = 30.0
 MODELS = ("openai/sandbox?tokens=3", "anthropic/sandbox?tokens=12&token_ms=2", "google/sandbox?tokens=40&token_ms=10")
 PRICES = {f'prices."{model}"': {"input": "100", "output": "100"} for model in MODELS}
 QUICK = MODELS[0]
+ENDLESS = "openai/sandbox?tokens=10000&token_ms=50"
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +208,28 @@ def test_a_gateway_that_is_killed_while_postgresql_is_away_loses_no_answer(
         assert after.interrupted > 0
         assert sum(one.status == "interrupted" for one in records.values()) >= after.interrupted
     assert not list((tmp_path / "arouter-journal").glob("*.db"))
+
+
+def test_what_a_killed_gateway_left_open_is_closed_by_the_next_one_in_its_folder_without_waiting(
+    sandbox: str, server: PostgresServer, tmp_path: Path
+) -> None:
+    with on_postgres(tmp_path, sandbox, server) as home:
+        gateway = home.start()
+        url = str(home.sections["storage"]["url"])
+
+        async def ask_and_kill() -> Heard:
+            asking = asyncio.ensure_future(ask(gateway.url, gateway.live, ENDLESS, stream=True, user="dying"))
+            await asyncio.to_thread(wait_until, lambda: open_records_of(url) == 1)
+            gateway.kill()
+            return await asking
+
+        assert not asyncio.run(ask_and_kill()).whole
+        after = home.start()
+        assert after.interrupted == 1
+        assert open_records_of(url) == 0
+        assert [one["status"] for one in after.records()] == ["interrupted"]
+        after.terminate()
+        assert after.exit_code() == 0
 
 
 @pytest.mark.slow
