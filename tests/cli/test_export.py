@@ -20,7 +20,7 @@ import zstandard
 from arouter.engine.clock import SystemClock
 from arouter.settings import load
 from arouter.wiring.storage import find_home, open_store
-from tests.cli.process import COMMAND, environment, misused, refused, succeeded, told
+from tests.cli.process import COMMAND, SOURCE, environment, misused, refused, succeeded, told
 from tests.rfc4180 import read_csv
 from tests.wire.activity_rows import row
 
@@ -212,6 +212,12 @@ def test_parquet_begins_anew(folder: Path) -> None:
     assert (done["resumed_at"], done["records"]) == (0, RECORDS)
     with duckdb.connect() as connection:
         assert connection.execute(f"SELECT count(*) FROM '{folder / 'cut.parquet'}'").fetchone() == (RECORDS,)
+
+
+def test_pandas_is_not_loaded_where_it_is_installed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "pandas.py").write_text("raise SystemExit('loaded')\n")
+    paths = os.pathsep.join([str(SOURCE), str(tmp_path)])
+    succeeded(*EXPORT, "--format", "parquet", "--output", "without.parquet", cwd=folder, env={"PYTHONPATH": paths})
 
 
 def test_two_do_not_write_one_file(folder: Path) -> None:

@@ -220,7 +220,9 @@ async def deleted(directory: MemoryDirectory, known: ProviderKey) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("change", "then"), [(replaced, "sk-another"), (disabled, OPERATOR), (deleted, OPERATOR)], ids=str
+    ("change", "then"),
+    [(replaced, "sk-another"), (disabled, OPERATOR), (deleted, OPERATOR)],
+    ids=["replaced", "disabled", "deleted"],
 )
 @playing
 async def test_a_change_counts_after_the_next_refresh(change: Change, then: str) -> None:

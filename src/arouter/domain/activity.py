@@ -9,6 +9,7 @@ from enum import StrEnum
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.money import ZERO, Picodollars
 from arouter.domain.record import Record
+from arouter.domain.value import value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class ActivityQuery:
     after: Cursor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ActivityRow:
     """A record as it is read back, with what the directory knows of its key."""
 
@@ -163,7 +164,7 @@ class Order:
     descending: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Totals:
     """Exact sums. A token sum counts what is known: `requests_without_usage` says how many told nothing.
 
@@ -222,7 +223,7 @@ class SummaryQuery:
         return metric in self.metrics or (self.order is not None and self.order.by == metric)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class SummaryRow:
     group: tuple[str | None, ...]
     """One value for each dimension of the query, in its order. A time is the RFC 3339 start of its bucket."""

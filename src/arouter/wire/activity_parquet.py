@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from arouter.wire.activity_columns import SCHEMA
 
-ROWS_IN_GROUP = 32_768
-"""A group is in memory while it is written: some ten megabytes."""
+ROWS_IN_GROUP = 16_384
+"""A group is in memory while it is written, several times over: some ten megabytes in all."""
 
 METADATA = "arouter."
 """What the names of our metadata begin with."""

@@ -119,7 +119,8 @@ def _candidates(groups: Groups, query: SummaryQuery) -> Sequence[Group]:
     if query.order.by in [dimension.value for dimension in query.group_by]:
         return everything
     by = query.order.by
-    values = {group: value_of(by, _totals(groups, group, query)) for group in everything}
+    totals = _totals_by(groups, query)
+    values = {group: value_of(by, totals(group)) for group in everything}
     known = sorted((value for value in values.values() if value is not None), reverse=query.order.descending)
     if len(known) < query.limit:
         return everything
@@ -129,12 +130,16 @@ def _candidates(groups: Groups, query: SummaryQuery) -> Sequence[Group]:
     return [group for group, value in values.items() if value is not None and value <= last]
 
 
-def _totals(groups: Groups, group: Group, query: SummaryQuery) -> Totals:
-    return tally.totals(
-        groups.sums[group],
-        groups.users.get(group, 0) if query.asks_for("users") else None,
-        groups.percentiles.get(group, NO_PERCENTILES),
-    )
+def _totals_by(groups: Groups, query: SummaryQuery) -> Callable[[Group], Totals]:
+    """What tells the totals of each group."""
+    sums, percentiles = groups.sums, groups.percentiles
+    users = groups.users if query.asks_for("users") else None
+
+    def totals(group: Group) -> Totals:
+        count = None if users is None else users.get(group, 0)
+        return tally.totals(sums[group], count, percentiles.get(group, NO_PERCENTILES))
+
+    return totals
 
 
 def _other(groups: Groups, shown: Set[Group], query: SummaryQuery) -> Rest:
@@ -167,10 +172,10 @@ def _in_order(
     # Each number's place in the order of its column: the order of groups is told by numbers alone.
     places = [_places(column, each) for column, each in zip(columns, query.group_by, strict=True)]
     ordered = sorted(candidates, key=lambda group: [column[value] for column, value in zip(places, group, strict=True)])
+    totals = _totals_by(groups, query)
     return {
         group: SummaryRow(
-            group=tuple([column[value] for column, value in zip(columns, group, strict=True)]),
-            totals=_totals(groups, group, query),
+            group=tuple([column[value] for column, value in zip(columns, group, strict=True)]), totals=totals(group)
         )
         for group in ordered
     }

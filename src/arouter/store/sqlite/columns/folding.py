@@ -1,10 +1,12 @@
-"""The roll-ups of one day of one organization as five tables of columns.
+"""The roll-ups of one day of one organization as six tables of columns.
 
 - `series`: by slot and everything but the user;
 - `users`: by user alone, with the quarters of the day in which the user was there;
 - `members`: by user and everything else but the slot, with those quarters;
 - `rows`: the roll-ups themselves by user, in blocks, so that a few users are found without reading the others;
-- `absences`: how many users were away for how long (`absences.py`).
+- `absences`: how many users were away for how long (`absences.py`);
+- `shares`: the `members` once more, without the quarters and in small blocks, so that what a few users had of a day is
+  found without reading the others, and without each of their roll-ups.
 
 Slots are counted from the day's first. The quarters are two masks of 64 bits.
 """
@@ -26,6 +28,8 @@ _BITS = 64
 
 ROWS_IN_BLOCK = 1_500
 """Of `rows`, at least; one user is never cut."""
+SHARES_IN_BLOCK = 300
+"""Of `shares`, in the same way."""
 USERS_IN_BLOCK = 20_000
 """Of `users` and `members`: a block is written in one transaction."""
 
@@ -38,6 +42,7 @@ class Table(IntEnum):
     MEMBERS = 2
     ROWS = 3
     ABSENCES = 4
+    SHARES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,10 @@ def fold(rows: Mapping[str, Column]) -> Iterator[Block]:
     users = _grouped(table, ("user_no",), masks=True)
     yield from _by_user(Table.USERS, users, USERS_IN_BLOCK)
     yield Block(table=Table.ABSENCES, first_user_no=0, data=pack(absences_of(users), whole=True))
-    yield from _by_user(Table.MEMBERS, _grouped(table, ("user_no", *DIMENSIONS), masks=True), USERS_IN_BLOCK)
+    members = _grouped(table, ("user_no", *DIMENSIONS), masks=True)
+    yield from _by_user(Table.MEMBERS, members, USERS_IN_BLOCK)
+    shares = {name: column for name, column in members.items() if name not in MASKS}
+    yield from _by_user(Table.SHARES, shares, SHARES_IN_BLOCK, whole=True)
     order = np.lexsort((slots, table["user_no"]))
     plain = {name: column[order] for name, column in table.items() if name not in MASKS}
     yield from _by_user(Table.ROWS, plain, ROWS_IN_BLOCK, whole=True)

@@ -4,7 +4,7 @@ Each question is answered from the smallest table that knows enough:
 
 - `series`, unless users are grouped by or filtered;
 - `users` or `members`, if users are and every day of UTC lies in one bucket; for counting users in any bucket;
-- the `rows` of the blocks in which the users are, for few of them;
+- for few users the blocks in which they are: of `shares` if every day of UTC lies in one bucket, of `rows` else;
 - all `rows` else.
 """
 
@@ -128,22 +128,25 @@ class _Reading:
 
     def _table(self, buckets: dict[int, Column]) -> Table:
         users = self.tables.wanted.users
-        if users is not None and len(users) <= FEW_USERS:
-            return Table.ROWS
         if users is None and Dimension.USER not in self.maker.query.group_by:
             return Table.SERIES
         if any(each[0] != each[-1] for each in buckets.values()):
             return Table.ROWS
+        if self._are_few_users():
+            return Table.SHARES
         only_users = {*self.maker.dimensions} <= {Dimension.USER} and not self.tables.wanted.numbers
         return Table.USERS if only_users else Table.MEMBERS
 
+    def _are_few_users(self) -> bool:
+        users = self.tables.wanted.users
+        return users is not None and len(users) <= FEW_USERS
+
     def _rows(self, table: Table, names: set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
         names.discard("organization_no")
-        users = self.tables.wanted.users
         if table in (Table.SERIES, Table.ROWS):
             names.add("slot")
-        if table is Table.ROWS and users is not None and len(users) <= FEW_USERS:
-            yield from self.tables.of_users(self.days, names)
+        if table in (Table.SHARES, Table.ROWS) and self._are_few_users():
+            yield from self.tables.of_users(table, self.days, names)
         else:
             for day in self.days:
                 yield day, self.tables.day(table, day, names)

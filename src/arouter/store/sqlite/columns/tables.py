@@ -80,10 +80,10 @@ class Tables:
             return unpack(data, ABSENCES, self.decompressor)
         return None
 
-    def of_users(self, days: Sequence[FoldedDay], names: Set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
-        """What counts of the roll-ups of the wanted users, day by day; nothing of other blocks is read."""
+    def of_users(self, table: Table, days: Sequence[FoldedDay], names: Set[str]) -> Iterator[tuple[FoldedDay, Rows]]:
+        """What counts of the wanted users in a table whose blocks are small, day by day; no other block is read."""
         assert self.wanted.users is not None
-        values = (int(Table.ROWS), to_json([day.claim for day in days]), to_json(self.wanted.users))
+        values = (int(table), to_json([day.claim for day in days]), to_json(self.wanted.users))
         blocks: dict[int, list[object]] = {}
         for claim, data in self.connection.execute(queries()["blocks_of_users"], values).fetchall():
             assert isinstance(claim, int)
