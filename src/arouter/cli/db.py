@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from arouter.cli.copying import copy
 from arouter.cli.database import opened, opened_file, require_database, require_file
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
@@ -28,6 +29,7 @@ app = application(help="Look after the database.", no_args_is_help=True)
 
 retention = application(help="How long records are kept.")
 app.add_typer(retention, name="retention")
+app.command()(copy)
 
 _PLACE = {"sqlite": "path", "postgres": "url"}
 """What the place of a database is called in JSON."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from arouter.domain.windows import DAY_US
 from arouter.store.base import CheckReport
 from arouter.store.postgres.adjuster import canonical_adjustment
 from arouter.store.postgres.audit import check_audit
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2_000
 """So many rows are read and hashed at once."""
+_EXPIRED = "SELECT organization_id, day FROM expired_days"
+_SUMS = ", ".join(f"sum({name})::numeric AS {name}" for name in MEASURES)
 NO_HASH = b""
 """Before the first batch."""
 _COUNTED = (
     ("differing_key_hours", "{} sums by key and hour differ from the records."),
+    ("differing_expired_key_hours", "{} sums by key and hour differ from those by quarter of an hour."),
     ("differing_usage_days", "{} sums that budgets go by differ from the roll-ups."),
     # Wider than the records is sound: a span outlives them.
     ("user_spans_too_narrow", "{} users were seen at times that their spans do not hold."),
@@ -48,17 +52,16 @@ async def check_ledger(connection: "Connection", dead: Sequence[int]) -> CheckRe
 
 async def _problems(connection: "Connection", dead: Sequence[int]) -> AsyncIterator[str]:
     rollups = queries("checks")["differing_rollups"].format(
-        records=queries("reading")["record_piece"].format(
-            groups="organization_id, created_at_us, workspace_id, key_hash, model, requested_model, provider, "
-            "endpoint, status, ",
-            where="true",
-            tags="",
-            **RECORD_METERS,
+        records=_piece(
+            "workspace_id, key_hash, model, requested_model, provider, endpoint, status, ", f"NOT IN ({_EXPIRED})"
         ),
-        sums=", ".join(f"sum({name})::numeric AS {name}" for name in MEASURES),
+        sums=_SUMS,
         columns=", ".join(f"{name}::numeric" for name in MEASURES),
     )
-    differing = await connection.fetchval(rollups)
+    expired = queries("checks")["differing_expired_days"].format(
+        records=_piece("", f"IN ({_EXPIRED})"), sums=_SUMS, names=", ".join(MEASURES), noted=", ".join(MEASURES)
+    )
+    differing = await connection.fetchval(rollups) + await connection.fetchval(expired)
     if differing:
         yield f"{differing} sums by quarter of an hour differ from the records."
     for name, message in _COUNTED:
@@ -72,6 +75,16 @@ async def _problems(connection: "Connection", dead: Sequence[int]) -> AsyncItera
     left = await connection.fetchval(queries("checks")["open_of_dead"], [*dead])
     if left:
         yield f"{left} requests were left open by a process that is dead; the next start will close them."
+
+
+def _piece(columns: str, expired: str) -> str:
+    """Records with what each adds to the sums, of days of which some have expired, or of the others."""
+    return queries("reading")["record_piece"].format(
+        groups=f"organization_id, created_at_us, {columns}",
+        where=f"(organization_id, (created_at_us / {DAY_US})::integer) {expired}",
+        tags="",
+        **RECORD_METERS,
+    )
 
 
 async def _chain(connection: "Connection") -> AsyncIterator[str]:

@@ -8,12 +8,14 @@ from contextlib import contextmanager, suppress
 import asyncpg
 
 from arouter.domain.errors import StorageUnavailable
+from arouter.store.moving import refuse_unfinished
 from arouter.store.postgres.appender import Appender
 from arouter.store.postgres.counters import PostgresCounters
 from arouter.store.postgres.directory import PostgresDirectory
 from arouter.store.postgres.errors import storage_errors
 from arouter.store.postgres.ledger import PostgresLedger
 from arouter.store.postgres.listener import DirectoryListener
+from arouter.store.postgres.moved_records import read_copy_state
 from arouter.store.postgres.owners import GRACE_S, Owner
 from arouter.store.postgres.pool import Pool, connect
 from arouter.store.postgres.statements import queries
@@ -158,7 +160,11 @@ async def _prepare(url: str) -> None:
     with _for_operators(url):
         pool = Pool(url)
         await pool.start()
-        await pool.close()
+        try:
+            async with pool.lend() as connection:
+                refuse_unfinished(await read_copy_state(connection))
+        finally:
+            await pool.close()
 
 
 @contextmanager

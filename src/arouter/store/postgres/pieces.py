@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from arouter.domain.activity import TIME_DIMENSIONS, Dimension, SummaryQuery
 from arouter.domain.usage import INPUT_METERS, OUTPUT_METERS
 from arouter.store.buckets import SLOT_US, Bucket, bucket_ranges
-from arouter.store.planning import Source, Span, in_rollups, plan, too_many_records
+from arouter.store.expiry import kept_spans
+from arouter.store.planning import Plan, Source, Span, in_rollups, plan, too_many_records
 from arouter.store.postgres.selection import (
     Conditions,
     add_filters,
@@ -68,13 +69,22 @@ async def sources_of(connection: "Connection", query: SummaryQuery, zone: ZoneIn
     if slots is None or slots[0] is None:
         return None
     planned = plan(query, (slots[0], slots[1]))
-    spans = await _bounded(connection, query, planned.spans, planned.reasons)
+    kept = await _kept(connection, query, planned)
+    spans = await _bounded(connection, query, kept, planned.reasons)
     if not spans:
         return None
     times = await _times(connection, query, zone, slots[0], slots[1] + 1)
     made = Conditions()
     pieces = [piece_of(query, span, times, made) for span in spans]
     return Sources(pieces=" UNION ALL ".join(pieces), made=made, times=times, names=names_of(query, times))
+
+
+async def _kept(connection: "Connection", query: SummaryQuery, planned: Plan) -> Sequence[Span]:
+    """The spans, those of records that had expired before they came here as sums. InvalidRequest if these cannot tell."""
+    if not any(span.source is Source.RECORDS for span in planned.spans):
+        return planned.spans
+    rows = await connection.fetch(queries("reading")["expired_days"], query.scope.organization_id)
+    return kept_spans(planned.spans, planned.reasons, [row[0] for row in rows])
 
 
 async def _bounded(

@@ -7,13 +7,30 @@ WITH counted AS (
 ), kept AS (
     SELECT organization_id, slot, workspace_id, key_hash, end_user, model, requested_model, provider, endpoint, status,
         {columns}
-    FROM rollups
+    FROM rollups WHERE (organization_id, (slot / 96)::integer) NOT IN (SELECT organization_id, day FROM expired_days)
 )
 SELECT count(*) FROM (
     SELECT DISTINCT organization_id, slot, workspace_id, key_hash, end_user, model, requested_model, provider, endpoint,
         status
     FROM ((TABLE counted EXCEPT ALL TABLE kept) UNION ALL (TABLE kept EXCEPT ALL TABLE counted)) AS differing
 ) AS sums;
+
+-- Days of which records had expired before they came here: what was noted of those, and the records that are left, make
+-- the sums.
+-- name: differing_expired_days
+WITH noted AS (
+    SELECT organization_id, day, {noted} FROM expired_days
+    UNION ALL
+    SELECT organization_id, (created_at_us / 86400000000)::integer, {names} FROM ({records}) AS records
+), counted AS (SELECT organization_id, day, {sums} FROM noted GROUP BY 1, 2),
+kept AS (
+    SELECT organization_id, (slot / 96)::integer AS day, {sums} FROM rollups
+    WHERE (organization_id, (slot / 96)::integer) IN (SELECT organization_id, day FROM expired_days) GROUP BY 1, 2
+)
+SELECT count(*) FROM (
+    SELECT DISTINCT organization_id, day
+    FROM ((TABLE counted EXCEPT ALL TABLE kept) UNION ALL (TABLE kept EXCEPT ALL TABLE counted)) AS differing
+) AS days;
 
 -- name: differing_key_hours
 WITH counted AS (
@@ -22,7 +39,14 @@ WITH counted AS (
     FROM records GROUP BY 1, 2
 )
 SELECT count(*) FROM counted FULL JOIN key_hours USING (key_hash, hour)
-WHERE (counted.cost, counted.own_key_cost) IS DISTINCT FROM (key_hours.cost, key_hours.own_key_cost);
+WHERE hour / 24 NOT IN (SELECT day FROM expired_days)
+    AND (counted.cost, counted.own_key_cost) IS DISTINCT FROM (key_hours.cost, key_hours.own_key_cost);
+
+-- What ran on own keys is known of records only.
+-- name: differing_expired_key_hours
+WITH counted AS (SELECT key_hash, (slot / 4)::integer AS hour, sum(cost) AS cost FROM rollups GROUP BY 1, 2)
+SELECT count(*) FROM counted FULL JOIN key_hours USING (key_hash, hour)
+WHERE hour / 24 IN (SELECT day FROM expired_days) AND counted.cost IS DISTINCT FROM key_hours.cost;
 
 -- name: differing_usage_days
 WITH counted AS (

@@ -797,17 +797,11 @@ SELECT no, last_seq FROM sealed_days WHERE organization_no = ? AND day = ?;
 -- name: note_expired
 INSERT OR REPLACE INTO expired_days ({columns}) VALUES ({places});
 
--- name: expired_between
+-- name: expired_days_of
 SELECT json_group_array(day) FROM (
-    SELECT day FROM expired_days WHERE organization_no = ?1 AND day BETWEEN ?2 AND ?3
-    UNION SELECT day FROM sealed_days WHERE organization_no = ?1 AND day BETWEEN ?2 AND ?3 AND state = 3
-    ORDER BY day
-);
-
--- name: first_whole_day
-SELECT max(day) + 1 FROM (
     SELECT day FROM expired_days WHERE organization_no = ?1
     UNION SELECT day FROM sealed_days WHERE organization_no = ?1 AND state = 3
+    ORDER BY day
 );
 
 -- name: expired_requests

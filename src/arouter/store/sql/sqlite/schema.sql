@@ -539,3 +539,12 @@ CREATE TABLE leases (
 
 CREATE INDEX leases_by_owner ON leases (owner_no, recalled);
 CREATE INDEX leases_by_end ON leases (ends_at_us);
+
+-- How far a copy of another database into this one has come: source tells which one that is, position where its ledger
+-- goes on. No gateway starts before the copy is complete.
+CREATE TABLE copies (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    source TEXT NOT NULL,
+    position TEXT NOT NULL,
+    complete INTEGER NOT NULL
+) STRICT;
