@@ -98,9 +98,7 @@ async def _copy(old: Settings, new: Settings) -> Copied:
                         tasks[what] = progress.add_task(_TASKS[what])
                     progress.update(tasks[what], completed=done, total=total)
 
-                return await copy_database(
-                    source, target, recover=recovering(old, SystemClock()), on_progress=advance
-                )
+                return await copy_database(source, target, recover=recovering(old, SystemClock()), on_progress=advance)
         finally:
             await target.close()
     finally:

@@ -29,7 +29,7 @@ _NAMES: Final = {
     Sums.KEY_HOURS: "sums by key and hour",
     **{f"{Sums.USAGE_DAYS} {scope}": f"sums by {scope} and day" for scope in _SCOPES},
 }
-_SUMMED: Final = {name: ("requests", "cost") for name in _NAMES} | {Sums.SPANS: (), Sums.KEY_HOURS: ("cost",)}
+_SUMMED: Final = dict.fromkeys(_NAMES, ("requests", "cost")) | {Sums.SPANS: (), Sums.KEY_HOURS: ("cost",)}
 
 
 class CopyRefused(Exception):
@@ -136,7 +136,7 @@ async def _begin(identity: str, target: Movable) -> CopyState:
         held = await target.held()
         if held.records or held.others:
             raise CopyRefused(
-                f"the target is not empty: there is something in {held.others[0] if held.others else 'its ledger'}; "
+                f"the target is not empty: there is something in {', '.join(held.others) or 'its ledger'}; "
                 "name a new database"
             )
         await target.begin_copy(identity)

@@ -16,7 +16,7 @@ _POSTGRES_MODULE = "arouter.store.postgres.moving"
 
 
 def at(settings: Settings, url: str, option: str) -> Settings:
-    """The same settings for another database. SettingsError, which names the option, for a URL that is not supported."""
+    """The same settings for another database. SettingsError, which names the option, for a URL that is none of one."""
     # What only a file can have says nothing of the other database.
     storage = replace(settings.storage, url=url, seal_after_days=None, retention_days=None)
     made = replace(settings, storage=storage)

@@ -92,7 +92,9 @@ async def write_adjustments(
 ) -> int:
     """Append, within the caller's transaction, what is not there yet and has a record; how many those were.
 
-    They are noted in the audit log unless `is_noted` is False, because it has them already. AdjustedMeanwhile if `seen` is not what holds; the caller rolls back.
+    They are noted in the audit log unless `is_noted` is False, because it has them already.
+
+    AdjustedMeanwhile if `seen` is not what holds; the caller rolls back.
     """
     targets = await _targets(connection, {one.record_id for one in adjustments} | {*(seen or ())})
     if seen is not None:

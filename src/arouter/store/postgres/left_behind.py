@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from arouter.store.buckets import SLOT_US
 from arouter.store.moving import ROLLUP_KEY as MOVED_KEY
 from arouter.store.moving import Row, Rows, Sums
-from arouter.store.postgres.raised import ROLLUP_KEY, Raised, columns_of, digest_of, sums_of as raised_sums, write_sums
+from arouter.store.postgres.raised import ROLLUP_KEY, Raised, columns_of, digest_of, write_sums
+from arouter.store.postgres.raised import sums_of as raised_sums
 from arouter.store.postgres.statements import queries
 from arouter.store.tally import MEASURES, NOTHING
 

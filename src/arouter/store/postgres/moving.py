@@ -63,7 +63,10 @@ class PostgresMovable:
                 await migrate(session)
                 return
             found = await session.fetchval(queries(AREA)["schema_there"])
-            version, known = found and await session.fetchval(queries("database")["schema_version"]), len(migrations(ENGINE))
+            version, known = (
+                found and await session.fetchval(queries("database")["schema_version"]),
+                len(migrations(ENGINE)),
+            )
             if version != known:
                 raise StorageUnavailable(
                     f"The database has schema version {version or 0}, and this program version {known}: "
@@ -132,7 +135,9 @@ class PostgresMovable:
             await self._opened().execute(queries(AREA)["end_copy"])
 
     async def load(self, piece: Piece) -> None:
-        batches = await asyncio.to_thread(lambda: [prepared(one.records) if one.records else None for one in piece.written])
+        batches = await asyncio.to_thread(
+            lambda: [prepared(one.records) if one.records else None for one in piece.written]
+        )
         with storage_errors():
             await make_partitions(self._opened(), {month for batch in batches if batch for month in batch.months})
         async with self._transaction() as session:

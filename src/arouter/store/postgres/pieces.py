@@ -80,7 +80,7 @@ async def sources_of(connection: "Connection", query: SummaryQuery, zone: ZoneIn
 
 
 async def _kept(connection: "Connection", query: SummaryQuery, planned: Plan) -> Sequence[Span]:
-    """The spans, those of records that had expired before they came here as sums. InvalidRequest if these cannot tell."""
+    """The spans, those of records that had expired before they came here as sums. InvalidRequest if those cannot do."""
     if not any(span.source is Source.RECORDS for span in planned.spans):
         return planned.spans
     rows = await connection.fetch(queries("reading")["expired_days"], query.scope.organization_id)

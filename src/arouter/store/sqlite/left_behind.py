@@ -24,10 +24,10 @@ from arouter.store.sqlite.rollups import (
     stored,
     whole_cost,
 )
+from arouter.store.sqlite.sealed import DAY_US
 from arouter.store.sqlite.statements import insert_rows, queries
 from arouter.store.sqlite.usage_days import set_usage_days
 from arouter.store.tally import MEASURES, Measures
-from arouter.store.sqlite.sealed import DAY_US
 
 _SCOPES: Final = {1: "organization", 2: "workspace", 3: "key", 4: "user"}
 _SPAN_COLUMNS: Final = ("organization_no", "user_no", "key_no", "workspace_no", "first_seen_us", "last_seen_us")
