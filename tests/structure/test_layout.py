@@ -80,6 +80,7 @@ TESTED_BY = {
     "tests/jobs/test_copying.py": (
         "store/expiry.py",
         "store/postgres/left_behind.py",
+        "store/postgres/loading.py",
         "store/postgres/moved_records.py",
         "store/postgres/moving.py",
         "store/sqlite/left_behind.py",

@@ -29,7 +29,6 @@ app = application(help="Look after the database.", no_args_is_help=True)
 
 retention = application(help="How long records are kept.")
 app.add_typer(retention, name="retention")
-app.command()(copy)
 
 _PLACE = {"sqlite": "path", "postgres": "url"}
 """What the place of a database is called in JSON."""
@@ -121,6 +120,9 @@ def backup(
         write_json({"path": str(file), "size": size})
     else:
         stdout().print(f"{size:,} bytes in {file}.", soft_wrap=True, markup=False)
+
+
+app.command()(copy)
 
 
 @app.command()

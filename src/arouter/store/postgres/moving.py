@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import asyncpg
@@ -12,13 +14,13 @@ import asyncpg
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.base import CheckReport
 from arouter.store.migrate import migrations
-from arouter.store.moving import AT_ONCE, LEFT_BEHIND, MOVED, CopyState, Held, Piece, Row, Rows, Value, fitting
+from arouter.store.moving import AT_ONCE, LEFT_BEHIND, MOVED, CopyState, Held, Piece, Row, Rows, Value, Written, fitting
 from arouter.store.postgres.adjuster import write_adjustments
-from arouter.store.postgres.batch import prepared, write
 from arouter.store.postgres.changes import count_change
 from arouter.store.postgres.checks import check_ledger
 from arouter.store.postgres.errors import refusals, storage_errors
 from arouter.store.postgres.left_behind import put, sums_of
+from arouter.store.postgres.loading import Batches, prepared_batches, write_batches
 from arouter.store.postgres.migrating import ENGINE, migrate
 from arouter.store.postgres.moved_records import read_copy_state, written_behind
 from arouter.store.postgres.owners import living_owners
@@ -135,19 +137,17 @@ class PostgresMovable:
             await self._opened().execute(queries(AREA)["end_copy"])
 
     async def load(self, piece: Piece) -> None:
-        batches = await asyncio.to_thread(
-            lambda: [prepared(one.records) if one.records else None for one in piece.written]
-        )
+        parts = await asyncio.to_thread(_parts, piece)
         with storage_errors():
-            await make_partitions(self._opened(), {month for batch in batches if batch for month in batch.months})
+            await make_partitions(
+                self._opened(), {month for part in parts if part.batches for month in part.batches.months}
+            )
         async with self._transaction() as session:
-            for one, batch in zip(piece.written, batches, strict=True):
-                if batch is not None:
-                    await write(session, batch, one.written_at_us)
-                if one.adjustments:
-                    count = await write_adjustments(session, one.adjustments, one.written_at_us, is_noted=False)
-                    if count != len(one.adjustments):
-                        raise StorageUnavailable("An adjustment is there already, or its record is not.")
+            for part in parts:
+                if part.batches is not None:
+                    await write_batches(session, part.batches)
+                else:
+                    await _adjust(session, part.written)
             await session.execute(queries(AREA)["set_position"], piece.position)
 
     async def replace(self, rows: AsyncIterator[Rows]) -> None:
@@ -221,6 +221,27 @@ class PostgresMovable:
 
     async def _count(self, table: str) -> int:
         return int(await self._opened().fetchval(queries(AREA)["count"].format(table=table)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What was written one after the other, all of it records, or all of it adjustments."""
+
+    written: Sequence[Written]
+    batches: Batches | None
+
+
+def _parts(piece: Piece) -> Sequence[_Part]:
+    grouped = groupby(piece.written, key=lambda one: bool(one.records))
+    runs = [(are_records, list(some)) for are_records, some in grouped]
+    return [_Part(some, prepared_batches(some) if are_records else None) for are_records, some in runs]
+
+
+async def _adjust(session: "Connection", written: Sequence[Written]) -> None:
+    for one in written:
+        count = await write_adjustments(session, one.adjustments, one.written_at_us, is_noted=False)
+        if count != len(one.adjustments):
+            raise StorageUnavailable("An adjustment is there already, or its record is not.")
 
 
 def _told(rows: Sequence["asyncpg.Record"]) -> Sequence[Row]:

@@ -60,6 +60,25 @@ SELECT batches.no, {columns}
 FROM adjustments JOIN batches ON batches.id = adjustments.batch WHERE batches.no > $1
 ORDER BY batches.no, adjustments.place;
 
+-- name: next_batches
+SELECT nextval('batch_ids') FROM generate_series(1, $1::integer);
+
+-- name: add_records
+INSERT INTO records (batch, place, holding_cost, {columns})
+SELECT batch, place, cost, {values}
+FROM unnest($1::bigint[], $2::integer[], {arrays}) AS given (batch, place, {columns});
+
+-- The end of the chain, which nobody else changes until the transaction has ended.
+-- name: lock_head
+SELECT no, written_at_us, hash FROM ledger_head FOR UPDATE;
+
+-- name: add_batches
+INSERT INTO batches (id, no, written_at_us, earliest_us, records, digest, hash)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::bytea[], $7::bytea[]);
+
+-- name: set_head
+UPDATE ledger_head SET no = $1, written_at_us = $2, hash = $3;
+
 -- name: user_spans
 SELECT organization_id, end_user, key_hash, workspace_id, first_seen_us, last_seen_us FROM user_spans;
 
