@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import apsw
+
+from arouter.store.sqlite import SqliteStore
 from tests.cli.process import arouter, refused, succeeded, told
+from tests.conformance.backends import sqlite
+from tests.jobs.test_copying import begin
 from tests.postgres_server import fresh_database
 
 
@@ -42,6 +47,23 @@ def test_what_cannot_be_copied_is_said_in_one_line(tmp_path: Path) -> None:
     line = refused("db", "copy", "--to", "postgresql://u:hunter2@127.0.0.1:1/x", cwd=tmp_path)
     assert line.startswith("The PostgreSQL database at postgresql://u@127.0.0.1:1/x cannot be used.")
     assert "hunter2" not in line
+
+
+def test_what_a_dead_process_left_open_is_recorded_first(tmp_path: Path) -> None:
+    succeeded("keys", "create", "--name", "one", cwd=tmp_path)
+    backend = sqlite(tmp_path)
+    begin(backend, "gen-open")
+    done = arouter("db", "copy", "--to", "sqlite:///early.db", cwd=tmp_path)
+    assert (done.returncode, "not complete: a gateway still runs" in done.stdout) == (1, True)
+    # Of a process on another file nobody holds the lock here: it is dead.
+    (tmp_path / "left").mkdir()
+    assert isinstance(backend.store, SqliteStore)
+    backend.run(backend.store.backup(str(tmp_path / "left" / "arouter.db")))
+    backend.stop()
+    report = told("db", "copy", "--to", "sqlite:///new.db", cwd=tmp_path / "left")
+    assert (report["same"], report["records"]) == (True, 1)
+    connection = apsw.Connection(str(tmp_path / "left" / "new.db"))
+    assert connection.execute("SELECT text FROM records JOIN names ON no = status_no").get == "interrupted"
 
 
 def test_what_differs_ends_with_1(tmp_path: Path) -> None:

@@ -102,9 +102,15 @@ def source(tmp_path: Path) -> Iterator[Backend]:
 
 def begin(backend: Backend, record_id: str) -> None:
     """A request runs: it is on disk."""
-    backend.ledger.open(opening(record_id))
-    # A command behind it waits for it.
-    backend.run(backend.directory.delete_key("none", "none", now_us=0))
+    store = backend.store
+    assert isinstance(store, SqliteStore | PostgresStore)
+
+    async def begin() -> None:
+        store.ledger.open(opening(record_id))
+        while not (await store.status()).open_records:
+            await asyncio.sleep(0.01)
+
+    backend.run(begin())
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -350,6 +356,22 @@ def test_while_a_gateway_runs_the_copy_is_behind_and_then_goes_on(
     with using(target) as backend:
         assert answers(backend) == expected
     assert copied(path_of(tmp_path), target).is_right
+
+
+def test_a_gateway_on_postgresql_is_seen_and_its_database_copied_once_it_has_stopped(tmp_path: Path) -> None:
+    place, target = fresh_database(), str(tmp_path / "target.db")
+    with using(place) as backend:
+        make_home(backend)
+        begin(backend, "gen-open")
+        append(backend, record("gen-1"))
+        assert (moved := copied(place, target)).complete is False
+        assert moved.records == 1
+        append(backend, record("gen-open"))
+        expected = answers(backend)
+    moved = copied(place, target)
+    assert (moved.is_right, moved.records) == (True, 1)
+    with using(target) as backend:
+        assert answers(backend) == expected
 
 
 def test_only_an_empty_target_is_taken(source: Backend, target: Place, tmp_path: Path) -> None:
