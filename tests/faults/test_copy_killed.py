@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from arouter.domain.ids import generation_id
-from arouter.jobs.copying import compare
+from arouter.jobs.moving import compare
 from arouter.store.base import Home
 from arouter.store.moving import Movable
 from arouter.store.postgres.moving import PostgresMovable

@@ -77,7 +77,7 @@ TESTED_BY = {
         "settings/values.py",
         "wiring/providers.py",
     ),
-    "tests/jobs/test_copying.py": (
+    "tests/jobs/test_moving.py": (
         "store/expiry.py",
         "store/postgres/left_behind.py",
         "store/postgres/loading.py",
@@ -86,7 +86,7 @@ TESTED_BY = {
         "store/sqlite/left_behind.py",
         "store/sqlite/moved_records.py",
         "store/sqlite/moving.py",
-        "wiring/copying.py",
+        "wiring/moving.py",
     ),
     "tests/cli/test_corrections.py": ("wire/adjustments_json.py",),
     "tests/cli/test_db.py": ("cli/database.py",),

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from arouter.cli.copying import copy
 from arouter.cli.database import opened, opened_file, require_database, require_file
+from arouter.cli.moving import copy
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
 from arouter.engine.clock import SystemClock

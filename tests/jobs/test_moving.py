@@ -19,7 +19,7 @@ from arouter.domain.audit import AuditQuery
 from arouter.domain.errors import InvalidRequest, StorageUnavailable
 from arouter.domain.record import Record
 from arouter.domain.users import UsersQuery
-from arouter.jobs.copying import Copied, CopyRefused, compare, copy
+from arouter.jobs.moving import Copied, CopyRefused, compare, copy
 from arouter.store.base import Home
 from arouter.store.moving import MOVED, Held, Movable, Rows
 from arouter.store.postgres.database import PostgresStore

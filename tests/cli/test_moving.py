@@ -7,7 +7,7 @@ import apsw
 from arouter.store.sqlite import SqliteStore
 from tests.cli.process import arouter, refused, succeeded, told
 from tests.conformance.backends import sqlite
-from tests.jobs.test_copying import begin
+from tests.jobs.test_moving import begin
 from tests.postgres_server import fresh_database
 
 

@@ -14,12 +14,12 @@ from arouter.cli.options import Config, Json
 from arouter.cli.output import Failure, stderr, stdout, table, write_json
 from arouter.domain import money
 from arouter.engine.clock import SystemClock
-from arouter.jobs.copying import COMPARING, LEDGER, Compared, Copied, CopyRefused
-from arouter.jobs.copying import copy as copy_database
+from arouter.jobs.moving import COMPARING, LEDGER, Compared, Copied, CopyRefused
+from arouter.jobs.moving import copy as copy_database
 from arouter.settings import Settings, load
 from arouter.store.stores import without_password
 from arouter.wire.numbers import exact_dollars
-from arouter.wiring.copying import at, open_pair, recovering
+from arouter.wiring.moving import at, open_pair, recovering
 
 _NUMBERS = ("Source", "Target", "Requests", "Cost")
 _TASKS = {LEDGER: "records", COMPARING: "compared"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from arouter.engine.clock import Clock
-from arouter.jobs.copying import CopyRefused
+from arouter.jobs.moving import CopyRefused
 from arouter.settings import Settings, SettingsError
 from arouter.store.moving import Movable
 from arouter.store.sqlite.moving import SqliteMovable
