@@ -7,6 +7,7 @@ At the end the records are counted: there must be exactly one for each answer.
 
 import argparse
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -22,6 +24,7 @@ from bench import figures as kept
 from bench.cases import BY_NAME, CASES, SHORT, Case
 from bench.document import write_document
 from bench.figures import About, Figures
+from bench.guardrails import ROUNDS, USERS, Guarded
 from bench.latency import REFERENCE, Added, added, half_load
 from bench.load import Window
 from bench.memory import Memory, measure_memory
@@ -31,8 +34,10 @@ from bench.report import FLOOR, Line, line, machine, units_of
 from bench.run import WARM_UP_S, Bench, bench
 from bench.show import show
 
+ROOT = Path(__file__).parents[1]
 MEMORY_REQUESTS = 100_000
 QUICK_PEERS = ("arouter", FLOOR, "envoy", "rolter")
+QUICK_USERS = 20_000
 OVERHEAD_S = 0.4
 RAMP_S = 2.0
 HALF_LOAD_S = 5.0
@@ -48,6 +53,13 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--peer", action="append", choices=[peer.name for peer in PEERS], help="repeatable")
     parser.add_argument("--no-latency", action="store_true", help="leave out the added latency at half load")
     parser.add_argument("--memory", type=int, default=MEMORY_REQUESTS, metavar="N", help="requests; 0 leaves it out")
+    parser.add_argument(
+        "--limited-users",
+        type=int,
+        default=USERS,
+        metavar="N",
+        help="users with limits; 0 leaves budgets and rates out",
+    )
     parser.add_argument("--quick", action="store_true", help="about a minute: whether it works, not how fast it is")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures as well")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page whose measured part to write anew")
@@ -58,6 +70,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
         options.case = options.case or list(SHORT)
         options.peer = options.peer or list(QUICK_PEERS)
         options.memory = 0
+        options.limited_users = min(options.limited_users, QUICK_USERS)
         options.no_latency = True
     return options
 
@@ -87,6 +100,7 @@ class Run:
                 latency = [] if self.options.no_latency else self._latency(made, lines, task)
                 counts = made.counts()
             memory = self._memory(Path(folder)) if self.options.memory else None
+            guarded = self._guarded() if self.options.limited_users else None
         return Figures(
             machine=machine(),
             seconds=self.options.seconds,
@@ -99,6 +113,7 @@ class Run:
             added=tuple(latency),
             memory=memory,
             counts=counts,
+            guarded=guarded,
         )
 
     # ---------------------------------------------------------------- who is there
@@ -195,6 +210,14 @@ class Run:
         requests = self.options.memory
         task = self.progress.add_task(f"memory over {requests:,} requests", total=requests)
         return measure_memory(own, requests, lambda part: self.progress.update(task, completed=part * requests))
+
+    def _guarded(self) -> Guarded:
+        """In a process of its own, whose collector knows of nothing else."""
+        users, rounds = self.options.limited_users, 1 if self.options.quick else ROUNDS
+        self.progress.add_task(f"budgets and rates of {users:,} users", total=None)
+        command = [sys.executable, "-m", "bench.guardrails", "--json", f"--users={users}", f"--rounds={rounds}"]
+        told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+        return msgspec.json.decode(told, type=Guarded)
 
 
 def main() -> int:

@@ -8,8 +8,9 @@ from bench import plot
 from bench.cases import CASES
 from bench.figures import OURS, Figures
 from bench.goals import JSON, STREAM, goals
+from bench.guardrails import lines
 from bench.report import FLOOR, Line
-from bench.show import cells, sentence
+from bench.show import cells, scale, sentence
 
 BEGIN = "<!-- measured: begin -->"
 END = "<!-- measured: end -->"
@@ -47,6 +48,7 @@ def measured(figures: Figures) -> str:
         *_costs(figures),
         *_latency(figures),
         *_memory(figures),
+        *_guarded(figures),
         "### Records",
         "\n".join(f"- {sentence(name, count)}" for name, count in figures.counts.items()),
     ]
@@ -163,6 +165,14 @@ def _memory(figures: Figures) -> Iterator[str]:
     ]
     yield table(("", "resident"), rows)
     yield sentence("In that process", memory.count)
+
+
+def _guarded(figures: Figures) -> Iterator[str]:
+    if (guarded := figures.guarded) is None:
+        return
+    yield "### Budgets and rates"
+    yield f"With {scale(guarded)}; the processor's time of a request's part in them."
+    yield table(("", "measured"), lines(guarded))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, figures_from: int = 1) -> str:

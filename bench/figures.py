@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from bench.guardrails import Guarded
 from bench.latency import Added
 from bench.memory import Memory
 from bench.report import Count, Line
@@ -40,6 +41,7 @@ class Figures:
     added: tuple[Added, ...]
     memory: Memory | None
     counts: Mapping[str, Count]
+    guarded: Guarded | None = None
 
     @property
     def good(self) -> bool:

@@ -27,7 +27,7 @@ class Goal:
 
 def goals(figures: Figures) -> list[Goal]:
     """Those that this run says something about."""
-    return [*_costs(figures), *_times(figures), *_memory(figures)]
+    return [*_costs(figures), *_times(figures), *_memory(figures), *_guarded(figures)]
 
 
 def _costs(figures: Figures) -> Iterator[Goal]:
@@ -66,3 +66,14 @@ def _memory(figures: Figures) -> Iterator[Goal]:
     growth = abs(memory.at(1.0) / memory.at(0.5) - 1) * 100
     text = f"change of memory over the second half of {memory.requests:,} requests"
     yield Goal(text=text, unit="%", value=growth, at_most=FLAT * 100)
+
+
+def _guarded(figures: Figures) -> Iterator[Goal]:
+    if (guarded := figures.guarded) is None:
+        return
+    text = f"CPU of a request's {guarded.limits} limits"
+    yield Goal(text=text, unit="µs", value=guarded.following_us, at_most=15.0)
+    if (changes := guarded.changes) is not None:
+        yield Goal(
+            text="longest time until a change holds in both workers", unit="s", value=changes.worst_s, at_most=1.0
+        )

@@ -1,8 +1,9 @@
-"""What budgets and rates cost a request.
+"""What budgets and rates cost a request, and when a change of them holds in every worker.
 
 `python -m bench.guardrails` measures it with 10,000 keys, 1,000 guardrails and 1,000,000 users that have limits of
-their own, in a database: the first request of a user, the following ones, and the refresh four times a second. A part
-of `bench.path_cost` is the same path, counted.
+their own, in a database: the first request of a user, the following ones, the refresh four times a second; and changes
+over HTTP beside two workers (`bench.changes`). `python -m bench` runs it, too. A part of `bench.path_cost` is the same
+path, counted.
 """
 
 import argparse
@@ -10,188 +11,129 @@ import asyncio
 import random
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
 import msgspec
 
-from arouter.domain.guardrails import Guardrail, Target
+from arouter.domain.guardrails import Target
 from arouter.domain.keys import Key
 from arouter.domain.limits import Budget, LimitReset, Limits
 from arouter.domain.money import Picodollars
-from arouter.domain.price import Rate, RateCard
-from arouter.domain.record import Record, Status
-from arouter.domain.usage import Usage
-from arouter.engine.call import Call, RateTold
-from arouter.engine.estimates import Estimates
-from arouter.engine.guardian import Guardian, Hold
-from arouter.engine.leasing import Leasing
+from arouter.engine.call import Call
 from arouter.engine.routing import Route
-from arouter.engine.tasks import Tasks
-from arouter.store.base import Counters, Directory
-from arouter.store.memory import MemoryStore
 from arouter.store.sqlite import SqliteStore
-from arouter.web.inference.rate_headers import rate_lines
+from arouter.wiring.heap import settle_heap
+from bench.cases import BY_NAME
+from bench.changes import Changes, measure_changes
+from bench.limited import MUCH, ORGANIZATION, Limited, budget, make_guardrail
+from bench.path_cost import Sample
 
 KEYS, USERS, GUARDRAILS = 10_000, 1_000_000, 1_000
-ORGANIZATION = "org_1"
-_MUCH = 10**15
+ROUNDS = 5
 _ASKED = 20_000
 _AT_ONCE = 200
 _HOT = 100
-
-_CARD = RateCard(source="operator", version="1", rates={"input_tokens": Rate(base=1), "output_tokens": Rate(base=2)})
-
-
-class Client:
-    """The part of a reply that a hold talks to."""
-
-    def __init__(self) -> None:
-        self.lines = b""
-
-    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
-        self.lines = rate_lines(rates)
+_REPEATED = 300
+_WRITER = "ledger-writer"
 
 
-class Limited:
-    """Requests that are held and settled."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """Times of a processor, in microseconds, but for the changes."""
 
-    def __init__(self, directory: Directory, counters: Counters, *, now_us: Callable[[], int]) -> None:
-        self.leasing = Leasing(counters, now_us=now_us, tasks=Tasks(_failed))
-        self.guardian = Guardian(directory, self.leasing, Estimates(_card))
-        self._client = Client()
-
-    async def one(self, call: Call, routes: Sequence[Route]) -> None:
-        """One request, from its guard to its end."""
-        guardian = self.guardian
-        user = call.opening.user
-        guard = guardian.recall(call.key, user)
-        if guard is None:
-            guard = await guardian.find(call.key, user)
-        if guard.slots:
-            held: Hold = await guardian.hold(guard, call, routes, self._client)  # type: ignore[arg-type]
-            held.settle(_ended(call))
-
-    def again(self, call: Call, routes: Sequence[Route]) -> None:
-        """The same, of one that waits for nothing, outside a loop."""
-        work = self.one(call, routes)
-        try:
-            work.send(None)
-        except StopIteration:
-            return
-        raise AssertionError("it waits")
+    keys: int
+    users: int
+    guardrails: int
+    first_us: float
+    """Of a user's first request, all threads, the keys' first requests among them."""
+    first_loop_us: float
+    """The event loop's part of it, and the writer's."""
+    first_writer_us: float
+    leases: float
+    """How many of them it needs, on average."""
+    following_us: float
+    """Of each request after that, headers included."""
+    limits: int
+    """How many apply to it."""
+    refresh_us: float
+    """When nothing has changed."""
+    changes: Changes | None
 
 
-def limited_part(call: Call, route: Route, limits: Limits | None) -> Callable[[], object]:
-    """A part for `bench.path_cost`: a request with these limits on its organization, workspace, key and user."""
-    store = MemoryStore(clock=lambda: call.opening.created_at_us)
-    limited = Limited(store.directory, store.counters, now_us=lambda: call.opening.created_at_us)
-    organization_id = call.opening.organization_id
-
-    async def warm() -> None:
-        if limits is not None:
-            for target, target_id in (
-                (Target.ORGANIZATION, None),
-                (Target.WORKSPACE, call.key.workspace_id),
-                (Target.KEY, call.key.hash),
-                (Target.EVERY_USER, None),
-            ):
-                await store.directory.add_guardrail(_guardrail(target, target_id, limits, organization_id))
-        await limited.guardian.refresh()
-        await limited.one(call, [route])
-
-    asyncio.run(warm())
-    return lambda: limited.again(call, [route])
+def measure_guardrails(folder: Path, users: int, rounds: int) -> Guarded:
+    """In this process, and in a gateway of two workers for `rounds` rounds of changes; 0 leaves them out."""
+    sample = Sample(BY_NAME["json"], "openai/gpt-4o-mini")
+    guarded = asyncio.run(_measure(sample.call, sample.route, folder, users))
+    return replace(guarded, changes=measure_changes(folder / "changes", rounds)) if rounds else guarded
 
 
-def _guardrail(target: Target, target_id: str | None, limits: Limits, organization_id: str = ORGANIZATION) -> Guardrail:
-    return Guardrail(
-        id=f"grl_{target}_{target_id}",
-        organization_id=organization_id,
-        name="bench",
-        target=target,
-        target_id=target_id,
-        limits=limits,
-        created_at_us=0,
-    )
-
-
-def budget(reset: LimitReset | None = LimitReset.MONTHLY) -> Limits:
-    return Limits(budget=Budget(limit=Picodollars(_MUCH), reset=reset))
-
-
-def _ended(call: Call) -> Record:
-    return Record(
-        opening=call.opening,
-        completed_at_us=0,
-        status=Status.SUCCESS,
-        http_status=200,
-        usage=Usage(input_tokens=10, output_tokens=20),
-        cost=Picodollars(40),
-    )
-
-
-def _card(
-    provider: str,
-    model: str,
-    at: datetime,
-    service_tier: str | None = None,
-    batch: bool = False,
-    speed: str | None = None,
-) -> RateCard:
-    return _CARD
-
-
-def _failed(name: str, failure: BaseException) -> None:
-    raise failure
-
-
-# ---------------------------------------------------------------- measured
-
-
-async def _measure(sample: Call, route: Route, folder: Path, users: int) -> None:
+async def _measure(sample: Call, route: Route, folder: Path, users: int) -> Guarded:
     store = SqliteStore.open(str(folder / "arouter.db"), clock=_now_us, durability="relaxed")
     await store.start()
     await _fill(store, folder, users)
     limited = Limited(store.directory, store.counters, now_us=_now_us)
-    started_s = time.perf_counter()
-    await limited.guardian.refresh()
-    _tell("the first refresh", (time.perf_counter() - started_s) * 1e6)
-    started_s = time.perf_counter()
-    await limited.guardian.refresh()
-    _tell("a refresh when nothing has changed", (time.perf_counter() - started_s) * 1e6)
     calls = _calls(sample, users)
+    await limited.guardian.refresh()
+    settle_heap()  # As a gateway does.
     cpu_s = time.process_time()
+    await limited.guardian.refresh()
+    refresh_us = (time.process_time() - cpu_s) * 1e6
+    cpu_s, before = time.process_time(), _of_threads()
     for start in range(0, len(calls), _AT_ONCE):
         await asyncio.gather(*(limited.one(call, [route]) for call in calls[start : start + _AT_ONCE]))
-    _tell("a user's first request, all threads", (time.process_time() - cpu_s) / len(calls) * 1e6)
+    first_us, after = (time.process_time() - cpu_s) / len(calls) * 1e6, _of_threads()
+    leases = len(limited.leasing) / len(calls)
     hot = calls[:_HOT]
     for _ in range(2):
         for call in hot:
             await limited.one(call, [route])
     best_s = float("inf")
-    for _ in range(300):
+    for _ in range(_REPEATED):
         cpu_s = time.thread_time()
         for call in hot:
             await limited.one(call, [route])
         best_s = min(best_s, time.thread_time() - cpu_s)
     guard = await limited.guardian.find(hot[0].key, hot[0].opening.user)
-    _tell(f"a following request, {len(guard.slots)} limits, headers included", best_s / _HOT * 1e6)
+    await limited.end()
     await store.close()
+
+    def each_us(thread: str) -> float:
+        return (after[thread] - before.get(thread, 0.0)) / len(calls) * 1e6
+
+    return Guarded(
+        keys=KEYS,
+        users=users,
+        guardrails=GUARDRAILS,
+        first_us=first_us,
+        first_loop_us=each_us(threading.current_thread().name),
+        first_writer_us=each_us(_WRITER),
+        leases=leases,
+        following_us=best_s / _HOT * 1e6,
+        limits=len(guard.slots),
+        refresh_us=refresh_us,
+        changes=None,
+    )
+
+
+def _of_threads() -> Mapping[str, float]:
+    """The processor's time of each thread so far, in seconds."""
+    clocks = {one.name: time.pthread_getcpuclockid(one.ident) for one in threading.enumerate() if one.ident is not None}
+    return {name: time.clock_gettime(clock) for name, clock in clocks.items()}
 
 
 async def _fill(store: SqliteStore, folder: Path, users: int) -> None:
-    rules = Limits(budget=Budget(limit=Picodollars(_MUCH), reset=LimitReset.DAILY), requests_per_minute=10**6)
+    rules = Limits(budget=Budget(limit=Picodollars(MUCH), reset=LimitReset.DAILY), requests_per_minute=10**6)
     for number in range(GUARDRAILS):
         target, target_id = (Target.KEY, f"key-{number}")
         if number < 3:
             target, target_id = (Target.ORGANIZATION, Target.WORKSPACE, Target.EVERY_USER)[number], ""
         named = target_id if target is Target.KEY else ("ws_1" if target is Target.WORKSPACE else None)
-        await store.directory.add_guardrail(_guardrail(target, named, budget()))
+        await store.directory.add_guardrail(make_guardrail(target, named, budget()))
     connection = apsw.Connection(str(folder / "arouter.db"))
     with connection:
         connection.executemany(
@@ -214,7 +156,7 @@ def _calls(sample: Call, users: int) -> list[Call]:
             hash=f"key-{number}",
             organization_id=ORGANIZATION,
             workspace_id="ws_1",
-            limit=Picodollars(_MUCH),
+            limit=Picodollars(MUCH),
             rate_limit=rates,
         )
         for number in range(KEYS)
@@ -238,21 +180,39 @@ def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-def _tell(what: str, microseconds: float) -> None:
-    sys.stdout.write(f"{what:55} {microseconds:12,.1f} µs\n")
+def lines(guarded: Guarded) -> list[tuple[str, str]]:
+    """What was found: in words, and the figure."""
+    found = [
+        (
+            f"a user's first request ({guarded.leases:.1f} leases on average), all threads",
+            f"{guarded.first_us:,.1f} µs",
+        ),
+        ("of that the event loop", f"{guarded.first_loop_us:,.1f} µs"),
+        ("of that the database's writer", f"{guarded.first_writer_us:,.1f} µs"),
+        (f"a following request, {guarded.limits} limits, headers included", f"{guarded.following_us:,.1f} µs"),
+        ("a refresh when nothing has changed", f"{guarded.refresh_us:,.1f} µs"),
+    ]
+    if (changes := guarded.changes) is not None:
+        found += [
+            (f"a change holds in both workers, median of {changes.count}", f"{changes.median_s:.3f} s"),
+            ("the same, the longest", f"{changes.worst_s:.3f} s"),
+        ]
+    return found
 
 
 def main() -> int:
-    from bench.path_cost import Sample  # noqa: PLC0415  it imports the parts of this module
-
     parser = argparse.ArgumentParser(prog="python -m bench.guardrails", description=__doc__)
     parser.add_argument("--users", type=int, default=USERS)
-    users = parser.parse_args().users
-    from bench.cases import BY_NAME  # noqa: PLC0415
-
-    sample = Sample(BY_NAME["json"], "openai/gpt-4o-mini")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of changes; 0 leaves them out")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON, and nothing else")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_measure(sample.call, sample.route, Path(folder), users))
+        guarded = measure_guardrails(Path(folder), options.users, options.rounds)
+    if options.json:
+        sys.stdout.write(msgspec.json.encode(guarded).decode() + "\n")
+    else:
+        for what, figure in lines(guarded):
+            sys.stdout.write(f"{what:70} {figure:>12}\n")
     return 0
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
+from tests.postgres_server import PostgresServer, installations
 
 from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.record import Record, Status, UsageSource
@@ -33,7 +34,6 @@ from arouter.store.postgres.ledger import PostgresLedger
 from arouter.store.postgres.owners import Owner
 from arouter.store.postgres.pool import Pool
 from arouter.store.sqlite import SqliteStore
-from tests.postgres_server import PostgresServer, installations
 
 USERS = 5_000
 MODELS = 12
@@ -232,7 +232,7 @@ async def main_postgres(number: int, rate: int, durability: Durability, url: str
     async with postgres(url, durability, commits) as ledger:
         await measure(ledger, commits, records(), number, rate)
         problems = (await ledger.check()).problems
-        print("sound" if not problems else problems)
+        print(problems or "sound")
 
 
 def main_processes(number: int, durability: Durability, url: str, processes: int) -> None:

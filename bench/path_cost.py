@@ -41,7 +41,7 @@ from arouter.wiring.storage import make_key
 from bench.answers import Dialect, events_of, whole_answer
 from bench.cases import BY_NAME, Case
 from bench.counting import Counted, count
-from bench.guardrails import budget, limited_part
+from bench.limited import budget, limited_part
 from bench.requests import body_of
 
 BUDGETS = Path(__file__).with_name("path_cost.json")

@@ -8,6 +8,7 @@ from rich.table import Table
 from bench.cases import CASES
 from bench.figures import Figures
 from bench.goals import goals
+from bench.guardrails import Guarded, lines
 from bench.report import FLOOR, Count, Line
 
 
@@ -16,6 +17,7 @@ def show(console: Console, figures: Figures) -> None:
     _costs(console, figures)
     _latency(console, figures)
     _memory(console, figures)
+    _guarded(console, figures)
     for name, about in figures.peers.items():
         console.print(f"{name}: does {about.does}; records {about.records}.", highlight=False)
     for name, count in figures.counts.items():
@@ -84,6 +86,21 @@ def _memory(console: Console, figures: Figures) -> None:
             highlight=False,
         )
         console.print(sentence("arouter, memory", memory.count), highlight=False, markup=False)
+
+
+def _guarded(console: Console, figures: Figures) -> None:
+    if (guarded := figures.guarded) is not None:
+        table = Table(title=f"Budgets and rates: {scale(guarded)}", title_justify="left", show_header=False)
+        table.add_column()
+        table.add_column(justify="right", no_wrap=True)
+        for line in lines(guarded):
+            table.add_row(*line)
+        console.print(table)
+
+
+def scale(guarded: Guarded) -> str:
+    """How much there was to be looked after."""
+    return f"{guarded.keys:,} keys, {guarded.users:,} users with limits, {guarded.guardrails:,} guardrails"
 
 
 def sentence(name: str, count: Count) -> str:

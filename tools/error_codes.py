@@ -22,6 +22,7 @@ UNSEEN = frozenset({"client_disconnect"})
 MEANINGS = {
     "already_a_member": "The organization has a member with this address.",
     "client_disconnect": "The client left before its request was whole. Seen in the activity only.",
+    "credit_not_found": "The organization has no entry of credits with this id.",
     "credit_limit_exceeded": "A budget has not so much left as the request may cost. `metadata`: `scope`, `guardrail`, "
     "`limit_usd`, `used_usd`, `held_usd`, `needed_usd`, `resets_at`.",
     "records_expired": "The summary needs records of days that have expired; the message names the first day that is "
@@ -31,7 +32,10 @@ MEANINGS = {
     "says which extra has them.",
     "expired_api_key": "The key's `expires_at` has passed.",
     "expired_user_token": "The signed user token has ended. The application makes a new one.",
-    "insufficient_credits": "A budget or the credits are spent. Nothing answers with it yet.",
+    "idempotency_conflict": "An entry with this `reference` or `Idempotency-Key` is there and says something else. "
+    "`metadata.id` names it; nothing was added.",
+    "insufficient_credits": "The organization's credits have not so much left as the request may cost. `metadata`: "
+    "`scope`, `balance_usd`, `held_usd`, `needed_usd`. Add some, see credits.md.",
     "guardrail_not_found": "The organization has no guardrail with this id.",
     "header_fields_too_large": "The request line and header fields are over 64 kB. The connection is closed.",
     "internal_error": "A defect of the gateway. The log has the details under the request's id.",

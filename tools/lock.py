@@ -5,12 +5,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGETS = {"run.txt": [], "dev.txt": ["--all-extras", "--group", "dev"]}
+TARGETS = {
+    "run.txt": [],
+    "image.txt": ["--extra", "postgres"],
+    "dev.txt": ["--all-extras", "--group", "dev"],
+}
 OF_TESTS = (ROOT / "tests" / "sdks" / "requirements", ROOT / "tests" / "focus" / "requirements")
 
 
 def main() -> int:
-    """Write requirements/run.txt, requirements/dev.txt and those of the tests' environments. Needs `uv` on the path."""
+    """Write the files in requirements/ and those of the tests' environments. Needs `uv` on the path."""
     for name, extra in TARGETS.items():
         _compile([*extra, "pyproject.toml"], f"requirements/{name}")
     for source in sorted(source for folder in OF_TESTS for source in folder.glob("*.in")):

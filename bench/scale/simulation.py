@@ -168,7 +168,7 @@ async def _request(world: _World, leasing: Leasing, counter: Counter, used: int)
     case, outcome = world.case, world.outcome
     share = leasing.share(counter, case.limit)
     share.touched = True
-    if not share.take(case.hold) and not await leasing.take(share, case.hold):
+    if not share.take(case.hold) and await leasing.take([(share, case.hold)]) is not None:
         outcome.refused += 1
         return
     outcome.admitted += 1

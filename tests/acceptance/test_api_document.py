@@ -5,7 +5,6 @@ or have a status, a media type or a body that the document does not tell; none m
 requests are made in every run.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,54 +14,35 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.schemas import BaseSchema
-from tools import reference
 
-from tests.faults.processes import Gateway, Sections, place
+from tests.acceptance.described import OPERATIONS, described_gateway, document_of, is_open, new_member, new_session
+from tests.faults.processes import Gateway
 
 POSITIVE = GenerationMode.POSITIVE
 EXAMPLES = 8
 """Of each kind for each operation."""
 
-NOT_THE_APIS = {"Inference", "Pass-through"}
-"""Tags of the paths that have tests of their own."""
-
-OPERATIONS = [
-    pytest.param(method.upper(), path, mode, id=f"{method.upper()} {path} {mode.value}")
-    for path, item in reference.openapi()["paths"].items()
-    for method, operation in item.items()
+ASKED = [
+    pytest.param(method, path, mode, id=f"{method} {path} {mode.value}")
+    for method, path, operation in OPERATIONS
     for mode in GenerationMode
-    if not NOT_THE_APIS & set(operation["tags"])
     # Without a key and parameters there is nothing that could not fit.
-    if mode is POSITIVE or operation.get("security") != []
+    if mode is POSITIVE or not is_open(operation)
 ]
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """With some requests of two users. It must log no error."""
-    sections: Sections = {
-        "server": {"port": 0},
-        "storage": {"url": "sqlite:///arouter.db"},
-        "log": {"format": "json"},
-        "security": {"key_encryption_key": hashlib.sha256(b"key-encryption key").hexdigest()},
-    }
-    with place(tmp_path_factory.mktemp("described"), sections) as home:
-        started = home.start()
-        with started.client() as client:
-            for user in ("ada", None, "ada"):
-                assert client.chat("sandbox/sandbox", user).status == 200
+    with described_gateway(tmp_path_factory.mktemp("described")) as started:
         yield started
-        assert [entry for entry in started.log() if entry["level"] in ("error", "critical")] == []
 
 
 @pytest.fixture(scope="module")
 def document(gateway: Gateway) -> BaseSchema:
-    loaded = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
-    loaded.config.checks.positive_data_acceptance.enabled = False
-    return loaded
+    return document_of(gateway)
 
 
-@pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS)
+@pytest.mark.parametrize(("method", "path", "mode"), ASKED)
 def test_answers_are_as_described(
     gateway: Gateway, document: BaseSchema, method: str, path: str, mode: GenerationMode
 ) -> None:
@@ -78,7 +58,7 @@ def test_answers_are_as_described(
     ask()
 
 
-LEAST = [path for method, path, mode in (one.values for one in OPERATIONS) if (method, mode) == ("GET", POSITIVE)]
+LEAST = [path for method, path, mode in (one.values for one in ASKED) if (method, mode) == ("GET", POSITIVE)]
 
 
 ASKED_BY_USERS = "/v1/users/me/usage"
@@ -94,13 +74,8 @@ ASKED_BY_MEMBERS = ("/v1/auth/me", "/v1/auth/sessions")
 @pytest.fixture(scope="module")
 def session(gateway: Gateway) -> str:
     """The token of a member who has signed in."""
-    with gateway.client(gateway.management) as client:
-        invitation = client.post("/v1/invitations", {"email": "ada@example.com"}).json["token"]
-        accepting = {"token": invitation, "name": "Ada", "password": "correct horse battery"}
-        assert client.post("/v1/invitations/accept", accepting).status == 201
-        signing_in = {"email": "ada@example.com", "password": "correct horse battery"}
-        token: str = client.post("/v1/auth/sign-in", signing_in).json["token"]
-        return token
+    new_member(gateway, "ada@example.com")
+    return new_session(gateway, "ada@example.com")[0]
 
 
 @pytest.mark.parametrize("path", [path for path in LEAST if "{" not in str(path) and path != ASKED_BY_USERS])

@@ -2,16 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
+from typer.testing import CliRunner, Result
 
-from tests.cli.process import refused, succeeded, told
+from arouter.cli import app
+from arouter.cli.output import Failure
+from tests.cli.process import refused, told
+from tests.faults import budgets
 from tests.faults.client import Heard, ask
-from tests.faults.processes import Gateway, Place, place, sandbox_at, sandbox_process, wait_until
+from tests.faults.processes import ROOT, Gateway, Place, place, sandbox_at, sandbox_process, wait_until
 from tests.postgres_server import PostgresServer, running_server
 
 LOST_AFTER_S = 1.0
@@ -42,7 +50,8 @@ def database(server: PostgresServer) -> str:
 
 @pytest.fixture
 def home(sandbox: str, database: str, tmp_path: Path) -> Iterator[Place]:
-    storage = {"url": database, "lost_after_s": LOST_AFTER_S}
+    # Without a journal: what that does is in tests/faults/test_outage.py.
+    storage = {"url": database, "lost_after_s": LOST_AFTER_S, "outage_limit_s": 0}
     with place(
         tmp_path, {**sandbox_at(sandbox, storage=storage, server={"shutdown_timeout_s": 0.2}), **PRICES}
     ) as made:
@@ -60,6 +69,19 @@ def manage(gateway: Gateway, method: str, path: str, body: Any = None) -> Any:
         answer = client.ask(method, path, None if body is None else json.dumps(body).encode())
     assert answer.status in (200, 201), answer.body
     return json.loads(answer.body)
+
+
+async def answers(url: object) -> list[list[tuple[Any, ...]]]:
+    """What the questions in SQL on the page are answered with, but for times."""
+    page = (ROOT / "docs" / "postgresql.md").read_text(encoding="utf-8")
+    connection = await asyncpg.connect(str(url))
+    try:
+        found = [
+            await connection.fetch(f"SELECT{text}") for text in re.findall(r"^SELECT([^;]+);$", page, re.MULTILINE)
+        ]
+    finally:
+        await connection.close()
+    return [[tuple(value for value in row if not isinstance(value, datetime)) for row in rows] for rows in found]
 
 
 def stop(gateway: Gateway) -> None:
@@ -85,6 +107,10 @@ def test_answers_are_recorded_and_found_again_after_a_restart(home: Place) -> No
     assert again.interrupted == 0
     assert again.records() == before
     settings = {"AROUTER_CONFIG": str(home.folder / "settings.toml")}
+    assert asyncio.run(answers(home.sections["storage"]["url"])) == [
+        [("alice", 2, Decimal("0.012")), ("bob", 1, Decimal("0.006"))],
+        [(3, Decimal("0.018"))],
+    ]
     report = told("db", "check", cwd=home.folder, env=settings)
     assert (report["records"], report["open_records"], report["problems"]) == (3, 0, [])
     stop(again)
@@ -104,6 +130,32 @@ def test_a_budget_holds_across_gateways(home: Place) -> None:
     assert set(statuses[1:]) == {402}
     for gateway in gateways:
         stop(gateway)
+
+
+def test_many_at_once_do_not_pass_a_dollar_in_two_gateways_of_which_one_is_killed(home: Place) -> None:
+    """Budgets of the organization, the workspace, the key and the user, as with one file."""
+    home.sections = {**home.sections, **budgets.PRICES}
+    victim, living = home.start(), home.start()
+    budgets.with_budgets(living)
+
+    async def ask_and_kill() -> list[Heard]:
+        asking = [asyncio.ensure_future(budgets.ask_all(gateway, "u", 150)) for gateway in (victim, living)]
+        await asyncio.sleep(0.5)
+        victim.kill()
+        return [heard for one in asking for heard in await one]
+
+    assert {heard.status for heard in asyncio.run(ask_and_kill())} <= {200, 402, None}
+    wait_until(lambda: living.metric("arouter_storage_up") == 1 and not held(living), timeout_s=30)
+    budgets.check_peace(living, "u")
+    budgets.spend_the_rest(living, "u")
+    assert budgets.check_peace(living, "u") > budgets.LIMIT - budgets.HELD
+    budgets.check_refused(living, "u")
+    stop(living)
+
+
+def held(gateway: Gateway) -> bool:
+    """Whether anything is held of a budget still."""
+    return any(figure[1] for figure in budgets.figures(gateway, "u").values())
 
 
 def test_what_a_killed_gateway_left_open_is_closed_by_another_one(home: Place) -> None:
@@ -161,13 +213,24 @@ class Shell:
         return {"AROUTER_STORAGE__URL": self.url}
 
     def told(self, *arguments: str) -> Any:
-        return told(*arguments, cwd=self.folder, env=self.environment)
+        return json.loads(self.said(*arguments, "--json"))
 
     def said(self, *arguments: str) -> str:
-        return succeeded(*arguments, cwd=self.folder, env=self.environment)
+        done = self._run(arguments)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def problem(self, *arguments: str) -> str:
+        failure = self._run(arguments).exception
+        assert isinstance(failure, Failure)
+        return str(failure)
 
     def refused(self, *arguments: str) -> str:
+        """As a process of its own, with all that it prints."""
         return refused(*arguments, cwd=self.folder, env=self.environment)
+
+    def _run(self, arguments: Sequence[str]) -> Result:
+        return CliRunner(env={**self.environment, "COLUMNS": "300"}).invoke(app, arguments)
 
 
 @pytest.fixture
@@ -190,9 +253,15 @@ def test_commands_work_on_a_server(shell: Shell) -> None:
 
 
 def test_what_only_a_file_can_do_says_what_to_do_instead(shell: Shell) -> None:
-    assert "pg_dump" in shell.refused("db", "backup", "copy.db")
-    for command in (("db", "seal"), ("db", "fold"), ("db", "retention"), ("db", "retention", "set", "7")):
-        assert "this is for SQLite" in shell.refused(*command)
+    assert "pg_dump" in shell.problem("db", "backup", "copy.db")
+    for command in (("db", "seal"), ("db", "fold")):
+        assert "this is for SQLite" in shell.problem(*command)
+
+
+def test_records_expire_as_an_organization_says(shell: Shell) -> None:
+    assert shell.told("db", "retention", "set", "7")["organization_days"] == 7
+    assert shell.told("db", "retention") == {"default_days": None, "organization_days": 7}
+    assert shell.told("db", "retention", "apply", "--yes") == {"days": 0, "records": 0}
 
 
 def test_no_output_has_the_password(shell: Shell) -> None:

@@ -239,7 +239,35 @@ def test_transactions_balance_and_credits(history: History) -> None:
     assert [one["generation_id"] for one in told] == [one["id"] for one in history.records]
     assert -summed(told, "", "", "", "amount").cost == wanted.cost
     assert history.get("/v1/balance") == {"balance": None, "currency": "USD", "total_usage": wanted.cost}
-    assert history.get("/v1/credits") == {"data": {"total_credits": None, "total_usage": wanted.cost}}
+    nothing = {"total_credits": None, "total_usage": wanted.cost, "balance": None, "enabled": False}
+    assert history.get("/v1/credits") == {"data": nothing}
+
+
+def test_the_balance_of_credits(history: History) -> None:
+    """In each shape, on the command line, and added up over all transactions; what was used before does not count."""
+    used, folder = history.wanted({}).cost, history.gateway.folder
+    paid = Decimal("1000000.000000000003")
+    try:
+        made = history.manager.post("/v1/credits", {"amount": str(paid + 1), "reference": "invoice 7"})
+        assert made.status == 201, made.body
+        succeeded("credits", "add", "--amount", "-1", "--type", "correction", *CONFIG, cwd=folder)
+        told = {"total_credits": used + paid, "total_usage": used, "balance": paid, "enabled": True}
+        assert history.get("/v1/credits") == {"data": told}
+        assert exact(succeeded("credits", "show", "--json", *CONFIG, cwd=folder).encode()) == told
+        assert history.get("/api/v1/balance") == {"balance": paid, "currency": "USD", "total_usage": used}
+        bodies = pages(history, "/api/v1/transactions", {"limit": 50}, "cursor", "next_cursor")
+        all_ = [one for body in bodies for one in body["transactions"]]
+        assert sum((one["amount"] or Decimal(0) for one in all_), Decimal(0)) == paid
+        entries = history.get("/v1/credits/entries")["data"]
+        assert exact(succeeded("credits", "list", "--json", *CONFIG, cwd=folder).encode()) == entries
+        assert [one["type"] for one in entries if one["amount"] < 0] == ["correction"]
+        assert sum(one["amount"] for one in entries) == used + paid
+        key = hashlib.sha256(history.keys["first"].encode()).hexdigest()
+        (limit, *_) = history.get("/v1/guardrails/explain", {"api_key_hash": key})["data"]["limits"]
+        assert (limit["limit"], limit["used"], limit["remaining"]) == (used + paid, used, paid)
+    finally:
+        # The other tests are of an organization that keeps none.
+        assert history.manager.ask("PATCH", "/v1/credits", b'{"enabled": false}').status == 200
 
 
 # ---------------------------------------------------------------- OpenAI's shapes

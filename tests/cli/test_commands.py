@@ -16,6 +16,7 @@ NAMES = {
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
     "guardrails": ("create", "list", "disable", "enable", "delete", "explain"),
+    "credits": ("show", "add", "list", "enable", "disable"),
     "organizations": ("create", "list", "rename"),
     "workspaces": ("create", "list", "rename", "archive", "restore"),
     "members": ("add", "list", "change", "disable", "enable", "delete", "set-password", "remove-totp"),

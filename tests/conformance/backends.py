@@ -3,12 +3,20 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from arouter.store.base import Counters, Directory, Ledger
+from arouter.store.clickhouse.connections import Address, Connections, load_driver
+from arouter.store.clickhouse.copier import Copier
+from arouter.store.clickhouse.reader import ClickHouseReader
+from arouter.store.clickhouse.schema import Place
+from arouter.store.feed import Feed
 from arouter.store.memory import MemoryStore
 from arouter.store.postgres.database import PostgresStore
+from arouter.store.routed import RoutedLedger
 from arouter.store.sqlite import SqliteStore
 from arouter.store.stores import Store
 from tests.postgres_server import fresh_database
@@ -53,7 +61,9 @@ class Backend:
 
     def beside(self) -> Store:
         """The store of another process on the same data, running; for the caller to close."""
-        store = self.store.beside() if isinstance(self.store, MemoryStore) else self.make(self.clock, None)
+        store = (
+            self.store.beside() if isinstance(self.store, MemoryStore | CopiedStore) else self.make(self.clock, None)
+        )
         self.run(store.start())
         return store
 
@@ -88,8 +98,9 @@ class SealedStore:
     def __init__(self, store: SqliteStore) -> None:
         self.store = store
         self.directory: Directory = store.directory
-        self.ledger: Any = SealedLedger(store)
+        self.ledger: Any = SealedFirst(store, store.ledger, ASKING)
         self.counters: Counters = store.counters
+        self.feed: Any = SealedFirst(store, store.feed, frozenset({"read"}))
 
     async def start(self) -> None:
         await self.store.start()
@@ -104,15 +115,17 @@ ASKING = frozenset(
 )
 
 
-class SealedLedger:
+class SealedFirst:
     """Seals before each answer."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqliteStore, asked: object, asking: frozenset[str]) -> None:
         self._store = store
+        self._asked = asked
+        self._asking = asking
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store.ledger, name)
-        if name not in ASKING:
+        method = getattr(self._asked, name)
+        if name not in self._asking:
             return method
 
         async def ask(*arguments: Any, **named: Any) -> Any:
@@ -131,7 +144,98 @@ def postgres(folder: Path) -> Backend:
     return Backend(lambda clock, _: PostgresStore.open(url, clock=clock))
 
 
+@cache
+def inside() -> Connections:
+    """To ClickHouse's engine in this process, which there can be one of; each store has a database of its own there."""
+    _engine()
+    return Connections(Address(url="chdb:"), threads=1)
+
+
+@cache
+def _engine() -> object:
+    """A connection that stays: with the last one the engine ends, and all that is in it."""
+    return load_driver().connect_inside(":memory:")
+
+
+class CopiedStore:
+    """Memory with a copy in ClickHouse's engine, which is brought up to date whenever something is asked."""
+
+    def __init__(self, store: MemoryStore, clock: Clock, database: str) -> None:
+        self.store = store
+        self.clock = clock
+        self.database = database
+        self.copier = Copier(inside(), Place(database=database), store.feed)
+        self.directory: Directory = store.directory
+        self.routed = RoutedLedger(
+            store.ledger,
+            store.feed,
+            ClickHouseReader(inside(), self.copier, store.directory),
+            now_us=clock,
+            most_lag_us=0,
+            on_failure=_fail,
+        )
+        self.ledger: Any = CopiedFirst(self.routed, self.copier)
+        self.counters: Counters = store.counters
+        self.feed: Feed = store.feed
+
+    def reopened(self) -> "CopiedStore":
+        return CopiedStore(self.store.reopened(), self.clock, self.database)
+
+    def beside(self) -> "CopiedStore":
+        return CopiedStore(self.store.beside(), self.clock, self.database)
+
+    async def start(self) -> None:
+        await self.store.start()
+
+    async def close(self) -> None:
+        await self.store.close()
+
+
+def _fail(message: str, detail: str | None) -> None:
+    raise AssertionError(f"the copy does not answer: {message} {detail}")
+
+
+OF_THE_COPY = frozenset({"page", "summary", "summaries", "user_span", "list_users", "user_costs"})
+
+
+class CopiedFirst:
+    """Copies before each answer, and sees to it that the copy gives it, but where only the ledger knows."""
+
+    def __init__(self, ledger: RoutedLedger[Any], copier: Copier) -> None:
+        self._ledger = ledger
+        self._copier = copier
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._ledger, name)
+        if name not in OF_THE_COPY:
+            return method
+
+        async def ask(*arguments: Any, **named: Any) -> Any:
+            await self._copier.prepare()
+            while await self._copier.step() is not None:
+                pass
+            before = self._ledger.answered_by_copy
+            answer = await method(*arguments, **named)
+            if name != "summaries" and getattr(arguments[0], "scope", arguments[0]).creator is None:
+                assert self._ledger.answered_by_copy == before + 1
+            return answer
+
+        return ask
+
+
+def clickhouse(folder: Path) -> Backend:
+    database = f"arouter_{uuid4().hex}"
+
+    def make(clock: Clock, before: Store | None) -> Store:
+        if isinstance(before, CopiedStore):
+            return before.reopened()
+        return CopiedStore(MemoryStore(clock=clock), clock, database)
+
+    return Backend(make)
+
+
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
+    "clickhouse": clickhouse,
     "memory": memory,
     "postgres": postgres,
     "sealed": sealed,

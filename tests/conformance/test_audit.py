@@ -9,8 +9,10 @@ import pytest
 
 from arouter.domain.adjustment import AdjustmentKind
 from arouter.domain.audit import NO_HASH, OPERATOR, Actor, ActorKind, AuditEntry, AuditQuery, entry_hash
+from arouter.domain.credits import CreditEntry, CreditKind
 from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.limits import Limits
+from arouter.domain.money import Picodollars
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Status
 from arouter.domain.roles import Role
@@ -45,6 +47,14 @@ GUARDRAIL = Guardrail(
     disabled=False,
     creator=None,
     created_at_us=1,
+)
+CREDIT = CreditEntry(
+    id="crd_1",
+    organization_id="org_a",
+    created_at_us=1,
+    kind=CreditKind.TOP_UP,
+    amount=Picodollars(1),
+    description="Top-up",
 )
 SOMEBODY = Actor(kind=ActorKind.KEY, id="key-boss", request_id="req-7")
 
@@ -115,13 +125,21 @@ def changes(directory: Directory) -> dict[str, tuple[Coroutine[Any, Any, Any], l
             directory.put_user_rules(UserRules(organization_id="org_a", user="jürgen", blocked=True)),
             ["user.update jürgen"],
         ),
+        "add_credit": (
+            directory.add_credit(CREDIT, opening_id="crd_0"),
+            ["credit_pool.update org_a", "credit.create crd_1"],
+        ),
+        "switch_credits": (
+            directory.switch_credits("org_a", enabled=False, opening_id="crd_0", now_us=1),
+            ["credit_pool.update org_a"],
+        ),
     }
 
 
 def test_every_change_of_the_directory_is_noted_with_who_made_it(backend: Backend) -> None:
     for change, wanted in changes(backend.directory.acting(SOMEBODY)).values():
         before = len(entries(backend))
-        assert backend.run(change) in (True, None)
+        assert backend.run(change) in (True, None, CREDIT)
         new = entries(backend)[before:]
         assert [f"{one.action} {one.target_id}" for one in new] == wanted
         assert {one.actor for one in new} == {SOMEBODY}
@@ -141,6 +159,7 @@ def test_no_method_that_changes_something_is_left_out() -> None:
         "secret_of",
         "label_keys",
         "user_rules_changed",
+        "credit_account",
     )
     unnoted = {"home", "acting", "use_totp", "see_session", "begin_attempt", "forget_attempts"}
     methods = {name for name in dir(Directory) if not name.startswith("_") and not name.startswith(reading)}
@@ -156,6 +175,7 @@ NAMES = {
     *("set_password", "enrol_totp", "confirm_totp", "use_recovery_code", "remove_totp"),
     *("add_session", "delete_session"),
     *("add_guardrail", "replace_guardrail", "delete_guardrail", "put_user_rules"),
+    *("add_credit", "switch_credits"),
     *("add_provider_key", "replace_provider_key", "reseal_provider_key", "delete_provider_key"),
 }
 

@@ -99,11 +99,15 @@ class Pipeline:
             return Selection(chosen, standing, provider_order=provider_order)
 
         self.directory: MemoryDirectory = (
-            MemoryStore(clock=self.clock.now_us).directory if beside is None else beside.directory
+            MemoryStore(clock=self.clock.now_us, data=self.ledger._data).directory
+            if beside is None
+            else beside.directory
         )
         self.counter_data: CounterData = CounterData() if beside is None else beside.counter_data
         self.counters = ScriptedCounters(self.counter_data, self.ledger.every_record, lambda _: None)
-        self.leasing = Leasing(self.counters, now_us=self.clock.now_us, tasks=self.tasks)
+        self.behind = False
+        """The ledger lacks records."""
+        self.leasing = Leasing(self.counters, now_us=self.clock.now_us, tasks=self.tasks, behind=lambda: self.behind)
         self.overages: list[tuple[str, int]] = []
         """The meters of the limits that a request passed, and by how much."""
         self.guardian = Guardian(

@@ -42,7 +42,9 @@ class ScriptedReply:
         self.wants_attempts = False
         self.attempts: tuple[Attempt, ...] = ()
         """As they were told in the headers."""
+        self._rates: Callable[[], tuple[RateTold, ...]] = tuple
         self.rates: tuple[RateTold, ...] = ()
+        """As they stood when the answer began."""
 
     @property
     def stream(self) -> bytes:
@@ -55,8 +57,9 @@ class ScriptedReply:
             self._tell()
         return self._left
 
-    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
-        self.rates = rates
+    def tell_rates(self, rates: Callable[[], tuple[RateTold, ...]]) -> None:
+        assert not self.started
+        self._rates = rates
 
     def watch(self, on_gone: Callable[[], None]) -> None:
         self._on_gone = on_gone
@@ -92,7 +95,7 @@ class ScriptedReply:
     def send(self, data: bytes) -> None:
         assert not self.ends, "a piece after the end"
         assert not self.paused, "a piece for a client that takes none"
-        self.started = True
+        self._begin()
         self.pieces.append(data)
         if len(self.pieces) == self._leaves_after:
             self.leave()
@@ -119,8 +122,13 @@ class ScriptedReply:
         self.error = error
         self._finish("fail", b"")
 
-    def _finish(self, how: str, data: bytes) -> None:
+    def _begin(self) -> None:
+        if not self.started:
+            self.rates = self._rates()
         self.started = True
+
+    def _finish(self, how: str, data: bytes) -> None:
+        self._begin()
         self.last = data
         self.ends.append(how)
         self._on_end()

@@ -289,9 +289,25 @@ async def test_tokens_that_were_not_used_are_given_back() -> None:
     assert (await asked(pipeline, 1, key=limited, max_tokens=400)).error is None
     reply = await asked(pipeline, 2, key=limited, max_tokens=250)
     assert reply.error is None, "120 were used"
-    assert reply.rates[0].remaining == 500 - 120 - 350
+    assert reply.rates[0].remaining == 500 - 120 - 120, "as it stands when the answer begins"
     assert (await asked(pipeline, 3, key=limited, max_tokens=250)).error is not None
     assert (await asked(pipeline, 4, key=limited, max_tokens=160)).error is None
+
+
+@playing
+async def test_rates_are_told_as_they_stand_when_the_answer_begins() -> None:
+    pause = asyncio.Event()
+    pipeline = Pipeline(Says(steps=[pause, completion()]), *says(1))
+    start = NOON_US - NOON_US % 60_000_000
+    pipeline.clock.advance(start + 1_000_000 - pipeline.clock.now_us())
+    limited = key(rate_limit=Limits(requests_per_minute=5))
+    slow = asyncio.ensure_future(asked(pipeline, 1, key=limited, created_at_us=start + 1_000_000))
+    await until(lambda: len(pipeline.client.asked) == 1)
+    await asked(pipeline, 2, key=limited, created_at_us=start + 1_000_000)
+    pipeline.clock.advance(40_000_000)
+    pause.set()
+    told = (await slow).rates[0]
+    assert (told.remaining, told.reset_s) == (3, 19)
 
 
 @playing
@@ -352,6 +368,48 @@ async def test_nothing_is_asked_when_the_counters_cannot_be() -> None:
     assert isinstance((await asked(pipeline, 1, key=limited)).error, StorageUnavailable)
     assert pipeline.leasing.held == 0
     pipeline.counters.fails = False
+    assert (await asked(pipeline, 2, key=limited)).error is None
+
+
+@playing
+async def test_while_the_ledger_is_behind_a_lease_in_hand_admits_to_its_end_and_nobody_is_asked() -> None:
+    pipeline = Pipeline(*says(50))
+    # Alone with it, this gateway takes half of what there is with the first request: enough for five of them.
+    limited = key(limit=Picodollars(10 * COST))
+    assert (await asked(pipeline, 0, key=limited)).error is None
+    pipeline.behind = True
+    pipeline.counters.fails = True
+    calls = pipeline.counters.asked
+    admitted = 1
+    while (reply := await asked(pipeline, admitted, key=limited)).error is None:
+        admitted += 1
+        await pipeline.leasing.turn()
+    assert admitted == 5
+    assert isinstance(reply.error, StorageUnavailable)
+    told = body_of(reply.error)
+    assert told["code"] == "storage_unavailable"
+    assert "more of a limit of this API key (the key's own limits)" in told["message"]
+    assert told["metadata"] == {"scope": "key", "guardrail": None}
+    # One that asks for more than is left takes nothing from those that do not.
+    assert (await asked(pipeline, 99, key=limited, max_tokens=10**6)).error is not None
+    assert pipeline.counters.asked == calls
+    # Nobody is refused who has no limit, and whose limit is not this one.
+    assert (await asked(pipeline, 100)).error is None
+    pipeline.behind = pipeline.counters.fails = False
+    while (reply := await asked(pipeline, admitted, key=limited)).error is None:
+        admitted += 1
+    assert isinstance(reply.error, PaymentRequired)
+    assert admitted == 10, "never over the limit, and all of it"
+    assert pipeline.leasing.held == 0
+
+
+@playing
+async def test_a_request_that_is_too_great_for_what_is_in_hand_leaves_it_to_the_others() -> None:
+    pipeline = Pipeline(*says(5))
+    limited = key(limit=Picodollars(10 * COST))
+    assert (await asked(pipeline, 0, key=limited)).error is None
+    pipeline.behind = True
+    assert isinstance((await asked(pipeline, 1, key=limited, max_tokens=180)).error, StorageUnavailable)
     assert (await asked(pipeline, 2, key=limited)).error is None
 
 
@@ -442,7 +500,7 @@ async def test_the_figures_are_the_ledgers() -> None:
     for number in range(3):
         await asked(pipeline, number, key=limited)
     _, figures = await pipeline.guardian.figures(limited, "user_12345", NOON_US)
-    assert {one.slot.name: (one.used, one.held) for one in figures} == {
+    assert {one.slot.rule.name: (one.used, one.held) for one in figures} == {
         "budget": (3 * COST, 0),
         "requests_per_minute": (3, 0),
         "requests_per_day": (3, 0),

@@ -14,7 +14,8 @@ from arouter.wiring.started import Started
 from arouter.wiring.workers import run
 
 
-def _tell(started: Started) -> None:
+def tell(started: Started) -> None:
+    """The line."""
     keys = started.first_keys
     told = {
         "url": started.url,
@@ -29,7 +30,7 @@ def _tell(started: Started) -> None:
 def main() -> int:
     """The exit code of the process."""
     read = partial(load, Path(sys.argv[1]), environment={})
-    return 0 if run(read(), on_ready=_tell, reload=read) else 1
+    return 0 if run(read(), on_ready=tell, reload=read) else 1
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ def test_it_looks_again_and_again_and_tells_the_first_failure_of_several() -> No
     failures: list[StorageUnavailable] = []
     keeping = Housekeeping(
         archive,
+        archive,
         seal_after_days=3,
         retention_days=9,
         now_us=lambda: 10 * DAY_US,
@@ -68,6 +69,7 @@ def test_without_settings_nothing_is_sealed_and_nothing_expires(tmp_path: Path) 
         await store.start()
         await store.ledger.close(record("gen-1"))
         keeping = Housekeeping(
+            store.retention,
             store.archive,
             seal_after_days=None,
             retention_days=None,

@@ -29,6 +29,7 @@ from arouter.store.sqlite.moving import SqliteMovable
 from arouter.store.sqlite.sealed import DAY_US
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import FULL, FULL_KEY, NOON_US, adjust, adjustment, append, key, opening, record
+from tests.conformance.test_credits import entry
 from tests.conformance.test_guardrails import RULES, guardrail
 from tests.conformance.test_organizations import invitation, member
 from tests.conformance.test_provider_keys import SEALED, provider_key
@@ -37,6 +38,7 @@ from tests.postgres_server import fresh_database
 from tests.store.test_sealing import DAY, at
 from tests.store.test_sqlite_stateful import ADJUSTMENTS, RECORDS
 
+PATIENCE_S = 20
 HOME = Home(organization_id="org_a", workspace_id="ws_a", secret=bytes(range(32)))
 Place = str
 """The path of a file, or the URL of a PostgreSQL database."""
@@ -107,8 +109,9 @@ def begin(backend: Backend, record_id: str) -> None:
 
     async def begin() -> None:
         store.ledger.open(opening(record_id))
-        while not (await store.status()).open_records:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(PATIENCE_S):
+            while not (await store.status()).open_records:  # noqa: ASYNC110  the database tells nobody
+                await asyncio.sleep(0.01)
 
     backend.run(begin())
 
@@ -212,6 +215,9 @@ def fill_directory(backend: Backend) -> None:
     run(directory.enrol_totp("org_a", "mem_ada", "totp"))
     run(directory.confirm_totp("org_a", "mem_ada", secret="totp", step=5, recovery=["r1", "r2"]))
     run(directory.add_session(session(), secret="cookie"))
+    run(directory.add_credit(entry(), opening_id="crd_0"))
+    append(backend, FULL)
+    run(directory.switch_credits("org_a", enabled=False, opening_id="crd_1", now_us=NOON_US))
     run(directory.begin_attempt("who", 7, most=5, within_us=100))
 
 
@@ -225,6 +231,8 @@ def directory_answers(backend: Backend) -> list[Any]:
         run(directory.label_keys("org_a", ["key-gone", "key-prod"])),
         run(directory.every_provider_key()),
         run(directory.every_guardrail()),
+        run(directory.list_credits("org_a", limit=10)),
+        run(directory.credit_account("org_a")),
         run(directory.get_user_rules("org_a", "alice")),
         run(directory.get_user_rules("org_a", "b\x00b")),
         run(directory.user_rules_changed(0)),

@@ -46,7 +46,9 @@ def test_whoever_is_granted_anything_leaves_the_limit_whole(
     before: dict[tuple[int, int], Lease], wanted: list[LeaseWanted], posted: int
 ) -> None:
     leases = {text_of(ONE): dict(before)}
-    renewal = Renewal(1, wanted, [text_of(ONE)] * len(wanted), posted={ONE: posted}, leases=leases, now_us=2_000_000)
+    renewal = Renewal(
+        1, wanted, [text_of(ONE)] * len(wanted), posted={text_of(ONE): posted}, leases=leases, now_us=2_000_000
+    )
     last, told = wanted[-1], renewal.leased[-1]
     assert not told.granted or posted + units_of(leases[text_of(ONE)]) <= last.limit
     # What is to be written makes of the leases before those that were decided with.
@@ -54,7 +56,7 @@ def test_whoever_is_granted_anything_leaves_the_limit_whole(
     written |= {(row.owner_no, row.most): row.units for row in renewal.renewed}
     for text, limit in renewal.ended:
         assert text == text_of(ONE)
-        del written[1, limit]
+        written.pop((1, limit), None)  # one that was both given and ended in this renewal was never there
     assert written == {key: lease.units for key, lease in leases[text_of(ONE)].items()}
     assert renewal.in_the_way <= {owner_no for owner_no, _ in before} - {1}
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from arouter.domain.activity import ActivityQuery, Dimension, SummaryQuery
 from arouter.domain.record import Record, Status
+from arouter.store.buckets import DAY_US
+from arouter.store.feed import BEGINNING
 from arouter.store.sqlite.archive.columns import SCHEMA, own_id
 from arouter.store.sqlite.archive.grouping import in_order
 from arouter.store.sqlite.rows import NAMED, PLAIN, named_texts, plain_values
@@ -181,3 +183,28 @@ def test_keys_that_do_not_fit_into_one_number_are_ordered_too() -> None:
     ordered = [rows[place] for place in order.tolist()]
     assert ordered == sorted(rows)
     assert [ordered[start] for start in starts.tolist()] == sorted({*rows})
+
+
+def test_a_loaded_day_is_copied_in_parts(backend: Backend) -> None:
+    """It is one transaction, and more than a stretch may hold."""
+    records = some_records()
+    before = record("gen-before", opened={"created_at_us": NOON_US - 3 * DAY_US})
+    behind = record("gen-behind", opened={"created_at_us": NOON_US + 3 * DAY_US})
+    append(backend, before)
+    load(backend, records)
+    append(backend, behind)
+    adjust(backend, adjustment("adj-1", records[7].opening.id, 5))
+    found: list[Record] = []
+    after, sizes = BEGINNING, []
+    while (stretch := backend.run(backend.store.feed.after(after, limit=2_000))) is not None:
+        changes = backend.run(backend.store.feed.read(stretch))
+        assert len(changes.records) + len(changes.adjustments) == stretch.size
+        found += [one.record for one in changes.records]
+        sizes.append(stretch.size)
+        after = stretch.until
+    assert max(sizes) <= 2_000
+    assert len(sizes) > 3
+    assert {one.opening.id: one for one in found} == {one.opening.id: one for one in (*records, before, behind)}
+    assert len(found) == len(records) + 2
+    assert changes.adjustments[-1].target.record == records[7]
+    assert backend.run(backend.store.feed.size_after(after)) == 0

@@ -14,6 +14,7 @@ from arouter.store.base import Home
 from arouter.store.sqlite.sealed import DAY_US
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, ids, key
+from tests.conformance.test_credits import add, balance, entry
 from tests.store.test_sealing import DAY, at, problems, seal, store_of
 
 
@@ -58,6 +59,20 @@ def test_records_expire_day_by_day_and_their_sums_stay(backend: Backend, sealed:
     assert backend.run(backend.ledger.summary(asked)).rows == before.rows
     assert backend.run(backend.ledger.byok_spending("key-a", day_us=0, week_us=0, month_us=0)) == own
     assert backend.run(store_of(backend).status()).records == 30
+    assert problems(backend) == ()
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_the_balance_of_credits_stays(backend: Backend, sealed: bool) -> None:
+    organization(backend)
+    append(backend, at(1), at(2, cost=5))
+    add(backend, entry(amount=100))
+    append(backend, at(3, cost=7), at(86_400, cost=11))
+    if sealed:
+        seal(backend)
+    assert balance(backend) == 82
+    assert expire(backend, 10, (DAY + 11) * DAY_US) == (1, 3)
+    assert balance(backend) == 82
     assert problems(backend) == ()
 
 

@@ -342,7 +342,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
         "DROP TABLE guardrails; DROP TABLE user_rules; DROP TABLE usage_days; DROP TABLE counter_uses;"
         "DROP TABLE leases;"
         "DROP TABLE audit; DROP TABLE sign_in_attempts; DROP TABLE sessions; DROP TABLE recovery_codes;"
-        "DROP TABLE logins;"
+        "DROP TABLE logins; DROP TABLE credits; DROP TABLE credit_pools;"
         "DROP TABLE invitations; DROP TABLE members; DROP INDEX workspaces_by_age;"
         "ALTER TABLE organizations DROP COLUMN name; ALTER TABLE organizations DROP COLUMN updated_at_us;"
         "ALTER TABLE workspaces DROP COLUMN name; ALTER TABLE workspaces DROP COLUMN updated_at_us;"

@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from arouter.domain.activity import Bounds, Dimension, Filters, SummaryQuery
-from arouter.domain.errors import InvalidRequest, RateLimited
-from arouter.store.sqlite.readers import Readers, Stopped, Watch
+from arouter.domain.errors import InvalidRequest, RateLimited, StorageUnavailable
+from arouter.store.sqlite.readers import Readers, Stopped, Together, Watch
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, append, record
 
@@ -117,3 +117,45 @@ def test_the_ends_of_a_range_count_as_records(backend: Backend) -> None:
         backend.run(backend.ledger.summary(ragged))
     whole = SummaryQuery(scope=SCOPE, filters=Filters(start_us=0), bounds=Bounds(most_records=5))
     assert backend.run(backend.ledger.summary(whole)).totals.requests == 40
+
+
+def test_small_things_that_are_asked_for_together_are_read_in_one_job(path: str) -> None:
+    readers = Readers(path)
+    jobs: list[apsw.Connection] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def read(connection: apsw.Connection, key: int) -> int:
+        if not jobs or jobs[-1] is not connection or key % 10 == 1:
+            jobs.append(connection)
+        begun.set()
+        assert go_on.wait(10)
+        return key * 2
+
+    async def run() -> None:
+        together = Together(readers, read)
+        first = [together.read(key) for key in (1, 2, 3)]
+        await asyncio.to_thread(begun.wait, 10)
+        then = [together.read(key) for key in (11, 12)]
+        first[1].cancel()
+        go_on.set()
+        assert await asyncio.gather(first[0], first[2], *then) == [2, 6, 22, 24]
+        assert len(jobs) == 2, "those who came while the first job ran share the next one"
+
+    asyncio.run(run())
+    readers.close()
+
+
+def test_what_is_wrong_with_a_job_is_told_to_all_who_wait_for_it(path: str) -> None:
+    readers = Readers(path)
+
+    def read(connection: apsw.Connection, key: str) -> object:
+        return connection.execute(key).get
+
+    async def run() -> None:
+        together = Together(readers, read)
+        told = await asyncio.gather(together.read("SELECT 1"), together.read("nonsense"), return_exceptions=True)
+        assert [type(one) for one in told] == [StorageUnavailable] * 2
+        assert await together.read("SELECT 7") == 7
+
+    asyncio.run(run())
+    readers.close()

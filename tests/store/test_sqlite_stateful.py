@@ -183,8 +183,12 @@ class BothLedgers(RuleBasedStateMachine):
         """What the disk refused, in its order."""
         self.made = 0
         self.folder = tempfile.TemporaryDirectory()
-        self.both = (memory(Path(self.folder.name)), sqlite(Path(self.folder.name)))
+        self.both = (memory(Path(self.folder.name)), self.tested(Path(self.folder.name)))
         self.set_clock(0)
+
+    def tested(self, folder: Path) -> Backend:
+        """The one that is compared with the reference."""
+        return sqlite(folder)
 
     def set_clock(self, now_us: int) -> None:
         for backend in self.both:

@@ -44,6 +44,12 @@ TESTED_BY = {
         "store/organizations.py",
         "store/sqlite/organizations.py",
     ),
+    "tests/conformance/test_credits.py": (
+        "domain/credits.py",
+        "store/credits.py",
+        "store/memory_credits.py",
+        "store/sqlite/credits.py",
+    ),
     "tests/domain/test_organizations.py": ("domain/roles.py",),
     "tests/acceptance/test_docs_commands.py": ("web/metrics.py",),
     "tests/acceptance/test_recordings.py": ("domain/estimate.py", "providers/openai.py"),
@@ -78,7 +84,6 @@ TESTED_BY = {
         "wiring/providers.py",
     ),
     "tests/jobs/test_moving.py": (
-        "store/expiry.py",
         "store/postgres/left_behind.py",
         "store/postgres/loading.py",
         "store/postgres/moved_records.py",
@@ -101,6 +106,27 @@ TESTED_BY = {
     "tests/cli/test_guardrails.py": ("cli/limit_options.py", "cli/user_rules.py", "cli/users.py"),
     "tests/cli/test_prices.py": ("cli/repricing.py", "engine/repricing.py", "wiring/prices.py"),
     "tests/cli/test_serve.py": ("wiring/logs.py",),
+    "tests/store/journal/test_ledger.py": ("store/journal/delivery.py", "store/journal/orphan.py"),
+    "tests/wiring/test_journal.py": ("settings/storage.py", "store/journal/store.py"),
+    "tests/conformance/test_feed.py": (
+        "store/feed.py",
+        "store/memory_feed.py",
+        "store/sqlite/archive/feeding.py",
+        "store/sqlite/feed.py",
+    ),
+    "tests/store/clickhouse/test_connections.py": (
+        "store/clickhouse/conditions.py",
+        "store/clickhouse/driver.py",
+    ),
+    "tests/store/clickhouse/test_copier.py": ("store/clickhouse/rows.py",),
+    "tests/store/clickhouse/test_copy_stateful.py": (
+        "store/clickhouse/pages.py",
+        "store/clickhouse/reader.py",
+        "store/clickhouse/summaries.py",
+        "store/clickhouse/sums.py",
+        "store/clickhouse/users.py",
+    ),
+    "tests/wiring/test_clickhouse.py": ("settings/clickhouse.py",),
     "tests/store/test_sealing.py": (
         "store/sqlite/archive/blocks.py",
         "store/sqlite/archive/checking.py",
@@ -129,7 +155,7 @@ TESTED_BY = {
     ),
     "tests/cli/test_report.py": ("cli/whole_file.py",),
     "tests/cli/test_users.py": ("cli/user_tables.py",),
-    "tests/conformance/test_adjustments.py": ("domain/adjustment.py",),
+    "tests/conformance/test_adjustments.py": ("domain/adjustment.py", "store/postgres/adjuster.py"),
     "tests/conformance/test_counters.py": (
         "store/memory_counters.py",
         "store/sqlite/leases.py",
@@ -137,8 +163,31 @@ TESTED_BY = {
     ),
     "tests/conformance/test_directory.py": ("store/directory_rows.py", "store/memory_directory.py"),
     "tests/conformance/test_guardrails.py": ("store/memory_guardrails.py",),
-    "tests/conformance/test_ledger.py": ("store/base.py", "store/limits.py", "store/memory.py", "store/tally.py"),
-    "tests/conformance/test_users.py": ("domain/users.py", "store/user_lists.py"),
+    "tests/conformance/test_ledger.py": (
+        "store/base.py",
+        "store/intents.py",
+        "store/limits.py",
+        "store/memory.py",
+        "store/postgres/ledger.py",
+        "store/postgres/pages.py",
+        "store/postgres/recovery.py",
+        "store/tally.py",
+    ),
+    "tests/conformance/test_users.py": ("domain/users.py", "store/postgres/users.py", "store/user_lists.py"),
+    "tests/store/postgres/test_appending.py": (
+        "store/postgres/appender.py",
+        "store/postgres/batch.py",
+        "store/postgres/checks.py",
+        "store/postgres/partitions.py",
+    ),
+    "tests/store/postgres/test_stateful.py": (
+        "store/postgres/measures.py",
+        "store/postgres/pieces.py",
+        "store/postgres/raised.py",
+        "store/postgres/rows.py",
+        "store/postgres/selection.py",
+        "store/postgres/summaries.py",
+    ),
     "tests/domain/test_guardrails.py": ("domain/limits.py",),
     "tests/engine/test_completions.py": (
         "engine/account.py",
@@ -156,7 +205,7 @@ TESTED_BY = {
         "engine/tasks.py",
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
-    "tests/engine/test_guardian.py": ("engine/guards.py", "engine/leasing.py"),
+    "tests/engine/test_guardian.py": ("engine/guards.py",),
     "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
     "tests/engine/test_reporting.py": ("domain/report.py",),
     "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
@@ -196,7 +245,8 @@ TESTED_BY = {
     ),
     "tests/web/api/test_high_usage.py": ("web/api/high_users.py", "web/api/ranges.py", "wire/high_usage.py"),
     "tests/web/api/test_arouter_usage.py": ("wire/arouter_usage.py",),
-    "tests/web/api/test_billing.py": ("engine/credits.py", "wire/billing_json.py"),
+    "tests/web/api/test_billing.py": ("wire/billing_json.py",),
+    "tests/web/api/test_credits.py": ("web/api/credit_settings.py", "wire/credits_json.py"),
     "tests/web/api/test_export.py": ("wire/activity_csv.py",),
     "tests/web/api/test_exports.py": ("engine/export.py", "wire/export_forms.py"),
     "tests/web/api/test_guardrails.py": (
@@ -345,8 +395,8 @@ def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> No
     assert "--find-links" not in text
 
 
-def test_both_requirement_files_are_there() -> None:
-    assert [path.name for path in _requirements()] == ["dev.txt", "run.txt"]
+def test_the_requirement_files_are_there() -> None:
+    assert [path.name for path in _requirements()] == ["dev.txt", "image.txt", "run.txt"]
 
 
 def test_each_environment_of_tests_is_locked() -> None:

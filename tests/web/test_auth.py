@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from arouter.domain.errors import NotAuthenticated
+from arouter.domain.errors import NotAuthenticated, StorageUnavailable
 from arouter.domain.keys import Key, KeyKind, digest, new_plaintext
 from arouter.store.memory import MemoryStore
 from arouter.store.memory_directory import MemoryDirectory
@@ -155,3 +155,44 @@ async def test_a_key_that_changes_while_it_is_looked_up_is_not_remembered_as_it_
     slow.set_result(looked_up)
     assert await asking == KEY
     assert await one.refused() == "invalid_api_key"
+
+
+class Away(MemoryDirectory):
+    """Cannot be read when a test says so."""
+
+    away = False
+
+    async def find_key(self, secret: str) -> Key | None:
+        if self.away:
+            raise StorageUnavailable("The storage is away.")
+        return await super().find_key(secret)
+
+    async def revision(self) -> int:
+        if self.away:
+            raise StorageUnavailable("The storage is away.")
+        return await super().revision()
+
+
+def test_while_the_directory_is_away_the_keys_that_are_known_stay_and_the_others_are_not_called_invalid() -> None:
+    async def run() -> None:
+        directory = Away(MemoryStore(clock=lambda: 0).directory._data)
+        await directory.add_key(KEY, secret=KEY.hash)
+        authenticator = Authenticator(directory, now_us=lambda: 0)
+        await authenticator.refresh()
+        headers = {b"authorization": f"Bearer {PLAINTEXT}".encode()}
+        assert (await authenticator.authenticate(headers, b"")).hash == KEY.hash
+        directory.away = True
+        for _ in range(3):
+            with pytest.raises(StorageUnavailable):
+                await authenticator.refresh()
+            assert (await authenticator.authenticate(headers, b"")).hash == KEY.hash
+        other = new_plaintext(KeyKind.LIVE, bytes([1] * 24))
+        with pytest.raises(StorageUnavailable):
+            await authenticator.authenticate({b"authorization": f"Bearer {other}".encode()}, b"")
+        directory.away = False
+        await directory.delete_key(KEY.organization_id, KEY.hash, now_us=1)
+        await authenticator.refresh()
+        with pytest.raises(NotAuthenticated):
+            await authenticator.authenticate(headers, b"")
+
+    asyncio.run(run())

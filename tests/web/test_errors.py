@@ -11,6 +11,7 @@ from arouter.web.errors import retry_after_s, status_and_type, status_of, type_o
 TABLE = {
     errors.InvalidRequest: (400, "invalid_request_error"),
     errors.RequestTooLarge: (413, "invalid_request_error"),
+    errors.Conflict: (409, "invalid_request_error"),
     errors.HeadTooLarge: (431, "invalid_request_error"),
     errors.NotAuthenticated: (401, "authentication_error"),
     errors.PaymentRequired: (402, "payment_required"),

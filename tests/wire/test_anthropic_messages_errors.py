@@ -12,6 +12,7 @@ from arouter.wire.anthropic_messages.errors import anthropic_error_body, anthrop
 ALL: list[tuple[ARouterError, str]] = [
     (errors.InvalidRequest("x"), "invalid_request_error"),
     (errors.RequestTooLarge("x"), "request_too_large"),
+    (errors.Conflict("x"), "invalid_request_error"),
     (errors.HeadTooLarge("x"), "invalid_request_error"),
     (errors.NotAuthenticated("x"), "authentication_error"),
     (errors.PaymentRequired("x"), "billing_error"),

@@ -74,15 +74,17 @@ def test_a_server_has_no_path_and_a_name_without_a_password(tmp_path: Path, url:
     assert database_name(settings) == without_password(url)
 
 
-@pytest.mark.parametrize("name", ["seal_after_days", "retention_days"])
-def test_what_only_a_file_can_do_is_refused_for_a_server(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SettingsError, match=f"^storage.{name} is for SQLite"):
-        database_path(at(tmp_path, "postgresql://host/db", **{name: 7}))
+def test_what_only_a_file_can_do_is_refused_for_a_server(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^storage\.seal_after_days is for SQLite"):
+        database_path(at(tmp_path, "postgresql://host/db", seal_after_days=7))
+    assert database_path(at(tmp_path, "postgresql://host/db", retention_days=7)) is None
 
 
 def test_nobody_is_taken_for_dead_within_a_second(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^storage\.lost_after_s must be at least 1, not 0\.5$"):
         database_path(at(tmp_path, "postgresql://host/db", lost_after_s=0.5))
+    with pytest.raises(SettingsError, match=r"^storage\.outage_limit_s must be at least 0"):
+        database_path(at(tmp_path, "postgresql://host/db", outage_limit_s=-1.0))
 
 
 def test_a_server_without_the_driver_says_how_to_get_it() -> None:

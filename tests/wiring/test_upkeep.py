@@ -32,7 +32,7 @@ def test_a_file_is_sealed_and_folded_and_tells_of_its_log(tmp_path: Path) -> Non
     assert metrics["storage_checkpoints_up"] == 1
 
 
-def test_a_server_looks_after_itself() -> None:
+def test_on_a_server_records_expire_and_nothing_else_is_to_be_done() -> None:
     store = PostgresStore.open(fresh_database(), clock=lambda: NOON_US)
-    assert jobs_of(store) == set()
+    assert jobs_of(store) == {"expire"}
     assert file_metrics(store) == ()

@@ -25,9 +25,11 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "invitations": "arouter.cli.invitations",
         "audit": "arouter.cli.audit",
         "guardrails": "arouter.cli.guardrails",
+        "credits": "arouter.cli.credits",
         "activity": "arouter.cli.activity",
         "users": "arouter.cli.users",
         "db": "arouter.cli.db",
+        "clickhouse": "arouter.cli.clickhouse",
         "prices": "arouter.cli.prices",
         "config": "arouter.cli.config",
     }

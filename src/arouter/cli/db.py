@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from arouter.cli.database import opened, opened_file, require_database, require_file
+from arouter.cli.journal import journal, said, told, waiting_of
 from arouter.cli.moving import copy
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
@@ -21,19 +23,19 @@ from arouter.store.base import CheckReport
 from arouter.store.migrate import migrations
 from arouter.store.sqlite.connections import connect_reader, schema_version, storage_errors
 from arouter.store.sqlite.folded import AnalyticsMissing, is_installed
-from arouter.store.sqlite.sealing import Expired, Sealed
-from arouter.store.stores import DatabaseStatus, SqliteStatus
+from arouter.store.sqlite.sealing import Sealed
+from arouter.store.stores import DatabaseStatus, Expired, SqliteStatus
 from arouter.wiring.storage import database_name, database_path, postgres_version
 
 app = application(help="Look after the database.", no_args_is_help=True)
 
 retention = application(help="How long records are kept.")
 app.add_typer(retention, name="retention")
+app.command()(journal)
 
 _PLACE = {"sqlite": "path", "postgres": "url"}
 """What the place of a database is called in JSON."""
 _DUMP = "`pg_dump` copies it while everything goes on"
-_KEEPS = "it keeps records for ever"
 _SEALS = "it keeps records in partitions of months, and there is nothing to seal"
 _FOLDS = "it reads summaries from its own sums, and there is nothing to fold"
 _SEAL_AFTER_DAYS = 7
@@ -69,8 +71,9 @@ def status(config: Config = None, json: Json = False) -> None:
             f"{database_name(settings)} lacks {pending} migrations of this version; `arouter db migrate` applies them"
         )
     found = asyncio.run(_status(settings))
+    waiting = waiting_of(settings)
     if json:
-        write_json(found)
+        write_json(found if waiting is None else {**asdict(found), "journal": told(waiting)})
         return
     stdout().print(
         facts(
@@ -78,6 +81,7 @@ def status(config: Config = None, json: Json = False) -> None:
                 *_facts(found),
                 ("Records", f"{found.records:,}"),
                 ("Running", f"{found.open_records:,}"),
+                *(() if waiting is None else (("In the journal", said(waiting)),)),
             )
         )
     )
@@ -160,7 +164,7 @@ def show_retention(context: typer.Context, config: Config = None, json: Json = F
     """How long records are kept. Sums are kept for ever."""
     if context.invoked_subcommand is None:
         settings = load(config)
-        require_file(settings, instead=_KEEPS)
+        require_database(settings)
         own = asyncio.run(_retention(settings))
         default = settings.storage.retention_days
         if json:
@@ -178,7 +182,7 @@ def set_retention(
 ) -> None:
     """Keep the organization's records for so many days, whatever the settings say."""
     settings = load(config)
-    require_file(settings, instead=_KEEPS)
+    require_database(settings)
     if days != "default" and not (days.isascii() and days.isdecimal() and int(days) > 0):
         raise Failure(f"DAYS is a whole number above 0, or `default`; not {days!r}")
     chosen = None if days == "default" else int(days)
@@ -199,7 +203,7 @@ def apply_retention(
 ) -> None:
     """Delete now the records whose time is over. A gateway does so by itself."""
     settings = load(config)
-    require_file(settings, instead=_KEEPS)
+    require_database(settings)
     if not yes and not typer.confirm("Records whose time is over will be deleted for good. Go on?", err=True):
         raise typer.Exit(1)
     expired = asyncio.run(_expire(settings))
@@ -245,18 +249,18 @@ async def _seal(settings: Settings, after_days: int) -> Sealed | None:
 
 
 async def _retention(settings: Settings) -> int | None:
-    async with opened_file(settings) as (store, home):
-        return await store.archive.retention_days(home.organization_id)
+    async with opened(settings) as (store, home):
+        return await store.retention.retention_days(home.organization_id)
 
 
 async def _set_retention(settings: Settings, days: int | None) -> None:
-    async with opened_file(settings) as (store, home):
-        await store.archive.set_retention_days(home.organization_id, days)
+    async with opened(settings) as (store, home):
+        await store.retention.set_retention_days(home.organization_id, days)
 
 
 async def _expire(settings: Settings) -> Expired | None:
-    async with opened_file(settings) as (store, _):
-        return await store.archive.expire(default_days=settings.storage.retention_days, now_us=SystemClock().now_us())
+    async with opened(settings) as (store, _):
+        return await store.retention.expire(default_days=settings.storage.retention_days, now_us=SystemClock().now_us())
 
 
 def _kept(days: int | None) -> str:

@@ -77,6 +77,8 @@ class AuditAction(StrEnum):
     UPDATE_GUARDRAIL = "guardrail.update"
     DELETE_GUARDRAIL = "guardrail.delete"
     UPDATE_USER = "user.update"
+    CREATE_CREDIT = "credit.create"
+    UPDATE_CREDIT_POOL = "credit_pool.update"
     ADJUST_RECORD = "record.adjust"
 
 

@@ -22,6 +22,7 @@ processes without giving up either exactness or a decision without asking, and i
 """
 
 from enum import StrEnum
+from functools import lru_cache
 
 from arouter.domain.guardrails import Target
 from arouter.domain.limits import LimitReset
@@ -33,6 +34,8 @@ FRESH_US = 500_000
 """So long what a process said of its lease is taken for true: twice the time in which it answers whoever asks."""
 NEVER_US = 2**62
 """The end of a window that does not end."""
+_MOST_BOUNDS = 64
+"""Windows whose bounds are remembered: they are asked for at each first request of a user."""
 
 
 class Meter(StrEnum):
@@ -88,6 +91,13 @@ def bounds(window: Window, at_us: int) -> tuple[int, int]:
         return start_us, start_us + MINUTE_US
     if window is Window.LIFETIME:
         return 0, NEVER_US
+    return _bounds_of_days(window, at_us // DAY_US)
+
+
+@lru_cache(_MOST_BOUNDS)
+def _bounds_of_days(window: Window, day: int) -> tuple[int, int]:
+    """Of a window of whole days that a day lies in."""
+    at_us = day * DAY_US
     windows = windows_at(at_us)
     start_us, reset = {
         Window.DAY: (windows.day_us, LimitReset.DAILY),

@@ -2,7 +2,8 @@
 
     ARouterError
     ├── InvalidRequest          the request cannot be understood or is not allowed to look like this
-    │   └── RequestTooLarge
+    │   ├── RequestTooLarge
+    │   └── Conflict            it names something that is there already, and is something else
     ├── HeadTooLarge            the header fields are longer than anything that makes sense
     ├── NotAuthenticated        no key, an unknown key, an expired key
     ├── PaymentRequired         a budget or the credits are spent
@@ -59,6 +60,12 @@ class RequestTooLarge(InvalidRequest):
     """The body is over the limit."""
 
     default_code = "request_too_large"
+
+
+class Conflict(InvalidRequest):
+    """What the request names is there already, and is not what the request says."""
+
+    default_code = "idempotency_conflict"
 
 
 class HeadTooLarge(ARouterError):

@@ -72,6 +72,8 @@ class HighUsage:
     """The other users, those of the range before included; None if there are none."""
     everything: Usage
     concentration: Concentration
+    as_of_us: int | None = None
+    """Nothing that was written before this instant is missing; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ class Action(StrEnum):
     READ_GUARDRAILS = "guardrails.read"
     WRITE_GUARDRAILS = "guardrails.write"
     READ_BILLING = "billing.read"
+    WRITE_CREDITS = "credits.write"
     READ_AUDIT = "audit.read"
 
 

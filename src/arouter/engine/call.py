@@ -138,8 +138,9 @@ class Reply(Protocol):
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         """Say in the headers which parameters the provider has no counterpart for. Before the first byte."""
 
-    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
-        """Say in the headers how the rate limits stand that apply. Before the first byte."""
+    def tell_rates(self, rates: Callable[[], tuple[RateTold, ...]]) -> None:
+        """Say in the headers how the rate limits stand that apply, which `rates` tells when the answer begins. Before
+        the first byte."""
 
     @property
     def wants_attempts(self) -> bool:

@@ -5,31 +5,30 @@ hold     of everything that applies, all or nothing; a refusal says who says so,
 settle   in the pipeline's one `finally`: the record's cost, tokens and status; what was used beyond is told
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from arouter.domain.counters import NEVER_US, Meter
-from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited
+from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited, StorageUnavailable
 from arouter.domain.guardrails import Guardrail, Target, UserRules
 from arouter.domain.keys import Key
-from arouter.domain.money import to_text
+from arouter.domain.money import Picodollars, to_text
 from arouter.domain.record import Record, Status
 from arouter.domain.value import constructor, value
 from arouter.engine.call import Call, RateTold, Reply
 from arouter.engine.estimates import Estimates
 from arouter.engine.guards import (
     NO_GUARD,
-    ByTarget,
+    OF_CREDITS,
     Guard,
+    Guards,
     Slot,
-    by_target,
     check_lists,
-    has_rules_for_users,
-    make_guard,
-    make_guard_of_user,
 )
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.routing import Route
@@ -138,7 +137,9 @@ class Guardian:
         self._on_overage = on_overage
         self._revision: int | None = None
         self._guardrails: Sequence[Guardrail] = ()
-        self._by_target: ByTarget = {}
+        self._credits: Mapping[str, Picodollars] = {}
+        """What was paid in, by organization; of those whose pool is on."""
+        self._guards = Guards(leasing, ())
         self._change = 0
         self._holders: frozenset[str] = frozenset()
         self._keys: dict[str, _Ruled] = {}
@@ -152,10 +153,12 @@ class Guardian:
         revision = await self._directory.revision()
         if revision != self._revision:
             guardrails = await self._directory.every_guardrail()
+            paid_in = await self._directory.every_credit_total()
             self._revision = revision
-            if guardrails != self._guardrails:
+            if guardrails != self._guardrails or paid_in != self._credits:
                 self._guardrails = guardrails
-                self._by_target = by_target(guardrails)
+                self._credits = paid_in
+                self._guards = Guards(self._leasing, guardrails, paid_in)
                 self._forget()
         change = await self._directory.user_rules_changed(self._change)
         if change.latest != self._change:
@@ -202,7 +205,7 @@ class Guardian:
         return guard
 
     def _of_user(self, ruled: "_Ruled", user: str, rules: UserRules | None) -> Guard:
-        return make_guard_of_user(self._leasing, self._by_target, ruled.key, ruled.plain, user, rules)
+        return self._guards.of_user(ruled.key, ruled.plain, user, rules)
 
     def permit(self, guard: Guard, usual: Permit) -> Permit:
         """The usual rules, and the guard's lists of models and providers."""
@@ -222,8 +225,8 @@ class Guardian:
             return ruled
         if len(self._keys) >= MOST_KEYS:
             self._forget()
-        plain = make_guard(self._leasing, self._by_target, key)
-        per_user = key.organization_id in self._holders or has_rules_for_users(self._by_target, key)
+        plain = self._guards.of_key(key)
+        per_user = key.organization_id in self._holders or self._guards.say_of_users(key)
         ruled = self._keys[key.hash] = _Ruled(key, plain, per_user=per_user)
         return ruled
 
@@ -242,7 +245,8 @@ class Guardian:
     async def hold(self, guard: Guard, call: Call, routes: Sequence[Route], reply: Reply) -> Hold:
         """What the call is likely to use at most, of all that applies. The client is told how its rates stand.
 
-        PaymentRequired or RateLimited if something has not so much left; then nothing is held.
+        PaymentRequired or RateLimited if something has not so much left, StorageUnavailable if nobody can say so; then
+        nothing is held.
         """
         at_us = call.opening.created_at_us
         cost = tokens = 1
@@ -253,6 +257,8 @@ class Guardian:
             cost = max(1, self._estimates.cost(call, routes, both))
         amounts = (1, cost, tokens, 1)  # in the order of `KINDS`
         taken: list[Taken] = []
+        lacking: list[tuple[Share, int]] = []
+        places: list[Slot] = []
         hold = Hold(taken, self._on_overage, counts_tokens=guard.counts_tokens)
         try:
             for slot in guard.slots:
@@ -261,33 +267,63 @@ class Guardian:
                     share = slot.share_at(at_us)
                 kind = slot.kind
                 units = amounts[kind]
-                if units > slot.limit:
-                    units = max(1, slot.limit)  # or nothing would ever fit
+                if units > slot.rule.most:
+                    units = max(1, slot.rule.most)  # or nothing would ever fit
                 share.touched = True
                 if share.free >= units:
                     # As `Allotment.take`: a call for each would cost more than all the sums.
                     share.free -= units
                     share.held += units
-                elif not await self._leasing.take(share, units):
-                    raise _refusal(slot, share, units, at_us)
-                taken.append((share, kind, units))
+                    taken.append((share, kind, units))
+                else:
+                    lacking.append((share, units))
+                    places.append(slot)
+            if lacking:
+                refused = await self._take(places, lacking)
+                if refused is not None:
+                    raise _refusal(places[refused], *lacking[refused], at_us)
+                taken += [(share, slot.kind, units) for slot, (share, units) in zip(places, lacking, strict=True)]
         except BaseException:
             hold.release()
             raise
         finally:
             if guard.rates:
-                reply.tell_rates(tuple([_rate_told(slots, at_us) for slots in guard.rates]))
+                nearest = [_nearest(slots, at_us) for slots in guard.rates]
+                told = self._leasing.told
+                for _, share in nearest:
+                    if share not in told:
+                        self._leasing.will_tell(share)
+                reply.tell_rates(partial(_rates_told, nearest, self._leasing.now_us))
         return hold
 
+    async def _take(self, slots: Sequence[Slot], lacking: Sequence[tuple[Share, int]]) -> int | None:
+        """As `Leasing.take`; whoever cannot be asked now is told of which limit, the first of them."""
+        try:
+            return await self._leasing.take(lacking)
+        except StorageUnavailable as failure:
+            rule = slots[0].rule
+            raise StorageUnavailable(
+                f"This request needs more of a limit of {_WHOSE[rule.scope]} ({rule.source.told}) than this gateway "
+                "has in hand, and the storage cannot be asked for more now. Ask again in a moment.",
+                metadata={"scope": rule.scope.value, "guardrail": rule.source.id},
+                detail=failure.detail or failure.message,
+            ) from failure
+
     async def figures(self, key: Key, user: str | None, at_us: int) -> tuple[Guard, list[Figure]]:
-        """Everything that applies to a key's requests for a user, and how it stands."""
-        guard = await self.find(key, user)
+        """Everything that applies to a key's requests for a user, and how it stands: the organization's credits also
+        where a budget is more restrictive."""
+        guard = self._showing_credits(await self.find(key, user), key.organization_id)
         shares = [slot.share_at(at_us) for slot in guard.slots]
         await self._leasing.look(shares)
         return guard, [
             Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=_end(share))
             for slot, share in zip(guard.slots, shares, strict=True)
         ]
+
+    def _showing_credits(self, guard: Guard, organization_id: str) -> Guard:
+        if any(slot.rule.source is OF_CREDITS for slot in guard.slots):
+            return guard
+        return replace(guard, slots=(*self._guards.of_credits(organization_id), *guard.slots))
 
 
 def check_blocked(guard: Guard) -> None:
@@ -300,24 +336,37 @@ def check_blocked(guard: Guard) -> None:
         )
 
 
-def _rate_told(slots: tuple[Slot, ...], at_us: int) -> RateTold:
+def _nearest(slots: tuple[Slot, ...], at_us: int) -> tuple[Slot, Share]:
     """Of several rates of one meter the one that is nearest to its end."""
     slot = slots[0]
-    share = slot.share_at(at_us)
+    share = slot.share or slot.share_at(at_us)
+    if len(slots) == 1:
+        return slot, share
     for other in slots[1:]:
-        another = other.share_at(at_us)
+        another = other.share or other.share_at(at_us)
         if another.remaining * slot.limit < share.remaining * other.limit:
             slot, share = other, another
-    end_us = share.counter.end_us
-    return _new_rate_told(
-        meter=slot.meter,
-        name=slot.name,
-        limit=slot.limit,
-        remaining=share.remaining,
-        window_s=slot.window_s,
-        resets_at_us=end_us,
-        reset_s=max(0, -((at_us - end_us) // 1_000_000)),
-    )
+    return slot, share
+
+
+def _rates_told(nearest: Sequence[tuple[Slot, Share]], now_us: Callable[[], int]) -> tuple[RateTold, ...]:
+    """How they stand now, which may be long after the request began."""
+    at_us = now_us()
+    told = []
+    for slot, share in nearest:
+        rule, end_us, remaining = slot.rule, share.counter.end_us, share.free + share.outside
+        told.append(
+            _new_rate_told(
+                meter=rule.meter,
+                name=rule.name,
+                limit=slot.limit,
+                remaining=max(0, remaining),  # As `Share.remaining`: a call for each costs more.
+                window_s=rule.window_s,
+                resets_at_us=end_us,
+                reset_s=-((at_us - end_us) // 1_000_000) if at_us < end_us else 0,
+            )
+        )
+    return tuple(told)
 
 
 def _end(share: Share) -> int | None:
@@ -334,11 +383,31 @@ _WHOSE: Final = {
 }
 
 
-def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
-    resets_at_us = _end(share)
-    metadata: dict[str, object] = {"scope": slot.scope.value, "guardrail": slot.source.id}
+def _without_credits(slot: Slot, share: Share, units: int) -> PaymentRequired:
+    """What is left and what is held are those of the share's last renewal."""
+    balance = slot.limit - share.posted - share.settled
     held = share.held + share.others
-    if slot.meter is Meter.COST:
+    return PaymentRequired(
+        f"Insufficient credits: this organization has {'-' if balance < 0 else ''}${to_text(abs(balance))} left"
+        + (f", of which requests that run hold ${to_text(held)}" if held else "")
+        + (f", and this request may cost ${to_text(units)}" if balance > 0 else "")
+        + ". Add credits with POST /v1/credits or `arouter credits add`.",
+        metadata={
+            "scope": slot.rule.scope.value,
+            "balance_usd": _usd(balance),
+            "held_usd": _usd(held),
+            "needed_usd": _usd(units),
+        },
+    )
+
+
+def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
+    rule, resets_at_us = slot.rule, _end(share)
+    if rule.source is OF_CREDITS:
+        return _without_credits(slot, share, units)
+    metadata: dict[str, object] = {"scope": rule.scope.value, "guardrail": rule.source.id}
+    held = share.held + share.others
+    if rule.meter is Meter.COST:
         used = share.posted + share.settled
         metadata |= {
             "limit_usd": _usd(slot.limit),
@@ -348,26 +417,26 @@ def _refusal(slot: Slot, share: Share, units: int, at_us: int) -> ARouterError:
             "resets_at": _instant(resets_at_us),
         }
         return PaymentRequired(
-            f"Credit limit exceeded for {_WHOSE[slot.scope]}: ${to_text(used)} of ${to_text(slot.limit)} are used"
+            f"Credit limit exceeded for {_WHOSE[rule.scope]}: ${to_text(used)} of ${to_text(slot.limit)} are used"
             + (f" and ${to_text(held)} are held by requests that run" if held else "")
             + (f", and this request may cost ${to_text(units)}" if used + held < slot.limit else "")
-            + f" ({slot.source.told}).",
+            + f" ({rule.source.told}).",
             code="credit_limit_exceeded",
             metadata=metadata,
         )
-    metadata |= {"limit_name": slot.name, "limit": slot.limit, "resets_at": _instant(resets_at_us)}
-    if slot.meter is Meter.CONCURRENT:
+    metadata |= {"limit_name": rule.name, "limit": slot.limit, "resets_at": _instant(resets_at_us)}
+    if rule.meter is Meter.CONCURRENT:
         return RateLimited(
-            f"Too many requests at once for {_WHOSE[slot.scope]}: {slot.limit} may run ({slot.source.told}).",
+            f"Too many requests at once for {_WHOSE[rule.scope]}: {slot.limit} may run ({rule.source.told}).",
             retry_after_s=_AT_ONCE_S,
             metadata={**metadata, "used": held},
         )
     used = share.posted + share.settled + held
     assert resets_at_us is not None
     return RateLimited(
-        f"Rate limit exceeded for {_WHOSE[slot.scope]}: {used} of {slot.limit} {slot.name.replace('_', ' ')} are used"
+        f"Rate limit exceeded for {_WHOSE[rule.scope]}: {used} of {slot.limit} {rule.name.replace('_', ' ')} are used"
         + (f", and this request may need {units}" if used < slot.limit else "")
-        + f" ({slot.source.told}).",
+        + f" ({rule.source.told}).",
         retry_after_s=max(0.0, (resets_at_us - at_us) / 1_000_000),
         metadata={**metadata, "used": used},
     )

@@ -6,13 +6,15 @@ A `Guard` is made once for a key and a user, and used for all their requests unt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from types import MappingProxyType
+from typing import Final
 
 from arouter.domain.counters import WINDOW_OF_RESET, Counter, Meter, Window, bounds
 from arouter.domain.errors import NotPermitted
 from arouter.domain.guardrails import NO_LISTS, Guardrail, Lists, Target, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.limits import NO_LIMITS, Budget, Limits
-from arouter.domain.value import value
+from arouter.domain.money import LARGEST, Picodollars
+from arouter.domain.value import constructor, value
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.routing import Route
 
@@ -28,6 +30,13 @@ _RATES: Mapping[str, tuple[Meter, Window]] = MappingProxyType(
 _SECONDS: Mapping[Window, int] = MappingProxyType({Window.MINUTE: 60, Window.DAY: 86_400})
 KINDS = (Meter.REQUESTS, Meter.COST, Meter.TOKENS, Meter.CONCURRENT)
 """In the order in which amounts of each are handed around."""
+_COST, _TOKENS = KINDS.index(Meter.COST), KINDS.index(Meter.TOKENS)
+_TOLD = (KINDS.index(Meter.REQUESTS), _TOKENS)
+"""The kinds that a client is told of, in that order."""
+MOST_FORMS: Final = 10_000
+"""Different limits of users that are remembered."""
+
+NO_CREDITS: Final[Mapping[str, Picodollars]] = MappingProxyType({})
 
 ByTarget = Mapping[tuple[str, Target, str | None], Sequence[Guardrail]]
 """Guardrails by organization, target and the target's id."""
@@ -50,28 +59,25 @@ class Source:
 OF_KEY = Source(id=None, name="the key's own limits")
 OF_KEY_FOR_USERS = Source(id=None, name="the key's limits for each user")
 OF_USER = Source(id=None, name="the user's own limits")
+OF_CREDITS = Source(id=None, name="the organization's credits")
+"""All that was paid in is a budget for ever, of which all that was used since ever is spent. Like any other limit it is
+counted only where it is the most restrictive of its kind: beside it the organization's budget for ever may be."""
 
 
-class Slot:
-    """One limit: what is counted of whom, in which window, up to what; and this process's share of it now."""
+class Rule:
+    """One limit, of whomever it is: what is counted, in which window, up to what, and who says so."""
 
-    __slots__ = (
-        *("_leasing", "end_us", "kind", "limit", "meter", "name", "scope", "share", "source", "start_us"),
-        *("who", "window", "window_s"),
-    )
+    __slots__ = ("kind", "limit", "meter", "most", "name", "scope", "source", "window", "window_s")
 
-    def __init__(
-        self, leasing: Leasing, source: Source, name: str, limit: int, scope: Target, who: tuple[str, str]
-    ) -> None:
-        """`name` is that of the field of `Limits`, or `budget_<window>`; `who`: organization and scope id."""
-        self._leasing = leasing
-        self.share: Share | None = None
-        """That of the window from `start_us` to `end_us`, unless it has `ended`."""
-        self.start_us = self.end_us = 0
+    def __init__(self, source: Source, name: str, limit: int, scope: Target) -> None:
+        """`name` is that of the field of `Limits`, or `budget_<window>`."""
         self.source = source
         self.limit = limit
+        # A request that seems to need more than a whole budget waits for a whole one, or it would never pass. Credits
+        # are different: what they once were says nothing of what is left.
+        self.most = LARGEST if source is OF_CREDITS else limit
+        """More is never held."""
         self.scope = scope
-        self.who = who
         if name in _RATES:
             self.name = name
             self.meter, self.window = _RATES[name]
@@ -82,16 +88,35 @@ class Slot:
         """The place of the meter among `KINDS`: to look something up by an enumeration's member costs a call."""
         self.window_s = _SECONDS.get(self.window, 0)
 
+
+class Slot:
+    """A rule that somebody is under, and this process's share of it now."""
+
+    __slots__ = ("_leasing", "end_us", "kind", "limit", "rule", "share", "start_us", "who")
+
+    def __init__(self, leasing: Leasing, rule: Rule, who: tuple[str, str]) -> None:
+        """`who`: organization and scope id."""
+        self._leasing = leasing
+        self.who = who
+        self.rule = rule
+        self.limit = rule.limit
+        self.kind = rule.kind
+        self.share: Share | None = None
+        """That of the window from `start_us` to `end_us`, unless it has `ended`."""
+        self.start_us = self.end_us = 0
+
     def share_at(self, at_us: int) -> Share:
         """The share of the window that an instant lies in."""
         share = self.share
         if share is None or share.ended or not self.start_us <= at_us < self.end_us:
-            self.start_us, self.end_us = bounds(self.window, at_us)
-            counter = Counter(
-                meter=self.meter,
-                scope=self.scope,
-                organization_id=self.who[0],
-                scope_id=self.who[1],
+            rule = self.rule
+            self.start_us, self.end_us = bounds(rule.window, at_us)
+            organization_id, scope_id = self.who
+            counter = _new_counter(
+                meter=rule.meter,
+                scope=rule.scope,
+                organization_id=organization_id,
+                scope_id=scope_id,
                 start_us=self.start_us,
                 end_us=self.end_us,
             )
@@ -114,60 +139,126 @@ class Guard:
 
 
 NO_GUARD = Guard()
+_new_guard = constructor(Guard)
+_new_counter = constructor(Counter)
 
 
-def by_target(guardrails: Iterable[Guardrail]) -> ByTarget:
-    """Guardrails that are not disabled, to be found by their targets."""
-    found: dict[tuple[str, Target, str | None], list[Guardrail]] = {}
-    for one in guardrails:
-        found.setdefault((one.organization_id, one.target, one.target_id), []).append(one)
-    return found
+@value(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What limits the requests of all users of whom the same is said."""
+
+    rules: tuple[Rule, ...]
+    lists: tuple[tuple[Source, Lists], ...]
 
 
-def has_rules_for_users(guardrails: ByTarget, key: Key) -> bool:
-    """Whether a key's requests depend on their user, apart from what is said of single users."""
-    if key.default_user_limits is not None:
-        return True
-    organization_id = key.organization_id
-    return any(one == organization_id and target in (Target.USER, Target.EVERY_USER) for one, target, _ in guardrails)
+class Guards:
+    """Makes them from the guardrails of all organizations. What several have in common is made once: the slots of an
+    organization, a workspace and a member, and the rules of users of whom the same is said."""
 
+    def __init__(
+        self, leasing: Leasing, guardrails: Iterable[Guardrail], paid_in: Mapping[str, Picodollars] = NO_CREDITS
+    ) -> None:
+        """`guardrails`: none that is disabled. `paid_in`: the sums of the credits of organizations that keep some."""
+        self._leasing = leasing
+        self._paid_in = paid_in
+        found: dict[tuple[str, Target, str | None], list[Guardrail]] = {}
+        for one in guardrails:
+            found.setdefault((one.organization_id, one.target, one.target_id), []).append(one)
+        self._by_target: ByTarget = found
+        self._say_of_users = frozenset(
+            organization_id for organization_id, target, _ in found if target in (Target.USER, Target.EVERY_USER)
+        )
+        self._slots: dict[tuple[str, Target, str], tuple[tuple[Slot, ...], tuple[tuple[Source, Lists], ...]]] = {}
+        self._forms: dict[tuple[str, str | None, Limits | None, Limits | None], _Form] = {}
 
-def make_guard(leasing: Leasing, guardrails: ByTarget, key: Key) -> Guard:
-    """The guard of a key's requests for nobody."""
-    organization_id = key.organization_id
-    stated = _Stated(guardrails, organization_id)
-    stated.add(Target.ORGANIZATION, None, Target.ORGANIZATION, organization_id)
-    stated.add(Target.WORKSPACE, key.workspace_id, Target.WORKSPACE, key.workspace_id)
-    if key.creator is not None:
-        stated.add(Target.MEMBER, key.creator, Target.MEMBER, key.creator)
-    stated.add(Target.KEY, key.hash, Target.KEY, key.hash)
-    stated.limits.append((OF_KEY, limits_of(key), Target.KEY, key.hash))
-    return _guard(_slots(leasing, stated.limits, organization_id), tuple(stated.lists), None)
+    def say_of_users(self, key: Key) -> bool:
+        """Whether a key's requests depend on their user, apart from what is said of single users."""
+        return key.default_user_limits is not None or key.organization_id in self._say_of_users
 
+    def of_key(self, key: Key) -> Guard:
+        """The guard of a key's requests for nobody."""
+        organization_id = key.organization_id
+        shared = [
+            self._common(organization_id, Target.ORGANIZATION, None, organization_id),
+            self._common(organization_id, Target.WORKSPACE, key.workspace_id, key.workspace_id),
+        ]
+        if key.creator is not None:
+            shared.append(self._common(organization_id, Target.MEMBER, key.creator, key.creator))
+        stated = _Stated(self._by_target, organization_id)
+        stated.add(Target.KEY, key.hash)
+        stated.limits.append((OF_KEY, limits_of(key)))
+        slots = self._made(_rules(stated.limits, Target.KEY), (organization_id, key.hash))
+        return _guard(
+            [slot for those, _ in shared for slot in those] + slots,
+            [one for _, lists in shared for one in lists] + stated.lists,
+            None,
+        )
 
-def make_guard_of_user(
-    leasing: Leasing, guardrails: ByTarget, key: Key, plain: Guard, user: str, rules: UserRules | None
-) -> Guard:
-    """The guard of a key's requests for a user. `plain` is the one for nobody, `rules` are what is said of that user
-    alone."""
-    organization_id = key.organization_id
-    stated = _Stated(guardrails, organization_id)
-    stated.add(Target.USER, user, Target.USER, user)
-    if rules is not None:
-        stated.limits.append((OF_USER, rules.limits, Target.USER, user))
-    named = NO_LIMITS
-    for _, said, _, _ in stated.limits:
-        named = said.over(named)
-    every = _Stated(guardrails, organization_id)
-    every.add(Target.EVERY_USER, None, Target.USER, user)
-    if key.default_user_limits is not None:
-        every.limits.append((OF_KEY_FOR_USERS, key.default_user_limits, Target.USER, user))
-    limits = stated.limits + [(source, without(said, named), scope, who) for source, said, scope, who in every.limits]
-    return _guard(
-        (*plain.slots, *_slots(leasing, limits, organization_id)),
-        (*plain.lists, *stated.lists, *every.lists),
-        rules if rules is not None and rules.blocked else None,
-    )
+    def of_user(self, key: Key, plain: Guard, user: str, rules: UserRules | None) -> Guard:
+        """The guard of a key's requests for a user. `plain` is the one for nobody, `rules` are what is said of that
+        user alone."""
+        organization_id = key.organization_id
+        named = user if (organization_id, Target.USER, user) in self._by_target else None
+        said = None if rules is None else rules.limits
+        same = (organization_id, named, key.default_user_limits, said)
+        form = self._forms.get(same)
+        if form is None:
+            if len(self._forms) >= MOST_FORMS:
+                self._forms.clear()
+            form = self._forms[same] = self._form(*same)
+        return _guard(
+            [*plain.slots, *self._made(form.rules, (organization_id, user))],
+            [*plain.lists, *form.lists],
+            rules if rules is not None and rules.blocked else None,
+        )
+
+    def _form(self, organization_id: str, user: str | None, of_key: Limits | None, of_user: Limits | None) -> _Form:
+        """`user` is one of whom guardrails say something; the limits are the key's for users, and the user's own."""
+        stated = _Stated(self._by_target, organization_id)
+        if user is not None:
+            stated.add(Target.USER, user)
+        if of_user is not None:
+            stated.limits.append((OF_USER, of_user))
+        named = NO_LIMITS
+        for _, said in stated.limits:
+            named = said.over(named)
+        every = _Stated(self._by_target, organization_id)
+        every.add(Target.EVERY_USER, None)
+        if of_key is not None:
+            every.limits.append((OF_KEY_FOR_USERS, of_key))
+        limits = stated.limits + [(source, without(said, named)) for source, said in every.limits]
+        return _Form(rules=_rules(limits, Target.USER), lists=(*stated.lists, *every.lists))
+
+    def _common(
+        self, organization_id: str, target: Target, target_id: str | None, scope_id: str
+    ) -> tuple[tuple[Slot, ...], tuple[tuple[Source, Lists], ...]]:
+        """What guardrails say of a target that has many keys."""
+        place = (organization_id, target, scope_id)
+        known = self._slots.get(place)
+        if known is None:
+            stated = _Stated(self._by_target, organization_id)
+            if target is Target.ORGANIZATION:
+                stated.limits += self._said_of_credits(organization_id)
+            stated.add(target, target_id)
+            slots = self._made(_rules(stated.limits, target), (organization_id, scope_id))
+            known = tuple(slots), tuple(stated.lists)
+            if slots or known[1]:
+                self._slots[place] = known
+        return known
+
+    def of_credits(self, organization_id: str) -> Sequence[Slot]:
+        """The organization's credits as a limit, whether or not another one is more restrictive; none if it keeps
+        none."""
+        rules = _rules(self._said_of_credits(organization_id), Target.ORGANIZATION)
+        return self._made(rules, (organization_id, organization_id))
+
+    def _said_of_credits(self, organization_id: str) -> list[tuple[Source, Limits]]:
+        paid_in = self._paid_in.get(organization_id)
+        return [] if paid_in is None else [(OF_CREDITS, Limits(budget=Budget(limit=paid_in)))]
+
+    def _made(self, rules: Iterable[Rule], who: tuple[str, str]) -> list[Slot]:
+        leasing = self._leasing
+        return [Slot(leasing, rule, who) for rule in rules]
 
 
 class _Stated:
@@ -176,31 +267,29 @@ class _Stated:
     def __init__(self, guardrails: ByTarget, organization_id: str) -> None:
         self._guardrails = guardrails
         self._organization_id = organization_id
-        self.limits: list[tuple[Source, Limits, Target, str]] = []
+        self.limits: list[tuple[Source, Limits]] = []
         self.lists: list[tuple[Source, Lists]] = []
 
-    def add(self, target: Target, target_id: str | None, scope: Target, scope_id: str) -> None:
-        """Those for a target, counted for a scope."""
+    def add(self, target: Target, target_id: str | None) -> None:
+        """Those for a target."""
         for one in self._guardrails.get((self._organization_id, target, target_id), ()):
             source = Source(id=one.id, name=one.name)
-            self.limits.append((source, one.limits, scope, scope_id))
+            self.limits.append((source, one.limits))
             if one.lists != NO_LISTS:
                 self.lists.append((source, one.lists))
 
 
-def _guard(slots: tuple[Slot, ...], lists: tuple[tuple[Source, Lists], ...], blocked: UserRules | None) -> Guard:
+def _guard(slots: Sequence[Slot], lists: Sequence[tuple[Source, Lists]], blocked: UserRules | None) -> Guard:
     if not slots and not lists and blocked is None:
         return NO_GUARD
-    return Guard(
-        slots=slots,
-        lists=lists,
+    kinds = [slot.kind for slot in slots]
+    rates = [tuple([slot for slot in slots if slot.kind == kind]) for kind in _TOLD if kind in kinds]
+    return _new_guard(
+        slots=tuple(slots),
+        lists=tuple(lists),
         blocked=blocked,
-        counts_tokens=any(slot.meter in (Meter.COST, Meter.TOKENS) for slot in slots),
-        rates=tuple(
-            rates
-            for meter in (Meter.REQUESTS, Meter.TOKENS)
-            if (rates := tuple(slot for slot in slots if slot.meter is meter))
-        ),
+        counts_tokens=_COST in kinds or _TOKENS in kinds,
+        rates=tuple(rates),
     )
 
 
@@ -220,20 +309,15 @@ def without(limits: Limits, named: Limits) -> Limits:
     )
 
 
-def _slots(
-    leasing: Leasing, limits: Iterable[tuple[Source, Limits, Target, str]], organization_id: str
-) -> tuple[Slot, ...]:
+def _rules(limits: Iterable[tuple[Source, Limits]], scope: Target) -> tuple[Rule, ...]:
     """One for each thing that is counted: the most restrictive."""
-    tightest: dict[tuple[Target, str], tuple[int, Source, str]] = {}
-    for source, said, scope, scope_id in limits:
+    tightest: dict[str, tuple[int, Source]] = {}
+    for source, said in limits:
         for name, limit in _stated(said):
-            known = tightest.get((scope, name))
+            known = tightest.get(name)
             if known is None or limit < known[0]:
-                tightest[scope, name] = limit, source, scope_id
-    return tuple(
-        Slot(leasing, source, name, limit, scope, (organization_id, scope_id))
-        for (scope, name), (limit, source, scope_id) in tightest.items()
-    )
+                tightest[name] = limit, source
+    return tuple([Rule(source, name, limit, scope) for name, (limit, source) in tightest.items()])
 
 
 def _stated(limits: Limits) -> Iterable[tuple[str, int]]:

@@ -46,6 +46,8 @@ async def read_report(directory: Directory, ledger: Ledger, asked: Asked, *, now
     head = _head(asked, zone, now_us)
     daily = head.asked.end_us - head.asked.start_us <= MOST_DAYS * _DAY_US
     sums = await _read_sums(ledger, head, daily=daily)
+    # A copy of the ledger that answered may lag.
+    head = replace(head, as_of_us=min(now_us, sums.users.as_of_us))
     hashes = [row.group[0] for row in sums.keys.rows if row.group[0] is not None]
     labels = await directory.label_keys(asked.scope.organization_id, hashes)
     # To sort hundreds of thousands of users takes its time.

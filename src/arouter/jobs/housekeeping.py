@@ -23,10 +23,15 @@ class Days(Protocol):
     def records(self) -> int: ...
 
 
-class Archive(Protocol):
-    """A store's archive: what `store.sqlite.archivist` does."""
+class Sealing(Protocol):
+    """What `store.sqlite.archivist` does."""
 
     async def seal(self, *, before_us: int) -> Days | None: ...
+
+
+class Expiring(Protocol):
+    """What `store.stores.Retention` says."""
+
     async def expire(self, *, default_days: int | None, now_us: int) -> Days | None: ...
 
 
@@ -35,7 +40,8 @@ class Housekeeping:
 
     def __init__(
         self,
-        archive: Archive,
+        retention: Expiring,
+        archive: Sealing | None,
         *,
         seal_after_days: int | None,
         retention_days: int | None,
@@ -43,8 +49,9 @@ class Housekeeping:
         on_done: Callable[[str, Days], None],
         on_failure: Callable[[StorageUnavailable], None],
     ) -> None:
-        """`on_done` is told what was done, "sealed" or "expired", if anything was; `on_failure` the first failure of
-        several in a row."""
+        """Without an `archive` nothing is sealed. `on_done` is told what was done, "sealed" or "expired", if anything
+        was; `on_failure` the first failure of several in a row."""
+        self._retention = retention
         self._archive = archive
         self._seal_after_days = seal_after_days
         self._retention_days = retention_days
@@ -56,10 +63,10 @@ class Housekeeping:
     async def once(self) -> None:
         """StorageUnavailable if it cannot be done now."""
         now_us = self._now_us()
-        expired = await self._archive.expire(default_days=self._retention_days, now_us=now_us)
+        expired = await self._retention.expire(default_days=self._retention_days, now_us=now_us)
         if expired is not None and expired.days:
             self._on_done("expired", expired)
-        if self._seal_after_days is not None:
+        if self._archive is not None and self._seal_after_days is not None:
             sealed = await self._archive.seal(before_us=now_us - self._seal_after_days * DAY_US)
             if sealed is not None and sealed.days:
                 self._on_done("sealed", sealed)

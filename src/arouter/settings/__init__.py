@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Vendor
+from arouter.settings.clickhouse import ClickHouse
 from arouter.settings.oidc import Oidc, check_oidc
+from arouter.settings.storage import Storage
 from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, setting, tables_in
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "SECTIONS",
     "TABLES",
     "Activity",
+    "ClickHouse",
     "Deployment",
     "Dollars",
     "Guardrails",
@@ -80,32 +83,6 @@ class Server:
         "path; files, batches and the like are then shared by all keys, as the account at the provider is.",
     )
     metrics_port: int = setting(0, "Another port for /metrics, which is then not served on the first; 0: the same.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
-    """Where keys and records live."""
-
-    url: str = setting(
-        "sqlite:///arouter.db",
-        "The database: a file, relative to that of the settings, or postgresql://user:password@host/database.",
-    )
-    ledger_url: str = setting("", "Another database for the records alone; empty: the same. Not supported yet.")
-    durability: Literal["strict", "relaxed"] = setting(
-        "strict", "strict: a record is on disk before its answer ends. relaxed: shortly after."
-    )
-    seal_after_days: int | None = setting(
-        None,
-        "Days after which records are sealed: kept in columns, in about half the room. Unset: never. "
-        "Needs the extra analytics.",
-    )
-    retention_days: int | None = setting(
-        None, "Days after which records are deleted; their sums stay. Unset: never. An organization may have its own."
-    )
-    lost_after_s: float = setting(
-        20.0,
-        "PostgreSQL: a gateway that is out of sight for so long is dead to the others: they close what it left open.",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +239,7 @@ class Settings:
     server: Server = field(default_factory=Server)
     storage: Storage = field(default_factory=Storage)
     activity: Activity = field(default_factory=Activity)
+    clickhouse: ClickHouse = field(default_factory=ClickHouse)
     upstream: Upstream = field(default_factory=Upstream)
     routing: Routing = field(default_factory=Routing)
     log: Log = field(default_factory=Log)
@@ -286,6 +264,7 @@ SECTIONS: Mapping[str, type] = {
     "server": Server,
     "storage": Storage,
     "activity": Activity,
+    "clickhouse": ClickHouse,
     "upstream": Upstream,
     "routing": Routing,
     "log": Log,

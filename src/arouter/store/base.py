@@ -19,7 +19,9 @@ from arouter.domain.organizations import Organization, Workspace
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
+from arouter.domain.value import value
 from arouter.store.audit import AuditLog
+from arouter.store.credits import Credits
 from arouter.store.organizations import Organizations
 from arouter.store.sign_in import SignIns
 
@@ -154,8 +156,8 @@ class Guardrails(Protocol):
         """What changed after the change of that number; 0: ever."""
 
 
-class Directory(ProviderKeys, Guardrails, Organizations, SignIns, AuditLog, Protocol):
-    """Organizations with all that is in them, keys, guardrails, and a log of all changes."""
+class Directory(ProviderKeys, Guardrails, Organizations, Credits, SignIns, AuditLog, Protocol):
+    """Organizations with all that is in them, keys, guardrails, credits, and a log of all changes."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         """The database's home. `candidate` becomes it if there is none yet, whoever asks first."""
@@ -199,7 +201,7 @@ class Directory(ProviderKeys, Guardrails, Organizations, SignIns, AuditLog, Prot
         """Forget the key's secret; its records keep its name. False if there is no such key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LeaseWanted:
     """A process's lease of a counter, as it wants to have it from now on: what it must keep, and more."""
 
@@ -218,7 +220,7 @@ class LeaseWanted:
     """Whether the others are asked to give back what they do not need, also if there is enough."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Leased:
     """What became of it. The lease is `keep` + `granted` now, in place of what it was."""
 

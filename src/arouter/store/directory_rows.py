@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from arouter.domain.audit import Actor, ActorKind, AuditAction, AuditEntry
+from arouter.domain.credits import CreditEntry, CreditKind, CreditPool
 from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
 from arouter.domain.limits import Limits
@@ -87,6 +88,22 @@ USER_RULES_COLUMNS = (
     "reason",
     "blocked_at_us",
     "updated_at_us",
+)
+CREDIT_COLUMNS = (
+    "id",
+    "organization_id",
+    "created_at_us",
+    "kind",
+    "amount",
+    "description",
+    "reference",
+    "idempotency_key",
+)
+CREDIT_POOL_COLUMNS = (
+    "organization_id",
+    "enabled",
+    "total",
+    "cost_at_end",
 )
 AUDIT_COLUMNS = (
     "organization_id",
@@ -304,6 +321,46 @@ def read_login(row: Row) -> Login:
         totp_confirmed=bool(confirmed),
         totp_step=step,
         recovery_codes=codes,
+    )
+
+
+# ---------------------------------------------------------------- credits
+
+
+def credit_values(entry: CreditEntry) -> tuple[Value, ...]:
+    """The values of `CREDIT_COLUMNS`."""
+    return (
+        entry.id,
+        entry.organization_id,
+        entry.created_at_us,
+        entry.kind.value,
+        entry.amount,
+        entry.description,
+        entry.reference,
+        entry.idempotency_key,
+    )
+
+
+def read_credit(row: Row) -> CreditEntry:
+    """The entry of a row of `CREDIT_COLUMNS`."""
+    value = dict(zip(CREDIT_COLUMNS, row, strict=True))
+    value.update(kind=CreditKind(value["kind"]), amount=Picodollars(value["amount"]))
+    return CreditEntry(**value)
+
+
+def credit_pool_values(pool: CreditPool) -> tuple[Value, ...]:
+    """The values of `CREDIT_POOL_COLUMNS`. The last one may be more than 64 bits."""
+    return (pool.organization_id, pool.enabled, pool.total, pool.cost_at_end)
+
+
+def read_credit_pool(row: Row) -> CreditPool:
+    """The pool of a row of `CREDIT_POOL_COLUMNS`, whose last one may be decimal."""
+    organization_id, enabled, total, cost_at_end = row
+    return CreditPool(
+        organization_id=organization_id,
+        enabled=bool(enabled),
+        total=Picodollars(total),
+        cost_at_end=None if cost_at_end is None else int(cost_at_end),
     )
 
 

@@ -11,7 +11,10 @@ import msgspec
 
 from arouter.domain.counters import FRESH_US, Counter, Meter, granted
 from arouter.domain.guardrails import Target
+from arouter.domain.value import constructor
 from arouter.store.base import Leased, LeaseWanted
+
+_new_leased = constructor(Leased)
 
 
 class Lease(NamedTuple):
@@ -83,12 +86,12 @@ class Renewal:
         wanted: Sequence[LeaseWanted],
         texts: Sequence[str],
         *,
-        posted: Mapping[Counter, int],
+        posted: Mapping[str, int],
         leases: dict[str, Leases],
         now_us: int,
     ) -> None:
-        """`texts` are the names of the wanted counters; `posted` and `leases` tell how they stand, and the renewal
-        changes `leases`. What was used since the last time is posted already."""
+        """`texts` are the names of the wanted counters; `posted` and `leases` tell by them how they stand, 0 and none
+        where a name is missing, and the renewal changes `leases`. What was used since the last time is posted."""
         self._owner_no = owner_no
         self._posted = posted
         self._leases = leases
@@ -111,33 +114,36 @@ class Renewal:
         return list(self._ended)
 
     def _lease(self, text: str, wanted: LeaseWanted) -> Leased:
-        counter, limit = wanted.counter, wanted.limit
+        limit, keep, need = wanted.limit, wanted.keep, wanted.need
         mine = (self._owner_no, limit)
-        others = self._leases.setdefault(text, {})
+        others = self._leases.get(text)
+        if others is None:
+            others = self._leases[text] = {}
         had = others.pop(mine, None)
-        posted = self._posted[counter]
-        room = limit - posted - wanted.keep - units_of(others)
-        if room < wanted.need or wanted.recall:
+        posted = self._posted.get(text, 0)
+        held = units_of(others) if others else 0
+        room = limit - posted - keep - held
+        if others and (room < need or wanted.recall):
             self.in_the_way.update(owner_no for owner_no, _ in others if owner_no != self._owner_no)
-        given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not others)
-        told = Leased(
-            granted=given, posted=posted, others=units_of(others), pending=self._is_pending(wanted, given, others)
-        )
-        if (given < wanted.need or wanted.recall) and others:
+        given = granted(room=room, need=need, greedy=wanted.greedy, alone=not others)
+        pending = bool(others) and self._is_pending(wanted, given, others)
+        if others and (given < need or wanted.recall):
             self.recalled.append((text, limit))
-        units = wanted.keep + given
-        self._renewed.pop((text, limit), None)
-        self._ended.pop((text, limit), None)
+        units = keep + given
+        if self._renewed or self._ended:
+            self._renewed.pop((text, limit), None)
+            self._ended.pop((text, limit), None)
         if units > 0:
             # What was needed is held at once. Whoever still has something else has not answered.
-            exact = given in (0, wanted.need)
+            exact = given in (0, need)
             others[mine] = Lease(units, exact, False, self._now_us)
+            counter = wanted.counter
             self._renewed[text, limit] = LeaseRow(
                 *(text, limit, self._owner_no, units, exact, posts(counter), counter.end_us, self._now_us)
             )
         elif had is not None:
             self._ended[text, limit] = None
-        return told
+        return _new_leased(granted=given, posted=posted, others=held, pending=pending)
 
     def _is_pending(self, wanted: LeaseWanted, given: int, others: Leases) -> bool:
         if wanted.need:

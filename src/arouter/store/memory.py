@@ -43,6 +43,7 @@ from arouter.store.limits import check_adjustment, check_record
 from arouter.store.memory_audit import Trail
 from arouter.store.memory_counters import MemoryCounters
 from arouter.store.memory_directory import MemoryData, MemoryDirectory
+from arouter.store.memory_feed import MemoryFeed
 from arouter.store.planning import plan, too_many_records
 from arouter.store.user_lists import page_of, spans_of
 
@@ -252,6 +253,7 @@ class MemoryStore:
         self._clock = clock
         self.directory = MemoryDirectory(self._data)
         self.ledger = MemoryLedger(self._data, clock)
+        self.feed = MemoryFeed(self._data, clock)
         self.counters = MemoryCounters(self._data.counters, self.ledger.every_record, self._data.keys.get)
 
     def reopened(self) -> Self:

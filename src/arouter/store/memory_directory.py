@@ -11,6 +11,7 @@ from arouter.domain.record import Opening, Record
 from arouter.store.base import Home, KeyLabel, first_of
 from arouter.store.memory_audit import MemoryAudit, Trail
 from arouter.store.memory_counters import CounterData
+from arouter.store.memory_credits import CreditData, MemoryCredits
 from arouter.store.memory_guardrails import GuardrailData, MemoryGuardrails
 from arouter.store.memory_organizations import Structure
 from arouter.store.memory_sign_in import Doors, MemorySignIns
@@ -39,6 +40,7 @@ class MemoryData:
     last_written_us: int = 0
     guardrails: GuardrailData = field(default_factory=GuardrailData)
     counters: CounterData = field(default_factory=CounterData)
+    credits: CreditData = field(default_factory=CreditData)
 
 
 class MemoryProviderKeys(MemoryAudit):
@@ -125,12 +127,13 @@ class MemoryProviderKeys(MemoryAudit):
         self._note(action, key.organization_id, key.id, before, key)
 
 
-class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemorySignIns):
+class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, MemorySignIns):
     """`Directory` over dictionaries."""
 
     def __init__(self, data: MemoryData) -> None:
         MemoryProviderKeys.__init__(self, data)
         MemoryGuardrails.__init__(self, data.guardrails, data.trail)
+        MemoryCredits.__init__(self, data.credits, self._cost_of, data.trail)
         MemorySignIns.__init__(self, data.structure, data.trail)
         self._doors = data.doors
 
@@ -149,7 +152,8 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemorySignIns):
         return await self._forget_workspace(organization_id, workspace_id)
 
     async def revision(self) -> int:
-        return self._data.revision + self._data.structure.changes + self._data.guardrails.changes
+        data = self._data
+        return data.revision + data.structure.changes + data.guardrails.changes + data.credits.changes
 
     async def find_key(self, secret: str) -> Key | None:
         key_hash = self._data.secrets.get(secret)
@@ -223,6 +227,17 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemorySignIns):
         self._forget_secret(key_hash)
         self._changed_key(AuditAction.DELETE_KEY, key, None)
         return True
+
+    def _cost_of(self, organization_id: str) -> int:
+        """What all of the organization's records cost, at the costs that hold."""
+        latest = {one.record_id: one.cost for one, _ in self._data.adjustments.values()}
+        records = [record for record, _ in self._data.records.values()]
+        costs = [
+            latest.get(record.opening.id, record.cost)
+            for record in records
+            if record.opening.organization_id == organization_id
+        ]
+        return sum(cost for cost in costs if cost is not None)
 
     def _changed_key(self, action: AuditAction, before: Key | None, after: Key | None) -> None:
         one = after or before

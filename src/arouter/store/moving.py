@@ -39,9 +39,14 @@ MOVED: Final = (
     "provider_keys",
     "guardrails",
     "user_rules",
+    "credits",
+    "credit_pools",
 )
 """In an order in which rows never name what comes later. A column that one of two databases lacks may only be moved as
 long as nothing is in it."""
+
+BIG_NUMBERS: Final = frozenset({"credit_pools.cost_at_end"})
+"""Columns (`table.column`) whose numbers may have more than 64 bits: SQLite keeps them as decimal text."""
 
 _RECORDS: Final = "moved as records"
 _SUMS: Final = "made anew from the records; of expired records moved as sums"

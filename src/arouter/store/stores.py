@@ -5,6 +5,7 @@ from typing import Protocol
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.base import Counters, Directory, Ledger
+from arouter.store.feed import Feed
 
 
 class Store(Protocol):
@@ -19,6 +20,9 @@ class Store(Protocol):
     @property
     def counters(self) -> Counters: ...
 
+    @property
+    def feed(self) -> Feed: ...
+
     async def start(self) -> None:
         """StorageUnavailable, with a text for the operator, if there is no database to be had."""
 
@@ -26,8 +30,34 @@ class Store(Protocol):
         """Writes what is queued first."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What was deleted: days and records."""
+
+    days: int
+    records: int
+
+
+class Retention(Protocol):
+    """Records of days that ended long enough ago are deleted. Their sums stay."""
+
+    async def expire(self, *, default_days: int | None, now_us: int) -> Expired | None:
+        """Delete what is older than an organization's own number of days, else than the default; None: nothing is.
+
+        None if another process is at it.
+        """
+
+    async def retention_days(self, organization_id: str) -> int | None:
+        """How many days an organization keeps its records; None for as the settings say."""
+
+    async def set_retention_days(self, organization_id: str, days: int | None) -> None: ...
+
+
 class Database(Store, Protocol):
     """A store that outlives the process, and tells how it is."""
+
+    @property
+    def retention(self) -> Retention: ...
 
     @property
     def healthy(self) -> bool:

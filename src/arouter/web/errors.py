@@ -7,6 +7,7 @@ _WORDS: dict[type[ARouterError], tuple[int, str]] = {
     ARouterError: (500, "server_error"),
     errors.InvalidRequest: (400, "invalid_request_error"),
     errors.RequestTooLarge: (413, "invalid_request_error"),
+    errors.Conflict: (409, "invalid_request_error"),
     errors.HeadTooLarge: (431, "invalid_request_error"),
     errors.NotAuthenticated: (401, "authentication_error"),
     errors.PaymentRequired: (402, "payment_required"),

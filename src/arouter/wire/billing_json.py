@@ -1,6 +1,7 @@
 """Charges and credits: ARouter's transactions and balance, and OpenRouter's credits.
 
-A request is a transaction: its cost with a minus. `generation_id`, `user`, `currency` and the cursor are ours.
+A request is a transaction: its cost with a minus. `generation_id`, `user`, `credit_type`, `reference`, `currency` and
+the cursor are ours, and so are `balance` and `enabled` in OpenRouter's shape.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from arouter.domain.activity import ActivityRow, Cursor
+from arouter.domain.credits import CreditAccount, CreditEntry
 from arouter.domain.record import Record, Status
 from arouter.wire.instants import write_instant
 from arouter.wire.numbers import Dollars, dollars, exact_dollars
@@ -27,6 +29,10 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     generation_id: str | None = None
     user: str | None = None
+    credit_type: Literal["top_up", "gift", "refund", "correction", "opening"] | None = None
+    """Of a credit."""
+    reference: str | None = None
+    """The payer's own, of a credit."""
 
 
 class TransactionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +44,7 @@ class TransactionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BalanceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`balance` is what is left of the organization's credits, null where nobody keeps any or the key may not know.
+    """`balance` is what is left of the organization's credits, null where it keeps none or the key may not know.
     `total_usage` is what was spent on the requests that the key may see."""
 
     balance: Dollars | None
@@ -47,10 +53,13 @@ class BalanceAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credits(msgspec.Struct, frozen=True, kw_only=True):
-    """`total_credits` is what was paid in, null where nobody keeps credits or the key may not know."""
+    """`total_credits` is what was paid in, with what had been used before; `balance` is what is left of it: both are
+    null where the organization keeps no credits, or the key may not know. `enabled` is null only for such a key."""
 
     total_credits: Dollars | None
     total_usage: Dollars
+    balance: Dollars | None
+    enabled: bool | None
 
 
 class CreditsAnswer(msgspec.Struct, frozen=True):
@@ -71,14 +80,16 @@ def usage_transaction(row: ActivityRow) -> Transaction:
     )
 
 
-def credit_transaction(*, credit_id: str, created_at_us: int, amount: int, description: str) -> Transaction:
-    """Something that was paid in, in picodollars."""
+def credit_transaction(entry: CreditEntry) -> Transaction:
+    """Something that was paid in."""
     return Transaction(
-        id=_PREFIX + credit_id,
+        id=_PREFIX + entry.id,
         type="credit",
-        amount=exact_dollars(amount),
-        description=description,
-        created_at=write_instant(created_at_us),
+        amount=exact_dollars(entry.amount),
+        description=entry.description,
+        created_at=write_instant(entry.created_at_us),
+        credit_type=entry.kind.value,
+        reference=entry.reference,
     )
 
 
@@ -93,15 +104,26 @@ def encode_transactions(transactions: Sequence[Transaction], next_cursor: Cursor
     )
 
 
-def encode_balance(balance: int | None, total_usage: int) -> bytes:
-    """From picodollars."""
+def encode_balance(account: CreditAccount | None, total_usage: int) -> bytes:
+    """What was spent in picodollars; None for credits that there are not, or that the key may not know."""
+    balance = None if account is None else account.balance
     return msgspec.json.encode(BalanceAnswer(balance=dollars(balance), total_usage=exact_dollars(total_usage)))
 
 
-def encode_credits(paid_in: int | None, total_usage: int) -> bytes:
-    """From picodollars."""
-    credits_ = Credits(total_credits=dollars(paid_in), total_usage=exact_dollars(total_usage))
-    return msgspec.json.encode(CreditsAnswer(credits_))
+def credits_object(account: CreditAccount | None, total_usage: int, *, told: bool = True) -> Credits:
+    """The same in OpenRouter's shape. Not `told`: the key may not know."""
+    kept = account if account is not None and account.enabled else None
+    return Credits(
+        total_credits=None if kept is None else exact_dollars(kept.total),
+        total_usage=exact_dollars(total_usage),
+        balance=None if kept is None else dollars(kept.balance),
+        enabled=kept is not None if told else None,
+    )
+
+
+def encode_credits(account: CreditAccount | None, total_usage: int, *, told: bool = True) -> bytes:
+    """As an answer."""
+    return msgspec.json.encode(CreditsAnswer(credits_object(account, total_usage, told=told)))
 
 
 def _description(record: Record) -> str:

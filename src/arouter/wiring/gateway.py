@@ -50,9 +50,11 @@ from arouter.web.inference.passing import PassThrough
 from arouter.web.metrics import Metrics
 from arouter.web.user_tokens import UserTokens
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
+from arouter.wiring.clickhouse import WithCopy, check_copy
 from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
 from arouter.wiring.issuers import issuers
+from arouter.wiring.journal import delivery, is_behind, ledger_checks, watch_journal, with_journal
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
 from arouter.wiring.providers import deployments, wants_sandbox
@@ -90,24 +92,31 @@ class Gateway:
         self._siblings = siblings
         self._log = structlog.get_logger("arouter")
         deployments(settings, None)  # what cannot be said fails here, and not when the server starts
+        check_copy(settings)
         self._vault = open_vault(settings)
         self._own_providers = own_providers(settings)
         self._report_fonts = report_fonts(settings)
         self._prices = LatePrices(settings.prices)
         self._directory_changed = asyncio.Event()
-        self.store = open_store(
+        database = open_store(
             settings,
             clock=self._clock,
             on_commit=self.metrics.on_commit,
             on_checkpoint_failure=self._checkpoint_failed,
             on_directory_change=self._directory_changed.set,
         )
+        self.store = with_journal(database, settings, now_us=self._clock.now_us)
         self._tasks = Tasks(self._task_failed)
         self._upstream = _upstream(settings)
         self._lag = LoopLag(self.metrics.on_lag)
         self._drains = Drains(_drain_limits(settings))
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
-        self._leasing = Leasing(self.store.counters, now_us=self._clock.now_us, tasks=self._tasks)
+        self._leasing = Leasing(
+            self.store.counters,
+            now_us=self._clock.now_us,
+            tasks=self._tasks,
+            behind=lambda: is_behind(self.store),
+        )
         self._guardian = Guardian(
             self.store.directory,
             self._leasing,
@@ -125,6 +134,7 @@ class Gateway:
         """The keys that were made because the database had none."""
         self._recovery = Recovery(self.store.ledger, now_us=self._clock.now_us, on_found=self._recovered)
         self._upkeep = upkeep(self.store, settings, now_us=self._clock.now_us, log=self._log)
+        self._with_copy = WithCopy(settings, self.store.ledger, self.store.feed, self.store.directory, self._clock)
         self.interrupted = 0
         """Requests that an earlier process left open; they are in the ledger as interrupted now."""
         self.app = App(start=self.start, stop=self.stop, idle_timeout_s=settings.server.idle_timeout_s)
@@ -154,8 +164,9 @@ class Gateway:
         self._tasks.start("read prices", self.read_prices())
         self._tasks.start("share counters", self._leasing.run())
         self._tasks.start("recover", self._recovery.run())
-        for name, job in self._upkeep.items():
+        for name, job in (*self._upkeep.items(), *delivery(self.store).items()):
             self._tasks.start(name, job())
+        self._tasks.start("copy the ledger", self._with_copy.run())
         if self.settings.server.metrics_port and self._siblings is None:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
@@ -182,6 +193,7 @@ class Gateway:
         """What is queued is written first."""
         self._lag.stop()
         await self._tasks.stop()
+        await self._with_copy.close()
         with suppress(StorageUnavailable):
             await self._leasing.close()
         await self._upstream.aclose()
@@ -261,7 +273,7 @@ class Gateway:
         return create_api(
             ApiServices(
                 directory=self.store.directory,
-                ledger=self.store.ledger,
+                ledger=self._with_copy.ledger,
                 authenticate=self._authenticate,
                 now_us=self._clock.now_us,
                 entropy=secrets.token_bytes,
@@ -300,10 +312,9 @@ class Gateway:
         return self._listed[1]
 
     async def _ready(self) -> Readiness:
-        failure = self.store.last_error
         return Readiness(
             checks=(
-                Check(name="ledger", ok=failure is None, text="" if failure is None else failure.message),
+                *ledger_checks(self.store),
                 Check(
                     name="prices",
                     ok=self._prices.loaded,
@@ -322,8 +333,10 @@ class Gateway:
     async def _refresh_keys(self) -> None:
         failed = False
         while True:
+            # `asyncio.wait_for` may swallow the cancellation that ends this, where the event comes at that moment.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._directory_changed.wait(), REFRESH_S)
+                async with asyncio.timeout(REFRESH_S):
+                    await self._directory_changed.wait()
             self._directory_changed.clear()
             try:
                 await self._refresh()
@@ -364,6 +377,7 @@ class Gateway:
             ),
         ):
             self.metrics.watch(f"arouter_{name}", text, read)
+        watch_journal(self.metrics, self.store, now_us=self._clock.now_us)
         for name, text, total in (
             ("delayed", "Records that the storage refused at first; they are tried again.", lambda: self.store.delayed),
             ("lost", "Records that were given up.", lambda: self.store.lost),

@@ -10,6 +10,7 @@ from typing import Final
 
 import uvicorn
 
+from arouter.engine.clock import Clock
 from arouter.settings import Settings
 from arouter.web.http.protocol import GatewayProtocol
 from arouter.wiring.gateway import Gateway
@@ -111,13 +112,15 @@ class _OnlyServer(GatewayServer):
             self._on_started(self.servers[0].sockets[0].getsockname()[1])
 
 
-def serve(settings: Settings, *, on_ready: OnReady) -> bool:
+def serve(settings: Settings, *, on_ready: OnReady, clock: Clock | None = None) -> bool:
     """Run in this process until a signal says stop; a second one hastens it. False if it could not start.
+
+    `clock`: another one than the machine's.
 
     SettingsError, StorageUnavailable and OSError (the port is taken) carry a text for the operator.
     """
     configure_logs(settings.log.level, settings.log.format)
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, clock=clock)
     listener = open_listener(settings.server.host, settings.server.port)
     config = server_config(gateway)
     server = _OnlyServer(

@@ -21,6 +21,7 @@ from arouter.wiring.started import FirstKeys
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
 _HOSTS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s,:\[\]]+)(?::\d+)?(?:,(?:\[[0-9A-Fa-f:.%]+\]|[^\s,:\[\]]+)(?::\d+)?)*")
+_GRACE_S = 20.0
 _POSTGRES_MODULE = "arouter.store.postgres.database"
 
 
@@ -69,7 +70,7 @@ def open_store(
                 durability=settings.storage.durability,
                 on_commit=on_commit,
                 on_directory_change=on_directory_change,
-                grace_s=settings.storage.lost_after_s,
+                grace_s=lost_after_s(settings),
             ),
         )
     return SqliteStore.open(
@@ -79,6 +80,13 @@ def open_store(
         on_commit=on_commit,
         on_checkpoint_failure=on_checkpoint_failure,
     )
+
+
+def lost_after_s(settings: Settings) -> float:
+    """How long a gateway may be out of sight: for as long as it may go on without the database, what it leased is its
+    own, and its records may still come."""
+    chosen = settings.storage.lost_after_s
+    return _GRACE_S + settings.storage.outage_limit_s if chosen is None else chosen
 
 
 def postgres_version(settings: Settings) -> Coroutine[Any, Any, int]:
@@ -93,11 +101,12 @@ def _check_postgres(settings: Settings) -> None:
             "storage.url must be postgresql://user:password@host:port/database; escape /, @, :, ? and # in the "
             "password as %2F, %40, %3A, %3F and %23"
         )
-    for name in ("seal_after_days", "retention_days"):
-        if getattr(settings.storage, name) is not None:
-            raise SettingsError(f"storage.{name} is for SQLite; leave it unset with PostgreSQL")
-    if settings.storage.lost_after_s < 1:
-        raise SettingsError(f"storage.lost_after_s must be at least 1, not {settings.storage.lost_after_s:g}")
+    if settings.storage.seal_after_days is not None:
+        raise SettingsError("storage.seal_after_days is for SQLite; leave it unset with PostgreSQL")
+    if settings.storage.outage_limit_s < 0:
+        raise SettingsError("storage.outage_limit_s must be at least 0, and 0 is for no journal")
+    if (lost_s := lost_after_s(settings)) < 1:
+        raise SettingsError(f"storage.lost_after_s must be at least 1, not {lost_s:g}")
     _postgres()
 
 

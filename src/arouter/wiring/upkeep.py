@@ -20,20 +20,21 @@ def upkeep(
     store: Database, settings: Settings, *, now_us: Callable[[], int], log: structlog.stdlib.BoundLogger
 ) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
     """Jobs by name, each to be run until it is cancelled."""
-    if not isinstance(store, SqliteStore):
-        return {}
 
     def done(what: str, days: Days) -> None:
         log.info(_DONE[what], days=days.days, records=days.records)
 
     housekeeping = Housekeeping(
-        store.archive,
+        store.retention,
+        store.archive if isinstance(store, SqliteStore) else None,
         seal_after_days=settings.storage.seal_after_days,
         retention_days=settings.storage.retention_days,
         now_us=now_us,
         on_done=done,
         on_failure=lambda failure: log.error("days of records cannot be sealed", reason=failure.message),
     )
+    if not isinstance(store, SqliteStore):
+        return {"expire": housekeeping.run}
     return {"seal and expire": housekeeping.run, "fold days": Folding(store, now_us=now_us).run}
 
 

@@ -13,7 +13,13 @@ from arouter.wiring.worker_process import WorkerProcess
 WITHIN_S: Final = 1.0
 """A worker that does not answer counts with what it told before."""
 
-RULES: Mapping[str, Rule] = MappingProxyType({"arouter_storage_up": min})
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "arouter_storage_up": min,
+        "arouter_outage": max,
+        "arouter_journal_oldest_seconds": max,
+    }
+)
 """What is not added up."""
 
 

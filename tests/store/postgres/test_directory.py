@@ -30,12 +30,16 @@ ADA = ("org_a", "mem_ada")
 HOME = Home(organization_id="org_a", workspace_id="ws_a", secret=bytes(32))
 
 
+async def nothing_waits() -> None:
+    """No records are appended beside the directory."""
+
+
 class Gateways:
     """Some gateways' directories in one database."""
 
     def __init__(self, pools: Sequence[Pool]) -> None:
         self.pools = pools
-        self.directories = [PostgresDirectory(pool, lambda: NOW_US) for pool in pools]
+        self.directories = [PostgresDirectory(pool, lambda: NOW_US, nothing_waits) for pool in pools]
         self.one = self.directories[0]
 
     async def each(self, ask: Callable[[int, PostgresDirectory], Awaitable[Result]]) -> list[Result | BaseException]:

@@ -14,6 +14,7 @@ from arouter.store.postgres.listener import APPLICATION, DirectoryListener
 from arouter.store.postgres.pool import Pool
 from tests.conformance.samples import key
 from tests.postgres_server import PostgresServer, fresh_database
+from tests.store.postgres.test_directory import nothing_waits
 
 
 class Ear:
@@ -22,7 +23,7 @@ class Ear:
     def __init__(self, url: str, pool: Pool) -> None:
         self.url = url
         self.pool = pool
-        self.directory = PostgresDirectory(pool, lambda: 1)
+        self.directory = PostgresDirectory(pool, lambda: 1, nothing_waits)
         self.calls = 0
         self.failures: list[StorageUnavailable] = []
         self._called = asyncio.Event()

@@ -270,6 +270,12 @@ def test_who_leaves_something_behind_is_dead_at_once(postgres_url: str) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(("grace_s", "between_s"), [(1.0, 0.25), (20.0, 5.0), (320.0, 5.0)])
+def test_who_may_be_out_of_reach_for_long_is_seen_as_often(grace_s: float, between_s: float) -> None:
+    """Else the time since it was seen last would count as time out of reach."""
+    assert Owner("postgresql://nowhere/db", grace_s=grace_s).between_beats_s == between_s
+
+
 def test_a_process_goes_on_beating_whatever_fails(postgres_server: PostgresServer, postgres_url: str) -> None:
     async def run() -> None:
         async with pool_of(postgres_url) as pool:

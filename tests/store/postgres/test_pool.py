@@ -103,3 +103,16 @@ def test_the_server_is_told_to_end_a_transaction_that_stands_still(
         return told
 
     assert asyncio.run(run()) == "30s"
+
+
+def test_the_server_gives_up_what_a_machine_that_vanished_had_locked(postgres_url: str) -> None:
+    async def run() -> list[str]:
+        pool = Pool(postgres_url)
+        await pool.start()
+        async with pool.lend() as connection:
+            names = ("idle_in_transaction_session_timeout", "tcp_keepalives_idle", "tcp_keepalives_count")
+            found = [await connection.fetchval(f"SHOW {name}") for name in names]
+        await pool.close()
+        return found
+
+    assert asyncio.run(run()) == ["30s", "10", "4"]

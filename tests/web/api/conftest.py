@@ -13,6 +13,7 @@ from tests.web.api.gateway import Gateway, in_memory
 
 ON_POSTGRES = (
     "test_audit.py",
+    "test_credits.py",
     "test_keys.py",
     "test_members.py",
     "test_organizations.py",

@@ -20,7 +20,6 @@ from arouter.domain.organizations import Member
 from arouter.domain.record import Opening, Record, Status, UsageSource
 from arouter.domain.roles import Role
 from arouter.domain.usage import Usage
-from arouter.engine.credits import CreditPool, NoCredits
 from arouter.engine.estimates import Estimates
 from arouter.engine.guardian import Guardian
 from arouter.engine.leasing import Leasing
@@ -73,7 +72,6 @@ class Gateway:
         make_store: Callable[[Callable[[], int]], Store] = in_memory,
         *,
         vault: Vault | None = VAULT,
-        credits: CreditPool | None = None,  # noqa: A002
     ) -> None:
         """`make_store` is given the clock."""
         self.now_us = NOW_US
@@ -106,7 +104,6 @@ class Gateway:
             default_home=HOME,
             guardian=self.guardian,
             directory_changed=self._changed,
-            credits=NoCredits() if credits is None else credits,
             vault=vault,
             own_providers=own_providers(Settings()),
         )

@@ -103,6 +103,10 @@ DONE: Mapping[str, Done] = {
     "PATCH /v1/organizations/{id}": Done(
         path=_fixed("/v1/organizations/org_home"), body={"name": "x"}, actions=("organization.update",)
     ),
+    "POST /v1/credits": Done(
+        path=_fixed("/v1/credits"), body={"amount": 1}, actions=("credit_pool.update", "credit.create")
+    ),
+    "PATCH /v1/credits": Done(path=_fixed("/v1/credits"), body={"enabled": True}, actions=("credit_pool.update",)),
     "POST /v1/workspaces": Done(path=_fixed("/v1/workspaces"), body={"name": "x"}, actions=("workspace.create",)),
     "PATCH /v1/workspaces/{id}": Done(path=WORKSPACE, body={"archived": True}, actions=("workspace.update",)),
     "DELETE /v1/workspaces/{id}": Done(path=WORKSPACE, actions=("workspace.delete",)),

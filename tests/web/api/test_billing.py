@@ -1,46 +1,33 @@
-"""Transactions, balance and credits: the ledger's charges, and a pool of credits where there is one."""
+"""Transactions, balance and credits: the ledger's charges, and the organization's credits where it keeps any."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from arouter.domain.activity import Cursor
+from arouter.domain.credits import CreditEntry, CreditKind
 from arouter.domain.keys import ActivityScope
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Status
 from arouter.domain.usage import NOTHING_REPORTED, Usage
-from arouter.engine.credits import CreditEntry
 from tests.web.api.gateway import NEEDS_NO_STORE, NOW_US, Gateway, exact, failure
 
 SECOND = 1_000_000
 PATHS = ("/v1/billing/transactions", "/v1/transactions", "/api/v1/transactions", "/api/v1/billing/transactions")
 
 
-class Paid:
-    """A pool that was paid into, as somebody may write one."""
-
-    def __init__(self, entries: Sequence[CreditEntry]) -> None:
-        self._entries = sorted(entries, key=lambda one: (one.created_at_us, one.id), reverse=True)
-
-    async def balance(self, organization_id: str) -> Picodollars | None:
-        return Picodollars(10**13) if organization_id == "org_home" else None
-
-    async def paid_in(self, organization_id: str) -> Picodollars | None:
-        return Picodollars(sum(one.amount for one in self._entries)) if organization_id == "org_home" else None
-
-    async def entries(self, organization_id: str, *, limit: int, after: Cursor | None = None) -> Sequence[CreditEntry]:
-        here = (2**63, "") if after is None else (after.created_at_us, after.id)
-        found = [one for one in self._entries if (one.created_at_us, one.id) < here]
-        return found[:limit] if organization_id == "org_home" else ()
-
-
-def paid(number: int, ago_us: int) -> CreditEntry:
-    return CreditEntry(
-        id=f"crd-{number}", created_at_us=NOW_US - ago_us, amount=Picodollars(10**12), description="Top-up"
+def pay(gateway: Gateway, number: int, ago_us: int, **changes: Any) -> None:
+    """A dollar."""
+    entry = CreditEntry(
+        id=f"crd-{number}",
+        organization_id="org_home",
+        created_at_us=NOW_US - ago_us,
+        kind=CreditKind.TOP_UP,
+        amount=Picodollars(10**12),
+        description="Top-up",
     )
+    gateway.run(gateway.store.directory.add_credit(replace(entry, **changes), opening_id=f"crd-open-{number}"))
 
 
 def read(gateway: Gateway, path: str = PATHS[0], query: str = "", *, key: str | None = None) -> Any:
@@ -63,6 +50,8 @@ def test_a_charge_is_a_transaction(gateway: Gateway, path: str) -> None:
                 "created_at": "2026-11-22T06:00:00.123456Z",
                 "generation_id": record.opening.id,
                 "user": "ada",
+                "credit_type": None,
+                "reference": None,
             }
         ],
         "has_more": False,
@@ -121,65 +110,90 @@ def test_pages_ranges_and_users(gateway: Gateway) -> None:
 def test_a_balance_that_nobody_keeps_is_unknown(gateway: Gateway, path: str) -> None:
     gateway.add_record(cost=1_500)
     assert read(gateway, path) == {"balance": None, "currency": "USD", "total_usage": "0.0000000015"}
-    assert read(gateway, "/v1/credits") == {"data": {"total_credits": None, "total_usage": "0.0000000015"}}
+    assert read(gateway, "/v1/credits") == {
+        "data": {"total_credits": None, "total_usage": "0.0000000015", "balance": None, "enabled": False}
+    }
 
 
-def test_credits_are_among_the_transactions() -> None:
-    """Whoever keeps a pool: both in one list, page by page, in the order of time."""
-    pool = Paid([paid(0, 5), paid(1, 25), paid(2, 1000)])
-    with Gateway(credits=pool) as gateway:
-        for ago_us in (0, 10, 20, 30):
-            gateway.add_record(user="ada", cost=1, ago_us=ago_us)
-        whole = read(gateway)["transactions"]
-        assert [one["type"] for one in whole] == ["usage", "credit", "usage", "usage", "credit", "usage", "credit"]
-        assert whole[1] == {
-            "id": "txn_crd-0",
-            "type": "credit",
-            "amount": "1",
-            "currency": "USD",
-            "description": "Top-up",
-            "created_at": "2026-11-22T06:00:00.123451Z",
-            "generation_id": None,
-            "user": None,
-        }
-        for limit in (1, 2, 3, 6, 7):
-            found: list[Any] = []
-            cursor = ""
-            while True:
-                body = read(gateway, query=f"limit={limit}{cursor}")
-                found += body["transactions"]
-                if not body["has_more"]:
-                    break
-                assert len(body["transactions"]) == limit
-                cursor = f"&cursor={body['next_cursor']}"
-            assert found == whole
-        within = read(gateway, query="start=2026-11-22T06:00:00.123430Z&end=2026-11-22T06:00:00.123451Z")
-        assert [one["type"] for one in within["transactions"]] == ["usage", "usage", "credit"]
-        assert [one["type"] for one in read(gateway, query="user=ada")["transactions"]] == ["usage"] * 4
-        assert read(gateway, "/v1/balance")["balance"] == "10"
-        assert read(gateway, "/v1/credits")["data"]["total_credits"] == "3"
+def test_credits_are_among_the_transactions(gateway: Gateway) -> None:
+    """Both in one list, page by page, in the order of time."""
+    for number, ago_us in enumerate((5, 25, 1000)):
+        pay(gateway, number, ago_us, reference=f"invoice {number}")
+    for ago_us in (0, 10, 20, 30):
+        gateway.add_record(user="ada", cost=1, ago_us=ago_us)
+    whole = read(gateway)["transactions"]
+    assert [one["type"] for one in whole] == ["usage", "credit", "usage", "usage", "credit", "usage", "credit"]
+    assert whole[1] == {
+        "id": "txn_crd-0",
+        "type": "credit",
+        "amount": "1",
+        "currency": "USD",
+        "description": "Top-up",
+        "created_at": "2026-11-22T06:00:00.123451Z",
+        "generation_id": None,
+        "user": None,
+        "credit_type": "top_up",
+        "reference": "invoice 0",
+    }
+    for limit in (1, 2, 3, 6, 7):
+        found: list[Any] = []
+        cursor = ""
+        while True:
+            body = read(gateway, query=f"limit={limit}{cursor}")
+            found += body["transactions"]
+            if not body["has_more"]:
+                break
+            assert len(body["transactions"]) == limit
+            cursor = f"&cursor={body['next_cursor']}"
+        assert found == whole
+    within = read(gateway, query="start=2026-11-22T06:00:00.123430Z&end=2026-11-22T06:00:00.123451Z")
+    assert [one["type"] for one in within["transactions"]] == ["usage", "usage", "credit"]
+    assert [one["type"] for one in read(gateway, query="user=ada")["transactions"]] == ["usage"] * 4
 
 
-def test_a_key_that_sees_only_its_own_sees_no_credits_either() -> None:
-    with Gateway(credits=Paid([paid(0, 5)])) as gateway:
-        _, colleague = gateway.add_key("colleague")
-        stranger, strangers = gateway.add_key("stranger", organization_id="org_2")
-        mine = gateway.add_record(cost=1)
-        gateway.add_record(key=colleague, cost=2)
-        gateway.add_record(key=strangers, cost=4, organization_id="org_2")
+def test_the_balance_is_what_all_transactions_add_up_to(gateway: Gateway) -> None:
+    """In every shape, before and after corrections, to the last digit."""
+    records = [gateway.add_record(cost=cost, ago_us=50) for cost in (7, None, 0, 123_456_789_012)]
+    pay(gateway, 0, 40)
+    records += [gateway.add_record(cost=cost, ago_us=30) for cost in (1, 999_999_999_999)]
+    pay(gateway, 1, 20, kind=CreditKind.CORRECTION, amount=Picodollars(-3))
+    for adjusting in ((), ((0, 8), (1, 5), (5, 10**13)), ((5, None),)):
+        for place, cost in adjusting:
+            gateway.adjust(records[place], cost)
+        told = [one["amount"] for one in read(gateway)["transactions"]]
+        total = sum((Decimal(amount) for amount in told if amount is not None), Decimal(0))
+        balance, credits_ = read(gateway, "/v1/balance"), read(gateway, "/api/v1/credits")["data"]
+        assert Decimal(balance["balance"]) == Decimal(credits_["balance"]) == total
+        assert balance["total_usage"] == credits_["total_usage"]
+        assert Decimal(credits_["total_credits"]) - Decimal(credits_["total_usage"]) == total
+        summary = exact(gateway.get("/v1/activity/summary", key=gateway.management).content)["totals"]["cost"]
+        assert summary == balance["total_usage"]
+        assert credits_["enabled"] is True
 
-        def seen(key: str) -> tuple[list[str], list[str | None]]:
-            ids = [one["id"] for one in read(gateway, key=key)["transactions"]]
-            balance, total = read(gateway, "/v1/balance", key=key), read(gateway, "/v1/credits", key=key)["data"]
-            return ids, [balance["balance"], balance["total_usage"], total["total_credits"], total["total_usage"]]
 
-        alone = ([f"txn_{mine.opening.id}"], [None, "0.000000000001", None, "0.000000000001"])
-        assert seen(gateway.live) == alone
-        key = replace(gateway.live_key, activity_scope=ActivityScope.WORKSPACE)
-        gateway.replace_key(key)
-        assert seen(gateway.live)[1] == [None, "0.000000000003", None, "0.000000000003"]
-        assert seen(gateway.management)[1] == ["10", "0.000000000003", "1", "0.000000000003"]
-        assert seen(stranger)[1] == [None, "0.000000000004", None, "0.000000000004"]
+def test_a_key_that_sees_only_its_own_sees_no_credits_either(gateway: Gateway) -> None:
+    pay(gateway, 0, 5)
+    _, colleague = gateway.add_key("colleague")
+    stranger, strangers = gateway.add_key("stranger", organization_id="org_2")
+    mine = gateway.add_record(cost=1)
+    gateway.add_record(key=colleague, cost=2)
+    gateway.add_record(key=strangers, cost=4, organization_id="org_2")
+
+    def seen(key: str) -> tuple[list[str], list[Any]]:
+        ids = [one["id"] for one in read(gateway, key=key)["transactions"]]
+        balance, total = read(gateway, "/v1/balance", key=key), read(gateway, "/v1/credits", key=key)["data"]
+        assert (balance["balance"], balance["total_usage"]) == (total["balance"], total["total_usage"])
+        return ids, [*total.values()]
+
+    alone = ([f"txn_{mine.opening.id}"], [None, "0.000000000001", None, None])
+    assert seen(gateway.live) == alone
+    key = replace(gateway.live_key, activity_scope=ActivityScope.WORKSPACE)
+    gateway.replace_key(key)
+    assert seen(gateway.live)[1] == [None, "0.000000000003", None, None]
+    gateway.replace_key(replace(key, activity_scope=ActivityScope.ORGANIZATION))
+    assert seen(gateway.live)[1] == ["1", "0.000000000003", "0.999999999997", True]
+    assert seen(gateway.management)[1] == ["1", "0.000000000003", "0.999999999997", True]
+    assert seen(stranger)[1] == [None, "0.000000000004", None, None]
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/v1/balance", "/v1/credits"])

@@ -23,7 +23,7 @@ from arouter.store.sqlite import SqliteStore
 from arouter.store.stores import Store
 from tests.web.api.gateway import Gateway, failure, in_memory
 from tests.web.api.people import Town, member, signed_in, with_password
-from tests.web.api.test_billing import Paid, paid
+from tests.web.api.test_billing import pay
 
 HOUR_US = 3_600_000_000
 AGES_US = (0, 5 * HOUR_US, 30 * HOUR_US, 80 * HOUR_US, 9 * DAY_US, 9 * DAY_US + HOUR_US)
@@ -273,7 +273,8 @@ def test_a_user_token_of_a_members_management_key_shows_no_more_than_the_member_
 
 
 def test_the_balance_is_for_those_who_may_read_the_billing() -> None:
-    with Gateway(credits=Paid([paid(1, 0)])) as gateway:
+    with Gateway() as gateway:
+        pay(gateway, 1, 0)
         town = Town(gateway)
         for role in Role:
             pool = town.ask(role, "GET", "/v1/credits").json()["data"]

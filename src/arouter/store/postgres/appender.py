@@ -8,9 +8,9 @@ changes nothing where it was committed, since a record is appended once.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 import asyncpg
 import msgspec
@@ -22,14 +22,16 @@ from arouter.store.limits import check_numbers
 from arouter.store.postgres.batch import Batch, prepared, write
 from arouter.store.postgres.errors import FAILURES, unavailable
 from arouter.store.postgres.partitions import Month, make_partitions
-from arouter.store.postgres.pool import Pool
+from arouter.store.postgres.pool import CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S, Pool, connect
 from arouter.store.postgres.statements import queries
 
 if TYPE_CHECKING:
     from arouter.store.postgres.connection import Connection
 
-MOST_IN_ONE: Final = 1_000
+MOST_IN_ONE: Final = 500
 """Records of one transaction: a bound on its time."""
+AHEAD_FROM: Final = 250
+"""So many records that wait are prepared for the next transaction while one runs."""
 MOST_WAITING: Final = 100_000
 """Records that wait to be written; whoever comes then is refused."""
 RETRY_S: Final = 1.0
@@ -76,6 +78,8 @@ class _Work:
 
     records: Sequence[_Waiting]
     openings: Sequence[Opening]
+    batch: "asyncio.Task[Batch | None] | None" = None
+    """What is being made of the records already."""
 
 
 class Appender:
@@ -100,12 +104,12 @@ class Appender:
         self._intents = Intents(self._note)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._stack = AsyncExitStack()
-        self._connection: Connection | None = None
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._months: set[Month] = set()
         self._last_error: StorageUnavailable | None = None
         self._stopped = False
         self._at_work: Sequence[_Waiting] = ()
+        self._ahead: _Work | None = None
         self._appended = 0
         """How many records ever came, and of how many the end is known."""
         self._ended = 0
@@ -196,20 +200,38 @@ class Appender:
                 # After a programming error nothing more may be spent.
                 self._last_error = StorageUnavailable("The storage's appender has died.")
             self._stopped = True
-            await self._disconnect()
             self._give_up()
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                with suppress(*FAILURES):
+                    await connection.close(timeout=CONNECT_TIMEOUT_S)
 
     async def _something_to_do(self) -> bool:
         """False when all is done for good."""
-        while not self._stopped and not self._waiting and (not self._openings or self._last_error is not None):
+        while (
+            self._ahead is None
+            and not self._stopped
+            and not self._waiting
+            and (not self._openings or self._last_error is not None)
+        ):
             self._wake.clear()
             try:
                 await asyncio.wait_for(self._wake.wait(), None if self._last_error is None else RETRY_S)
             except TimeoutError:
                 return True  # an empty transaction finds out whether the storage is back
-        return bool(self._waiting or self._openings)
+        return self._ahead is not None or bool(self._waiting or self._openings)
 
     def _take(self) -> _Work:
+        ahead, self._ahead = self._ahead, None
+        return self._gathered() if ahead is None else ahead
+
+    def _look_ahead(self) -> None:
+        """Prepare the next transaction beside the one that runs, if there is enough for it."""
+        if self._ahead is None and len(self._waiting) >= AHEAD_FROM:
+            work = self._gathered()
+            self._ahead = replace(work, batch=asyncio.get_running_loop().create_task(self._prepared(work)))
+
+    def _gathered(self) -> _Work:
         records = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_ONE))]
         openings, self._openings = [*self._openings.values()], {}
         return _Work(records, openings)
@@ -224,7 +246,7 @@ class Appender:
         except StorageUnavailable as failure:
             self._fail(work, failure)
         except Exception as exc:  # noqa: BLE001  whatever it is, the next transaction may go well
-            await self._disconnect()
+            self._disconnect()
             self._fail(work, unavailable(exc))
         else:
             self._last_error = None
@@ -248,13 +270,28 @@ class Appender:
             for opening in work.openings:
                 await self._work(_Work((), [opening]))
         elif records:
+            await self._refuse(records[0], exc if isinstance(exc, ValueError) else ValueError(str(exc)))
+
+    async def _refuse(self, one: _Waiting, problem: ValueError) -> None:
+        """A record that cannot be stored. Of one that is there nothing is wrong: it changes nothing."""
+        told: ValueError | None = problem
+        with suppress(UnicodeEncodeError, *FAILURES):
+            connection = await self._connected()
+            if await connection.fetchval(queries("ledger")["is_there"], one.record.opening.id):
+                told = None
+        if told is not None:
             self._lost += 1
-            if not records[0].done.done():
-                records[0].done.set_exception(exc if isinstance(exc, ValueError) else ValueError(str(exc)))
+        if one.done.done():
+            return
+        if told is None:
+            one.done.set_result(None)
+        else:
+            one.done.set_exception(told)
 
     async def _insist(self, work: _Work) -> None:
         """One transaction, tried again where that may help. StorageUnavailable if it cannot be done now."""
-        batch = await self._prepared(work)
+        batch = await (self._prepared(work) if work.batch is None else work.batch)
+        self._look_ahead()
         broken = conflicts = 0
         while True:
             try:
@@ -272,7 +309,7 @@ class Appender:
             except _OUR_FAULT:
                 raise
             except FAILURES as exc:
-                await self._disconnect()
+                self._disconnect()
                 broken += 1
                 if broken == TRIES or isinstance(exc, TimeoutError):
                     raise unavailable(exc) from exc
@@ -299,23 +336,20 @@ class Appender:
             await write(connection, batch, self._clock(), forgotten=noted, openings=work.openings, owner=owner)
 
     async def _connected(self) -> "Connection":
-        """A connection that is kept for as long as it works."""
-        if self._connection is None or _is_gone(self._connection):
-            await self._disconnect()
-            self._connection = await self._stack.enter_async_context(self._pool.lend())
+        """A connection of its own, which is kept for as long as it works."""
+        if self._connection is None or self._connection.is_closed():
+            self._disconnect()
+            self._connection = await connect(self._pool.url, statement_timeout_s=STATEMENT_TIMEOUT_S)
             await self._connection.execute(_IDLE_IN_TRANSACTION)
             if self._durability == "relaxed":
                 await self._connection.execute("SET synchronous_commit = off")
-        return self._connection
+        return cast("Connection", self._connection)
 
-    async def _disconnect(self) -> None:
+    def _disconnect(self) -> None:
+        """What it was about to do the server undoes."""
         connection, self._connection = self._connection, None
-        stack, self._stack = self._stack, AsyncExitStack()
-        if connection is not None and not _is_gone(connection):
-            with suppress(*FAILURES):
-                await connection.execute("ROLLBACK")
-        with suppress(StorageUnavailable):
-            await stack.aclose()
+        if connection is not None:
+            connection.terminate()
 
     def _fail(self, work: _Work, failure: StorageUnavailable) -> None:
         """Everybody is told; intents are kept for as long as their requests run."""
@@ -341,17 +375,11 @@ class Appender:
 
     def _give_up(self) -> None:
         """Nobody may wait for ever."""
-        waiting = (one.done for one in (*self._at_work, *self._waiting))
+        ahead = () if self._ahead is None else self._ahead.records
+        waiting = (one.done for one in (*self._at_work, *ahead, *self._waiting))
         for done in (*waiting, *(done for _, done in self._settling)):
             if not done.done():
                 done.set_exception(StorageUnavailable("The storage is closed."))
-
-
-def _is_gone(connection: "Connection") -> bool:
-    try:
-        return connection.is_closed()
-    except asyncpg.InterfaceError:
-        return True  # the pool has taken it back, as it does with one that broke
 
 
 def _checked(records: Sequence[Record]) -> Batch:

@@ -35,7 +35,7 @@ class Change:
     read: "Callable[[Connection], Awaitable[DataclassInstance | None]]"
 
 
-class _Unchanged(Exception):
+class Unchanged(Exception):
     """There is nothing to change: the transaction is undone."""
 
 
@@ -91,11 +91,11 @@ class PostgresChanges:
                     before = [shown(await one.read(connection)) for one in every]
                     for place, (sql, values) in enumerate(statements):
                         if not changed_rows(await connection.execute(sql, *values)) and place == 0:
-                            raise _Unchanged
+                            raise Unchanged
                     for one, was in zip(every, before, strict=True):
                         await self._note(connection, one, was)
                     await count_change(connection, counting)
-        except _Unchanged:
+        except Unchanged:
             return False
         return True
 

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from arouter.domain.counters import Counter, Meter
+from arouter.domain.counters import Counter
 from arouter.domain.errors import StorageUnavailable
-from arouter.domain.guardrails import Target
-from arouter.domain.windows import DAY_US
 from arouter.store.base import Leased, LeaseWanted, Standing
 from arouter.store.leasing import Lease, Leases, Renewal, counter_of, posts, text_of, units_of
 from arouter.store.postgres.leases import end_leases_of
 from arouter.store.postgres.owners import Owner, living_owners
 from arouter.store.postgres.pool import Pool
 from arouter.store.postgres.statements import queries
-from arouter.store.postgres.texts import listed
+from arouter.store.postgres.usage_days import usages_of
 
 if TYPE_CHECKING:
     from arouter.store.postgres.connection import Connection
@@ -127,7 +125,8 @@ async def _decide(
     connection: "Connection", owner_no: int, wanted: Sequence[LeaseWanted], texts: Sequence[str], now_us: int
 ) -> Renewal:
     leases = await _leases_of(connection, texts)
-    posted = await _posted(connection, [one.counter for one in wanted])
+    by_counter = await _posted(connection, [one.counter for one in wanted])
+    posted = {text: by_counter[one.counter] for text, one in zip(texts, wanted, strict=True)}
     return Renewal(owner_no, wanted, texts, posted=posted, leases=leases, now_us=now_us)
 
 
@@ -147,35 +146,12 @@ async def _write(connection: "Connection", owner_no: int, renewal: Renewal, now_
 
 async def _posted(connection: "Connection", counters: Sequence[Counter]) -> dict[Counter, int]:
     posted = dict.fromkeys(counters, 0)
-    members = [one for one in posted if one.in_ledger and one.scope is Target.MEMBER]
-    others = [one for one in posted if one.in_ledger and one.scope is not Target.MEMBER]
     texts = {text_of(counter): counter for counter in posted if posts(counter)}
-    if members:
-        posted |= await _usages_of(connection, "usages_of_members", members, [])
-    if others:
-        posted |= await _usages_of(connection, "usages_of", others, [[one.scope.value for one in others]])
+    posted |= await usages_of(connection, [one for one in posted if one.in_ledger])
     if texts:
         rows = await connection.fetch(queries("counters")["uses_of_counters"], list(texts))
         posted |= {texts[row["counter"]]: row["used"] for row in rows}
     return posted
-
-
-async def _usages_of(
-    connection: "Connection", name: str, counters: Sequence[Counter], scopes: list[list[str]]
-) -> dict[Counter, int]:
-    """What the records say of counters, each in its units; those without any are left out."""
-    rows = await connection.fetch(
-        queries("counters")[name],
-        list(range(len(counters))),
-        *scopes,
-        listed(one.organization_id for one in counters),
-        listed(one.scope_id for one in counters),
-        [one.start_us // DAY_US for one in counters],
-        [one.end_us // DAY_US for one in counters],
-    )
-    columns = {Meter.COST: "cost", Meter.REQUESTS: "requests", Meter.TOKENS: "tokens"}
-    found = [(counters[row["place"]], row) for row in rows]
-    return {counter: int(row[columns[counter.meter]]) for counter, row in found}
 
 
 async def _leases_of(connection: "Connection", texts: Sequence[str]) -> dict[str, Leases]:

@@ -18,6 +18,7 @@ from arouter.store.postgres.listener import DirectoryListener
 from arouter.store.postgres.moved_records import read_copy_state
 from arouter.store.postgres.owners import GRACE_S, Owner
 from arouter.store.postgres.pool import Pool, connect
+from arouter.store.postgres.retention import Retention
 from arouter.store.postgres.statements import queries
 from arouter.store.stores import CommitStats, PostgresStatus, without_password
 
@@ -51,8 +52,9 @@ class PostgresStore:
             on_commit=self._committed,
         )
         self._beside: list[asyncio.Task[None]] = []
-        self.directory = PostgresDirectory(self._pool, clock)
+        self.directory = PostgresDirectory(self._pool, clock, self._appender.settled)
         self.ledger = PostgresLedger(self._pool, self._appender, clock=clock, grace_s=grace_s)
+        self.retention = Retention(self._pool, clock)
         self.counters = PostgresCounters(self._pool, self._owner, self._appender.settled)
 
     @classmethod
@@ -84,6 +86,11 @@ class PostgresStore:
             on_directory_change=on_directory_change,
             grace_s=grace_s,
         )
+
+    @property
+    def url(self) -> str:
+        """With its password: for connecting, never for a log."""
+        return self._url
 
     @property
     def healthy(self) -> bool:

@@ -9,6 +9,7 @@ from arouter.store.base import Home, KeyLabel, first_of
 from arouter.store.directory_rows import KEY_COLUMNS, Row, key_values, read_key
 from arouter.store.postgres.audit import AREA
 from arouter.store.postgres.changes import Change, count_change, reading
+from arouter.store.postgres.credits import PostgresCredits
 from arouter.store.postgres.errors import refusals
 from arouter.store.postgres.guardrails import PostgresGuardrails
 from arouter.store.postgres.organizations import PostgresOrganizations, adding, creating
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 _AREA = "directory"
 
 
-class PostgresDirectory(PostgresProviderKeys, PostgresGuardrails, PostgresOrganizations, PostgresSignIns):
+class PostgresDirectory(
+    PostgresProviderKeys, PostgresGuardrails, PostgresOrganizations, PostgresSignIns, PostgresCredits
+):
     """All parts as one."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:

@@ -3,12 +3,15 @@
 Sums of expired records are written as what is missing from those that are there: to write them again changes nothing.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from arouter.domain.windows import DAY_US
 from arouter.store.buckets import SLOT_US
 from arouter.store.moving import ROLLUP_KEY as MOVED_KEY
 from arouter.store.moving import Row, Rows, Sums
+from arouter.store.postgres.batch import add_batch
 from arouter.store.postgres.raised import ROLLUP_KEY, Raised, columns_of, digest_of, write_sums
 from arouter.store.postgres.raised import sums_of as raised_sums
 from arouter.store.postgres.statements import queries
@@ -27,7 +30,7 @@ _COLUMNS: Final = {
     Sums.USAGE_DAYS: ("scope", "organization_id", "scope_id", "day", "requests", "tokens", "cost"),
 }
 _MEASURES: Final = ", ".join(MEASURES)
-_MEASURE_TYPES: Final = tuple("numeric" if name == "cost" else "bigint" for name in MEASURES)
+_MOST_OF_BATCH: Final = 2**31 - 1
 
 
 def sums_of(name: str) -> tuple[Sequence[str], str]:
@@ -52,13 +55,26 @@ async def _widen_spans(connection: "Connection", rows: Sequence[Row]) -> None:
 
 
 async def _set_days(connection: "Connection", rows: Sequence[Row]) -> None:
-    types = ("text", "integer", *_MEASURE_TYPES)
+    types = ("text", "integer", *("numeric" for _ in MEASURES))
     sql = queries("moving")["set_expired_days"].format(
         measures=_MEASURES,
         excluded=", ".join(f"excluded.{name}" for name in MEASURES),
         arrays=", ".join(f"${place}::{of}[]" for place, of in enumerate(types, 1)),
     )
+    known = await connection.fetchval(queries("moving")["expired_requests"])
     await connection.execute(sql, *columns_of(rows, types))
+    missing = int(await connection.fetchval(queries("moving")["expired_requests"]) - known)
+    await _pass_over(connection, missing, min(int(row[1] or 0) for row in rows) * DAY_US)
+
+
+async def _pass_over(connection: "Connection", records: int, earliest_us: int) -> None:
+    """Give batches to records that had expired before they came here, of which nothing is there: the chain of hashes
+    passes over them as over those that expire later."""
+    while records > 0:
+        count = min(records, _MOST_OF_BATCH)
+        number = await connection.fetchval(queries("ledger")["next_batch"])
+        await add_batch(connection, number, 0, earliest_us, count, hashlib.sha256().digest())
+        records -= count
 
 
 async def _raise_rollups(connection: "Connection", rows: Sequence[Row]) -> None:

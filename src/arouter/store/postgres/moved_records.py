@@ -35,9 +35,11 @@ async def written_behind(connection: "Connection", after: str) -> AsyncIterator[
             one = Written(written_at_us=written_at_us, records=await records.of(no))
         else:
             one = Written(written_at_us=written_at_us, adjustments=await adjustments.of(no))
+        last = no
+        if not one.records and not one.adjustments:
+            continue  # of records that have expired
         written.append(one)
         size += len(one.records) + len(one.adjustments)
-        last = no
         if size >= AT_ONCE:
             yield Piece(written=written, position=str(last))
             written, size = [], 0

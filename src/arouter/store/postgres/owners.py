@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 GRACE_S: Final = 20.0
 """How long a process may be neither seen nor connected before the others take what it had."""
 _BEATS_IN_A_GRACE: Final = 4
+MOST_BETWEEN_BEATS_S: Final = 5.0
+"""However long the grace is. By so much less than the grace a process may be out of reach before it is dead: a grace
+has to be that much longer than a process may go on without the server."""
 _LOCK_CLASS: Final = 0x4152_4F57
 """The first half of the advisory locks of owners; the second is the owner's number."""
 
@@ -52,6 +55,11 @@ class Owner:
     @property
     def grace_s(self) -> float:
         return self._grace_s
+
+    @property
+    def between_beats_s(self) -> float:
+        """How often this process is to be seen."""
+        return min(self._grace_s / _BEATS_IN_A_GRACE, MOST_BETWEEN_BEATS_S)
 
     async def register(self, connection: "Connection") -> int:
         """This process's number, which nobody takes for dead until the caller's transaction on `connection` has ended.
@@ -90,8 +98,8 @@ class Owner:
     async def keep_beating(self) -> None:
         """Beat for ever, whatever fails."""
         while True:
-            await asyncio.sleep(self._grace_s / _BEATS_IN_A_GRACE)
-            with suppress(StorageUnavailable):
+            await asyncio.sleep(self.between_beats_s)
+            with suppress(Exception):  # whatever it is, who does not beat is taken for dead
                 await self.beat()
 
     async def forget(self) -> None:

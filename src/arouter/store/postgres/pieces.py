@@ -4,16 +4,16 @@ Times that a summary groups by become one number, that of the buckets that a qua
 where each begins. So buckets are Python's, and no other time zone data than Python's has a say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from arouter.domain.activity import TIME_DIMENSIONS, Dimension, SummaryQuery
-from arouter.domain.usage import INPUT_METERS, OUTPUT_METERS
 from arouter.store.buckets import SLOT_US, Bucket, bucket_ranges
-from arouter.store.expiry import kept_spans
-from arouter.store.planning import Plan, Source, Span, in_rollups, plan, too_many_records
+from arouter.store.planning import Source, Span, in_rollups, plan, too_many_records
+from arouter.store.postgres.measures import RECORD_METERS
+from arouter.store.postgres.retention import kept_spans
 from arouter.store.postgres.selection import (
     Conditions,
     add_filters,
@@ -69,7 +69,7 @@ async def sources_of(connection: "Connection", query: SummaryQuery, zone: ZoneIn
     if slots is None or slots[0] is None:
         return None
     planned = plan(query, (slots[0], slots[1]))
-    kept = await _kept(connection, query, planned)
+    kept = await kept_spans(connection, query.scope.organization_id, planned.spans, planned.reasons)
     spans = await _bounded(connection, query, kept, planned.reasons)
     if not spans:
         return None
@@ -77,14 +77,6 @@ async def sources_of(connection: "Connection", query: SummaryQuery, zone: ZoneIn
     made = Conditions()
     pieces = [piece_of(query, span, times, made) for span in spans]
     return Sources(pieces=" UNION ALL ".join(pieces), made=made, times=times, names=names_of(query, times))
-
-
-async def _kept(connection: "Connection", query: SummaryQuery, planned: Plan) -> Sequence[Span]:
-    """The spans, those of records that had expired before they came here as sums. InvalidRequest if those cannot do."""
-    if not any(span.source is Source.RECORDS for span in planned.spans):
-        return planned.spans
-    rows = await connection.fetch(queries("reading")["expired_days"], query.scope.organization_id)
-    return kept_spans(planned.spans, planned.reasons, [row[0] for row in rows])
 
 
 async def _bounded(
@@ -188,14 +180,3 @@ def tags_of(query: SummaryQuery) -> str:
 def without_groups(query: SummaryQuery) -> SummaryQuery:
     """The same records, each once, however many tags it has."""
     return replace(query, group_by=())
-
-
-def _sum_of(meters: Sequence[str]) -> str:
-    return "(" + " + ".join(f"coalesce({meter}, 0)" for meter in meters) + ")"
-
-
-RECORD_METERS: Mapping[str, str] = {
-    "prompt": _sum_of(INPUT_METERS),
-    "completion": _sum_of(OUTPUT_METERS),
-    "known": ", ".join(INPUT_METERS + OUTPUT_METERS),
-}

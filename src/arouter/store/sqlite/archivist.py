@@ -11,9 +11,10 @@ from arouter.domain.audit import OPERATOR, AuditAction
 from arouter.store.sqlite.audit import append_entry
 from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.sealed import archive
-from arouter.store.sqlite.sealing import Expired, OnProgress, Sealed, Sealer, UnsealedDay
+from arouter.store.sqlite.sealing import OnProgress, Sealed, Sealer, UnsealedDay
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
+from arouter.store.stores import Expired
 
 Result = TypeVar("Result")
 

@@ -14,6 +14,7 @@ from arouter.store.buckets import SLOT_US, SLOTS_OF_DAY
 from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.appender import NO_HASH
 from arouter.store.sqlite.audit import check_audit
+from arouter.store.sqlite.credits import check_credits
 from arouter.store.sqlite.expired import expired_records, has_expired_days
 from arouter.store.sqlite.folded import differing_days
 from arouter.store.sqlite.names import Texts, fetch, numbers_of
@@ -37,6 +38,7 @@ def check_ledger(connection: apsw.Connection, path: str) -> CheckReport:
         _rollups(connection),
         _chain(connection),
         check_audit(connection),
+        check_credits(connection),
         _owners(connection, path),
     )
     problems = [problem for part in parts for problem in _found(part)]

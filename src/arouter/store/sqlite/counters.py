@@ -1,6 +1,6 @@
 """`Counters` in SQLite: leases are rows of a table that all processes on the file share, each with its owner."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final
 
 import apsw
@@ -57,12 +57,10 @@ class SqliteCounters:
 
     async def standings(self, counters: Sequence[Counter]) -> Sequence[Standing]:
         def read(connection: apsw.Connection) -> Sequence[Standing]:
-            leases = _leases_of(connection, [text_of(counter) for counter in counters])
-            posted = _posted(connection, counters)
-            return [
-                Standing(posted=posted[counter], leased=units_of(leases.get(text_of(counter), {})))
-                for counter in counters
-            ]
+            texts = [text_of(counter) for counter in counters]
+            leases = _leases_of(connection, texts)
+            posted = _posted(connection, dict(zip(texts, counters, strict=True)))
+            return [Standing(posted=posted.get(text, 0), leased=units_of(leases.get(text, {}))) for text in texts]
 
         return await self._readers.read(read)
 
@@ -94,7 +92,7 @@ def _decide(
 ) -> Renewal:
     return Renewal(
         *(owner_no, wanted, texts),
-        posted=_posted(connection, [one.counter for one in wanted]),
+        posted=_posted(connection, {text: one.counter for text, one in zip(texts, wanted, strict=True)}),
         leases=_leases_of(connection, texts),
         now_us=now_us,
     )
@@ -112,13 +110,13 @@ def _write(connection: apsw.Connection, owner_no: int, renewal: Renewal) -> None
         connection.execute(queries()["end_leases"], (owner_no, to_json(renewal.ended)))
 
 
-def _posted(connection: apsw.Connection, counters: Sequence[Counter]) -> dict[Counter, int]:
-    posted = dict.fromkeys(counters, 0)
-    posted |= usages_of(connection, [counter for counter in posted if counter.in_ledger])
-    texts = {text_of(counter): counter for counter in posted if posts(counter)}
+def _posted(connection: apsw.Connection, counters: Mapping[str, Counter]) -> dict[str, int]:
+    """What is posted of counters, by their names; 0 is left out."""
+    in_ledger = {counter: text for text, counter in counters.items() if counter.in_ledger}
+    posted = {in_ledger[counter]: used for counter, used in usages_of(connection, [*in_ledger]).items()}
+    texts = [text for text, counter in counters.items() if posts(counter)]
     if texts:
-        rows = fetch(connection, queries()["uses_of_counters"], to_json([*texts]))
-        posted |= {texts[text]: int(used) for text, used in rows}
+        posted |= fetch(connection, queries()["uses_of_counters"], to_json(texts))
     return posted
 
 

@@ -23,6 +23,7 @@ from arouter.store.sqlite.connections import (
 )
 from arouter.store.sqlite.counters import SqliteCounters
 from arouter.store.sqlite.directory import SqliteDirectory
+from arouter.store.sqlite.feed import SqliteFeed
 from arouter.store.sqlite.folded import FEW_ROLLUPS, Day, days_to_fold, fold_day, is_installed, unfold_all
 from arouter.store.sqlite.items import OnCommit
 from arouter.store.sqlite.ledger import SqliteLedger
@@ -63,8 +64,11 @@ class SqliteStore:
         self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.archive = Archivist(path, self._writer, clock)
+        self.retention = self.archive
         self.ledger = SqliteLedger(path, self._writer, self._readers, self._summaries, clock)
         self.counters = SqliteCounters(path, self._writer, self._readers)
+        self._feeding = Readers(path, threads=1)
+        self.feed = SqliteFeed(self._feeding, self.ledger.behind_all_writes)
 
     @classmethod
     def open(
@@ -150,7 +154,7 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.archive.close)
         await loop.run_in_executor(None, self._checkpointer.stop)
-        for readers in (self._summaries, self._folding, self._readers):
+        for readers in (self._summaries, self._folding, self._feeding, self._readers):
             await loop.run_in_executor(None, readers.close)
         await loop.run_in_executor(None, self._writer.stop)
 

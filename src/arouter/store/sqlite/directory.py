@@ -10,6 +10,7 @@ from arouter.domain.keys import Key
 from arouter.store.base import Home, KeyLabel, first_of
 from arouter.store.directory_rows import KEY_COLUMNS, key_values, read_key
 from arouter.store.sqlite.changes import Change
+from arouter.store.sqlite.credits import SqliteCredits
 from arouter.store.sqlite.guardrails import SqliteGuardrails
 from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.organizations import SqliteOrganizations, adding, creating
@@ -21,7 +22,7 @@ _COLUMN_LIST = ", ".join(KEY_COLUMNS)
 _PLACES = ", ".join("?" * len(KEY_COLUMNS))
 
 
-class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations, SqliteSignIns):
+class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations, SqliteCredits, SqliteSignIns):
     """All parts as one."""
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:

@@ -17,7 +17,9 @@ from arouter.store.directory_rows import (
 )
 from arouter.store.sqlite.changes import Change, SqliteChanges
 from arouter.store.sqlite.names import fetch
+from arouter.store.sqlite.readers import Readers, Together
 from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.writer import Writer
 
 _COLUMN_LIST = ", ".join(GUARDRAIL_COLUMNS)
 _PLACES = ", ".join("?" * len(GUARDRAIL_COLUMNS))
@@ -25,6 +27,10 @@ _PLACES = ", ".join("?" * len(GUARDRAIL_COLUMNS))
 
 class SqliteGuardrails(SqliteChanges):
     """As the parts of the directory do."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        super().__init__(writer, readers)
+        self._user_rules = Together(readers, _rules_of)
 
     async def add_guardrail(self, guardrail: Guardrail) -> None:
         sql = queries()["add_guardrail"].format(columns=_COLUMN_LIST, places=_PLACES)
@@ -53,7 +59,7 @@ class SqliteGuardrails(SqliteChanges):
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         user.encode()  # UnicodeEncodeError is a ValueError
-        return await self._readers.read(lambda connection: _user_rules(connection, organization_id, user))
+        return await self._user_rules.read((organization_id, user))
 
     async def put_user_rules(self, rules: UserRules) -> None:
         change = Change(
@@ -96,6 +102,10 @@ def _changing(action: AuditAction, organization_id: str, guardrail_id: str) -> C
         return None if row is None else read_guardrail(row)
 
     return Change(action=action, organization_id=organization_id, target_id=guardrail_id, read=read)
+
+
+def _rules_of(connection: apsw.Connection, user: tuple[str, str]) -> UserRules | None:
+    return _user_rules(connection, *user)
 
 
 def _user_rules(connection: apsw.Connection, organization_id: str, user: str) -> UserRules | None:

@@ -143,14 +143,14 @@ class SqliteLedger:
         return await self._readers.read(lambda connection: last_batch(connection).written_at_us or None)
 
     async def summary(self, query: SummaryQuery) -> Summary:
-        as_of_us = await self._behind_all_writes()
+        as_of_us = await self.behind_all_writes()
         watch = Watch(query.bounds.timeout_s)
         found = await self._summaries.read(
             lambda connection: read_summary(connection, self._texts, query, watch.check), watch
         )
         return replace(found, as_of_us=as_of_us)
 
-    async def _behind_all_writes(self) -> int:
+    async def behind_all_writes(self) -> int:
         """An instant before which nothing was written that a reader who begins now does not see.
 
         A transaction takes the time before it commits. Whoever had done so by now has committed when an empty one of
@@ -164,7 +164,7 @@ class SqliteLedger:
     async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:
         if not queries:
             return ()
-        as_of_us = await self._behind_all_writes()
+        as_of_us = await self.behind_all_writes()
         watch = Watch(queries[0].bounds.timeout_s)
         # One read transaction, which sees nothing that is written meanwhile.
         found = await self._summaries.read(

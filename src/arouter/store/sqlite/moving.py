@@ -12,7 +12,19 @@ import apsw
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.base import CheckReport
 from arouter.store.migrate import migrations
-from arouter.store.moving import AT_ONCE, LEFT_BEHIND, MOVED, CopyState, Held, Piece, Row, Rows, fitting
+from arouter.store.moving import (
+    AT_ONCE,
+    BIG_NUMBERS,
+    LEFT_BEHIND,
+    MOVED,
+    CopyState,
+    Held,
+    Piece,
+    Row,
+    Rows,
+    Value,
+    fitting,
+)
 from arouter.store.sqlite.adjuster import adjust
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.checks import check_ledger
@@ -124,7 +136,9 @@ class SqliteMovable:
         if not columns:
             return (), iter(())
         sql = moving()["rows"].format(columns=", ".join(columns), table=table)
-        return columns, connection.execute(sql)
+        decimals = _decimals(table, columns)
+        found: Iterator[Row] = connection.execute(sql)
+        return columns, (_turned(row, decimals, int) for row in found) if decimals else found
 
     # ------------------------------------------------------------ the target
 
@@ -181,7 +195,8 @@ class SqliteMovable:
         sql = moving()["add_row"].format(
             table=rows.table, columns=", ".join(columns), places=", ".join("?" * len(columns))
         )
-        connection.executemany(sql, values)
+        decimals = _decimals(rows.table, columns)
+        connection.executemany(sql, [_turned(row, decimals, str) for row in values] if decimals else values)
 
     def _end_replacing(self, left: LeftBehind) -> None:
         connection = self._opened()
@@ -239,6 +254,18 @@ class SqliteMovable:
 def _columns(connection: apsw.Connection, table: str) -> Sequence[str]:
     """None for a table that is not there."""
     return [str(name) for (name,) in connection.execute(moving()["columns_of"], (table,)).fetchall()]
+
+
+def _decimals(table: str, columns: Sequence[str]) -> Sequence[int]:
+    """The places of the columns that are numbers, and decimal text here."""
+    return [place for place, column in enumerate(columns) if f"{table}.{column}" in BIG_NUMBERS]
+
+
+def _turned(row: Row, places: Sequence[int], turn: Callable[[Any], Value]) -> Row:
+    values = [*row]
+    for place in places:
+        values[place] = None if values[place] is None else turn(values[place])
+    return tuple(values)
 
 
 def _count(connection: apsw.Connection, table: str) -> int:

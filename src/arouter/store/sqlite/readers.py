@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import apsw
 
@@ -17,6 +17,10 @@ THREADS: Final = 3
 _LOOK_EVERY: Final = 20_000
 """Steps of SQLite's machine: a few milliseconds at most."""
 
+_MOST_TOGETHER: Final = 500
+"""Small things that one job reads."""
+
+Key = TypeVar("Key")
 Result = TypeVar("Result")
 
 
@@ -103,6 +107,49 @@ class Readers:
                 return _watched(connection, job, watch) if watch is not None else _in_one_view(connection, job)
             finally:
                 self._idle.put(connection)
+
+
+class Together(Generic[Key, Result]):
+    """Reads small things that many ask for at the same moment: one job for all that are asked for while the last one
+    runs. A job for each costs more than what it reads. Belongs to one event loop."""
+
+    def __init__(self, readers: Readers, read: Callable[[apsw.Connection, Key], Result]) -> None:
+        """`read` reads one of them."""
+        self._readers = readers
+        self._read = read
+        self._asked: list[tuple[Key, asyncio.Future[Result]]] = []
+        self._running: asyncio.Task[list[Result]] | None = None
+
+    def read(self, key: Key) -> "asyncio.Future[Result]":
+        """What is there now. StorageUnavailable as of `Readers.read`."""
+        told: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._asked.append((key, told))
+        if self._running is None:
+            asyncio.get_running_loop().call_soon(self._start)
+        return told
+
+    def _start(self) -> None:
+        if self._running is not None or not self._asked:
+            return
+        asked, self._asked = self._asked[:_MOST_TOGETHER], self._asked[_MOST_TOGETHER:]
+        read, keys = self._read, [key for key, _ in asked]
+        job = self._readers.read(lambda connection: [read(connection, key) for key in keys])
+        self._running = asyncio.get_running_loop().create_task(job)
+        self._running.add_done_callback(lambda done: self._tell([told for _, told in asked], done))
+
+    def _tell(self, waiting: Sequence["asyncio.Future[Result]"], done: "asyncio.Task[list[Result]]") -> None:
+        self._running = None
+        self._start()
+        failure = None if done.cancelled() else done.exception()
+        for place, told in enumerate(waiting):
+            if told.done():
+                continue  # Cancelled.
+            if done.cancelled():
+                told.cancel()
+            elif failure is not None:
+                told.set_exception(failure)
+            else:
+                told.set_result(done.result()[place])
 
 
 def _in_one_view(connection: apsw.Connection, job: Callable[[apsw.Connection], Result]) -> Result:

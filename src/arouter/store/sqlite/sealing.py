@@ -30,6 +30,7 @@ from arouter.store.sqlite.rollups import ROLLUP_SUMS
 from arouter.store.sqlite.sealed import DAY_US, Day, DayState, archive
 from arouter.store.sqlite.statements import queries, sums
 from arouter.store.sqlite.writer import Writer
+from arouter.store.stores import Expired
 
 _STEP_S: Final = 0.006
 """What a transaction that deletes should take; it takes as much as that allows."""
@@ -55,14 +56,6 @@ class UnsealedDay:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
     """What was done: days and records that were sealed."""
-
-    days: int
-    records: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expired:
-    """What was deleted: days and records."""
 
     days: int
     records: int

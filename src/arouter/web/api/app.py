@@ -13,6 +13,7 @@ from arouter.web.api.activity import ActivityApi
 from arouter.web.api.arouter_usage import ARouterUsageApi
 from arouter.web.api.audit import AuditApi
 from arouter.web.api.billing import BillingApi
+from arouter.web.api.credits import CreditsApi
 from arouter.web.api.docs import Docs
 from arouter.web.api.endpoint import Endpoint, Handler
 from arouter.web.api.faults import Faults
@@ -49,6 +50,7 @@ def create_api(services: ApiServices) -> FastAPI:
         *UsersApi(services).endpoints(),
         *ARouterUsageApi(services).endpoints(),
         *BillingApi(services).endpoints(),
+        *CreditsApi(services).endpoints(),
         *OrganizationUsageApi(services).endpoints(),
         *ReportApi(services).endpoints(),
         *KeysApi(services).endpoints(),

@@ -1,15 +1,16 @@
 """`GET /v1/billing/transactions`, `/v1/transactions`, `/v1/balance` and `/v1/credits`: charges and credits.
 
-The charges are the ledger's records, one transaction each, at the costs that hold now. Credits come from a
-`CreditPool`; without one the balance is unknown, and null.
+The charges are the ledger's records, one transaction each, at the costs that hold now. Where an organization keeps no
+credits the balance is unknown, and null.
 """
 
 from fastapi import Request, Response
 
 from arouter.domain.activity import ActivityQuery, Cursor, Filters, Scope, SummaryQuery
+from arouter.domain.credits import CreditAccount
 from arouter.domain.visibility import visible_to
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
-from arouter.web.api.parameters import INSTANT, Parameter, Parameters, invalid
+from arouter.web.api.parameters import INSTANT, Parameter, Parameters, invalid, read_cursor
 from arouter.web.api.services import ApiServices
 from arouter.wire.billing_json import (
     BalanceAnswer,
@@ -98,7 +99,7 @@ class BillingApi:
             scope=visible_to(key),
             filters=Filters(users=parameters.every("user"), start_us=start_us, end_us=end_us),
             limit=(DEFAULT_LIMIT if limit is None else limit) + 1,
-            after=_read_cursor(parameters.one("cursor")),
+            after=read_cursor(parameters),
         )
         found = await self._found(query)
         page = found[: query.limit - 1]
@@ -107,26 +108,26 @@ class BillingApi:
 
     async def balance(self, request: Request) -> Response:
         """The organization's, whatever key asks, if it sees the organization."""
-        scope = await self._scope(request)
-        balance = await self._services.credits.balance(scope.organization_id) if _is_whole(scope) else None
-        return answer_json(encode_balance(balance, await self._spent(scope)))
+        return answer_json(encode_balance(*await self._standing(await self._scope(request))))
 
     async def credits(self, request: Request) -> Response:
         """What was paid in, and what was spent."""
         scope = await self._scope(request)
-        paid_in = await self._services.credits.paid_in(scope.organization_id) if _is_whole(scope) else None
-        return answer_json(encode_credits(paid_in, await self._spent(scope)))
+        return answer_json(encode_credits(*await self._standing(scope), told=_is_whole(scope)))
 
     async def _scope(self, request: Request) -> Scope:
         key = await self._services.authenticate(request.scope["headers"], request.scope["query_string"])
         Parameters(request.scope["query_string"], ())
         return visible_to(key)
 
-    async def _spent(self, scope: Scope) -> int:
+    async def _standing(self, scope: Scope) -> tuple[CreditAccount | None, int]:
+        """The credits, if all of the organization may be seen, and what was spent within the scope."""
+        if _is_whole(scope):
+            return await self._services.credits_of(scope.organization_id)
         if scope.key_hash is not None:
             # What a key has spent is kept; it need not be added up.
-            return (await self._services.ledger.spending(scope.key_hash, day_us=0, week_us=0, month_us=0)).total
-        return (await self._services.ledger.summary(SummaryQuery(scope=scope))).totals.cost
+            return None, (await self._services.ledger.spending(scope.key_hash, day_us=0, week_us=0, month_us=0)).total
+        return None, (await self._services.ledger.summary(SummaryQuery(scope=scope))).totals.cost
 
     async def _found(self, query: ActivityQuery) -> list[tuple[Cursor, Transaction]]:
         """Up to `query.limit` charges and credits with their places, newest first."""
@@ -142,18 +143,11 @@ class BillingApi:
         after = query.after
         if end_us is not None and (after is None or after.created_at_us >= end_us):
             after = Cursor(end_us, "")
-        entries = await self._services.credits.entries(query.scope.organization_id, limit=query.limit, after=after)
+        organization_id = query.scope.organization_id
+        entries = await self._services.directory.list_credits(organization_id, limit=query.limit, after=after)
         start_us = query.filters.start_us
         return [
-            (
-                entry.cursor,
-                credit_transaction(
-                    credit_id=entry.id,
-                    created_at_us=entry.created_at_us,
-                    amount=entry.amount,
-                    description=entry.description,
-                ),
-            )
+            (entry.cursor, credit_transaction(entry))
             for entry in entries
             if start_us is None or entry.created_at_us >= start_us
         ]
@@ -162,12 +156,3 @@ class BillingApi:
 def _is_whole(scope: Scope) -> bool:
     """Whether everything of the organization may be seen."""
     return scope == Scope(organization_id=scope.organization_id)
-
-
-def _read_cursor(text: str | None) -> Cursor | None:
-    if text is None:
-        return None
-    try:
-        return Cursor.from_text(text)
-    except ValueError as exc:
-        raise invalid("cursor", "is not a cursor; send `next_cursor` as it came") from exc

@@ -26,6 +26,8 @@ class Endpoint:
     tag: str
     parameters: tuple[Parameter, ...] = ()
     """Of the query string; those of the path are read from `path`."""
+    headers: tuple[Parameter, ...] = ()
+    """Header fields that it reads besides the key."""
     body: type[msgspec.Struct] | None = None
     answers: Mapping[str, type[msgspec.Struct] | None] = field(default_factory=dict)
     """By media type; None is a form that JSON Schema does not describe."""

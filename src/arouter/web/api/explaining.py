@@ -30,14 +30,14 @@ async def explanation(guardian: Guardian, key: Key, user: str | None, *, now_us:
 
 def _standing(figure: Figure) -> LimitStanding:
     slot = figure.slot
-    is_money = slot.meter is Meter.COST
+    is_money = slot.rule.meter is Meter.COST
     return LimitStanding(
-        guardrail=slot.source.id,
-        said_by=slot.source.name,
-        scope=slot.scope.value,  # type: ignore[arg-type]  # never every user
+        guardrail=slot.rule.source.id,
+        said_by=slot.rule.source.name,
+        scope=slot.rule.scope.value,  # type: ignore[arg-type]  # never every user
         scope_id=slot.who[1],
-        meter=slot.meter.value,
-        window=slot.window.value,
+        meter=slot.rule.meter.value,
+        window=slot.rule.window.value,
         limit=amount(slot.limit, is_money=is_money),
         used=amount(figure.used, is_money=is_money),
         held=amount(figure.held, is_money=is_money),

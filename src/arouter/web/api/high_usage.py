@@ -91,7 +91,7 @@ class HighUsageApi:
                     order_by,
                     range_us=(wanted.start_us, wanted.end_us),
                     before_us=(wanted.before.start_us, wanted.before.end_us),
-                    as_of_us=now_us,
+                    as_of_us=now_us if found.as_of_us is None else min(now_us, found.as_of_us),
                 )
             )
         )

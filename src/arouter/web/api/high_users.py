@@ -56,7 +56,8 @@ async def read_high_usage(ledger: Ledger, query: HighUsageQuery) -> HighUsage:
     everything = await ledger.summary(query.summary(filters, by_user=False))
     before = Side(named=_named(earlier), unattributed=nobody, everything=everything.totals)
     # Off the event loop: of hundreds of thousands of users this takes tenths of a second.
-    return await asyncio.to_thread(high_usage, now, before, query.order_by, costs)
+    made = await asyncio.to_thread(high_usage, now, before, query.order_by, costs)
+    return replace(made, as_of_us=min(found.as_of_us, everything.as_of_us))
 
 
 async def _unattributed(ledger: Ledger, query: HighUsageQuery, filters: Filters) -> Totals:

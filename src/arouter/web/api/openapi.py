@@ -26,6 +26,7 @@ _FAULTS = {
     402: "A budget or the credits are spent.",
     403: "The key may not do this.",
     404: "There is no such thing, or the key may not know of it.",
+    409: "It names something that is there already, and says something else of it.",
     429: "Too many requests.",
     501: "It needs libraries that are not installed.",
     502: "The provider failed.",
@@ -34,7 +35,7 @@ _FAULTS = {
 }
 
 
-_NOT_OF_INFERENCE = {501}
+_NOT_OF_INFERENCE = {409, 501}
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -60,6 +61,7 @@ def documentation(endpoint: Endpoint) -> Json:
                 for name in _IN_PATH.findall(endpoint.path)
             ),
             *(_parameter(parameter) for parameter in endpoint.parameters),
+            *(_parameter(header, place="header") for header in endpoint.headers),
         ],
     }
     if endpoint.body is not None:
@@ -122,13 +124,13 @@ def _fault(status: int) -> dict[str, object]:
     return {"description": _FAULTS[status], "content": {JSON: {"schema": _reference(FaultAnswer)}}}
 
 
-def _parameter(parameter: Parameter) -> Json:
+def _parameter(parameter: Parameter, *, place: str = "query") -> Json:
     schema: Mapping[str, object] = parameter.schema
     if parameter.repeatable:
         schema = {"type": "array", "items": schema}
     return {
         "name": parameter.name,
-        "in": "query",
+        "in": place,
         "required": parameter.required,
         "description": parameter.description,
         "schema": schema,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
+from arouter.domain.activity import Cursor
 from arouter.domain.errors import InvalidRequest
 from arouter.wire.instants import read_instant
 from arouter.wire.nearest import quoted, unknown
@@ -109,6 +110,17 @@ class Parameters:
             return read_instant(value, zone)
         except ValueError as exc:
             raise invalid(name, f"is {exc}") from exc
+
+
+def read_cursor(parameters: Parameters) -> Cursor | None:
+    """The place that `cursor` tells."""
+    text = parameters.one("cursor")
+    if text is None:
+        return None
+    try:
+        return Cursor.from_text(text)
+    except ValueError as exc:
+        raise invalid("cursor", "is not a cursor; send `next_cursor` as it came") from exc
 
 
 def invalid(name: str, what: str) -> InvalidRequest:

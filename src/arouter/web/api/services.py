@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from arouter.domain.activity import Bounds
+from arouter.domain.activity import Bounds, Scope, SummaryQuery
+from arouter.domain.credits import CreditAccount
 from arouter.domain.errors import NotPermitted
 from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
 from arouter.domain.principals import Principal
 from arouter.domain.roles import Action
-from arouter.engine.credits import CreditPool, NoCredits
 from arouter.engine.guardian import Guardian
 from arouter.engine.oidc import Issuer
 from arouter.engine.own_keys import OwnProviders, Vault
@@ -66,7 +66,6 @@ class ApiServices:
     """Knows what limits requests, and how the limits stand."""
     directory_changed: Callable[[], Awaitable[None]] = _nobody_remembers
     """Called after a key was made, changed, rotated or deleted, before the client is told: forget what you remember."""
-    credits: CreditPool = field(default_factory=NoCredits)
     vault: Vault | None = None
     """What organizations' own keys for providers are sealed with; None: no key-encryption key is configured."""
     report_fonts: Sequence[str] = ()
@@ -100,6 +99,14 @@ class ApiServices:
     def noting(self, manager: Principal, request: Request) -> Directory:
         """The directory, whose changes are noted in the audit log as this manager's, by this request."""
         return self.directory.acting(manager.actor(self.request_id(request)))
+
+    async def credits_of(self, organization_id: str) -> tuple[CreditAccount | None, int]:
+        """An organization's credits, None if it never had any, and what was spent, of one instant."""
+        account = await self.directory.credit_account(organization_id)
+        if account is not None:
+            return account, account.spent
+        scope = Scope(organization_id=organization_id)
+        return None, (await self.ledger.summary(SummaryQuery(scope=scope))).totals.cost
 
     def request_id(self, request: Request) -> str:
         """`X-Request-Id` if it is a sensible one, else one that is made here. The answer tells it."""

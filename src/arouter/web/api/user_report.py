@@ -83,7 +83,7 @@ async def report(ledger: Ledger, directory: Directory, question: Question, span:
             for row in _dearest_first(keys, Dimension.API_KEY)
         ],
         timezone=question.zone.key,
-        as_of=write_instant(question.now_us),
+        as_of=_as_of(question, all_time, by_day, models, keys),
     )
 
 
@@ -91,7 +91,8 @@ async def own_usage(ledger: Ledger, question: Question, wanted: Range) -> OwnUsa
     """What a user may know of itself: no other user, no key and no organization is in it."""
     calendar = Calendar.at(question.now_us, question.zone)
     in_range = question.filters(wanted.start_us, wanted.end_us)
-    recent = calendar.read(await ledger.summary(question.query(question.filters(calendar.starts[0]), Dimension.DAY)))
+    around_now = await ledger.summary(question.query(question.filters(calendar.starts[0]), Dimension.DAY))
+    recent = calendar.read(around_now)
     by_day = await ledger.summary(question.query(in_range, Dimension.DAY))
     models = await ledger.summary(question.query(in_range, Dimension.MODEL))
     return OwnUsage(
@@ -104,8 +105,13 @@ async def own_usage(ledger: Ledger, question: Question, wanted: Range) -> OwnUsa
         days=[_day(str(row.group[0]), row.totals) for row in by_day.rows],
         models=_models(models),
         timezone=question.zone.key,
-        as_of=write_instant(question.now_us),
+        as_of=_as_of(question, around_now, by_day, models),
     )
+
+
+def _as_of(question: Question, *answers: Summary) -> str:
+    """When it was asked, or as of when those are who answered: a copy of the ledger may lag."""
+    return write_instant(min(question.now_us, *(one.as_of_us for one in answers)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

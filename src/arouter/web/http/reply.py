@@ -122,6 +122,7 @@ class LineReply(HttpReply):
 
     def _fields(self, headers: tuple[Header, ...]) -> bytes:
         ids = _IDS % (self._record_id.encode(), self._request_id.encode()) if self._record_id else b""
+        rates = self._rate_lines()
         if not (headers or self._headers):
-            return ids + self._rates
-        return b"".join((ids, self._rates, *(b"%b: %b\r\n" % header for header in (*headers, *self._headers))))
+            return ids + rates
+        return b"".join((ids, rates, *(b"%b: %b\r\n" % header for header in (*headers, *self._headers))))

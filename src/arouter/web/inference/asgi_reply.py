@@ -79,7 +79,7 @@ class AsgiReply(HttpReply):
     def _start(self, status: int, headers: tuple[Header, ...]) -> None:
         self.started = True
         ids = ((b"x-generation-id", self._record_id.encode()), (b"x-request-id", self._request_id.encode()))
-        told = [*headers, *ids, *self._headers, *rate_headers(self._rates)]
+        told = [*headers, *ids, *self._headers, *rate_headers(self._rate_lines())]
         self._outbox.append({"type": "http.response.start", "status": status, "headers": told})
 
     def send(self, data: bytes) -> None:

@@ -50,8 +50,7 @@ class HttpReply(ABC):
     def __init__(self) -> None:
         self._head: AnswerHead | None = None
         self._headers: list[Header] = []
-        self._rates = b""
-        """How the rates stand, as lines of the head."""
+        self._rates: Callable[[], tuple[RateTold, ...]] | None = None
         self._record_id = ""
         self._request_id = ""
         self._left = False
@@ -94,8 +93,12 @@ class HttpReply(ABC):
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         self.add_header((b"x-arouter-dropped", ", ".join(names).encode("ascii", "replace")))
 
-    def tell_rates(self, rates: tuple[RateTold, ...]) -> None:
-        self._rates = rate_lines(rates)
+    def tell_rates(self, rates: Callable[[], tuple[RateTold, ...]]) -> None:
+        self._rates = rates
+
+    def _rate_lines(self) -> bytes:
+        """How the rates stand now, as lines of the head."""
+        return b"" if self._rates is None else rate_lines(self._rates())
 
     def tell_attempts(self, attempts: tuple[Attempt, ...]) -> None:
         self.add_header((b"x-arouter-attempts", attempts_header(attempts)))

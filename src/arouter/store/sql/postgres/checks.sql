@@ -1,36 +1,23 @@
--- What records add to the sums by quarter of an hour, and what those are, where the two differ.
+-- What records add to the sums by quarter of an hour, and what those are, where the two differ. Days of which records
+-- have expired are looked at as a whole: see below.
 -- name: differing_rollups
 WITH counted AS (
     SELECT organization_id, created_at_us / 900000000 AS slot, workspace_id, key_hash, end_user, model,
         requested_model, provider, endpoint, status, {sums}
-    FROM ({records}) AS records GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    FROM ({records}) AS records
+    WHERE (organization_id, created_at_us / 86400000000) NOT IN (SELECT organization_id, day FROM expired_days)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 ), kept AS (
     SELECT organization_id, slot, workspace_id, key_hash, end_user, model, requested_model, provider, endpoint, status,
         {columns}
-    FROM rollups WHERE (organization_id, (slot / 96)::integer) NOT IN (SELECT organization_id, day FROM expired_days)
+    FROM rollups
+    WHERE (organization_id, slot / 96) NOT IN (SELECT organization_id, day FROM expired_days)
 )
 SELECT count(*) FROM (
     SELECT DISTINCT organization_id, slot, workspace_id, key_hash, end_user, model, requested_model, provider, endpoint,
         status
     FROM ((TABLE counted EXCEPT ALL TABLE kept) UNION ALL (TABLE kept EXCEPT ALL TABLE counted)) AS differing
 ) AS sums;
-
--- Days of which records had expired before they came here: what was noted of those, and the records that are left, make
--- the sums.
--- name: differing_expired_days
-WITH noted AS (
-    SELECT organization_id, day, {noted} FROM expired_days
-    UNION ALL
-    SELECT organization_id, (created_at_us / 86400000000)::integer, {names} FROM ({records}) AS records
-), counted AS (SELECT organization_id, day, {sums} FROM noted GROUP BY 1, 2),
-kept AS (
-    SELECT organization_id, (slot / 96)::integer AS day, {sums} FROM rollups
-    WHERE (organization_id, (slot / 96)::integer) IN (SELECT organization_id, day FROM expired_days) GROUP BY 1, 2
-)
-SELECT count(*) FROM (
-    SELECT DISTINCT organization_id, day
-    FROM ((TABLE counted EXCEPT ALL TABLE kept) UNION ALL (TABLE kept EXCEPT ALL TABLE counted)) AS differing
-) AS days;
 
 -- name: differing_key_hours
 WITH counted AS (
@@ -39,14 +26,30 @@ WITH counted AS (
     FROM records GROUP BY 1, 2
 )
 SELECT count(*) FROM counted FULL JOIN key_hours USING (key_hash, hour)
-WHERE hour / 24 NOT IN (SELECT day FROM expired_days)
-    AND (counted.cost, counted.own_key_cost) IS DISTINCT FROM (key_hours.cost, key_hours.own_key_cost);
+WHERE hour / 24 NOT IN (SELECT day FROM expired_days) AND (counted.cost, counted.own_key_cost) IS DISTINCT FROM (key_hours.cost, key_hours.own_key_cost);
 
--- What ran on own keys is known of records only.
--- name: differing_expired_key_hours
-WITH counted AS (SELECT key_hash, (slot / 4)::integer AS hour, sum(cost) AS cost FROM rollups GROUP BY 1, 2)
+-- Of days of which records have expired: what was noted of those, and the records that are left, make the sums.
+-- name: differing_expired
+WITH counted AS (
+    SELECT organization_id, (created_at_us / 86400000000)::integer AS day, {sums}
+    FROM ({records}) AS records GROUP BY 1, 2
+), kept AS (
+    SELECT organization_id, (slot / 96)::integer AS day, {sums} FROM rollups GROUP BY 1, 2
+)
+SELECT count(*) FROM expired_days LEFT JOIN counted USING (organization_id, day)
+LEFT JOIN kept USING (organization_id, day)
+WHERE ({added}) IS DISTINCT FROM ({kept});
+
+-- Also of days whose records have expired: what keys spent, by the sums.
+-- name: differing_key_days
+WITH counted AS (
+    SELECT key_hash, (slot / 4)::integer AS hour, sum(cost) AS cost FROM rollups GROUP BY 1, 2
+)
 SELECT count(*) FROM counted FULL JOIN key_hours USING (key_hash, hour)
-WHERE hour / 24 IN (SELECT day FROM expired_days) AND counted.cost IS DISTINCT FROM key_hours.cost;
+WHERE counted.cost IS DISTINCT FROM key_hours.cost;
+
+-- name: expired_records
+SELECT coalesce(sum(requests), 0)::bigint FROM expired_days;
 
 -- name: differing_usage_days
 WITH counted AS (
@@ -83,7 +86,7 @@ WITH latest AS (
     FROM adjustments JOIN batches ON batches.id = adjustments.batch
     ORDER BY record_id, batches.no DESC, place DESC
 )
-SELECT count(*) FROM records FULL JOIN latest USING (id)
+SELECT count(*) FROM records LEFT JOIN latest USING (id)
 WHERE records.adjustment_id IS DISTINCT FROM latest.adjustment_id OR adjusted_batch IS DISTINCT FROM latest.batch
     OR holding_cost IS DISTINCT FROM CASE WHEN latest.id IS NULL THEN records.cost ELSE latest.cost END;
 

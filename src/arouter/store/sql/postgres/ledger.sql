@@ -8,6 +8,9 @@ WITH new AS (
 )
 SELECT nextval('batch_ids') AS number, coalesce(array_agg(id), '{}') AS ids FROM new;
 
+-- name: is_there
+SELECT EXISTS (SELECT 1 FROM record_ids WHERE id = $1);
+
 -- name: next_batch
 SELECT nextval('batch_ids');
 
@@ -24,10 +27,17 @@ WITH raised_rollups AS (
         requests, errors, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, total_tokens, cost,
         requests_without_usage, requests_without_price, latency_us, requests_with_latency
     )
-    SELECT * FROM unnest(
+    SELECT organization_id, slot, digest, workspace_id, key_hash, end_user, model, requested_model, provider, endpoint, status,
+        requests, errors, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, total_tokens, cost::numeric,
+        requests_without_usage, requests_without_price, latency_us, requests_with_latency
+    FROM unnest(
         $1::text[], $2::bigint[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
         $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-        $18::bigint[], $19::numeric[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]
+        $18::bigint[], $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]
+    ) AS given (
+        organization_id, slot, digest, workspace_id, key_hash, end_user, model, requested_model, provider, endpoint, status,
+        requests, errors, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, total_tokens, cost,
+        requests_without_usage, requests_without_price, latency_us, requests_with_latency
     )
     ON CONFLICT (organization_id, slot, digest) DO UPDATE SET
         requests = kept.requests + excluded.requests,
@@ -50,15 +60,17 @@ WITH raised_rollups AS (
         last_seen_us = greatest(kept.last_seen_us, excluded.last_seen_us)
 ), raised_hours AS (
     INSERT INTO key_hours AS kept (key_hash, hour, cost, own_key_cost)
-    SELECT * FROM unnest($30::text[], $31::integer[], $32::numeric[], $33::numeric[])
+    SELECT key_hash, hour, cost::numeric, own_key_cost::numeric
+    FROM unnest($30::text[], $31::integer[], $32::text[], $33::text[]) AS given (key_hash, hour, cost, own_key_cost)
     ON CONFLICT (key_hash, hour) DO UPDATE SET
         cost = kept.cost + excluded.cost,
         own_key_cost = kept.own_key_cost + excluded.own_key_cost
 ), raised_days AS (
     INSERT INTO usage_days AS kept (scope, organization_id, scope_id, day, requests, tokens, cost)
-    SELECT * FROM unnest(
-        $34::text[], $35::text[], $36::text[], $37::integer[], $38::bigint[], $39::numeric[], $40::numeric[]
-    )
+    SELECT scope, organization_id, scope_id, day, requests, tokens::numeric, cost::numeric
+    FROM unnest(
+        $34::text[], $35::text[], $36::text[], $37::integer[], $38::bigint[], $39::text[], $40::text[]
+    ) AS given (scope, organization_id, scope_id, day, requests, tokens, cost)
     ON CONFLICT (scope, organization_id, scope_id, day) DO UPDATE SET
         requests = kept.requests + excluded.requests,
         tokens = kept.tokens + excluded.tokens,
@@ -119,8 +131,12 @@ FROM key_hours WHERE key_hash = $1;
 -- name: lock_partitions
 SELECT pg_advisory_xact_lock(1095912016, $1);
 
+-- Read as a table: what a session remembers of names may be older than the lock.
 -- name: partition_there
-SELECT to_regclass($1) IS NOT NULL;
+SELECT EXISTS (
+    SELECT 1 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'records'::regclass AND relname = $1::text
+);
 
 -- Made aside and attached: that keeps nobody from reading or writing, as making it in place would.
 -- name: make_partition

@@ -55,9 +55,11 @@ SELECT no, written_at_us, records FROM batches WHERE no > $1 ORDER BY no;
 SELECT batches.no, {columns}
 FROM records JOIN batches ON batches.id = records.batch WHERE batches.no > $1 ORDER BY batches.no, records.place;
 
+-- Those of records that have expired are left out.
 -- name: adjustments_behind
 SELECT batches.no, {columns}
-FROM adjustments JOIN batches ON batches.id = adjustments.batch WHERE batches.no > $1
+FROM adjustments JOIN batches ON batches.id = adjustments.batch JOIN record_ids ON record_ids.id = adjustments.record_id
+WHERE batches.no > $1
 ORDER BY batches.no, adjustments.place;
 
 -- name: next_batches

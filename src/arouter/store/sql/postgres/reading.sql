@@ -108,6 +108,3 @@ AND (
 
 -- name: written_by
 batch NOT IN (SELECT id FROM batches WHERE written_at_us > {until})
-
--- name: expired_days
-SELECT day FROM expired_days WHERE organization_id = $1 ORDER BY day;

@@ -797,11 +797,17 @@ SELECT no, last_seq FROM sealed_days WHERE organization_no = ? AND day = ?;
 -- name: note_expired
 INSERT OR REPLACE INTO expired_days ({columns}) VALUES ({places});
 
--- name: expired_days_of
+-- name: expired_between
 SELECT json_group_array(day) FROM (
+    SELECT day FROM expired_days WHERE organization_no = ?1 AND day BETWEEN ?2 AND ?3
+    UNION SELECT day FROM sealed_days WHERE organization_no = ?1 AND day BETWEEN ?2 AND ?3 AND state = 3
+    ORDER BY day
+);
+
+-- name: first_whole_day
+SELECT max(day) + 1 FROM (
     SELECT day FROM expired_days WHERE organization_no = ?1
     UNION SELECT day FROM sealed_days WHERE organization_no = ?1 AND state = 3
-    ORDER BY day
 );
 
 -- name: expired_requests
@@ -993,3 +999,35 @@ DELETE FROM leases WHERE ends_at_us <= ?;
 
 -- name: forget_ended_uses
 DELETE FROM counter_uses WHERE ends_at_us <= ?;
+
+-- name: batches_to_copy
+SELECT json_group_array(json_array(no, first_seq, last_seq, written_at_us, adjustments, hash)) FROM (
+    SELECT no, first_seq, last_seq, written_at_us, hex(hash) AS hash,
+        (SELECT count(*) FROM adjustments WHERE batch_no = batches.no) AS adjustments
+    FROM batches WHERE no > ? ORDER BY no LIMIT 1000
+);
+
+-- name: batch_to_copy_from
+SELECT hex(hash), written_at_us FROM batches WHERE no = ?;
+
+-- name: size_to_copy
+SELECT coalesce((SELECT max(last_seq) FROM batches), 0) - ? + (SELECT count(*) FROM adjustments WHERE batch_no > ?);
+
+-- name: records_of_seqs
+SELECT json_group_array(json_array({columns})) FROM records WHERE seq IN (SELECT value FROM json_each(?));
+
+-- name: time_blocks_between
+SELECT present, size, data FROM time_blocks
+WHERE last_seq >= ? AND first_seq <= ? AND day_no NOT IN ({unseen}) ORDER BY no;
+
+-- name: time_blocks_of_seqs
+SELECT present, size, data FROM time_blocks
+WHERE day_no NOT IN ({unseen})
+    AND EXISTS (SELECT 1 FROM json_each(?) WHERE value BETWEEN first_seq AND last_seq)
+ORDER BY no;
+
+-- name: days_that_expired
+SELECT json_group_array(json_array(names.text, day)) FROM (
+    SELECT organization_no, day FROM expired_days
+    UNION SELECT organization_no, day FROM sealed_days WHERE state = 3
+) JOIN names ON names.no = organization_no;

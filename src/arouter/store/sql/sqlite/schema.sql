@@ -520,8 +520,6 @@ CREATE TABLE counter_uses (
     ends_at_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX counter_uses_by_end ON counter_uses (ends_at_us);
-
 -- Units of a counter that one process may use without asking. most is the limit that the lease was given under; exact:
 -- all of it is held by running requests; recalled: others have asked for it; posts: counts as used if its process dies.
 CREATE TABLE leases (
@@ -537,8 +535,34 @@ CREATE TABLE leases (
     PRIMARY KEY (counter, most, owner_no)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX leases_by_owner ON leases (owner_no, recalled);
-CREATE INDEX leases_by_end ON leases (ends_at_us);
+-- What is asked for four times a second. Leases are given and ended in any order: an index of all of them would cost a
+-- page for each. By owner and by end they are looked for along the table, seldom.
+CREATE INDEX recalled_leases ON leases (owner_no) WHERE recalled = 1;
+
+-- What was paid into organizations' pools of credits, in picodollars. Rows are added, and never changed or deleted.
+CREATE TABLE credits (
+    id TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    description TEXT NOT NULL,
+    reference TEXT,
+    idempotency_key TEXT,
+    UNIQUE (organization_id, reference),
+    UNIQUE (organization_id, idempotency_key)
+) STRICT;
+
+CREATE INDEX credits_by_age ON credits (organization_id, created_at_us, id);
+
+-- total is the sum of an organization's credits. cost_at_end is decimal: what its records had cost, in picodollars, when
+-- the pool was switched off; it may be more than a number of the database can be.
+CREATE TABLE credit_pools (
+    organization_id TEXT PRIMARY KEY,
+    enabled INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    cost_at_end TEXT
+) STRICT;
 
 -- How far a copy of another database into this one has come: source tells which one that is, position where its ledger
 -- goes on. No gateway starts before the copy is complete.

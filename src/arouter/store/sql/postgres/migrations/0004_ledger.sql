@@ -176,3 +176,22 @@ CREATE TABLE user_spans (
     last_seen_us BIGINT NOT NULL,
     PRIMARY KEY (organization_id, end_user, key_hash, workspace_id)
 ) WITH (fillfactor = 85);
+
+-- What was noted of the records that have expired: their sums stay in rollups. Days are of UTC, counted from the epoch.
+CREATE TABLE expired_days (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    day INTEGER NOT NULL,
+    requests NUMERIC(40) NOT NULL,
+    errors NUMERIC(40) NOT NULL,
+    prompt_tokens NUMERIC(40) NOT NULL,
+    completion_tokens NUMERIC(40) NOT NULL,
+    cached_tokens NUMERIC(40) NOT NULL,
+    reasoning_tokens NUMERIC(40) NOT NULL,
+    total_tokens NUMERIC(40) NOT NULL,
+    cost NUMERIC(40) NOT NULL,
+    requests_without_usage NUMERIC(40) NOT NULL,
+    requests_without_price NUMERIC(40) NOT NULL,
+    latency_us NUMERIC(40) NOT NULL,
+    requests_with_latency NUMERIC(40) NOT NULL,
+    PRIMARY KEY (organization_id, day)
+);

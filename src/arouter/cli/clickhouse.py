@@ -1,0 +1,228 @@
+"""`arouter clickhouse`: the copy of the ledger in ClickHouse, made, followed and looked at."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from arouter.cli.database import opened, require_database
+from arouter.cli.options import Config, Json, application
+from arouter.cli.output import Failure, facts, stderr, stdout, write_json
+from arouter.domain.activity import Dimension, Scope, SummaryQuery
+from arouter.engine.clock import SystemClock
+from arouter.settings import Settings, load
+from arouter.store.clickhouse.connections import Connections, CopyGone
+from arouter.store.clickhouse.copier import Copier, State
+from arouter.store.clickhouse.reader import ClickHouseReader
+from arouter.store.clickhouse.schema import Tables, create_statements
+from arouter.store.feed import BEGINNING, ForeignPosition
+from arouter.store.routed import FOREIGN
+from arouter.store.stores import Database
+from arouter.wiring.clickhouse import copy_address, copy_place
+from arouter.wiring.storage import find_home
+
+app = application(help="Look after the copy of the ledger in ClickHouse.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Status:
+    url: str
+    database: str
+    cluster: str | None
+    tables: str | None
+    """None without a copy."""
+    as_of_us: int | None
+    """Nothing that was written before is missing."""
+    behind: int
+    """Records and adjustments that the copy lacks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copied:
+    copied: int
+    """Records and adjustments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Comparison:
+    records: int
+    equal: bool
+    differing_days: tuple[str, ...]
+
+
+# ---------------------------------------------------------------- commands
+
+
+@app.command()
+def status(config: Config = None, json: Json = False) -> None:
+    """Where the copy is, and how far it has come."""
+    found = asyncio.run(_with(load(config), _status))
+    if json:
+        write_json(found)
+        return
+    lag = "" if found.as_of_us is None else f"{max(0, SystemClock().now_us() - found.as_of_us) / 1_000_000:,.1f} s ago"
+    stdout().print(
+        facts(
+            (
+                ("ClickHouse", found.url),
+                ("Database", found.database if found.cluster is None else f"{found.database} on {found.cluster}"),
+                ("Copy", "there is none yet" if found.tables is None else found.tables),
+                ("Last copied", lag or "nothing"),
+                ("Behind", f"{found.behind:,} records and adjustments"),
+            )
+        )
+    )
+
+
+@app.command()
+def copy(config: Config = None, json: Json = False) -> None:
+    """Bring the copy up to date. A gateway does so by itself, every second."""
+    _tell(asyncio.run(_with(load(config), lambda parts: _copy(parts, anew=False))), json=json)
+
+
+@app.command()
+def rebuild(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Drop the copy, and make it anew from the ledger. The ledger answers meanwhile, and nothing is lost."""
+    settings = load(config)
+    if not yes and not typer.confirm("The copy will be dropped and made anew. Go on?", err=True):
+        raise typer.Exit(1)
+    _tell(asyncio.run(_with(settings, lambda parts: _copy(parts, anew=True))), json=json)
+
+
+@app.command()
+def check(config: Config = None, json: Json = False) -> None:
+    """Compare every day's sums with the ledger's, to the last digit. Best while nothing is recorded."""
+    with stderr().status("Adding up"):
+        found = asyncio.run(_with(load(config), _compare))
+    if json:
+        write_json(found)
+    else:
+        for day in found.differing_days:
+            stdout().print(f"{day} differs.")
+        stdout().print(f"{found.records:,} records: " + ("all sums are equal." if found.equal else "sums differ."))
+    if not found.equal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema(config: Config = None) -> None:
+    """Print the statements that make the tables, as the settings say: for one server or a cluster."""
+    for sql in create_statements(Tables(place=copy_place(load(config)), generation=1)):
+        stdout().print(f"{sql};\n", soft_wrap=True, markup=False)
+
+
+# ---------------------------------------------------------------- work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    settings: Settings
+    store: Database
+    connections: Connections
+    copier: Copier
+
+
+@asynccontextmanager
+async def _parts(settings: Settings) -> AsyncIterator[_Parts]:
+    place, address = copy_place(settings), copy_address(settings)
+    require_database(settings)
+    async with opened(settings) as (store, _):
+        connections = Connections(address, threads=1)
+        try:
+            yield _Parts(
+                settings=settings,
+                store=store,
+                connections=connections,
+                copier=Copier(connections, place, store.feed),
+            )
+        finally:
+            await asyncio.get_running_loop().run_in_executor(None, connections.close)
+
+
+async def _with(settings: Settings, work: Callable[[_Parts], Any]) -> Any:
+    async with _parts(settings) as parts:
+        try:
+            return await work(parts)
+        except ForeignPosition as exc:
+            raise Failure(FOREIGN) from exc
+
+
+async def _status(parts: _Parts) -> _Status:
+    told = parts.settings.clickhouse
+    state: State | None = None
+    try:
+        state = await parts.copier.state()
+    except CopyGone:
+        state = None
+    position = BEGINNING if state is None else state.position
+    await parts.store.feed.after(position, limit=1)  # ForeignPosition if the copy is of another ledger
+    return _Status(
+        url=told.url,
+        database=told.database,
+        cluster=told.cluster or None,
+        tables=None if state is None else ", ".join(sorted(state.tables.names)),
+        as_of_us=None if state is None else state.as_of_us,
+        behind=await parts.store.feed.size_after(position),
+    )
+
+
+async def _copy(parts: _Parts, *, anew: bool) -> _Copied:
+    state = await (parts.copier.make_anew() if anew else parts.copier.prepare())
+    copied = 0
+    with _progress() as progress:
+        task = progress.add_task("records", total=await parts.store.feed.size_after(state.position))
+
+        def on_copied(size: int) -> None:
+            nonlocal copied
+            copied += size
+            progress.advance(task, size)
+
+        while await parts.copier.step(on_copied) is not None:
+            pass
+    await parts.copier.forget_expired()
+    return _Copied(copied=copied)
+
+
+async def _compare(parts: _Parts) -> _Comparison:
+    while await parts.copier.step() is not None:
+        pass
+    home = await find_home(parts.store, SystemClock())
+    query = SummaryQuery(scope=Scope(organization_id=home.organization_id), group_by=(Dimension.DAY,))
+    reader = ClickHouseReader(parts.connections, parts.copier, parts.store.directory)
+    (copied,) = await reader.summaries(await reader.state(), [query])
+    kept = await parts.store.ledger.summary(query)
+    mine, theirs = ({row.group[0]: row.totals for row in one.rows} for one in (kept, copied))
+    differing = sorted(str(day) for day in mine.keys() | theirs.keys() if mine.get(day) != theirs.get(day))
+    return _Comparison(
+        records=kept.totals.requests,
+        equal=replace(copied, as_of_us=kept.as_of_us) == kept,
+        differing_days=tuple(differing),
+    )
+
+
+def _tell(found: _Copied, *, json: bool) -> None:
+    if json:
+        write_json(found)
+    else:
+        stdout().print(f"{found.copied:,} records and adjustments copied.")
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=stderr(),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )

@@ -1,0 +1,134 @@
+"""The tables of the copy: their names, and the statements that make them.
+
+A copy that is made anew gets tables with the next number in their names: whoever still writes to the old ones cannot
+touch it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from arouter.store.buckets import DAY_US, SLOT_US
+from arouter.store.queries import parse_queries, read_sql
+from arouter.store.tally import MEASURES
+
+ENGINE: Final = "clickhouse"
+PERIOD_US: Final = 32 * DAY_US
+"""Whole days, about a month."""
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_WINDOW: Final = 10_000
+"""So many inserts back one that comes again is known."""
+_WINDOW_S: Final = 7 * 86_400
+
+_FOLLOWING: Final = {
+    "total_tokens": "added_prompt_tokens + added_completion_tokens",
+    "latency_us": "ifNull(latency_us, 0)",
+    "requests_with_latency": "isNotNull(latency_us)",
+}
+"""What a row adds to some of `tally.MEASURES`, from its other columns."""
+ADDED: Final = tuple(f"added_{measure}" for measure in MEASURES if measure not in _FOLLOWING)
+"""The columns of what it adds to the others."""
+ADDING: Final = tuple(f"sum({_FOLLOWING.get(measure, f'added_{measure}')})" for measure in MEASURES)
+"""The sums of `tally.MEASURES`, as the projections have them."""
+
+
+class BadName(ValueError):
+    """Not a name for a database or a cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the copy is. BadName for a database or a cluster that is not a plain name."""
+
+    database: str
+    cluster: str = ""
+    """Empty for one server."""
+
+    def __post_init__(self) -> None:
+        for what, name in (("database", self.database), ("cluster", self.cluster or "x")):
+            if not _NAME.fullmatch(name):
+                raise BadName(f"{name!r} cannot be the name of a {what}: letters, digits and _ only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """The names of one copy's tables, without the database's."""
+
+    place: Place
+    generation: int
+
+    @property
+    def records(self) -> str:
+        """What is read and written: on a cluster the table that is distributed."""
+        return f"records_{self.generation}"
+
+    @property
+    def local_records(self) -> str:
+        return f"{self.records}_local" if self.place.cluster else self.records
+
+    @property
+    def copied(self) -> str:
+        return f"copied_{self.generation}"
+
+    @property
+    def names(self) -> Sequence[str]:
+        """All, each once, in the order in which they are dropped."""
+        return tuple(dict.fromkeys((self.copied, self.records, self.local_records)))
+
+
+def generation_of(table: str) -> int | None:
+    """The number in the name of a table of records or of places; None for any other table."""
+    found = re.fullmatch(r"(?:records|copied)_([1-9][0-9]{0,8})(?:_local)?", table)
+    return None if found is None else int(found[1])
+
+
+@cache
+def _statements() -> Mapping[str, str]:
+    return parse_queries(read_sql(ENGINE, "schema.sql"))
+
+
+def create_statements(tables: Tables) -> Sequence[str]:
+    """What makes the database and the tables where they are not there, in order."""
+    place = tables.place
+    clustered = bool(place.cluster)
+    words = {
+        "database": place.database,
+        "records": tables.records,
+        "local_records": tables.local_records,
+        "copied": tables.copied,
+        "on_cluster": f" ON CLUSTER {place.cluster}" if clustered else "",
+        "cluster_name": place.cluster,
+        "records_engine": _engine(place, tables.local_records, "{shard}/", "{replica}"),
+        # Not by shard: every server is a replica of the one table.
+        "copied_engine": _engine(place, tables.copied, "", "{shard}-{replica}"),
+        "deduplication": f", {_deduplication(place)}",
+        "copied_settings": f"\nSETTINGS {_deduplication(place)}",
+        "added": ", ".join(ADDED),
+        "sums": ", ".join(ADDING),
+        "period_us": PERIOD_US,
+        "day_us": DAY_US,
+        "slot_us": SLOT_US,
+    }
+    names = ("create_database", "create_records", *(("create_distributed",) if clustered else ()), "create_copied")
+    return [_statements()[name].format(**words) for name in names]
+
+
+def drop_statements(tables: Tables) -> Sequence[str]:
+    """What removes the tables where they are there."""
+    place = tables.place
+    on_cluster = f" ON CLUSTER {place.cluster}" if place.cluster else ""
+    return [f"DROP TABLE IF EXISTS {place.database}.{name}{on_cluster} SYNC" for name in tables.names]
+
+
+def _engine(place: Place, table: str, shard: str, replica: str) -> str:
+    if not place.cluster:
+        return "MergeTree"
+    return f"ReplicatedMergeTree('/clickhouse/tables/{shard}{place.database}/{table}', '{replica}')"
+
+
+def _deduplication(place: Place) -> str:
+    if not place.cluster:
+        return f"non_replicated_deduplication_window = {_WINDOW}"
+    return f"replicated_deduplication_window = {_WINDOW}, replicated_deduplication_window_seconds = {_WINDOW_S}"

@@ -1,0 +1,83 @@
+"""Where sums are read from: the coarsest sums that tell enough, and the records at the ends of a range.
+
+1. Sums by quarter of an hour know everything but users, tags and sessions.
+2. Sums by 32 days and by day know users, keys and workspaces.
+3. What a range has beyond whole ones at its ends is read from finer ones, the last of it from the records.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from arouter.domain.activity import PERCENTILES, TIME_DIMENSIONS, Dimension, SummaryQuery
+from arouter.store.buckets import DAY_US, SLOT_US
+from arouter.store.clickhouse.schema import PERIOD_US
+
+_WHOLE_DAYS: Final = frozenset({Dimension.DAY, Dimension.WEEK, Dimension.MONTH})
+_OF_USERS: Final = frozenset({Dimension.USER, Dimension.API_KEY, Dimension.WORKSPACE, Dimension.ORGANIZATION})
+_OF_SLOTS: Final = frozenset(
+    {
+        Dimension.MODEL,
+        Dimension.PROVIDER,
+        Dimension.API_KEY,
+        Dimension.WORKSPACE,
+        Dimension.ORGANIZATION,
+        Dimension.ENDPOINT,
+        Dimension.STATUS,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Half-open, in units of `unit_us`; None is open. Of records the unit is a microsecond."""
+
+    unit_us: int
+    first: int | None
+    beyond: int | None
+
+
+def spans_of(query: SummaryQuery, *, with_users: bool) -> Sequence[Span]:
+    """`with_users`: whether single users must be told apart. The spans do not overlap."""
+    units = _units(query, with_users=with_users)
+    return [*_cover(query.filters.start_us, query.filters.end_us, units)]
+
+
+def _units(query: SummaryQuery, *, with_users: bool) -> Sequence[int]:
+    filters = query.filters
+    if (
+        filters.tags
+        or filters.session_ids
+        or filters.updated_since_us is not None
+        or filters.written_until_us is not None
+        or any(query.asks_for(name) for name in PERCENTILES)
+    ):
+        return ()
+    others = {*query.group_by} - TIME_DIMENSIONS
+    times = {*query.group_by} & TIME_DIMENSIONS
+    if with_users or filters.users or filters.unattributed:
+        if filters.models or filters.providers or filters.statuses or filters.endpoints or not others <= _OF_USERS:
+            return ()
+        if not times:
+            return (PERIOD_US, DAY_US)
+        return (DAY_US,) if query.timezone == "UTC" and times <= _WHOLE_DAYS else ()
+    return (SLOT_US,) if others <= _OF_SLOTS else ()
+
+
+def _cover(start_us: int | None, end_us: int | None, units: Sequence[int]) -> Iterator[Span]:
+    if start_us is not None and end_us is not None and start_us >= end_us:
+        return
+    if not units:
+        yield Span(unit_us=1, first=start_us, beyond=end_us)
+        return
+    unit_us = units[0]
+    first = None if start_us is None else -(-start_us // unit_us)
+    beyond = None if end_us is None else end_us // unit_us
+    if first is not None and beyond is not None and first >= beyond:
+        yield from _cover(start_us, end_us, units[1:])
+        return
+    if start_us is not None and first is not None and start_us < first * unit_us:
+        yield from _cover(start_us, first * unit_us, units[1:])
+    yield Span(unit_us=unit_us, first=first, beyond=beyond)
+    if end_us is not None and beyond is not None and beyond * unit_us < end_us:
+        yield from _cover(beyond * unit_us, end_us, units[1:])

@@ -1,0 +1,54 @@
+"""`arouter clickhouse`: the real commands, on ClickHouse's engine in the process of each."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.process import arouter, refused, succeeded, told
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, and a copy that is to be in the engine."""
+    made = tmp_path_factory.mktemp("copy")
+    (made / "arouter.toml").write_text(f"[clickhouse]\nurl = 'chdb:{made}/engine'\npassword = 'hunter2'\n")
+    succeeded("db", "migrate", cwd=made)
+    return made
+
+
+def status(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = told("clickhouse", "status", cwd=folder)
+    return found
+
+
+def test_a_copy_is_made_and_compared_and_made_anew(folder: Path) -> None:
+    assert (status(folder)["tables"], status(folder)["behind"]) == (None, 0)
+    assert told("clickhouse", "copy", cwd=folder) == {"copied": 0}
+    assert status(folder)["tables"] == "copied_1, records_1"
+    assert told("clickhouse", "check", cwd=folder) == {"records": 0, "equal": True, "differing_days": []}
+    assert "0 records and adjustments copied" in succeeded("clickhouse", "rebuild", "--yes", cwd=folder)
+    text = succeeded("clickhouse", "status", cwd=folder)
+    assert "records_2" in text
+    assert "hunter2" not in text + json.dumps(status(folder))
+
+
+def test_nothing_is_dropped_without_a_yes(folder: Path) -> None:
+    assert arouter("clickhouse", "rebuild", cwd=folder, stdin="n\n").returncode == 1
+
+
+def test_the_tables_are_shown_for_one_server_and_for_a_cluster(folder: Path) -> None:
+    assert "ENGINE = MergeTree\n" in succeeded("clickhouse", "schema", cwd=folder)
+    text = succeeded("clickhouse", "schema", cwd=folder, env={"AROUTER_CLICKHOUSE__CLUSTER": "main"})
+    assert "ON CLUSTER main" in text
+
+
+def test_without_a_url_there_is_one_line(tmp_path: Path) -> None:
+    succeeded("db", "migrate", cwd=tmp_path)
+    assert "clickhouse.url is not set" in refused("clickhouse", "status", cwd=tmp_path)
+
+
+def test_a_server_that_is_away_is_one_line(folder: Path) -> None:
+    away = {"AROUTER_CLICKHOUSE__URL": "http://127.0.0.1:9"}
+    assert "ClickHouse" in refused("clickhouse", "copy", cwd=folder, env=away)
