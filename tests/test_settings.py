@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from arouter.settings import BELOW, PREFIX, SECTIONS, TABLES, Dollars, Secret, Settings, SettingsError, load, rows
+from arouter.settings import (
+    BELOW,
+    NAMED,
+    PREFIX,
+    SECTIONS,
+    TABLES,
+    Dollars,
+    Secret,
+    Settings,
+    SettingsError,
+    load,
+    rows,
+)
 
 
 def read(tmp_path: Path, text: str = "", **environment: str) -> Settings:
@@ -221,7 +233,9 @@ def test_secrets_do_not_show_themselves(tmp_path: Path) -> None:
 def test_every_row_of_the_table_has_a_help_and_a_type() -> None:
     table = list(rows())
     below = (f"{name}.<deployment>" for name in BELOW)
-    assert {row.section for row in table} == {*SECTIONS, *(f"{name}.<name>" for name in TABLES), *below}
+    named = (f"{name}.<name>" for name in (*TABLES, *NAMED))
+    sections = {*SECTIONS} - {name.partition(".")[0] for name in NAMED}
+    assert {row.section for row in table} == {*sections, *named, *below}
     assert len({(row.section, row.name) for row in table}) == len(table) > 30
     for row in table:
         assert row.help.endswith(".")
@@ -254,15 +268,24 @@ def test_every_setting_can_be_set_by_its_variable(tmp_path: Path, row: Any) -> N
 
 def test_an_issuer_needs_all_of_it_and_an_address_that_is_safe(tmp_path: Path) -> None:
     file = tmp_path / "arouter.toml"
-    whole = '[oidc.work]\nissuer = "https://a.example"\nclient_id = "x"\nclient_secret = "env:S"\n'
+    whole = '[sign_in.oidc.work]\nissuer = "https://a.example"\nclient_id = "x"\nclient_secret = "env:S"\n'
     file.write_text(whole)
-    found = load(file, environment={"S": "s3cret"}).oidc["work"]
+    found = load(file, environment={"S": "s3cret"}).sign_in.oidc["work"]
     assert (found.issuer, found.client_id, found.client_secret) == ("https://a.example", "x", "s3cret")
     assert "s3cret" not in repr(found)
     for line in whole.splitlines()[1:3]:
         file.write_text(whole.replace(f"{line}\n", ""))
-        with pytest.raises(SettingsError, match=f"oidc.work needs {line.split()[0]}"):
+        with pytest.raises(SettingsError, match=f"sign_in.oidc.work needs {line.split()[0]}"):
             load(file, environment={"S": "s3cret"})
     file.write_text(whole.replace("https", "http"))
     with pytest.raises(SettingsError, match="must begin with https"):
         load(file, environment={"S": "s3cret"})
+    file.write_text("[sign_in]\noidc = 1\n")
+    with pytest.raises(SettingsError, match=r"\[sign_in.oidc\] takes one table for each name"):
+        load(file, environment={})
+
+
+def test_an_issuer_can_be_named_in_the_environment_alone(tmp_path: Path) -> None:
+    variables = {"ISSUER": "https://a.example", "CLIENT_ID": "x"}
+    found = read(tmp_path, **{f"{PREFIX}SIGN_IN__OIDC__WORK__{name}": value for name, value in variables.items()})
+    assert found.sign_in.oidc["work"].issuer == "https://a.example"

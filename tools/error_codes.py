@@ -50,7 +50,7 @@ MEANINGS = {
     "invitation_not_found": "The organization has no invitation with this id, or there is no open one with this token.",
     "invalid_sign_in": "No member has this address and password. A member who is disabled is told so too.",
     "invalid_totp": "The code is wrong, or was used before.",
-    "issuer_not_found": "The operator has named no such issuer: see `[oidc.<name>]`.",
+    "issuer_not_found": "The operator has named no such issuer: see `[sign_in.oidc.<name>]`.",
     "key_not_found": "The organization has no key with this hash.",
     "last_admin": "The organization would have no enabled admin.",
     "last_workspace": "The organization would have no workspace.",

@@ -15,7 +15,7 @@ NAMES = {
     "sandbox": (),
     "keys": ("create", "list", "show", "disable", "enable", "rotate", "delete"),
     "provider-keys": ("create", "list", "disable", "enable", "delete", "reseal"),
-    "guardrails": ("create", "list", "disable", "enable", "delete", "explain"),
+    "guardrails": ("create", "update", "list", "disable", "enable", "delete", "explain"),
     "credits": ("show", "add", "list", "enable", "disable"),
     "organizations": ("create", "list", "rename"),
     "workspaces": ("create", "list", "rename", "archive", "restore"),
@@ -24,7 +24,7 @@ NAMES = {
     "audit": (),
     "activity": ("export", "summary", "report", "show", "correct"),
     "users": ("list", "top", "show", "token", "block", "unblock", "limit"),
-    "db": ("migrate", "status", "check", "backup", "seal", "retention", "fold"),
+    "db": ("migrate", "status", "check", "backup", "seal", "retention", "fold", "journal"),
     "prices": ("list", "show", "reprice"),
     "config": ("check", "show"),
 }

@@ -32,6 +32,11 @@ credentials = "file:key.json"
 [providers.local]
 dialect = "openai"
 base_url = "http://127.0.0.1:11434/v1"
+
+[sign_in.oidc.work]
+issuer = "https://accounts.example.com"
+client_id = "arouter"
+client_secret = "env:KEY"
 """
 ENVIRONMENT = {"KEY": "sk-sesame", "AROUTER_LOG__LEVEL": "debug"}
 
@@ -59,6 +64,10 @@ def test_show_has_every_setting_its_source_and_its_variable_and_no_secret(tmp_pa
     assert of("providers.bedrock.access_key_id")[0] == "AKIDEXAMPLE"
     assert of("providers.vertex.credentials")[0] == "(set)"
     assert of("upstream.https_proxy") == ("http://…@proxy:3128", "file", "AROUTER_UPSTREAM__HTTPS_PROXY")
+    assert of("sign_in.oidc.work.issuer")[:2] == ("https://accounts.example.com", "file")
+    assert of("sign_in.oidc.work.client_secret") == (
+        *("(set)", "environment", "AROUTER_SIGN_IN__OIDC__WORK__CLIENT_SECRET"),
+    )
     text = succeeded("config", "show", cwd=tmp_path, env=ENVIRONMENT)
     assert "providers.local.base_url" in text
     assert "sesame" not in text + str(shown)

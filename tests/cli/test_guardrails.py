@@ -35,9 +35,38 @@ def test_a_guardrail_is_made_listed_switched_and_deleted(tmp_path: Path) -> None
         assert line == f"there is no guardrail '{made['id']}'; `arouter guardrails list` shows them"
 
 
+def test_a_guardrail_is_changed_in_what_is_said_alone(tmp_path: Path) -> None:
+    told("keys", "create", "--name", "prod", cwd=tmp_path)
+    made = told(
+        *("guardrails", "create", "--target", "organization", "--name", "cap", "--limit", "5"),
+        *("--limit-reset", "daily", "--requests-per-minute", "5", "--allowed-model", "a"),
+        *("--ignored-provider", "groq", "--zero-data-retention"),
+        cwd=tmp_path,
+    )
+
+    def changed(*arguments: str) -> dict[str, object]:
+        """What became different."""
+        before = told("guardrails", "list", cwd=tmp_path)[0]
+        after = told("guardrails", "update", made["id"], *arguments, cwd=tmp_path)
+        assert told("guardrails", "list", cwd=tmp_path) == [after]
+        return {name: after[name] for name in after if after[name] != before[name] and name != "updated_at"}
+
+    assert changed("--limit", "7.000000000001") == {"limit": 7.000000000001}
+    assert changed("--name", "more", "--tokens-per-day", "8") == {"name": "more", "tokens_per_day": 8}
+    assert changed("--allowed-model", "b", "--allowed-model", "c") == {"allowed_models": ["b", "c"]}
+    assert changed("--any-data-retention") == {"zero_data_retention": False}
+    cleared = changed("--clear", "limit", "--clear", "allowed_models", "--requests-per-minute", "0")
+    assert cleared == {"limit": None, "limit_reset": None, "allowed_models": None, "requests_per_minute": 0}
+    assert "no guardrail" in refused("guardrails", "update", "grl_none", "--limit", "1", cwd=tmp_path)
+    assert "limit_reset" in refused("guardrails", "update", made["id"], "--limit-reset", "daily", cwd=tmp_path, code=2)
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     told("keys", "create", "--name", "prod", cwd=tmp_path)
     assert "target_id" in refused("guardrails", "create", "--target", "user", cwd=tmp_path, code=2)
+    assert "say what is to change" in misused("guardrails", "update", "grl_x")
+    for arguments in (("--clear", "name"), ("--clear", "limit", "--limit", "5")):
+        assert "--clear" in misused("guardrails", "update", "grl_x", *arguments)
     assert "world" in misused("guardrails", "create", "--target", "world")
     assert "dollars" in misused("guardrails", "create", "--target", "organization", "--limit", "much")
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from arouter.domain.keys import KeyKind
@@ -40,8 +41,19 @@ def test_a_key_works_is_disabled_enabled_rotated_and_deleted_while_the_gateway_r
     assert _status_within(gateway.url, rotated["key"], 200)
     assert _status_within(gateway.url, made["key"], 401)
 
-    assert told("keys", "delete", prefix, cwd=gateway.folder) == {"deleted": True, "hash": made["hash"]}
+    again = told("keys", "rotate", prefix, "--overlap", "24h", cwd=gateway.folder)
+    ends = datetime.fromisoformat(again["previous_key_expires_at"])
+    assert ends - datetime.fromisoformat(again["updated_at"]) == timedelta(days=1)
+    assert _status_within(gateway.url, again["key"], 200)
+    assert _status_within(gateway.url, rotated["key"], 200)
+
+    short = told("keys", "rotate", prefix, "--overlap", "1s", cwd=gateway.folder)
+    assert _status_within(gateway.url, short["key"], 200)
     assert _status_within(gateway.url, rotated["key"], 401)
+    assert _status_within(gateway.url, again["key"], 401)
+
+    assert told("keys", "delete", prefix, cwd=gateway.folder) == {"deleted": True, "hash": made["hash"]}
+    assert _status_within(gateway.url, short["key"], 401)
     assert made["hash"] not in {one["hash"] for one in told("keys", "list", cwd=gateway.folder)}
 
 
@@ -72,6 +84,7 @@ def test_the_text_shows_the_plaintext_once_and_the_list_never(tmp_path: Path) ->
     assert plaintext.startswith("lr_mgmt_")
     listed = succeeded("keys", "list", cwd=tmp_path)
     assert "ops" in listed
+    assert "never" in listed
     assert plaintext not in listed
 
 
@@ -80,6 +93,8 @@ def test_the_list_is_newest_first_with_what_each_key_spent(gateway: Gateway) -> 
     assert [one["name"] for one in listed if one["name"] in ("first", "management")] == ["management", "first"]
     (first,) = (one for one in listed if one["name"] == "first")
     assert first["usage"] > 0
+    (latest,) = call(f"{gateway.url}/v1/activity?limit=1", gateway.live_key)[1]["data"]
+    assert first["last_used_at"] == latest["created_at"]
     assert first["usage"] == call(f"{gateway.url}/v1/key", gateway.live_key)[1]["data"]["usage"]
 
 
@@ -105,6 +120,8 @@ async def _add_keys(path: Path, hashes: list[str]) -> None:
 
 def test_wrong_usage_exits_2(tmp_path: Path) -> None:
     assert "--limit" in misused("keys", "create", "--name", "x", "--limit", "ten")
+    for overlap in ("soon", "24", "0h", "31d", "-1h", "1.5h"):
+        assert "--overlap" in misused("keys", "rotate", "abcdef", f"--overlap={overlap}")
     finer = refused("keys", "create", "--name", "x", "--limit", "1e-13", cwd=tmp_path, code=2)
     assert finer == "`limit` has more than twelve decimals."
 

@@ -53,6 +53,13 @@ def test_members_change_and_an_admin_stays(tmp_path: Path) -> None:
     assert "only enabled admin" in refused("members", "delete", ada, cwd=tmp_path, code=2)
     assert "only enabled admin" in refused("members", "change", ada, "--role", "billing", cwd=tmp_path, code=2)
     assert told("members", "change", bob, "--role", "admin", "--name", "Rob", cwd=tmp_path)["role"] == "admin"
+    place = told("workspaces", "create", "--name", "Research", cwd=tmp_path)["id"]
+    assert told("members", "change", bob, "--workspace", place, cwd=tmp_path)["workspace_ids"] == [place]
+    assert told("members", "change", bob, "--name", "Bo", cwd=tmp_path)["workspace_ids"] == [place]
+    assert told("members", "change", bob, "--every-workspace", cwd=tmp_path)["workspace_ids"] == []
+    assert "no workspace" in refused("members", "change", bob, "--workspace", "ws_none", cwd=tmp_path, code=2)
+    asked = ("invitations", "create", "--email", "eve@example.com", "--workspace", place)
+    assert told(*asked, cwd=tmp_path)["workspace_ids"] == [place]
     assert told("members", "disable", ada, cwd=tmp_path)["disabled"] is True
     assert told("members", "enable", ada, cwd=tmp_path)["disabled"] is False
     assert told("members", "delete", bob, cwd=tmp_path) == {"deleted": True, "id": bob}

@@ -1,5 +1,6 @@
 """`arouter provider-keys`: a secret is taken from standard input or the environment, and never shown."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from arouter.engine.clock import SystemClock
+from arouter.store.sqlite import SqliteStore
 from tests.cli.process import arouter, misused, refused, told
 
 OLD, NEW = (hashlib.sha256(name).hexdigest() for name in (b"old", b"new"))
@@ -96,6 +99,38 @@ def test_a_rotation_makes_the_older_key_encryption_key_dispensable(tmp_path: Pat
     assert back.returncode == 1
     assert made["id"] in json.loads(back.stdout)["unreadable"]
     assert "stay as they are" in back.stderr
+
+
+def test_a_rotation_seals_the_secrets_of_apps_too(tmp_path: Path) -> None:
+    told("keys", "create", "--name", "first", cwd=tmp_path)
+    member = told("members", "add", "--email", "ada@example.com", "--name", "Ada", "--role", "admin", cwd=tmp_path)
+    place = (member["organization_id"], member["id"])
+    secret = "JBSWY3DPEHPK3PXP"
+    asyncio.run(_enrol(tmp_path / "arouter.db", place, secret))
+    reseal = ("provider-keys", "reseal")
+    assert told(*reseal, cwd=tmp_path, env=env(OLD)) == {"resealed": 1, "unreadable": []}
+    assert asyncio.run(_kept(tmp_path / "arouter.db", place)).startswith("sealed:")
+    assert told(*reseal, cwd=tmp_path, env=env(NEW, OLD)) == {"resealed": 1, "unreadable": []}
+    assert told(*reseal, cwd=tmp_path, env=env(NEW)) == {"resealed": 0, "unreadable": []}
+    back = arouter(*reseal, "--json", cwd=tmp_path, env=env(OLD))
+    assert (back.returncode, json.loads(back.stdout)["unreadable"]) == (1, [member["id"]])
+
+
+async def _enrol(path: Path, place: tuple[str, str], secret: str) -> None:
+    store = SqliteStore.open(str(path), clock=SystemClock().now_us)
+    await store.start()
+    assert await store.directory.set_password(*place, "hash")
+    assert await store.directory.enrol_totp(*place, secret)
+    await store.close()
+
+
+async def _kept(path: Path, place: tuple[str, str]) -> str:
+    store = SqliteStore.open(str(path), clock=SystemClock().now_us)
+    await store.start()
+    login = await store.directory.get_login(*place)
+    await store.close()
+    assert login is not None
+    return str(login.totp_secret)
 
 
 def test_a_question_makes_no_database(tmp_path: Path) -> None:

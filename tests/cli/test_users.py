@@ -26,6 +26,32 @@ def test_users_are_listed_as_the_api_lists_them(gateway: Gateway) -> None:
     assert [one["user"] for one in found] == ["user_12345"]
 
 
+def test_who_is_blocked_and_limited_is_told_as_the_api_tells_it(gateway: Gateway) -> None:
+    for user in ("ada", "never seen"):
+        told("users", "block", user, "--reason", "stolen \x1b[31mcard", cwd=gateway.folder)
+    told("users", "limit", "ada", "--limit", "0.25", "--requests-per-day", "7", cwd=gateway.folder)
+    blocked = told("users", "list", "--blocked", cwd=gateway.folder)
+    assert blocked == over_http(gateway, "/v1/users?blocked=true")["data"]
+    assert [one["user"] for one in blocked] == ["ada", "never seen"]
+    lines = succeeded("users", "list", "--blocked", cwd=gateway.folder)
+    assert "never" in lines
+    assert "stolen \\x1b[31mcard" in lines
+    assert [one["user"] for one in told("users", "list", "--blocked", "--prefix", "n", cwd=gateway.folder)] == [
+        "never seen"
+    ]
+    here = told("users", "show", "ada", cwd=gateway.folder)
+    there = over_http(gateway, "/v1/users/ada")
+    names = ("limits", "applied_limits", "blocked", "block_reason", "blocked_at")
+    assert {name: here[name] for name in names} == {name: there[name] for name in names}
+    assert [one["said_by"] for one in here["applied_limits"]] == ["the user's own limits"] * 2
+    text = succeeded("users", "show", "ada", cwd=gateway.folder)
+    assert "1 of 7 requests in the day: the user's own limits" in text
+    for user in ("ada", "never seen"):
+        told("users", "unblock", user, cwd=gateway.folder)
+    told("users", "limit", "ada", cwd=gateway.folder)
+    assert told("users", "list", "--blocked", cwd=gateway.folder) == []
+
+
 def test_a_table_is_safe_on_a_terminal(gateway: Gateway) -> None:
     for command in (("list",), ("top",)):
         lines = succeeded("users", *command, cwd=gateway.folder)

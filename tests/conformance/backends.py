@@ -110,8 +110,8 @@ class SealedStore:
 
 
 ASKING = frozenset(
-    {"get", "page", "summary", "summaries", "adjustments_of", "spending", "byok_spending", "check"}
-    | {"user_span", "list_users", "user_costs"}
+    {"get", "page", "summary", "summaries", "adjustments_of", "spending", "byok_spending", "last_used"}
+    | {"check", "user_span", "list_users", "user_costs"}
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from arouter.domain.activity import Filters, Scope, SummaryQuery
-from arouter.domain.keys import Key
+from arouter.domain.keys import Key, by_previous_plaintext
 from arouter.store.base import Home, KeyLabel
 from tests.conformance.backends import Backend
 from tests.conformance.samples import FULL_KEY, append, ids, key, record
@@ -90,6 +90,67 @@ def test_a_rotated_key_has_another_secret_and_the_same_name(backend: Backend) ->
     assert backend.run(backend.directory.find_key("new")) == key(
         "prod", created_at_us=0, label="lr_live_new…", updated_at_us=9
     )
+
+
+def rotated(backend: Backend, secret: str, previous_expires_at_us: int | None = None, name: str = "prod") -> bool:
+    change = backend.directory.rotate_key(
+        "org_a", f"key-{name}", secret=secret, label="new", now_us=9, previous_expires_at_us=previous_expires_at_us
+    )
+    return backend.run(change)
+
+
+def test_a_rotation_may_leave_the_old_secret_some_time(backend: Backend) -> None:
+    add(backend, "prod")
+    assert rotated(backend, "new", 50)
+    backend.restart()
+    found = key("prod", created_at_us=0, label="new", updated_at_us=9, previous_expires_at_us=50)
+    assert backend.run(backend.directory.find_key("new")) == found
+    assert backend.run(backend.directory.get_key("org_a", "key-prod")) == found
+    assert backend.run(backend.directory.find_key("secret-prod")) == replace(found, expires_at_us=50)
+    assert by_previous_plaintext(replace(found, expires_at_us=40)).expires_at_us == 40
+
+
+def test_another_rotation_ends_the_old_secret_of_before(backend: Backend) -> None:
+    add(backend, "prod")
+    assert rotated(backend, "second", 50)
+    assert rotated(backend, "third", 60)
+    assert backend.run(backend.directory.find_key("secret-prod")) is None
+    second = backend.run(backend.directory.find_key("second"))
+    assert second is not None
+    assert second.expires_at_us == 60
+    assert rotated(backend, "fourth")
+    assert [backend.run(backend.directory.find_key(secret)) for secret in ("second", "third")] == [None, None]
+    fourth = backend.run(backend.directory.find_key("fourth"))
+    assert fourth is not None
+    assert fourth.previous_expires_at_us is None
+
+
+def test_what_was_read_before_a_rotation_does_not_change_what_the_rotation_said(backend: Backend) -> None:
+    add(backend, "prod")
+    before = backend.run(backend.directory.get_key("org_a", "key-prod"))
+    assert before is not None
+    assert rotated(backend, "new", 50)
+    assert backend.run(backend.directory.replace_key(replace(before, disabled=True)))
+    for secret, expires_at_us in (("new", None), ("secret-prod", 50)):
+        found = backend.run(backend.directory.find_key(secret))
+        assert found == replace(before, disabled=True, previous_expires_at_us=50, expires_at_us=expires_at_us)
+
+
+def test_a_deleted_key_has_no_old_secret_either(backend: Backend) -> None:
+    add(backend, "prod")
+    assert rotated(backend, "new", 50)
+    assert backend.run(backend.directory.delete_key("org_a", "key-prod", now_us=10))
+    assert [backend.run(backend.directory.find_key(secret)) for secret in ("new", "secret-prod")] == [None, None]
+
+
+def test_an_old_secret_is_taken_as_long_as_it_is_there(backend: Backend) -> None:
+    add(backend, "prod", "other")
+    assert rotated(backend, "new", 50)
+    with pytest.raises(ValueError):
+        backend.run(backend.directory.add_key(key("third"), secret="secret-prod"))
+    with pytest.raises(ValueError):
+        rotated(backend, "secret-prod", name="other")
+    assert backend.run(backend.directory.find_key("secret-other")) == key("other", created_at_us=1)
 
 
 def test_a_deleted_key_is_gone_but_its_records_keep_its_name(backend: Backend) -> None:

@@ -141,6 +141,42 @@ def test_what_is_said_of_a_user_is_kept_byte_for_byte(backend: Backend) -> None:
         backend.run(directory.put_user_rules(replace(RULES, user="\ud800")))
 
 
+def test_what_is_said_of_several_users(backend: Backend) -> None:
+    directory = backend.directory
+    other = replace(RULES, organization_id="org_b")
+    for rules in (RULES, replace(RULES, user="", blocked=False, reason=None), replace(RULES, user="ü\x00"), other):
+        backend.run(directory.put_user_rules(rules))
+    found = backend.run(directory.user_rules_of("org_a", ["", "nobody", RULES.user]))
+    assert found == {"": replace(RULES, user="", blocked=False, reason=None), RULES.user: RULES}
+    assert backend.run(directory.user_rules_of("org_a", ["ü\x00"])) == {"ü\x00": replace(RULES, user="ü\x00")}
+    assert backend.run(directory.user_rules_of("org_a", [])) == {}
+    with pytest.raises(ValueError):
+        backend.run(directory.user_rules_of("org_a", ["\ud800"]))
+
+
+def test_who_is_blocked_is_listed_by_name(backend: Backend) -> None:
+    directory = backend.directory
+    for user in ("", "a", "ab", "b\x00", "ü", "\U0001f511", "free"):
+        backend.run(directory.put_user_rules(replace(RULES, user=user, blocked=user != "free")))
+    backend.run(directory.put_user_rules(replace(RULES, user="theirs", organization_id="org_b")))
+
+    def listed(**wanted: Any) -> list[str]:
+        found = backend.run(directory.list_blocked_users("org_a", **{"limit": 10, **wanted}))
+        assert all(rules == replace(RULES, user=rules.user) for rules in found)
+        return [rules.user for rules in found]
+
+    names = ["", "a", "ab", "b\x00", "ü", "\U0001f511"]
+    assert listed() == names
+    assert listed(descending=True) == names[::-1]
+    assert listed(prefix="a") == ["a", "ab"]
+    assert listed(limit=2) == names[:2]
+    assert listed(after="a", limit=2) == names[2:4]
+    assert listed(after="") == names[1:]
+    assert listed(after="ab", descending=True) == ["a", ""]
+    backend.run(directory.put_user_rules(replace(RULES, user="a", blocked=False)))
+    assert listed(prefix="a") == ["ab"]
+
+
 def test_who_changed_since_is_told_and_the_revision_stays(backend: Backend) -> None:
     directory = backend.directory
     before = backend.run(directory.revision())

@@ -649,6 +649,25 @@ def test_a_key_without_records_has_spent_nothing(backend: Backend) -> None:
     assert spent == Spending(total=nothing, daily=nothing, weekly=nothing, monthly=nothing)
 
 
+def test_a_key_was_used_last_when_its_last_request_began(backend: Backend) -> None:
+    def used(*key_hashes: str) -> dict[str, int]:
+        return {name: at - NOON_US for name, at in backend.run(backend.ledger.last_used(key_hashes)).items()}
+
+    assert used("key-a") == {}
+    append(backend, record("gen-1"), record("gen-2", opened={"created_at_us": NOON_US + 5}))
+    append(backend, record("gen-3", opened={"created_at_us": NOON_US + 3}, cost=None))
+    append(backend, record("gen-b", opened={"key_hash": "key-b", "created_at_us": NOON_US - 9 * HOUR_US, "user": None}))
+    append(backend, record("gen-2", opened={"created_at_us": NOON_US + 7}))
+    assert used("key-a", "key-b", "key-none", "key-a") == {"key-a": 5, "key-b": -9 * HOUR_US}
+    late = {"key_hash": "key-b", "created_at_us": NOON_US + 2 * HOUR_US}
+    append(backend, record("gen-refused", opened=late, status=Status.REJECTED, cost=None))
+    adjust(backend, adjustment("adj-1", "gen-1", 1))
+    backend.restart()
+    assert used("key-b") == {"key-b": 2 * HOUR_US}
+    assert used("key-a") == {"key-a": 5}
+    assert_sound(backend)
+
+
 def test_spending_is_asked_for_since_whole_hours(backend: Backend) -> None:
     with pytest.raises(ValueError):
         backend.run(backend.ledger.spending("key-a", day_us=1, week_us=0, month_us=0))

@@ -223,3 +223,32 @@ def test_every_change_raises_the_revision(there: Backend) -> None:
         assert there.run(change)
         seen.add(there.run(directory.revision()))
     assert len(seen) == 7
+
+
+def test_the_workspaces_of_an_invitation_become_those_of_the_member(there: Backend) -> None:
+    directory = there.directory
+    asked = invitation(workspace_ids=("ws_b", "ws_a"))
+    there.run(directory.add_invitation(asked, secret="s"))
+    there.restart()
+    directory = there.directory
+    assert there.run(directory.find_invitation("s")) == asked
+    made = member(workspace_ids=asked.workspace_ids)
+    assert there.run(directory.accept_invitation("s", made, now_us=NOW_US))
+    assert there.run(directory.get_member("org_a", "mem_ada")) == made
+    assert there.run(directory.list_members("org_a"))[-1] == made
+    for changed in (member(workspace_ids=("ws_a",)), member()):
+        assert there.run(directory.replace_member(changed))
+        assert there.run(directory.get_member("org_a", "mem_ada")) == changed
+
+
+def test_a_workspace_that_somebody_is_in_or_invited_to_is_not_deleted(there: Backend) -> None:
+    directory = there.directory
+    for name in ("ws_x", "ws_y"):
+        there.run(directory.add_workspace(replace(WORKSPACES[0], id=name)))
+    there.run(directory.add_invitation(invitation(workspace_ids=("ws_x", "ws_y")), secret="s"))
+    assert not there.run(directory.delete_workspace("org_a", "ws_x"))
+    assert there.run(directory.accept_invitation("s", member(workspace_ids=("ws_x",)), now_us=NOW_US))
+    assert there.run(directory.delete_workspace("org_a", "ws_y"))
+    assert not there.run(directory.delete_workspace("org_a", "ws_x"))
+    assert there.run(directory.replace_member(member()))
+    assert there.run(directory.delete_workspace("org_a", "ws_x"))

@@ -149,3 +149,28 @@ def test_no_secret_is_in_the_audit_log(there: Backend) -> None:
     told = there.run(there.directory.audit_page(AuditQuery(organization_id="org_a")))
     assert not any("s3same" in f"{one.before}{one.after}" or '"hash"' in f"{one.after}" for one in told)
     assert told[1].after == ('{"member_id":"mem_ada","has_password":true,"has_totp":false,"recovery_codes":0}')
+
+
+def test_the_secret_of_an_app_is_kept_otherwise_only_if_it_is_the_same(there: Backend) -> None:
+    directory = there.directory
+    there.run(directory.add_member(member("bob")))
+    there.run(directory.set_password("org_a", "mem_bob", "his"))
+    assert there.run(directory.every_totp()) == ()
+    there.run(directory.enrol_totp(*ADA, "plain"))
+    there.run(directory.confirm_totp(*ADA, secret="plain", step=5, recovery=["a", "b"]))
+    there.run(directory.enrol_totp("org_a", "mem_bob", "other"))
+    before = len(there.run(directory.audit_page(AuditQuery(organization_id="org_a"))))
+    assert not there.run(directory.reseal_totp(*ADA, before="other", after="sealed"))
+    assert not there.run(directory.reseal_totp("org_b", "mem_ada", before="plain", after="sealed"))
+    assert there.run(directory.reseal_totp(*ADA, before="plain", after="sealed"))
+    there.restart()
+    directory = there.directory
+    found = login(there)
+    assert found is not None
+    assert (found.totp_secret, found.totp_confirmed, found.totp_step, found.recovery_codes) == ("sealed", True, 5, 2)
+    every = there.run(directory.every_totp())
+    assert [one.member_id for one in every] == ["mem_ada", "mem_bob"]
+    assert every[0] == found
+    assert [one.member_id for one in there.run(directory.every_totp(after_id="mem_ada"))] == ["mem_bob"]
+    assert [one.member_id for one in there.run(directory.every_totp(limit=1))] == ["mem_ada"]
+    assert len(there.run(directory.audit_page(AuditQuery(organization_id="org_a")))) == before

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from arouter.domain.activity import Filters, Scope
 from arouter.domain.money import Picodollars
 from arouter.domain.users import UserCursor, UserOrder, UsersPage, UserSpan, UsersQuery, end_of_prefix
+from arouter.store.base import KeySecrets
 from tests.conformance.backends import Backend
 from tests.conformance.samples import NOON_US, SCOPE, append, key, record
 from tests.conformance.test_ledger import USERS, assert_sound
@@ -209,10 +210,13 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
 def test_a_key_has_the_secret_that_it_was_given_last(backend: Backend) -> None:
     directory = backend.directory
     backend.run(directory.add_key(key("a"), secret="1" * 64))
-    assert backend.run(directory.secret_of("org_a", "key-a")) == "1" * 64
-    assert backend.run(directory.secret_of("org_b", "key-a")) is None
-    assert backend.run(directory.secret_of("org_a", "key-b")) is None
+    assert backend.run(directory.secrets_of("org_a", "key-a")) == KeySecrets(current="1" * 64)
+    assert backend.run(directory.secrets_of("org_b", "key-a")) is None
+    assert backend.run(directory.secrets_of("org_a", "key-b")) is None
     backend.run(directory.rotate_key("org_a", "key-a", secret="2" * 64, label="x", now_us=1))
-    assert backend.run(directory.secret_of("org_a", "key-a")) == "2" * 64
-    backend.run(directory.delete_key("org_a", "key-a", now_us=2))
-    assert backend.run(directory.secret_of("org_a", "key-a")) is None
+    assert backend.run(directory.secrets_of("org_a", "key-a")) == KeySecrets(current="2" * 64)
+    backend.run(directory.rotate_key("org_a", "key-a", secret="3" * 64, label="x", now_us=2, previous_expires_at_us=9))
+    both = KeySecrets(current="3" * 64, previous="2" * 64, previous_expires_at_us=9)
+    assert backend.run(directory.secrets_of("org_a", "key-a")) == both
+    backend.run(directory.delete_key("org_a", "key-a", now_us=3))
+    assert backend.run(directory.secrets_of("org_a", "key-a")) is None

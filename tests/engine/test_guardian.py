@@ -18,6 +18,7 @@ from arouter.domain.errors import (
     UpstreamFailed,
 )
 from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
+from arouter.domain.keys import by_previous_plaintext
 from arouter.domain.limits import Budget, LimitReset, Limits
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Status
@@ -550,3 +551,17 @@ async def test_shares_that_nobody_uses_are_forgotten_and_given_back() -> None:
     assert not pipeline.counter_data.leases
     reply = await asked(pipeline, 2, key=key(limit=Picodollars(COST)))
     assert isinstance(reply.error, PaymentRequired)
+
+
+@playing
+async def test_both_plaintexts_of_a_key_that_is_rotated_have_one_guard() -> None:
+    pipeline = Pipeline()
+    one = key(limit=Picodollars(COST), default_user_limits=dollars(COST), previous_expires_at_us=NOON_US + 1)
+    guards = [
+        await pipeline.guardian.find(found, user)
+        for user in (None, "ann")
+        for found in (one, by_previous_plaintext(one), one)
+    ]
+    assert guards[0].slots
+    assert all(guard is guards[0] for guard in guards[:3])
+    assert all(guard is guards[3] for guard in guards[3:])

@@ -147,6 +147,7 @@ def answers(backend: Backend, *, of_sums: bool = False) -> list[Any]:
             told.append((summary.rows, summary.totals))
         told.append(run(ledger.list_users(UsersQuery(scope=scope))))
         told.append(run(ledger.user_costs(scope, Filters())))
+    told.append(run(ledger.last_used(["key-a", "key-b", "key-c"])))
     for key_hash in ("key-a", "key-b", "key-c"):
         told.append(run(ledger.spending(key_hash, day_us=0, week_us=0, month_us=0)))
         told.append(run(ledger.byok_spending(key_hash, day_us=0, week_us=0, month_us=0)))

@@ -84,7 +84,7 @@ def rows_of(backend: Backend, table: str) -> list[Any]:
         "rollups": f"slot, {names}, (SELECT name FROM end_users WHERE no = user_no), "
         "(SELECT text FROM names WHERE no = model_no), (SELECT text FROM names WHERE no = status_no), requests, "
         "errors, total_tokens, cost_units, cost_rest, latency_us, requests_with_latency, requests_without_price",
-        "key_hours": f"{names}, hour, requests, cost_units, cost_rest",
+        "key_hours": f"{names}, hour, requests, cost_units, cost_rest, last_used_us",
         "own_key_hours": f"{names}, hour, cost_units, cost_rest",
     }[table]
     connection = apsw.Connection(store_of(backend).path)

@@ -42,7 +42,8 @@ def organization(backend: Backend) -> None:
 def test_records_expire_day_by_day_and_their_sums_stay(backend: Backend, sealed: bool) -> None:
     organization(backend)
     backend.run(backend.directory.add_key(key("a"), secret="s"))
-    old = [at(number, is_byok=number % 2 == 0, opened={"tags": ("x",)}) for number in range(40)]
+    old = [at(number, is_byok=number % 2 == 0, opened={"tags": ("x",)}) for number in range(39)]
+    old.append(at(39, opened={"key_hash": "key-b"}))
     new = [at(86_400 + number) for number in range(30)]
     append(backend, *old, *new)
     adjust(backend, adjustment("adj-1", old[3].opening.id, 5))
@@ -51,6 +52,8 @@ def test_records_expire_day_by_day_and_their_sums_stay(backend: Backend, sealed:
     asked = SummaryQuery(scope=SCOPE, group_by=(Dimension.DAY, Dimension.MODEL))
     before = backend.run(backend.ledger.summary(asked))
     own = backend.run(backend.ledger.byok_spending("key-a", day_us=0, week_us=0, month_us=0))
+    used = backend.run(backend.ledger.last_used(["key-a", "key-b"]))
+    assert used == {"key-a": new[-1].opening.created_at_us, "key-b": old[-1].opening.created_at_us}
     assert expire(backend, 10, (DAY + 11) * DAY_US) == (1, 40)
     assert expire(backend, 10, (DAY + 11) * DAY_US) == (0, 0)
     assert ids(backend, descending=False) == [each.opening.id for each in new]
@@ -58,6 +61,7 @@ def test_records_expire_day_by_day_and_their_sums_stay(backend: Backend, sealed:
     assert adjust(backend, adjustment("adj-2", old[0].opening.id, 5)) == 0
     assert backend.run(backend.ledger.summary(asked)).rows == before.rows
     assert backend.run(backend.ledger.byok_spending("key-a", day_us=0, week_us=0, month_us=0)) == own
+    assert backend.run(backend.ledger.last_used(["key-a", "key-b"])) == used
     assert backend.run(store_of(backend).status()).records == 30
     assert problems(backend) == ()
 

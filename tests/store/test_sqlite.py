@@ -285,6 +285,8 @@ def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:
         ("DELETE FROM end_users", "rows of records refer to rows of end_users"),
         ("UPDATE rollups SET prompt_tokens = prompt_tokens + 1", "sums by quarter of an hour differ"),
         ("DELETE FROM key_hours", "sums by key and hour differ"),
+        ("UPDATE key_hours SET last_used_us = last_used_us - 1", "used later in an hour than is noted"),
+        ("UPDATE key_hours SET last_used_us = last_used_us + 1", "sums by key and hour differ"),
     ],
 )
 def test_the_check_tells_what_was_changed_behind_the_ledgers_back(backend: Backend, tampering: str, told: str) -> None:
@@ -338,6 +340,9 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
         "DROP TABLE folded_days; DROP TABLE day_blocks;"
         "DROP TABLE own_key_hours; DROP TABLE sealed_ids; DROP TABLE user_blocks; DROP TABLE time_blocks;"
         "DROP TABLE sealed_days; DROP TABLE expired_days; ALTER TABLE organizations DROP COLUMN retention_days;"
+        "DROP INDEX user_rules_blocked;"
+        "DROP INDEX keys_by_previous_secret; ALTER TABLE keys DROP COLUMN previous_secret;"
+        "ALTER TABLE keys DROP COLUMN previous_expires_at_us; ALTER TABLE key_hours DROP COLUMN last_used_us;"
         "ALTER TABLE keys DROP COLUMN rate_limit; ALTER TABLE keys DROP COLUMN default_user_limits;"
         "DROP TABLE guardrails; DROP TABLE user_rules; DROP TABLE usage_days; DROP TABLE counter_uses;"
         "DROP TABLE leases;"
@@ -353,6 +358,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     backend.restart()
     assert problems(backend) == ()
     assert backend.run(backend.ledger.user_span(SCOPE, "alice")) is not None
+    assert backend.run(backend.ledger.last_used(["key-a"])) == {"key-a": record("gen-2").opening.created_at_us}
     spent = backend.run(backend.ledger.byok_spending("key-a", day_us=0, week_us=0, month_us=0))
     assert spent.total == record("gen-own").cost
     append(backend, record("gen-3", service_tier="flex"), FULL)

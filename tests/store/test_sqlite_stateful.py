@@ -411,6 +411,10 @@ class BothLedgers(RuleBasedStateMachine):
             lambda backend: backend.run(backend.ledger.spending(key_hash, day_us=day, week_us=week, month_us=month))
         )
 
+    @rule(key_hashes=st.lists(KEYS))
+    def last_used(self, key_hashes: list[str]) -> None:
+        self.same(lambda backend: backend.run(backend.ledger.last_used(key_hashes)))
+
     @invariant()
     def sums_are_those_of_the_records(self) -> None:
         if takes(self):

@@ -134,6 +134,24 @@ async def test_a_disabled_a_deleted_and_an_expired_key(one: Rig) -> None:
 
 
 @rig
+async def test_an_old_plaintext_ends_with_its_time_though_the_directory_stays_the_same(one: Rig) -> None:
+    newer = new_plaintext(KeyKind.LIVE, bytes(23) + b"\2")
+    rotation = one.directory.rotate_key(
+        KEY.organization_id, KEY.hash, secret=digest(newer), label="", now_us=1_000, previous_expires_at_us=2_000
+    )
+    assert await rotation
+    await one.authenticator.refresh()
+    assert [(await one.ask(plaintext)).hash for plaintext in (PLAINTEXT, newer)] == [KEY.hash] * 2
+    remembered = find_credentials({b"x-api-key": PLAINTEXT.encode()}, b"")
+    assert one.authenticator.recall(remembered, 1_999) is not None
+    assert one.authenticator.recall(remembered, 2_000) is None
+    one.now_us = 2_000
+    assert await one.refused() == "expired_api_key"
+    assert (await one.ask(newer)).expires_at_us is None
+    assert one.directory.asked == 2
+
+
+@rig
 async def test_a_key_that_changes_while_it_is_looked_up_is_not_remembered_as_it_was(one: Rig) -> None:
     looked_up = await one.directory.find_key(KEY.hash)
     slow: asyncio.Future[Key | None] = asyncio.get_running_loop().create_future()

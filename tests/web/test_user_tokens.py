@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import pytest
 
 from arouter.domain.errors import NotAuthenticated
-from arouter.domain.keys import Key, KeyKind
+from arouter.domain.keys import Key, KeyKind, by_previous_plaintext
+from arouter.store.base import KeySecrets
 from arouter.store.memory import MemoryStore
 from arouter.store.memory_directory import MemoryDirectory
 from arouter.web.user_tokens import SignedUser, UserTokens
@@ -38,8 +39,8 @@ class Counting:
         self.asked += 1
         return await self.directory.get_key(organization_id, key_hash)
 
-    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
-        return await self.directory.secret_of(organization_id, key_hash)
+    async def secrets_of(self, organization_id: str, key_hash: str) -> KeySecrets | None:
+        return await self.directory.secrets_of(organization_id, key_hash)
 
 
 class Tokens:
@@ -113,3 +114,33 @@ def test_what_was_refused_is_not_remembered(known: Tokens) -> None:
         with pytest.raises(NotAuthenticated):
             known.check(f"{body}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}")
     assert known.counting.asked == 2
+
+
+def test_a_token_has_the_time_that_a_rotation_leaves_its_key(known: Tokens) -> None:
+    token = known.mint()
+    ends_at_us = known.now_us + 10_000_000
+    known.run(
+        known.counting.directory.rotate_key(
+            "org_a", "h", secret="2" * 64, label="", now_us=known.now_us, previous_expires_at_us=ends_at_us
+        )
+    )
+    known.revision = 2
+    assert known.check(token).user == "ann"
+    newer = known.mint()
+    known.now_us = ends_at_us
+    for _ in range(2):
+        with pytest.raises(NotAuthenticated) as refused:
+            known.check(token)
+        assert refused.value.code == "invalid_user_token"
+        assert known.check(newer).user == "ann"
+    known.now_us += 60_000_000
+    with pytest.raises(NotAuthenticated) as refused:
+        known.check(newer)
+    assert refused.value.code == "expired_user_token"
+
+
+def test_a_plaintext_that_ends_makes_no_token_that_outlives_it(known: Tokens) -> None:
+    ends_at_us = known.now_us + 10_000_000
+    old = by_previous_plaintext(replace(KEY, previous_expires_at_us=ends_at_us))
+    _, claims = known.run(known.tokens.mint(old, "ann", lifetime_s=60))
+    assert claims.expires_at_s * 1_000_000 == ends_at_us

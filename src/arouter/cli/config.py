@@ -10,7 +10,7 @@ import msgspec
 
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import facts, stdout, table, visible, write_json
-from arouter.settings import SECTIONS, TABLES, Row, Secret, Settings, SettingsError, load, rows
+from arouter.settings import NAMED, SECTIONS, TABLES, Row, Secret, Settings, SettingsError, load, rows
 from arouter.store.stores import without_password
 from arouter.wiring.prices import operator_prices
 from arouter.wiring.providers import deployments, wants_sandbox
@@ -95,6 +95,12 @@ def _shown(settings: Settings) -> Iterator[Shown]:
         if not dot:
             yield _one(row, row.section, settings, plain)
             continue
+        if table_name in SECTIONS:
+            place = row.section.removesuffix(".<name>")
+            assert place in NAMED
+            for name in getattr(getattr(settings, table_name), place.partition(".")[2]):
+                yield _one(row, f"{place}.{name}", settings, plain)
+            continue
         assert table_name in TABLES
         for name, one in getattr(settings, table_name).items():
             if row.section.endswith("<name>"):
@@ -120,7 +126,10 @@ def _value(settings: Settings, section: str, name: str) -> Any:
     """The value, `_UNSET` in a table that is not there."""
     outer, _, inner = section.partition(".")
     part = getattr(settings, outer)
-    if outer not in SECTIONS:
+    if outer in SECTIONS and inner:
+        table_name, _, named = inner.partition(".")
+        part = getattr(part, table_name).get(named)
+    elif inner:
         inner, below, deployment = inner.partition(".deployments.")
         part = part.get(inner)
         if below and part is not None:

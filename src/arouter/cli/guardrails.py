@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from msgspec import UNSET
@@ -22,13 +22,14 @@ from arouter.cli.limit_options import (
 )
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, as_text, stdout, table, tell, visible, write_json
-from arouter.domain.guardrails import ID_BYTES, Guardrail, Target
+from arouter.domain.guardrails import ID_BYTES, Target
 from arouter.engine.clock import SystemClock
 from arouter.engine.estimates import Estimates
 from arouter.engine.guardian import Guardian
 from arouter.engine.leasing import Leasing
 from arouter.engine.tasks import Tasks
 from arouter.settings import Settings, load
+from arouter.store.stores import Store
 from arouter.web.api.explaining import explanation
 from arouter.web.api.limit_settings import changed_guardrail, new_guardrail
 from arouter.wire.guardrails_json import (
@@ -48,6 +49,23 @@ app = application(
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id, as `list` shows it.", show_default=False)]
+AllowedModels = Annotated[
+    list[str] | None, typer.Option(metavar="M", help="Only this model. Repeatable.", show_default=False)
+]
+IgnoredModels = Annotated[
+    list[str] | None, typer.Option(metavar="M", help="Not this model. Repeatable.", show_default=False)
+]
+AllowedProviders = Annotated[
+    list[str] | None, typer.Option(metavar="P", help="Only this provider. Repeatable.", show_default=False)
+]
+IgnoredProviders = Annotated[
+    list[str] | None, typer.Option(metavar="P", help="Not this provider. Repeatable.", show_default=False)
+]
+CLEARABLE = (
+    *("limit", "limit_reset", "requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day"),
+    *("concurrent_requests", "allowed_models", "ignored_models", "allowed_providers", "ignored_providers"),
+)
+"""The fields of a guardrail that can say nothing."""
 
 
 # ---------------------------------------------------------------- commands
@@ -71,18 +89,10 @@ def create(
     tokens_per_minute: TokensPerMinute = None,
     tokens_per_day: TokensPerDay = None,
     concurrent_requests: ConcurrentRequests = None,
-    allowed_model: Annotated[
-        list[str] | None, typer.Option(metavar="M", help="Only this model. Repeatable.", show_default=False)
-    ] = None,
-    ignored_model: Annotated[
-        list[str] | None, typer.Option(metavar="M", help="Not this model. Repeatable.", show_default=False)
-    ] = None,
-    allowed_provider: Annotated[
-        list[str] | None, typer.Option(metavar="P", help="Only this provider. Repeatable.", show_default=False)
-    ] = None,
-    ignored_provider: Annotated[
-        list[str] | None, typer.Option(metavar="P", help="Not this provider. Repeatable.", show_default=False)
-    ] = None,
+    allowed_model: AllowedModels = None,
+    ignored_model: IgnoredModels = None,
+    allowed_provider: AllowedProviders = None,
+    ignored_provider: IgnoredProviders = None,
     zero_data_retention: Annotated[
         bool, typer.Option("--zero-data-retention", help="Only providers that keep nothing at all.")
     ] = False,
@@ -107,6 +117,66 @@ def create(
         zero_data_retention=zero_data_retention,
     )
     tell(asyncio.run(_create(_settings(config), wanted)), json=json)
+
+
+@app.command()
+def update(
+    id: Id,  # noqa: A002 - the command line's own word
+    config: Config = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Another name.", show_default=False)] = None,
+    limit: Limit = None,
+    limit_reset: Reset = None,
+    requests_per_minute: RequestsPerMinute = None,
+    requests_per_day: RequestsPerDay = None,
+    tokens_per_minute: TokensPerMinute = None,
+    tokens_per_day: TokensPerDay = None,
+    concurrent_requests: ConcurrentRequests = None,
+    allowed_model: AllowedModels = None,
+    ignored_model: IgnoredModels = None,
+    allowed_provider: AllowedProviders = None,
+    ignored_provider: IgnoredProviders = None,
+    zero_data_retention: Annotated[
+        bool | None,
+        typer.Option(
+            "--zero-data-retention/--any-data-retention",
+            help="Whether only providers that keep nothing at all are asked.",
+            show_default=False,
+        ),
+    ] = None,
+    clear: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD", help=f"Say nothing of it: {', '.join(CLEARABLE)}. Repeatable.", show_default=False
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Change a guardrail. What is not said stays as it is; a list is replaced as a whole."""
+    said: dict[str, Any] = {
+        "name": name,
+        "limit": None if limit is None else read_dollars(limit),
+        "limit_reset": None if limit_reset is None else limit_reset.value,
+        "requests_per_minute": requests_per_minute,
+        "requests_per_day": requests_per_day,
+        "tokens_per_minute": tokens_per_minute,
+        "tokens_per_day": tokens_per_day,
+        "concurrent_requests": concurrent_requests,
+        "allowed_models": tuple(allowed_model) if allowed_model else None,
+        "ignored_models": tuple(ignored_model) if ignored_model else None,
+        "allowed_providers": tuple(allowed_provider) if allowed_provider else None,
+        "ignored_providers": tuple(ignored_provider) if ignored_provider else None,
+        "zero_data_retention": zero_data_retention,
+    }
+    changes = {field: value for field, value in said.items() if value is not None}
+    for field in clear or ():
+        if field not in CLEARABLE or field in changes:
+            known = f"must be one of {', '.join(CLEARABLE)}, and not be set at the same time"
+            raise typer.BadParameter(known, param_hint="--clear")
+    if not changes and not clear:
+        raise typer.BadParameter("say what is to change, as in --limit 5 or --clear limit", param_hint="update")
+    changes |= dict.fromkeys(clear or ())
+    wanted = UpdateGuardrail(**changes)
+    tell(asyncio.run(_update(_settings(config), id, wanted)), json=json)
 
 
 @app.command("list")
@@ -134,13 +204,13 @@ def list_(config: Config = None, json: Json = False) -> None:
 @app.command()
 def disable(id: Id, config: Config = None, json: Json = False) -> None:  # noqa: A002 - the command line's own word
     """Let it hold no more."""
-    tell(asyncio.run(_switch(_settings(config), id, disabled=True)), json=json)
+    tell(asyncio.run(_update(_settings(config), id, UpdateGuardrail(disabled=True))), json=json)
 
 
 @app.command()
 def enable(id: Id, config: Config = None, json: Json = False) -> None:  # noqa: A002
     """Let it hold again."""
-    tell(asyncio.run(_switch(_settings(config), id, disabled=False)), json=json)
+    tell(asyncio.run(_update(_settings(config), id, UpdateGuardrail(disabled=False))), json=json)
 
 
 @app.command()
@@ -219,12 +289,12 @@ async def _list(settings: Settings) -> list[GuardrailObject]:
                 return every
 
 
-async def _switch(settings: Settings, wanted: str, *, disabled: bool) -> GuardrailObject:
+async def _update(settings: Settings, wanted: str, changes: UpdateGuardrail) -> GuardrailObject:
     async with opened(settings) as (store, home):
-        found: Guardrail | None = await store.directory.get_guardrail(home.organization_id, wanted)
+        found = await store.directory.get_guardrail(home.organization_id, wanted)
         if found is None:
             raise _no_such_guardrail(wanted)
-        changed = changed_guardrail(found, UpdateGuardrail(disabled=disabled), now_us=SystemClock().now_us())
+        changed = changed_guardrail(found, changes, now_us=SystemClock().now_us())
         if not await store.directory.replace_guardrail(changed):
             raise _no_such_guardrail(wanted)
         return guardrail_object(changed)
@@ -237,13 +307,17 @@ async def _delete(settings: Settings, wanted: str) -> None:
 
 
 async def _explain(settings: Settings, wanted: str, user: str | None) -> Explanation:
-    clock = SystemClock()
     async with opened(settings) as (store, home):
         key = await find_key(store, home, wanted)
-        leasing = Leasing(store.counters, now_us=clock.now_us, tasks=Tasks(_failed))
-        guardian = Guardian(store.directory, leasing, Estimates(_no_card))
-        await guardian.refresh()
-        return await explanation(guardian, key, user, now_us=clock.now_us())
+        return await explanation(await looking(store), key, user, now_us=SystemClock().now_us())
+
+
+async def looking(store: Store) -> Guardian:
+    """One that only looks at what limits requests, and how it stands."""
+    leasing = Leasing(store.counters, now_us=SystemClock().now_us, tasks=Tasks(_failed))
+    guardian = Guardian(store.directory, leasing, Estimates(_no_card))
+    await guardian.refresh()
+    return guardian
 
 
 def _no_card(*_: object, **__: object) -> None:

@@ -9,13 +9,13 @@ import typer
 
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, stdout, write_json
-from arouter.cli.people import PAGE, Id, OrganizationId, every, in_organization, settings_of, tell_every
+from arouter.cli.people import PAGE, Id, OrganizationId, Workspaces, every, in_organization, settings_of, tell_every
 from arouter.domain.keys import digest
 from arouter.domain.organizations import ID_BYTES, INVITATION_BYTES
 from arouter.domain.roles import Role
 from arouter.engine.clock import SystemClock
 from arouter.store.stores import Store
-from arouter.web.api.people_settings import already_a_member, new_invitation, read_email
+from arouter.web.api.people_settings import already_a_member, new_invitation, read_email, read_workspaces
 from arouter.wire.organizations_json import InvitationObject, invitation_object
 
 app = application(help="Invite people into an organization.", no_args_is_help=True)
@@ -25,6 +25,7 @@ app = application(help="Invite people into an organization.", no_args_is_help=Tr
 def create(
     email: Annotated[str, typer.Option(metavar="E", help="Whom it is for.", show_default=False)],
     role: Annotated[Role, typer.Option(help="What the member may do.")] = Role.MEMBER,
+    workspace: Workspaces = None,
     config: Config = None,
     organization: OrganizationId = None,
     json: Json = False,
@@ -41,6 +42,7 @@ def create(
             organization_id=organization_id,
             email=address,
             role=role,
+            workspace_ids=await read_workspaces(store.directory, organization_id, workspace or ()),
             invited_by=None,
             now_us=now_us,
             entropy=secrets.token_bytes(ID_BYTES + INVITATION_BYTES),

@@ -21,11 +21,20 @@ from arouter.cli.limit_options import (
     TokensPerMinute,
     read_dollars,
 )
-from arouter.cli.options import Config, Json, application
+from arouter.cli.options import Config, Json, application, read_duration
 from arouter.cli.output import Failure, stdout, table, tell, visible, write_json
 from arouter.cli.people import every
 from arouter.domain.errors import InvalidRequest
-from arouter.domain.keys import ENTROPY_BYTES, ActivityScope, Key, KeyKind, digest, masked, new_plaintext
+from arouter.domain.keys import (
+    ENTROPY_BYTES,
+    LONGEST_OVERLAP_S,
+    ActivityScope,
+    Key,
+    KeyKind,
+    digest,
+    masked,
+    new_plaintext,
+)
 from arouter.domain.windows import windows_at
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
@@ -130,7 +139,8 @@ def list_(config: Config = None, json: Json = False) -> None:
     if json:
         write_json(shown)
         return
-    lines = table(("Hash", "Name", "Type", "Key", "State", "Limit", "Spent", "Created"), numbers=("Limit", "Spent"))
+    columns = ("Hash", "Name", "Type", "Key", "State", "Limit", "Spent", "Created", "Last used")
+    lines = table(columns, numbers=("Limit", "Spent"))
     for one in shown:
         lines.add_row(
             one.hash[:_SHOWN_OF_A_HASH],
@@ -141,6 +151,7 @@ def list_(config: Config = None, json: Json = False) -> None:
             _limit(one),
             _dollars(one.usage),
             one.created_at[:19],
+            "never" if one.last_used_at is None else one.last_used_at[:19],
         )
     stdout().print(lines)
 
@@ -164,10 +175,25 @@ def enable(hash: Hash, config: Config = None, json: Json = False) -> None:  # no
 
 
 @app.command()
-def rotate(hash: Hash, config: Config = None, json: Json = False) -> None:  # noqa: A002
-    """Give the key another plaintext. The old one is worthless at once; hash, limits and history stay."""
-    shown, plaintext = asyncio.run(_rotate(_settings(config), hash))
+def rotate(
+    hash: Hash,  # noqa: A002
+    config: Config = None,
+    overlap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="For how long the old plaintext works as well, up to 30 days: 24h, 90m, 7d, 30s. Default: not at all.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Give the key another plaintext. The old one is worthless at once, or after --overlap; all else stays."""
+    overlap_s = 0 if overlap is None else read_duration(overlap, "--overlap", most_s=LONGEST_OVERLAP_S)
+    shown, plaintext = asyncio.run(_rotate(_settings(config), hash, overlap_s))
     _tell_plaintext(shown, plaintext, json=json)
+    if not json and shown.previous_key_expires_at is not None:
+        stdout().print(f"The old one works until {shown.previous_key_expires_at}.", soft_wrap=True)
 
 
 @app.command()
@@ -215,7 +241,9 @@ async def _create(settings: Settings, kind: KeyKind, name: str, wanted: KeySetti
 
 async def _list(settings: Settings) -> list[KeyObject]:
     async with opened(settings) as (store, home):
-        return [key_object(key, await _spent(store, key)) for key in await every_key(store, home)]
+        keys = await every_key(store, home)
+        last_used = await store.ledger.last_used([key.hash for key in keys])
+        return [key_object(key, await _spent_by(store, key, last_used.get(key.hash))) for key in keys]
 
 
 async def _show(settings: Settings, wanted: str) -> KeyObject:
@@ -232,7 +260,8 @@ async def _switch(settings: Settings, wanted: str, *, disabled: bool) -> KeyObje
         return key_object(changed, await _spent(store, changed))
 
 
-async def _rotate(settings: Settings, wanted: str) -> tuple[KeyObject, str]:
+async def _rotate(settings: Settings, wanted: str, overlap_s: int) -> tuple[KeyObject, str]:
+    now_us = SystemClock().now_us()
     async with opened(settings) as (store, home):
         key = await find_key(store, home, wanted)
         plaintext = new_plaintext(key.kind, secrets.token_bytes(ENTROPY_BYTES))
@@ -241,7 +270,8 @@ async def _rotate(settings: Settings, wanted: str) -> tuple[KeyObject, str]:
             key.hash,
             secret=digest(plaintext),
             label=masked(plaintext),
-            now_us=SystemClock().now_us(),
+            now_us=now_us,
+            previous_expires_at_us=now_us + overlap_s * 1_000_000 if overlap_s else None,
         )
         _require(rotated, key)
         key = await find_key(store, home, key.hash)
@@ -281,11 +311,22 @@ async def find_key(store: Store, home: Home, wanted: str) -> Key:
 
 
 async def _spent(store: Store, key: Key) -> Spent:
+    last_used = await store.ledger.last_used([key.hash])
+    return await _spent_by(store, key, last_used.get(key.hash))
+
+
+async def _spent_by(store: Store, key: Key, last_used_us: int | None) -> Spent:
     windows = windows_at(SystemClock().now_us())
     spending = await store.ledger.spending(
         key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
     )
-    return Spent(total=spending.total, daily=spending.daily, weekly=spending.weekly, monthly=spending.monthly)
+    return Spent(
+        total=spending.total,
+        daily=spending.daily,
+        weekly=spending.weekly,
+        monthly=spending.monthly,
+        last_used_us=last_used_us,
+    )
 
 
 def _require(done: bool, key: Key) -> None:

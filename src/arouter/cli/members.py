@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -10,7 +11,17 @@ import typer
 
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, stdout, write_json
-from arouter.cli.people import PAGE, Id, OrganizationId, every, in_organization, settings_of, tell, tell_every
+from arouter.cli.people import (
+    PAGE,
+    Id,
+    OrganizationId,
+    Workspaces,
+    every,
+    in_organization,
+    settings_of,
+    tell,
+    tell_every,
+)
 from arouter.domain.ids import named_id
 from arouter.domain.organizations import ID_BYTES, MEMBER_PREFIX, LastAdmin, Member
 from arouter.domain.roles import Role
@@ -18,7 +29,14 @@ from arouter.engine.clock import SystemClock
 from arouter.engine.passwords import hash_now
 from arouter.settings import variable as environment_variable
 from arouter.store.stores import Store
-from arouter.web.api.people_settings import already_a_member, last_admin, read_email, read_name, read_password
+from arouter.web.api.people_settings import (
+    already_a_member,
+    last_admin,
+    read_email,
+    read_name,
+    read_password,
+    read_workspaces,
+)
 from arouter.wire.organizations_json import MemberObject, member_object
 
 app = application(help="Add, show, change and remove an organization's members.", no_args_is_help=True)
@@ -32,6 +50,7 @@ def add(
     email: Email,
     name: Annotated[str, typer.Option(metavar="NAME", help="What the member is called.", show_default=False)],
     role: OneRole = Role.MEMBER,
+    workspace: Workspaces = None,
     config: Config = None,
     organization: OrganizationId = None,
     json: Json = False,
@@ -45,6 +64,7 @@ def add(
             email=read_email(email),
             name=read_name(name),
             role=role,
+            workspace_ids=await read_workspaces(store.directory, organization_id, workspace or ()),
             created_at_us=SystemClock().now_us(),
         )
         try:
@@ -73,13 +93,21 @@ def change(
     id: Id,  # noqa: A002 - the command line's own word
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Another name.", show_default=False)] = None,
     role: Annotated[Role | None, typer.Option(help="Another role.", show_default=False)] = None,
+    workspace: Workspaces = None,
+    every_workspace: Annotated[
+        bool, typer.Option("--every-workspace", help="From now on the member is in all of them.")
+    ] = False,
     config: Config = None,
     organization: OrganizationId = None,
     json: Json = False,
 ) -> None:
-    """Give a member another name or role."""
+    """Give a member another name or role, or other workspaces in place of those before."""
+    if every_workspace and workspace:
+        raise typer.BadParameter("a member is in every workspace or in some", param_hint="--every-workspace")
+    ids = [] if every_workspace else workspace
     changes: dict[str, Any] = {} if name is None else {"name": read_name(name)}
-    _change(id, config, organization, json=json, **changes, **({} if role is None else {"role": role}))
+    changes |= {} if role is None else {"role": role}
+    _change(id, config, organization, workspace_ids=ids, json=json, **changes)
 
 
 @app.command()
@@ -172,11 +200,21 @@ def _password(variable: str | None) -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _change(member_id: str, config: Config, organization: str | None, *, json: bool, **changes: Any) -> None:
+def _change(
+    member_id: str,
+    config: Config,
+    organization: str | None,
+    *,
+    workspace_ids: Sequence[str] | None = None,
+    json: bool,
+    **changes: Any,
+) -> None:
     async def work(store: Store, organization_id: str) -> MemberObject:
         found = await store.directory.get_member(organization_id, member_id)
         if found is None:
             raise _nobody(member_id)
+        if workspace_ids is not None:
+            changes["workspace_ids"] = await read_workspaces(store.directory, organization_id, workspace_ids)
         changed = replace(found, **changes, updated_at_us=SystemClock().now_us())
         try:
             await store.directory.replace_member(changed)

@@ -22,6 +22,15 @@ OrganizationId = Annotated[
     ),
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id, as `list` shows it.", show_default=False)]
+Workspaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--workspace",
+        metavar="ID",
+        help="A workspace of the member. Repeatable. Default: every one.",
+        show_default=False,
+    ),
+]
 
 T = TypeVar("T")
 

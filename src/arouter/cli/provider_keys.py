@@ -12,9 +12,11 @@ from arouter.cli.database import opened, require_database
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, stdout, table, tell, visible, write_json
 from arouter.domain.provider_keys import ID_BYTES, Unreadable
+from arouter.engine.app_secrets import AppSecrets
 from arouter.engine.clock import SystemClock
 from arouter.engine.own_keys import Vault
 from arouter.settings import Settings, load, variable
+from arouter.store.stores import Store
 from arouter.web.api.provider_key_settings import changed_provider_key, new_provider_key, no_such_api_key
 from arouter.wire.provider_keys_json import (
     CreateProviderKey,
@@ -122,7 +124,10 @@ def delete(id: Id, config: Config = None, json: Json = False) -> None:  # noqa: 
 
 @app.command()
 def reseal(config: Config = None, json: Json = False) -> None:
-    """Encrypt what older key-encryption keys encrypted with the first one, so that the older ones can go."""
+    """Encrypt what older key-encryption keys encrypted with the first one, so that the older ones can go.
+
+    The secrets of members' authenticator apps too, also those that are not encrypted yet.
+    """
     settings = _settings(config)
     resealed, unreadable = asyncio.run(_reseal(settings, required_vault(settings)))
     if json:
@@ -197,7 +202,7 @@ async def _delete(settings: Settings, wanted: str) -> None:
 
 
 async def _reseal(settings: Settings, vault: Vault) -> tuple[int, list[str]]:
-    """How many were sealed anew, and the ids of those that cannot be read; of every organization."""
+    """How many were sealed anew, and the ids of those (or of their members) that cannot be read; of everybody."""
     resealed = 0
     unreadable: list[str] = []
     async with opened(settings) as (store, _):
@@ -212,7 +217,26 @@ async def _reseal(settings: Settings, vault: Vault) -> tuple[int, list[str]]:
                 if after is not None:
                     resealed += await store.directory.reseal_provider_key(key, before=before, after=after)
             after_id = page[-1][0].id
-    return resealed, unreadable
+        apps = await _reseal_apps(store, AppSecrets(vault), unreadable)
+    return resealed + apps, unreadable
+
+
+async def _reseal_apps(store: Store, secrets: AppSecrets, unreadable: list[str]) -> int:
+    """Of authenticator apps: how many were sealed anew. `unreadable` gets the others' members."""
+    resealed, after_id = 0, ""
+    while page := await store.directory.every_totp(after_id=after_id, limit=_PAGE):
+        for login in page:
+            before, place = login.totp_secret, (login.organization_id, login.member_id)
+            assert before is not None
+            try:
+                after = secrets.renewed(before, *place)
+            except Unreadable:
+                unreadable.append(login.member_id)
+                continue
+            if after is not None:
+                resealed += await store.directory.reseal_totp(*place, before=before, after=after)
+        after_id = page[-1].member_id
+    return resealed
 
 
 def _no_such_key(wanted: str) -> Failure:

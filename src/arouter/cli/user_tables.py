@@ -7,23 +7,38 @@ from fractions import Fraction
 from rich.table import Table
 from rich.text import Text
 
-from arouter.cli.output import facts, table, visible
+from arouter.cli.output import as_text, facts, table, visible
 from arouter.domain.high_usage import HighUsage, Usage
 from arouter.domain.money import in_line
-from arouter.domain.users import UserSpan
-from arouter.wire.instants import write_instant
 from arouter.wire.summary import Metrics
-from arouter.wire.users_json import UserAnswer
+from arouter.wire.users_json import UserAnswer, UserListed
 
 _NUMBERS = ("Requests", "Errors", "Prompt", "Completion", "Tokens", "Cost, $")
 
 
-def seen_table(users: Sequence[UserSpan]) -> Table:
-    """When each was seen."""
-    made = table(("User", "First seen", "Last seen"))
+def seen_table(users: Sequence[UserListed]) -> Table:
+    """When each was seen, and who is blocked."""
+    made = table(("User", "First seen", "Last seen", "Blocked since", "Reason"))
     for one in users:
-        made.add_row(visible(one.user), _second(one.first_seen_us), _second(one.last_seen_us))
+        seen = ["never" if at is None else at[:19] for at in (one.first_seen, one.last_seen)]
+        since = "" if one.blocked_at is None else one.blocked_at[:19]
+        made.add_row(visible(one.user), *seen, since, "" if one.block_reason is None else visible(one.block_reason))
     return made
+
+
+def _limits(found: UserAnswer) -> Iterator[tuple[str, Text | str]]:
+    """Whether it is blocked, and what limits it."""
+    if found.blocked_at is not None:
+        since = f"since {found.blocked_at[:19]}"
+        yield (
+            "Blocked",
+            since if found.block_reason is None else Text.assemble(since, ": ", visible(found.block_reason)),
+        )
+    for one in found.applied_limits or ():
+        used, limit = (as_text(figure) for figure in (one.used, one.limit))
+        what = {"cost": "dollars", "concurrent": "requests at once"}.get(one.meter, one.meter)
+        window = "" if one.window == "lifetime" else f" in the {one.window}"
+        yield "Limit", Text.assemble(f"{used} of {limit} {what}{window}: ", visible(one.said_by))
 
 
 def high_usage_table(found: HighUsage, measure: str) -> Table:
@@ -59,6 +74,7 @@ def user_tables(found: UserAnswer) -> Iterator[Table]:
         ("First seen", found.first_seen[:19]),
         ("Last seen", found.last_seen[:19]),
         ("Range", f"{standing.start[:19]} to {standing.end[:19]}"),
+        *_limits(found),
     ]
     if standing.rank is not None:
         told.append(("Rank by cost", f"{standing.rank:,} of {standing.of_users:,}"))
@@ -130,7 +146,3 @@ def _concentration(found: HighUsage) -> str | None:
         return None
     shares = ", ".join(f"the first {top.percent} % ({top.users:,}) make {_percent(top.share)}" for top in told.tops)
     return f"Of the cost of {told.users:,} users {shares}; {told.users_of_half:,} make half."
-
-
-def _second(instant_us: int) -> str:
-    return write_instant(instant_us)[:19]

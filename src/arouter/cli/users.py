@@ -9,6 +9,7 @@ import typer
 
 from arouter.cli.database import opened, require_database
 from arouter.cli.filter_options import read_options
+from arouter.cli.guardrails import looking
 from arouter.cli.keys import every_key, find_key
 from arouter.cli.options import Config, Json, application, read_zone
 from arouter.cli.output import Failure, stderr, stdout, write_json
@@ -17,19 +18,20 @@ from arouter.cli.user_tables import high_usage_table, seen_table, user_tables
 from arouter.domain.activity import Filters, Scope
 from arouter.domain.high_usage import MEASURES, HighUsage
 from arouter.domain.keys import Key, KeyKind, UserPolicy
-from arouter.domain.users import UserOrder, UsersPage, UsersQuery
+from arouter.domain.users import UserCursor, UserOrder, UsersQuery
 from arouter.engine.admission import check_user
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
 from arouter.store.base import Home
 from arouter.store.stores import Store
+from arouter.web.api.explaining import user_limits
 from arouter.web.api.high_users import HighUsageQuery, read_high_usage
 from arouter.web.api.ranges import Range, whole_range
 from arouter.web.api.user_report import Question, report
 from arouter.web.user_tokens import DEFAULT_LIFETIME_S, MOST_LIFETIME_S, UserTokens
 from arouter.wire.high_usage import high_usage_answer
 from arouter.wire.instants import write_instant
-from arouter.wire.users_json import UserAnswer, UserToken, user_list
+from arouter.wire.users_json import UserAnswer, UserList, UserToken, blocked_list, user_list
 
 _INSTANT = "RFC 3339, a date, or Unix seconds"
 
@@ -67,15 +69,21 @@ def list_(
         typer.Option("--reverse", help="Longest ago first, or the last name. Default: the latest, the first name."),
     ] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="How many users.")] = 100,
+    blocked: Annotated[
+        bool, typer.Option("--blocked", help="Only users that are blocked, by name, also those that were never seen.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Users, and when each was seen first and last."""
-    page = asyncio.run(_list(_settings(config), prefix, order_by, limit, reverse=reverse))
+    if blocked:
+        page = asyncio.run(_list_blocked(_settings(config), prefix, limit, reverse=reverse))
+    else:
+        page = asyncio.run(_list(_settings(config), prefix, order_by, limit, reverse=reverse))
     if json:
-        write_json(user_list(page).data)
+        write_json(page.data)
         return
-    stdout().print(seen_table(page.users))
-    if page.next_cursor is not None:
+    stdout().print(seen_table(page.data))
+    if page.has_more:
         stderr().print("There are more; --limit shows them.")
 
 
@@ -164,9 +172,9 @@ def token(
 # ---------------------------------------------------------------- work
 
 
-async def _list(settings: Settings, prefix: str, order: UserOrder, limit: int, *, reverse: bool) -> UsersPage:
+async def _list(settings: Settings, prefix: str, order: UserOrder, limit: int, *, reverse: bool) -> UserList:
     async with opened(settings) as (store, home):
-        return await store.ledger.list_users(
+        page = await store.ledger.list_users(
             UsersQuery(
                 scope=Scope(organization_id=home.organization_id),
                 prefix=_text(prefix),
@@ -175,6 +183,18 @@ async def _list(settings: Settings, prefix: str, order: UserOrder, limit: int, *
                 limit=limit,
             )
         )
+        names = [span.user for span in page.users]
+        return user_list(page, await store.directory.user_rules_of(home.organization_id, names))
+
+
+async def _list_blocked(settings: Settings, prefix: str, limit: int, *, reverse: bool) -> UserList:
+    async with opened(settings) as (store, home):
+        found = await store.directory.list_blocked_users(
+            home.organization_id, prefix=_text(prefix), descending=reverse, limit=limit + 1
+        )
+        scope, shown = Scope(organization_id=home.organization_id), found[:limit]
+        seen = [(rules, await store.ledger.user_span(scope, rules.user)) for rules in shown]
+        return blocked_list(seen, UserCursor(at_us=0, user=shown[-1].user) if len(found) > limit else None)
 
 
 async def _top(settings: Settings, wanted: Range, measure: Measure, limit: int) -> HighUsage:
@@ -196,7 +216,8 @@ async def _show(settings: Settings, user: str, zone: ZoneInfo, wanted: Range, no
         if span is None:
             raise Failure(f"no request ever named the user {user!r}; `arouter users list` shows those that were named")
         question = Question(scope=scope, user=user, zone=zone, now_us=now_us)
-        return await report(store.ledger, store.directory, question, span, wanted)
+        limits = await user_limits(await looking(store), home.organization_id, user, now_us=now_us)
+        return await report(store.ledger, store.directory, question, span, wanted, limits)
 
 
 async def _token(settings: Settings, user: str, key_hash: str | None, lifetime_s: int) -> UserToken:

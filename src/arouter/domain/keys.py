@@ -3,10 +3,13 @@
 The plaintext is shown once, when a key is made or rotated. What is stored is the SHA-256 of the plaintext
 (`secret`), by which a request is recognised, and `hash`, by which every API names the key: it is the SHA-256 of the
 key's first plaintext and survives a rotation, so that history, budgets and activity stay attached.
+
+A rotation may leave the plaintext of before it some time: then a key has two until that time, and never more.
 """
 
 import hashlib
 import re
+from dataclasses import replace
 from enum import StrEnum
 
 from arouter.domain.limits import LimitReset as LimitReset
@@ -15,6 +18,8 @@ from arouter.domain.money import Picodollars
 from arouter.domain.value import value
 
 ENTROPY_BYTES = 24
+LONGEST_OVERLAP_S = 30 * 24 * 60 * 60
+"""For how many seconds a rotation may leave the plaintext of before it."""
 
 
 class KeyKind(StrEnum):
@@ -83,6 +88,8 @@ class Key:
     """How many requests and tokens it may ask for, and how many at once. It holds no budget: that is `limit`."""
     default_user_limits: Limits | None = None
     """What each end user may, of whom nothing else is said; None for what the organization's guardrails say alone."""
+    previous_expires_at_us: int | None = None
+    """When the plaintext of before the last rotation ends, or ended; None if it ended with the rotation."""
 
 
 def new_plaintext(kind: KeyKind, entropy: bytes) -> str:
@@ -93,6 +100,12 @@ def new_plaintext(kind: KeyKind, entropy: bytes) -> str:
 def has_key_shape(text: str) -> bool:
     """Whether `text` could be one of our keys at all."""
     return _SHAPE.fullmatch(text) is not None
+
+
+def by_previous_plaintext(key: Key) -> Key:
+    """The key as it is found by the plaintext of before its rotation: it expires when that one ends, if not before."""
+    ends = [instant for instant in (key.expires_at_us, key.previous_expires_at_us) if instant is not None]
+    return replace(key, expires_at_us=min(ends, default=0))
 
 
 def digest(plaintext: str) -> str:

@@ -8,6 +8,8 @@ ORGANIZATION_PREFIX, WORKSPACE_PREFIX, MEMBER_PREFIX, INVITATION_PREFIX = "org",
 ID_BYTES = 12
 MOST_NAME = 200
 """Characters of a name."""
+MOST_WORKSPACES = 100
+"""That a member is in, if not in every one."""
 MOST_EMAIL = 254
 """Characters of an address, as mail servers have it."""
 INVITATION_LIFE_US = 7 * 24 * 3_600_000_000
@@ -53,6 +55,9 @@ class Member:
     updated_at_us: int | None = None
     disabled: bool = False
     """May do nothing, and the management keys made by them neither."""
+    workspace_ids: tuple[str, ...] = ()
+    """Where the member makes keys, the first one if nothing else is said; empty: in every workspace. Who may change all
+    keys of the organization may so everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,8 @@ class Invitation:
     """The member; None for the operator."""
     accepted_by: str | None = None
     """The member that it made; then it is worth nothing any more."""
+    workspace_ids: tuple[str, ...] = ()
+    """Those that the member will be in; empty: every one."""
 
     def is_open(self, now_us: int) -> bool:
         """Whether it can still be accepted."""

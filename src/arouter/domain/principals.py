@@ -17,6 +17,17 @@ class Principal(Key):
     role: Role = Role.ADMIN
     session_id: str | None = None
     """Of a member who signed in; then `hash` names no key."""
+    workspace_ids: tuple[str, ...] = ()
+    """Those of the member; empty: every one."""
+
+    @property
+    def key_workspace_id(self) -> str:
+        """The workspace of a key that it makes, if nothing is said."""
+        return self.workspace_id if self.makes_keys_in(self.workspace_id) else self.workspace_ids[0]
+
+    def makes_keys_in(self, workspace_id: str) -> bool:
+        """Whether it makes keys in a workspace, and moves keys there."""
+        return not self.workspace_ids or workspace_id in self.workspace_ids or self.may(Action.WRITE_KEYS)
 
     def may(self, action: Action) -> bool:
         """Whether the role allows it."""
@@ -43,7 +54,8 @@ def acting(key: Key, member: Member | None) -> Principal:
         return Principal(**told)
     if member is None:
         return Principal(**{**told, "disabled": True}, role=Role.MEMBER)
-    return Principal(**{**told, "disabled": key.disabled or member.disabled}, role=member.role)
+    disabled = key.disabled or member.disabled
+    return Principal(**{**told, "disabled": disabled}, role=member.role, workspace_ids=member.workspace_ids)
 
 
 def signed_in(member: Member, session_id: str, workspace_id: str) -> Principal:
@@ -60,4 +72,5 @@ def signed_in(member: Member, session_id: str, workspace_id: str) -> Principal:
         disabled=member.disabled,
         role=member.role,
         session_id=session_id,
+        workspace_ids=member.workspace_ids,
     )

@@ -47,7 +47,7 @@ class Login:
     password: str | None = None
     """Its hash, as argon2 writes it."""
     totp_secret: str | None = None
-    """In base32."""
+    """As it is kept: sealed, or in base32 where there is nothing to seal it with."""
     totp_confirmed: bool = False
     """Only then a code is asked for."""
     totp_step: int = 0
@@ -81,6 +81,12 @@ def shown_login(login: Login | None) -> LoginShown | None:
         has_totp=login.wants_totp,
         recovery_codes=login.recovery_codes,
     )
+
+
+def totp_binding(organization_id: str, member_id: str) -> bytes:
+    """What the secret of a member's app is sealed together with: no two members have the same."""
+    parts = (organization_id, member_id)
+    return b"totp 1" + b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
 
 
 def checked_password(text: str) -> str:

@@ -220,7 +220,8 @@ class Guardian:
 
     def _ruled(self, key: Key) -> _Ruled:
         ruled = self._keys.get(key.hash)
-        if ruled is not None and ruled.key == key:
+        # A key is the same by each of its plaintexts, which may end at different times.
+        if ruled is not None and replace(ruled.key, expires_at_us=key.expires_at_us) == key:
             ruled.key = key
             return ruled
         if len(self._keys) >= MOST_KEYS:
@@ -313,9 +314,20 @@ class Guardian:
         """Everything that applies to a key's requests for a user, and how it stands: the organization's credits also
         where a budget is more restrictive."""
         guard = self._showing_credits(await self.find(key, user), key.organization_id)
+        return guard, await self._figures(guard, at_us)
+
+    async def figures_of_user(
+        self, organization_id: str, user: str, at_us: int
+    ) -> tuple[UserRules | None, Guard, list[Figure]]:
+        """What is said of a user, what applies to its requests with whichever key, and how it stands."""
+        rules = await self._directory.get_user_rules(organization_id, user)
+        guard = self._guards.of_user_alone(organization_id, user, rules)
+        return rules, guard, await self._figures(guard, at_us)
+
+    async def _figures(self, guard: Guard, at_us: int) -> list[Figure]:
         shares = [slot.share_at(at_us) for slot in guard.slots]
         await self._leasing.look(shares)
-        return guard, [
+        return [
             Figure(slot=slot, used=share.posted, held=share.held + share.others, resets_at_us=_end(share))
             for slot, share in zip(guard.slots, shares, strict=True)
         ]

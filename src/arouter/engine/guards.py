@@ -197,17 +197,25 @@ class Guards:
     def of_user(self, key: Key, plain: Guard, user: str, rules: UserRules | None) -> Guard:
         """The guard of a key's requests for a user. `plain` is the one for nobody, `rules` are what is said of that
         user alone."""
-        organization_id = key.organization_id
+        return self._of_user((key.organization_id, user), rules, plain, key.default_user_limits)
+
+    def of_user_alone(self, organization_id: str, user: str, rules: UserRules | None) -> Guard:
+        """What applies to a user's requests with whichever key. `rules` are what is said of that user alone."""
+        return self._of_user((organization_id, user), rules, NO_GUARD, None)
+
+    def _of_user(self, who: tuple[str, str], rules: UserRules | None, plain: Guard, default: Limits | None) -> Guard:
+        """`who` is the organization and the user, `default` what the key says of every user."""
+        organization_id, user = who
         named = user if (organization_id, Target.USER, user) in self._by_target else None
         said = None if rules is None else rules.limits
-        same = (organization_id, named, key.default_user_limits, said)
+        same = (organization_id, named, default, said)
         form = self._forms.get(same)
         if form is None:
             if len(self._forms) >= MOST_FORMS:
                 self._forms.clear()
             form = self._forms[same] = self._form(*same)
         return _guard(
-            [*plain.slots, *self._made(form.rules, (organization_id, user))],
+            [*plain.slots, *self._made(form.rules, who)],
             [*plain.lists, *form.lists],
             rules if rules is not None and rules.blocked else None,
         )

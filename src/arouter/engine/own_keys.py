@@ -42,8 +42,18 @@ class Vault(Protocol):
     def key_ids(self) -> frozenset[str]:
         """Of the key-encryption keys that it reads with."""
 
+    @property
+    def first_key_id(self) -> str:
+        """Of the one that it seals with."""
+
     def seal(self, secret: str, key: ProviderKey) -> Sealed:
         """The secret of `key`, sealed for it alone."""
+
+    def seal_bound(self, secret: str, bound_to: bytes) -> Sealed:
+        """A secret that is read together with `bound_to` alone."""
+
+    def unseal_bound(self, sealed: Sealed, bound_to: bytes) -> str:
+        """The secret that was sealed with `bound_to`. Unreadable if that cannot be."""
 
     def unseal(self, sealed: Sealed, key: ProviderKey) -> str:
         """The secret of `key`. Unreadable if that cannot be."""

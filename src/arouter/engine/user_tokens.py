@@ -18,6 +18,8 @@ ALGORITHM = "HS256"
 TYPE = "arouter-user+jwt"
 ISSUER = "arouter"
 AUDIENCE = "arouter-user"
+INVALID = "invalid_user_token"
+"""The code of the error for what is not signed with the key at all."""
 LEEWAY_S = 5
 """How far the clocks of two machines may be apart before a token is one of the future."""
 
@@ -109,7 +111,7 @@ def invalid_token() -> NotAuthenticated:
     """What every token is told that is none of ours, whatever is wrong with it."""
     return NotAuthenticated(
         "invalid user token. It must be one that POST /v1/user_tokens made, by a key that is still valid.",
-        code="invalid_user_token",
+        code=INVALID,
     )
 
 

@@ -30,19 +30,32 @@ class Vault:
         """Of the key-encryption keys."""
         return frozenset(self._ciphers)
 
+    @property
+    def first_key_id(self) -> str:
+        """Of the one that it seals with."""
+        return self._first
+
     def seal(self, secret: str, key: ProviderKey) -> Sealed:
         """The secret of `key`, for its organization, provider and id alone."""
+        return self.seal_bound(secret, binding(key))
+
+    def seal_bound(self, secret: str, bound_to: bytes) -> Sealed:
+        """A secret that is read together with `bound_to` alone."""
         nonce = self._entropy(NONCE_BYTES)
-        ciphertext = self._ciphers[self._first].encrypt(nonce, secret.encode(), binding(key))
+        ciphertext = self._ciphers[self._first].encrypt(nonce, secret.encode(), bound_to)
         return Sealed(key_id=self._first, nonce=nonce, ciphertext=ciphertext)
 
     def unseal(self, sealed: Sealed, key: ProviderKey) -> str:
         """The secret of `key`. Unreadable if it is not that, or sealed with another key-encryption key."""
+        return self.unseal_bound(sealed, binding(key))
+
+    def unseal_bound(self, sealed: Sealed, bound_to: bytes) -> str:
+        """The secret that was sealed with `bound_to`. Unreadable as `unseal`."""
         cipher = self._ciphers.get(sealed.key_id)
         if cipher is None:
             raise Unreadable(f"it is sealed with the key-encryption key {sealed.key_id}, which is not configured")
         try:
-            return cipher.decrypt(sealed.nonce, sealed.ciphertext, binding(key)).decode()
+            return cipher.decrypt(sealed.nonce, sealed.ciphertext, bound_to).decode()
         except (InvalidTag, ValueError) as exc:
             raise Unreadable("it was changed after it was sealed, or is another key's secret") from exc
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from arouter.providers.vendors import ALIASES, BY_NAME, VENDORS, Vendor
 from arouter.settings.clickhouse import ClickHouse
-from arouter.settings.oidc import Oidc, check_oidc
+from arouter.settings.oidc import Oidc, SignIn, check_oidc
 from arouter.settings.storage import Storage
 from arouter.settings.values import Dollars, Secret, SettingsError, Values, describe, nearest, setting, tables_in
 
@@ -27,6 +27,7 @@ __all__ = [
     "BELOW",
     "DEFAULT_FILE",
     "FILE_VARIABLE",
+    "NAMED",
     "PREFIX",
     "SECTIONS",
     "TABLES",
@@ -246,14 +247,13 @@ class Settings:
     security: Security = field(default_factory=Security)
     report: Report = field(default_factory=Report)
     guardrails: Guardrails = field(default_factory=Guardrails)
+    sign_in: SignIn = field(default_factory=SignIn)
     providers: Mapping[str, Provider] = field(default_factory=dict)
     """By the name that their models begin with."""
     models: Mapping[str, Model] = field(default_factory=dict)
     """By the name that clients ask for."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By `provider/model`."""
-    oidc: Mapping[str, Oidc] = field(default_factory=dict)
-    """By a name of your own."""
     file: Path | None = None
     """The file that was read, if there was one."""
     directory: Path = field(default_factory=Path)
@@ -271,9 +271,12 @@ SECTIONS: Mapping[str, type] = {
     "security": Security,
     "report": Report,
     "guardrails": Guardrails,
+    "sign_in": SignIn,
 }
-TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price, "oidc": Oidc}
+TABLES: Mapping[str, type] = {"providers": Provider, "models": Model, "prices": Price}
 """Sections with one sub-table for each name."""
+NAMED: Mapping[str, type] = {"sign_in.oidc": Oidc}
+"""Tables of sections, with one sub-table for each name."""
 BELOW: Mapping[str, type] = {"providers.<name>.deployments": Deployment}
 """And those with one for each name in each of these."""
 
@@ -295,7 +298,7 @@ class Row:
 
 def rows() -> Iterator[Row]:
     """The whole table, in order."""
-    tables = ((f"{name}.<name>", kind) for name, kind in TABLES.items())
+    tables = ((f"{name}.<name>", kind) for name, kind in (*TABLES.items(), *NAMED.items()))
     below = ((f"{name}.<deployment>", kind) for name, kind in BELOW.items())
     for section, kind in (*SECTIONS.items(), *tables, *below):
         hints = typing.get_type_hints(kind)
@@ -355,7 +358,7 @@ def load(
     _check_providers(tables["providers"])
     _check_models(tables["models"], tables["providers"])
     _check_prices(tables["prices"])
-    check_oidc(tables["oidc"])
+    check_oidc(sections["sign_in"].oidc)
     for name in ("port", "metrics_port"):
         if (port := getattr(sections["server"], name)) > HIGHEST_PORT:
             raise SettingsError(f"server.{name} must be at most {HIGHEST_PORT}, not {port}")

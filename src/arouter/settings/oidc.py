@@ -1,7 +1,7 @@
-"""The section of issuers of OpenID Connect."""
+"""The section on signing in: issuers of OpenID Connect."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from arouter.settings.values import Secret, SettingsError, setting
 
@@ -15,11 +15,19 @@ class Oidc:
     client_secret: Secret = setting(Secret(""), "The secret that goes with client_id; empty: a public client.")  # noqa: RUF009 - a field
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """How members sign in, besides with a password."""
+
+    oidc: Mapping[str, Oidc] = field(default_factory=dict)
+    """By a name of your own."""
+
+
 def check_oidc(issuers: Mapping[str, Oidc]) -> None:
     """SettingsError for one that members cannot sign in at."""
     for name, one in issuers.items():
         for wanted in ("issuer", "client_id"):
             if not getattr(one, wanted):
-                raise SettingsError(f"oidc.{name} needs {wanted}")
+                raise SettingsError(f"sign_in.oidc.{name} needs {wanted}")
         if not one.issuer.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-            raise SettingsError(f"oidc.{name}.issuer must begin with https://")
+            raise SettingsError(f"sign_in.oidc.{name}.issuer must begin with https://")

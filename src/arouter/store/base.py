@@ -51,6 +51,16 @@ class KeyLabel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeySecrets:
+    """The SHA-256 of a key's plaintexts."""
+
+    current: str
+    previous: str | None = None
+    """Of before the last rotation; None if it ended with it."""
+    previous_expires_at_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
     """What a key has spent, in picodollars, since four instants."""
 
@@ -149,6 +159,14 @@ class Guardrails(Protocol):
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         """What is said of one user; None if nothing ever was. ValueError for a name that is not Unicode."""
 
+    async def user_rules_of(self, organization_id: str, users: Sequence[str]) -> Mapping[str, UserRules]:
+        """What is said of several users, without those of whom nothing ever was. ValueError as of one."""
+
+    async def list_blocked_users(
+        self, organization_id: str, *, prefix: str = "", after: str | None = None, descending: bool = False, limit: int
+    ) -> Sequence[UserRules]:
+        """Users who are blocked, by name, were they ever seen or not: those whose names begin so, behind `after`."""
+
     async def put_user_rules(self, rules: UserRules) -> None:
         """Say it, in place of what was said before. The revision of the directory stays: there may be millions."""
 
@@ -166,13 +184,16 @@ class Directory(ProviderKeys, Guardrails, Organizations, Credits, SignIns, Audit
         """A number that grows with every change of the directory, by whichever process."""
 
     async def find_key(self, secret: str) -> Key | None:
-        """The key whose plaintext has this SHA-256, unless it was deleted."""
+        """The key whose plaintext has this SHA-256, unless it was deleted.
+
+        Found by the plaintext of before its rotation, it is that of `by_previous_plaintext`.
+        """
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         """The key of that name in the organization, unless it was deleted."""
 
-    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
-        """The SHA-256 of the plaintext that the key has now; None if there is no such key, or it was deleted."""
+    async def secrets_of(self, organization_id: str, key_hash: str) -> KeySecrets | None:
+        """The SHA-256 of the plaintexts that the key has now; None if there is no such key, or it was deleted."""
 
     async def list_keys(
         self,
@@ -192,13 +213,29 @@ class Directory(ProviderKeys, Guardrails, Organizations, Credits, SignIns, Audit
         """A new key. ValueError if its hash or its secret is taken."""
 
     async def replace_key(self, key: Key) -> bool:
-        """Store `key` in place of the one with its hash; False if there is none."""
+        """Store `key` in place of the one with its hash; False if there is none.
 
-    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
-        """Give the key another plaintext; the old one is worthless at once. False if there is no such key."""
+        What a rotation said of the plaintext of before it stays as it is.
+        """
+
+    async def rotate_key(
+        self,
+        organization_id: str,
+        key_hash: str,
+        *,
+        secret: str,
+        label: str,
+        now_us: int,
+        previous_expires_at_us: int | None = None,
+    ) -> bool:
+        """Give the key another plaintext. False if there is no such key.
+
+        The one of before is worth something until `previous_expires_at_us`; with None it is worthless at once. The one
+        of before that is worthless at once in any case.
+        """
 
     async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
-        """Forget the key's secret; its records keep its name. False if there is no such key."""
+        """Forget the key's secrets; its records keep its name. False if there is no such key."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -356,6 +393,10 @@ class Ledger(Protocol):
 
     async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         """The part of `spending` that is of requests on the organization's own keys for providers."""
+
+    async def last_used(self, key_hashes: Sequence[str]) -> Mapping[str, int]:
+        """When the last request of each of these keys began that is recorded, refused ones too; without those that have
+        none. Known for longer than the records are kept."""
 
     async def check(self) -> CheckReport:
         """Prove integrity: the engine's own check, and records equal to roll-ups to the last digit."""

@@ -30,7 +30,7 @@ else:
 Value = str | int | bytes | None
 Row = Sequence[Any]
 
-KEY_COLUMNS = (
+CHANGEABLE_KEY_COLUMNS = (
     "hash",
     "name",
     "kind",
@@ -52,6 +52,8 @@ KEY_COLUMNS = (
     "rate_limit",
     "default_user_limits",
 )
+KEY_COLUMNS = (*CHANGEABLE_KEY_COLUMNS, "previous_expires_at_us")
+"""The last one is changed by a rotation alone."""
 _PROVIDER_KEY_COLUMNS = (
     "id",
     "organization_id",
@@ -120,7 +122,7 @@ AUDIT_COLUMNS = (
 )
 
 
-def _to_json(values: object) -> str:
+def to_json(values: object) -> str:
     """What is only ever read whole is kept as JSON."""
     return msgspec.json.encode(values).decode()
 
@@ -135,7 +137,7 @@ def columns_of(form: "type[DataclassInstance]") -> tuple[str, ...]:
 
 def values_of(one: Organization | Workspace | Member | Invitation | Session) -> tuple[Value, ...]:
     """The values of `columns_of`."""
-    return astuple(one)
+    return tuple(to_json(value) if isinstance(value, tuple) else value for value in astuple(one))
 
 
 def read_one(form: type[T], row: Row) -> T:
@@ -144,6 +146,8 @@ def read_one(form: type[T], row: Row) -> T:
     for name in ("archived", "disabled"):
         if name in values:
             values[name] = bool(values[name])
+    if "workspace_ids" in values:
+        values["workspace_ids"] = msgspec.json.decode(values["workspace_ids"], type=tuple[str, ...])
     if "role" in values:
         values["role"] = Role(values["role"])
     return form(**values)
@@ -153,7 +157,7 @@ def read_one(form: type[T], row: Row) -> T:
 
 
 def key_values(key: Key) -> tuple[Value, ...]:
-    """The values of `KEY_COLUMNS`."""
+    """The values of `CHANGEABLE_KEY_COLUMNS`."""
     return (
         key.hash,
         key.name,
@@ -168,13 +172,13 @@ def key_values(key: Key) -> tuple[Value, ...]:
         key.disabled,
         key.limit,
         None if key.limit_reset is None else key.limit_reset.value,
-        None if key.allowed_providers is None else _to_json(key.allowed_providers),
-        None if key.allowed_models is None else _to_json(key.allowed_models),
+        None if key.allowed_providers is None else to_json(key.allowed_providers),
+        None if key.allowed_models is None else to_json(key.allowed_models),
         key.user_policy.value,
         key.fixed_user,
         key.activity_scope.value,
-        None if key.rate_limit is None else _to_json(key.rate_limit),
-        None if key.default_user_limits is None else _to_json(key.default_user_limits),
+        None if key.rate_limit is None else to_json(key.rate_limit),
+        None if key.default_user_limits is None else to_json(key.default_user_limits),
     )
 
 
@@ -203,6 +207,7 @@ def read_key(row: Row) -> Key:
         activity_scope=ActivityScope(value["activity_scope"]),
         rate_limit=_limits(value["rate_limit"]),
         default_user_limits=_limits(value["default_user_limits"]),
+        previous_expires_at_us=value["previous_expires_at_us"],
     )
 
 
@@ -259,8 +264,8 @@ def guardrail_values(guardrail: Guardrail) -> tuple[Value, ...]:
         guardrail.name,
         guardrail.target.value,
         guardrail.target_id,
-        _to_json(guardrail.limits),
-        _to_json(guardrail.lists),
+        to_json(guardrail.limits),
+        to_json(guardrail.lists),
         guardrail.disabled,
         guardrail.creator,
         guardrail.created_at_us,
@@ -285,7 +290,7 @@ def user_rules_values(rules: UserRules) -> tuple[Value, ...]:
     return (
         rules.organization_id,
         rules.user,
-        _to_json(rules.limits),
+        to_json(rules.limits),
         rules.blocked,
         rules.reason,
         rules.blocked_at_us,

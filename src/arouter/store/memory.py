@@ -180,6 +180,14 @@ class MemoryLedger:
         rows = [row.record for row in self._rows() if row.record.opening.key_hash == key_hash]
         return _spending([record for record in rows if record.is_byok], day_us, week_us, month_us)
 
+    async def last_used(self, key_hashes: Sequence[str]) -> Mapping[str, int]:
+        last: dict[str, int] = {}
+        for record, _ in self._data.records.values():
+            opening = record.opening
+            if opening.key_hash in key_hashes:
+                last[opening.key_hash] = max(opening.created_at_us, last.get(opening.key_hash, opening.created_at_us))
+        return last
+
     async def check(self) -> CheckReport:
         return CheckReport(records=len(self._data.records), open_records=len(self._data.open), problems=())
 

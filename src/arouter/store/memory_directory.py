@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.audit import AuditAction
-from arouter.domain.keys import Key
+from arouter.domain.keys import Key, by_previous_plaintext
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
-from arouter.store.base import Home, KeyLabel, first_of
+from arouter.store.base import Home, KeyLabel, KeySecrets, first_of
 from arouter.store.memory_audit import MemoryAudit, Trail
 from arouter.store.memory_counters import CounterData
 from arouter.store.memory_credits import CreditData, MemoryCredits
@@ -28,6 +28,8 @@ class MemoryData:
     """By hash; with the deleted ones."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Secret to hash."""
+    previous_secrets: dict[str, str] = field(default_factory=dict)
+    """The same of before the last rotation, where it left them some time."""
     provider_keys: dict[str, tuple[ProviderKey, Sealed]] = field(default_factory=dict)
     """By id."""
     structure: Structure = field(default_factory=Structure)
@@ -147,6 +149,9 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
         data = self._data
         told = {record.opening.workspace_id for record, _ in data.records.values()}
         told |= {key.workspace_id for key in data.keys.values()}
+        told |= {one for member in data.structure.members.values() for one in member.workspace_ids}
+        waiting = [one for one in data.structure.invitations.values() if one.accepted_by is None]
+        told |= {one for invitation in waiting for one in invitation.workspace_ids}
         if workspace_id in told or (data.home is not None and workspace_id == data.home.workspace_id):
             return False
         return await self._forget_workspace(organization_id, workspace_id)
@@ -156,16 +161,21 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
         return data.revision + data.structure.changes + data.guardrails.changes + data.credits.changes
 
     async def find_key(self, secret: str) -> Key | None:
-        key_hash = self._data.secrets.get(secret)
-        return None if key_hash is None else self._data.keys[key_hash]
+        if secret in self._data.secrets:
+            return self._data.keys[self._data.secrets[secret]]
+        key_hash = self._data.previous_secrets.get(secret)
+        return None if key_hash is None else by_previous_plaintext(self._data.keys[key_hash])
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         return self._live().get((organization_id, key_hash))
 
-    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
-        if (organization_id, key_hash) not in self._live():
+    async def secrets_of(self, organization_id: str, key_hash: str) -> KeySecrets | None:
+        key = self._live().get((organization_id, key_hash))
+        if key is None:
             return None
-        return next(secret for secret, of in self._data.secrets.items() if of == key_hash)
+        current = next(secret for secret, of in self._data.secrets.items() if of == key_hash)
+        previous = next((secret for secret, of in self._data.previous_secrets.items() if of == key_hash), None)
+        return KeySecrets(current=current, previous=previous, previous_expires_at_us=key.previous_expires_at_us)
 
     async def list_keys(
         self,
@@ -194,7 +204,7 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
         }
 
     async def add_key(self, key: Key, *, secret: str) -> None:
-        if key.hash in self._data.keys or secret in self._data.secrets:
+        if key.hash in self._data.keys or secret in self._data.secrets | self._data.previous_secrets:
             raise ValueError("there is such a key already")
         self._data.keys[key.hash] = key
         self._data.secrets[secret] = key.hash
@@ -204,19 +214,33 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
         before = self._live().get((key.organization_id, key.hash))
         if before is None:
             return False
-        self._data.keys[key.hash] = key
-        self._changed_key(AuditAction.UPDATE_KEY, before, key)
+        self._data.keys[key.hash] = replace(key, previous_expires_at_us=before.previous_expires_at_us)
+        self._changed_key(AuditAction.UPDATE_KEY, before, self._data.keys[key.hash])
         return True
 
-    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
-        key = self._live().get((organization_id, key_hash))
-        if key is None:
+    async def rotate_key(
+        self,
+        organization_id: str,
+        key_hash: str,
+        *,
+        secret: str,
+        label: str,
+        now_us: int,
+        previous_expires_at_us: int | None = None,
+    ) -> bool:
+        secrets = await self.secrets_of(organization_id, key_hash)
+        if secrets is None:
             return False
-        if self._data.secrets.get(secret, key_hash) != key_hash:
+        if (self._data.secrets | self._data.previous_secrets).get(secret, key_hash) != key_hash:
             raise ValueError("there is such a key already")
-        self._forget_secret(key_hash)
+        key = self._data.keys[key_hash]
+        self._forget_secrets(key_hash)
         self._data.secrets[secret] = key_hash
-        self._data.keys[key_hash] = replace(key, label=label, updated_at_us=now_us)
+        if previous_expires_at_us is not None:
+            self._data.previous_secrets[secrets.current] = key_hash
+        self._data.keys[key_hash] = replace(
+            key, label=label, updated_at_us=now_us, previous_expires_at_us=previous_expires_at_us
+        )
         self._changed_key(AuditAction.ROTATE_KEY, key, self._data.keys[key_hash])
         return True
 
@@ -224,7 +248,7 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
         key = self._live().get((organization_id, key_hash))
         if key is None:
             return False
-        self._forget_secret(key_hash)
+        self._forget_secrets(key_hash)
         self._changed_key(AuditAction.DELETE_KEY, key, None)
         return True
 
@@ -250,5 +274,7 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
         keys = [self._data.keys[key_hash] for key_hash in self._data.secrets.values()]
         return {(key.organization_id, key.hash): key for key in keys}
 
-    def _forget_secret(self, key_hash: str) -> None:
-        self._data.secrets = {secret: of for secret, of in self._data.secrets.items() if of != key_hash}
+    def _forget_secrets(self, key_hash: str) -> None:
+        data = self._data
+        data.secrets = {secret: of for secret, of in data.secrets.items() if of != key_hash}
+        data.previous_secrets = {secret: of for secret, of in data.previous_secrets.items() if of != key_hash}

@@ -1,6 +1,6 @@
 """The reference of `Guardrails`: dictionaries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arouter.domain.audit import AuditAction
@@ -72,6 +72,23 @@ class MemoryGuardrails(MemoryAudit):
         user.encode()  # UnicodeEncodeError is a ValueError
         found = self._rules.users.get((organization_id, user))
         return None if found is None else found[0]
+
+    async def user_rules_of(self, organization_id: str, users: Sequence[str]) -> Mapping[str, UserRules]:
+        found = [(user, await self.get_user_rules(organization_id, user)) for user in users]
+        return {user: rules for user, rules in found if rules is not None}
+
+    async def list_blocked_users(
+        self, organization_id: str, *, prefix: str = "", after: str | None = None, descending: bool = False, limit: int
+    ) -> Sequence[UserRules]:
+        blocked = [
+            rules
+            for (organization, user), (rules, _) in self._rules.users.items()
+            if organization == organization_id
+            and rules.blocked
+            and user.startswith(prefix)
+            and (after is None or (user < after if descending else user > after))
+        ]
+        return tuple(sorted(blocked, key=lambda rules: rules.user, reverse=descending)[:limit])
 
     async def put_user_rules(self, rules: UserRules) -> None:
         before = await self.get_user_rules(rules.organization_id, rules.user)

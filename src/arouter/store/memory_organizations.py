@@ -122,6 +122,7 @@ class MemoryOrganizations(MemoryAudit):
             name=member.name,
             role=member.role,
             disabled=member.disabled,
+            workspace_ids=member.workspace_ids,
             updated_at_us=member.updated_at_us,
         )
         self._structure.members[member.id] = after

@@ -60,6 +60,20 @@ class MemorySignIns(MemoryOrganizations):
         await self._set(AuditAction.CONFIRM_TOTP, before, replace(before, totp_confirmed=True, totp_step=step))
         return True
 
+    async def every_totp(self, *, after_id: str = "", limit: int = 1000) -> Sequence[Login]:
+        ids = sorted(
+            one for one, login in self._doors.logins.items() if one > after_id and login.totp_secret is not None
+        )
+        found = [await self.get_login(self._doors.logins[one].organization_id, one) for one in ids[:limit]]
+        return tuple(login for login in found if login is not None)
+
+    async def reseal_totp(self, organization_id: str, member_id: str, *, before: str, after: str) -> bool:
+        found = await self.get_login(organization_id, member_id)
+        if found is None or found.totp_secret != before:
+            return False
+        self._doors.logins[member_id] = replace(found, totp_secret=after)
+        return True
+
     async def remove_totp(self, organization_id: str, member_id: str) -> bool:
         before = await self.get_login(organization_id, member_id)
         if before is None or before.totp_secret is None:

@@ -108,7 +108,7 @@ class Sums:
     EXPIRED_ROLLUPS: Final = "expired_rollups"
     """Those of `ROLLUPS` that are of days of which records have expired, and what is left of these."""
     EXPIRED_KEY_HOURS: Final = "expired_key_hours"
-    """Those of `KEY_HOURS` that are of days of which records of anybody have expired."""
+    """Those of `KEY_HOURS` that are of days of which records have expired, and when the key was used last."""
     ROLLUPS: Final = "rollups"
     """`ROLLUP_KEY`, and `tally.MEASURES`."""
     KEY_HOURS: Final = "key_hours"

@@ -36,7 +36,8 @@ class Organizations(Protocol):
         """Store its name and whether it is archived; False if there is none with its id."""
 
     async def delete_workspace(self, organization_id: str, workspace_id: str) -> bool:
-        """Forget a workspace that nothing names; False if a key, a record or the home does, or there is none."""
+        """Forget a workspace that nothing names. False if a key, a record, a member, an invitation that is not accepted
+        or the home does, or there is none."""
 
     async def add_member(self, member: Member) -> None:
         """A new one. ValueError if the id, or the address in this organization, is taken."""
@@ -51,7 +52,7 @@ class Organizations(Protocol):
         """Of every organization, oldest first: the same person may be in several."""
 
     async def replace_member(self, member: Member) -> bool:
-        """Store name, role and whether disabled; False if there is none with its id.
+        """Store name, role, workspaces and whether disabled; False if there is none with its id.
 
         LastAdmin if it is the only enabled admin of the organization, and would be no more.
         """

@@ -7,7 +7,7 @@ from arouter.domain.sign_in import Login, Session
 
 
 class SignIns(Protocol):
-    """Secrets come hashed, but for the secret of an authenticator app."""
+    """Secrets come hashed, but for that of an authenticator app: it comes as it is to be kept, and may be sealed."""
 
     async def get_login(self, organization_id: str, member_id: str) -> Login | None:
         """What the member signs in with; None if nothing was ever set."""
@@ -22,6 +22,12 @@ class SignIns(Protocol):
         self, organization_id: str, member_id: str, *, secret: str, step: int, recovery: Sequence[str]
     ) -> bool:
         """Ask for codes of the app from now on. `recovery` are SHA-256. False if that secret is not what waits."""
+
+    async def every_totp(self, *, after_id: str = "", limit: int = 1000) -> Sequence[Login]:
+        """The logins of all organizations that have the secret of an app, by the member's id, behind `after_id`."""
+
+    async def reseal_totp(self, organization_id: str, member_id: str, *, before: str, after: str) -> bool:
+        """Keep the same secret otherwise; False if it is not kept as `before` any more. It is noted nowhere."""
 
     async def remove_totp(self, organization_id: str, member_id: str) -> bool:
         """Forget the app and the recovery codes. False if there is none."""

@@ -128,7 +128,8 @@ class Authenticator:
                 if now_us - session.seen_at_us >= SEEN_AGAIN_US:
                     await self._directory.see_session(session.id, now_us)
                 there = await self._directory.list_workspaces(session.organization_id, limit=1)
-                return signed_in(member, session.id, there[0].id if there else "")
+                home = [*member.workspace_ids, *(one.id for one in there), ""]
+                return signed_in(member, session.id, home[0])
         raise NotAuthenticated("This session has ended. Sign in again.", code="session_expired")
 
     async def refresh(self) -> None:

@@ -1,7 +1,8 @@
 """Signed user tokens: who may mint them, and whom they are for.
 
-A token is minted by a key, and lives as long as it: a key that is deleted, disabled, rotated or expired takes its
-tokens with it. Nothing of a token is stored, and nothing here logs one.
+A token is minted by a key, and lives as long as the key's plaintext of then: a key that is deleted, disabled, rotated
+or expired takes its tokens with it, and where a rotation left the old plaintext some time, they have that time too.
+Nothing of a token is stored, and nothing here logs one.
 """
 
 import asyncio
@@ -11,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from arouter.domain.errors import NotAuthenticated, NotPermitted
-from arouter.domain.keys import Key, KeyKind, UserPolicy
-from arouter.store.base import Directory
+from arouter.domain.keys import Key, KeyKind, UserPolicy, by_previous_plaintext
+from arouter.store.base import Directory, KeySecrets
 from arouter.web.auth import principal_of
 
 if TYPE_CHECKING:
@@ -63,20 +64,25 @@ class UserTokens:
     async def mint(self, key: Key, user: str, *, lifetime_s: int) -> "tuple[str, Claims]":
         """A token for `user`, by `key`. NotPermitted if the key's policy has no such users."""
         _check_vouching(key, user)
-        secret = await self._directory.secret_of(key.organization_id, key.hash)
-        if secret is None:
+        secrets = await self._directory.secrets_of(key.organization_id, key.hash)
+        if secrets is None:
             raise NotAuthenticated("invalid api key. It was deleted meanwhile.")
         library = await self._loaded()
         now_s = self._now_us() // 1_000_000
+        ends_at_s = now_s + lifetime_s
+        if key.expires_at_us is not None:
+            # A plaintext that ends soon makes nothing that outlives it.
+            ends_at_s = min(ends_at_s, key.expires_at_us // 1_000_000)
         claims: Claims = library.Claims(
             id=f"ut_{self._entropy(ID_BYTES).hex()}",
             user=user,
             organization_id=key.organization_id,
             key_hash=key.hash,
             issued_at_s=now_s,
-            expires_at_s=now_s + lifetime_s,
+            expires_at_s=ends_at_s,
         )
-        return library.sign(claims, library.signing_key(self._secret, key.organization_id, key.hash, secret)), claims
+        signing_key = library.signing_key(self._secret, key.organization_id, key.hash, secrets.current)
+        return library.sign(claims, signing_key), claims
 
     async def check(self, token: str) -> SignedUser:
         """For whom a token is. NotAuthenticated if it is none that is valid now."""
@@ -92,14 +98,10 @@ class UserTokens:
         if key is not None and key.kind is KeyKind.MANAGEMENT:
             # The bearer sees no more than whoever made the key, and for no longer.
             key = await principal_of(self._directory, key)
-        secret = await self._directory.secret_of(organization_id, key_hash)
-        if key is None or secret is None:
+        secrets = await self._directory.secrets_of(organization_id, key_hash)
+        if key is None or secrets is None:
             raise library.invalid_token()
-        claims: Claims = library.verify(
-            token,
-            library.signing_key(self._secret, organization_id, key_hash, secret),
-            now_s=self._now_us() // 1_000_000,
-        )
+        claims, key = self._verified(library, token, key, secrets)
         if key.disabled or (key.expires_at_us is not None and key.expires_at_us <= self._now_us()):
             raise library.invalid_token()
         try:
@@ -126,6 +128,21 @@ class UserTokens:
                 param="X-ARouter-User-Token",
             )
         return replace(key, user_policy=UserPolicy.FIXED, fixed_user=signed.user)
+
+    def _verified(self, library: Any, token: str, key: Key, secrets: KeySecrets) -> "tuple[Claims, Key]":
+        """What a token says, and the key with the end of the plaintext that signed it. NotAuthenticated if none did."""
+        signed_by = [(secrets.current, key)]
+        if secrets.previous is not None:
+            signed_by.append((secrets.previous, by_previous_plaintext(key)))
+        now_s = self._now_us() // 1_000_000
+        for secret, found in signed_by:
+            signing_key = library.signing_key(self._secret, key.organization_id, key.hash, secret)
+            try:
+                return library.verify(token, signing_key, now_s=now_s), found
+            except NotAuthenticated as exc:
+                if exc.code != library.INVALID:
+                    raise
+        raise library.invalid_token()
 
     def _recalled(self, token: str) -> SignedUser | None:
         revision = self._revision()

@@ -129,6 +129,18 @@ class ListRule(msgspec.Struct, frozen=True, kw_only=True):
     zero_data_retention: bool
 
 
+class UserLimitsObject(UserRulesObject, frozen=True, kw_only=True):
+    """What is said of one end user, and every limit that applies to it with whichever key it comes, by default or by
+    name. A key's own limits for each user come on top."""
+
+    applied_limits: list[LimitStanding]
+    applied_lists: list[ListRule]
+
+
+class UserLimitsAnswer(msgspec.Struct, frozen=True):
+    data: UserLimitsObject
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that limits the requests of a key for a user. Of several limits on the same thing it is the most
     restrictive one."""

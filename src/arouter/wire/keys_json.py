@@ -5,12 +5,12 @@ Written: `KeyObject`, and `CurrentKey` for the key that asks about itself.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from arouter.domain.keys import Key, KeyKind, LimitReset, UserPolicy
+from arouter.domain.keys import LONGEST_OVERLAP_S, Key, KeyKind, LimitReset, UserPolicy
 from arouter.wire.instants import write_instant
 from arouter.wire.limits_json import AllLimits, AllLimitsObject, Amount, RateLimit, Reset, limits_object, rate_limit
 from arouter.wire.numbers import Dollars, dollars, exact_dollars
@@ -53,8 +53,18 @@ class UpdateKey(KeySettings, frozen=True, kw_only=True):
     disabled: bool | UnsetType = UNSET
 
 
+class RotateKey(msgspec.Struct, frozen=True, kw_only=True):
+    """For how long the plaintext of before works beside the new one; 0: it is worthless at once."""
+
+    overlap_seconds: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_OVERLAP_S)] = 0
+
+
 class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A key. Amounts are US dollars; `usage…` is what it has spent altogether and in the current windows."""
+    """A key. Amounts are US dollars; `usage…` is what it has spent altogether and in the current windows.
+
+    `previous_key_expires_at` is when the plaintext of before its last rotation ends, or ended; null if the rotation
+    ended it. `last_used_at` is when its last request began, of those that have ended; null if there was none.
+    """
 
     hash: str
     name: str
@@ -80,6 +90,8 @@ class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     updated_at: str | None
     expires_at: str | None
+    previous_key_expires_at: str | None
+    last_used_at: str | None
 
 
 class KeyAnswer(msgspec.Struct, frozen=True):
@@ -134,12 +146,13 @@ class CurrentKeyAnswer(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key has spent, in picodollars, altogether and in the current windows."""
+    """What a key has spent, in picodollars, altogether and in the current windows, and when it was used last."""
 
     total: int
     daily: int
     weekly: int
     monthly: int
+    last_used_us: int | None = None
 
 
 def key_object(key: Key, spent: Spent) -> KeyObject:
@@ -167,8 +180,10 @@ def key_object(key: Key, spent: Spent) -> KeyObject:
         workspace_id=key.workspace_id,
         creator=key.creator,
         created_at=write_instant(key.created_at_us),
-        updated_at=None if key.updated_at_us is None else write_instant(key.updated_at_us),
-        expires_at=None if key.expires_at_us is None else write_instant(key.expires_at_us),
+        updated_at=_instant(key.updated_at_us),
+        expires_at=_instant(key.expires_at_us),
+        previous_key_expires_at=_instant(key.previous_expires_at_us),
+        last_used_at=_instant(spent.last_used_us),
     )
 
 
@@ -212,6 +227,10 @@ def _current_rate_limit(limits: RateLimit | None) -> CurrentRateLimit:
         if stated[name] is not None:
             return CurrentRateLimit(**stated, requests=stated[name], interval=interval)
     return CurrentRateLimit(**stated)
+
+
+def _instant(at_us: int | None) -> str | None:
+    return None if at_us is None else write_instant(at_us)
 
 
 def _user_policy(key: Key) -> str:

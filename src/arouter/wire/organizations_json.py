@@ -89,16 +89,18 @@ class UpdateMember(msgspec.Struct, frozen=True, kw_only=True):
     name: str | UnsetType = UNSET
     role: RoleName | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
+    workspace_ids: tuple[str, ...] | UnsetType = UNSET
 
 
 class MemberObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A person in the organization."""
+    """A person in the organization. `workspace_ids` are those that the person is in; empty: every one."""
 
     id: str
     email: str
     name: str
     role: RoleName
     disabled: bool
+    workspace_ids: tuple[str, ...]
     organization_id: str
     created_at: str
     updated_at: str | None
@@ -114,10 +116,11 @@ class MemberList(msgspec.Struct, frozen=True):
 
 
 class CreateInvitation(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is to become a member."""
+    """Who is to become a member, of which workspaces; empty: of every one."""
 
     email: str
     role: RoleName = "member"
+    workspace_ids: tuple[str, ...] = ()
 
 
 class InvitationObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +129,7 @@ class InvitationObject(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     email: str
     role: RoleName
+    workspace_ids: tuple[str, ...]
     state: Literal["open", "accepted", "expired"]
     organization_id: str
     invited_by: str | None
@@ -182,6 +186,7 @@ def member_object(one: Member) -> MemberObject:
         name=one.name,
         role=one.role.value,
         disabled=one.disabled,
+        workspace_ids=one.workspace_ids,
         organization_id=one.organization_id,
         created_at=write_instant(one.created_at_us),
         updated_at=_instant(one.updated_at_us),
@@ -193,6 +198,7 @@ def invitation_object(one: Invitation, now_us: int) -> InvitationObject:
         id=one.id,
         email=one.email,
         role=one.role.value,
+        workspace_ids=one.workspace_ids,
         state="accepted" if one.accepted_by is not None else "open" if one.is_open(now_us) else "expired",
         organization_id=one.organization_id,
         invited_by=one.invited_by,

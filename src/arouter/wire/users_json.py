@@ -1,15 +1,18 @@
 """Users as JSON: what `GET /v1/users`, `/v1/users/{user}` and `/v1/users/me/usage` answer, and signed user tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from arouter.domain.guardrails import UserRules
 from arouter.domain.projection import CONFIDENCE_PERCENT, Projection
-from arouter.domain.users import UsersPage, UserSpan
+from arouter.domain.users import UserCursor, UsersPage, UserSpan
+from arouter.wire.guardrails_json import LimitStanding
 from arouter.wire.high_usage import RestUsage
 from arouter.wire.instants import write_instant
+from arouter.wire.limits_json import AllLimitsObject
 from arouter.wire.numbers import Dollars, exact_dollars
 from arouter.wire.summary import Metrics
 
@@ -23,9 +26,22 @@ class UserSeen(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: str
 
 
+class UserListed(msgspec.Struct, frozen=True, kw_only=True):
+    """A user in a list. `first_seen` and `last_seen` are null for one that is blocked and was never seen; `blocked` is
+    null for who may not know."""
+
+    object: Literal["user"] = "user"
+    user: str
+    first_seen: str | None
+    last_seen: str | None
+    blocked: bool | None
+    block_reason: str | None
+    blocked_at: str | None
+
+
 class UserList(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["list"]
-    data: list[UserSeen]
+    data: list[UserListed]
     has_more: bool
     next_cursor: str | None
 
@@ -86,7 +102,8 @@ class ProjectionObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserAnswer(UserSeen, frozen=True, kw_only=True):
-    """All that is known of a user. `limits`, `blocked` and `anomalies` are null: nothing tells of them yet."""
+    """All that is known of a user. `limits` are said of the user itself, `applied_limits` hold for it whichever key it
+    comes with. Both, and `blocked`, are null for who may not know; `anomalies` is null: nothing tells of them yet."""
 
     totals: UserTotals
     range: RangeUsage
@@ -94,8 +111,11 @@ class UserAnswer(UserSeen, frozen=True, kw_only=True):
     days: list[Day]
     models: list[ModelUsage]
     keys: list[KeyUsage]
-    limits: None = None
-    blocked: None = None
+    limits: AllLimitsObject | None
+    applied_limits: list[LimitStanding] | None
+    blocked: bool | None
+    block_reason: str | None
+    blocked_at: str | None
     anomalies: None = None
     timezone: str
     currency: Literal["USD"] = "USD"
@@ -103,7 +123,7 @@ class UserAnswer(UserSeen, frozen=True, kw_only=True):
 
 
 class OwnUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What an end user is told of itself. `limits` and `remaining` are null: there are no limits of users yet."""
+    """What an end user is told of itself. `limits` and `remaining` are null: it is not told what limits it."""
 
     object: Literal["user.usage"] = "user.usage"
     user: str
@@ -141,12 +161,33 @@ class UserToken(msgspec.Struct, frozen=True, kw_only=True):
     api_key_hash: str
 
 
-def user_list(page: UsersPage) -> UserList:
-    """A page of users."""
-    cursor = page.next_cursor
+def user_list(page: UsersPage, rules: Mapping[str, UserRules] | None) -> UserList:
+    """A page of users. `rules` are what is said of them; None for who may not know."""
+    return _list([user_listed(span.user, span, rules) for span in page.users], page.next_cursor)
+
+
+def blocked_list(blocked: Sequence[tuple[UserRules, UserSpan | None]], cursor: UserCursor | None) -> UserList:
+    """A page of users that are blocked, each with when it was seen."""
+    return _list([user_listed(rules.user, span, {rules.user: rules}) for rules, span in blocked], cursor)
+
+
+def user_listed(user: str, span: UserSpan | None, rules: Mapping[str, UserRules] | None) -> UserListed:
+    """A user in a list; `span` None for one that was never seen."""
+    said = None if rules is None else rules.get(user)
+    return UserListed(
+        user=user,
+        first_seen=None if span is None else write_instant(span.first_seen_us),
+        last_seen=None if span is None else write_instant(span.last_seen_us),
+        blocked=None if rules is None else said is not None and said.blocked,
+        block_reason=None if said is None else said.reason,
+        blocked_at=None if said is None or said.blocked_at_us is None else write_instant(said.blocked_at_us),
+    )
+
+
+def _list(users: list[UserListed], cursor: UserCursor | None) -> UserList:
     return UserList(
         object="list",
-        data=[user_seen(span) for span in page.users],
+        data=users,
         has_more=cursor is not None,
         next_cursor=None if cursor is None else cursor.to_text(),
     )
@@ -172,5 +213,5 @@ def projection_object(found: Projection | None) -> ProjectionObject | None:
     )
 
 
-def encode(value: UserAnswer | OwnUsage | UserList | UserToken | Sequence[UserSeen]) -> bytes:
+def encode(value: UserAnswer | OwnUsage | UserList | UserToken) -> bytes:
     return msgspec.json.encode(value)

@@ -391,6 +391,8 @@ def test_a_batch_has_each_record_once_and_the_first_one() -> None:
         ("DELETE FROM records WHERE id = 'gen-1'", "ids do not belong together"),
         ("UPDATE rollups SET requests = requests + 1", "by quarter of an hour differ"),
         ("UPDATE key_hours SET cost = cost + 1", "by key and hour differ"),
+        ("UPDATE key_hours SET last_used_us = last_used_us - 1", "used later in an hour"),
+        ("UPDATE key_hours SET last_used_us = NULL", "used later in an hour"),
         ("UPDATE usage_days SET tokens = 0 WHERE scope = 'user'", "that budgets go by differ"),
         ("UPDATE user_spans SET last_seen_us = 0", "spans do not hold"),
         ("UPDATE records SET holding_cost = 3 WHERE id = 'gen-2'", "another adjustment"),

@@ -8,7 +8,9 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.store.migrate import migrations
 from arouter.store.postgres.migrating import ENGINE
 from arouter.store.postgres.pool import Pool
+from tests.conformance.samples import NOON_US, record
 from tests.postgres_server import PostgresServer
+from tests.store.postgres.ledgers import gateway
 
 
 async def version_of(url: str) -> int:
@@ -42,6 +44,32 @@ def test_a_database_of_a_newer_program_is_refused(postgres_url: str) -> None:
         await pool.close()
         with pytest.raises(StorageUnavailable, match="9999"):
             await Pool(postgres_url).start()
+
+    asyncio.run(run())
+
+
+BEFORE_KEYS_TOLD_THEIR_USE = """
+ALTER TABLE keys DROP COLUMN previous_secret, DROP COLUMN previous_expires_at_us;
+ALTER TABLE key_hours DROP COLUMN last_used_us;
+DROP INDEX user_rules_blocked;
+ALTER TABLE members DROP COLUMN workspace_ids;
+ALTER TABLE invitations DROP COLUMN workspace_ids;
+UPDATE schema_version SET version = 6;
+"""
+
+
+def test_a_database_of_before_tells_when_keys_were_used(postgres_url: str) -> None:
+    async def run() -> None:
+        async with gateway(postgres_url) as one:
+            for number, key_hash in enumerate(["key-a", "key-b", "key-a", "key-a"]):
+                opened = {"key_hash": key_hash, "created_at_us": NOON_US + number * 1_900_000_000}
+                await one.ledger.close(record(f"gen-{number}", opened=opened))
+            told = await one.ledger.last_used(["key-a", "key-b", "key-c"])
+            assert told == {"key-a": NOON_US + 3 * 1_900_000_000, "key-b": NOON_US + 1_900_000_000}
+            await one.run(BEFORE_KEYS_TOLD_THEIR_USE)
+        async with gateway(postgres_url) as one:
+            assert await one.ledger.last_used(["key-a", "key-b", "key-c"]) == told
+            assert (await one.ledger.check()).problems == ()
 
     asyncio.run(run())
 

@@ -15,9 +15,12 @@ ON_POSTGRES = (
     "test_audit.py",
     "test_credits.py",
     "test_keys.py",
+    "test_member_workspaces.py",
     "test_members.py",
     "test_organizations.py",
     "test_sign_in.py",
+    "test_user_limits.py",
+    "test_users.py",
 )
 """What asks the directory more than the ledger is asked over PostgreSQL, too."""
 

@@ -48,6 +48,7 @@ def test_every_operation_is_there(document: dict[str, Any]) -> None:
         ("GET", "/v1/activity/users"),
         ("GET", "/v1/users"),
         ("GET", "/v1/users/{user}"),
+        ("GET", "/v1/users/{user}/limits"),
         ("GET", "/v1/users/me/usage"),
         ("POST", "/v1/user_tokens"),
         ("GET", "/v1/generation"),

@@ -54,6 +54,8 @@ class TestMaking:
             "created_at": "2026-11-22T06:00:00.123456Z",
             "updated_at": None,
             "expires_at": None,
+            "previous_key_expires_at": None,
+            "last_used_at": None,
         }
         shown = gateway.manage("GET", f"/v1/keys/{made['data']['hash']}")
         assert exact(shown.content) == {"data": made["data"]}
@@ -335,6 +337,20 @@ class TestChanging:
         assert failure(answer)["param"]
 
 
+class TestLastUsed:
+    def test_it_is_that_of_the_keys_last_record(self, gateway: Gateway) -> None:
+        path = f"/v1/keys/{gateway.live_key.hash}"
+        assert gateway.manage("GET", path).json()["data"]["last_used_at"] is None
+        for ago_us in (9_000_000, 5_000_000, 7_000_000):
+            gateway.add_record(ago_us=ago_us)
+        [record] = gateway.get("/v1/activity?limit=1").json()["data"]
+        shown = gateway.manage("GET", path).json()["data"]
+        assert shown["last_used_at"] == record["created_at"] == "2026-11-22T05:59:55.123456Z"
+        listed = {one["name"]: one["last_used_at"] for one in gateway.manage("GET", "/v1/keys").json()["data"]}
+        assert listed == {"prod": shown["last_used_at"], "boss": None}
+        assert gateway.get("/v1/key").json()["data"]["last_used_at"] == shown["last_used_at"]
+
+
 class TestRotating:
     def test_history_stays_and_the_old_plaintext_is_worthless(self, gateway: Gateway) -> None:
         gateway.add_record(user="before")
@@ -345,6 +361,64 @@ class TestRotating:
         assert gateway.get("/v1/key").status_code == 401
         [record] = gateway.get("/v1/activity", key=made["key"]).json()["data"]
         assert record["user"] == "before"
+
+    def test_the_old_plaintext_works_as_long_as_the_rotation_says(self, gateway: Gateway) -> None:
+        path = f"/v1/keys/{gateway.live_key.hash}"
+        gateway.add_record(user="before")
+        answer = gateway.manage("POST", f"{path}/rotate", json={"overlap_seconds": 86_400})
+        made = answer.json()
+        assert answer.status_code == 200
+        assert made["data"]["previous_key_expires_at"] == "2026-11-23T06:00:00.123456Z"
+        assert made["data"]["expires_at"] is None
+        assert gateway.manage("GET", path).json()["data"] == made["data"]
+        shown = {
+            plaintext: gateway.get("/v1/key", key=plaintext).json()["data"] for plaintext in self.both(gateway, made)
+        }
+        # One key: the same spending and limit; what the old plaintext is told besides is when it ends.
+        assert shown[gateway.live] == {**shown[made["key"]], "expires_at": "2026-11-23T06:00:00.123456Z"}
+        assert shown[gateway.live]["usage"] > 0
+        gateway.now_us += 86_400 * 1_000_000
+        ended = gateway.get("/v1/key")
+        assert (ended.status_code, failure(ended)["code"]) == (401, "expired_api_key")
+        assert gateway.get("/v1/key", key=made["key"]).status_code == 200
+
+    def test_another_rotation_ends_what_the_first_one_left(self, gateway: Gateway) -> None:
+        path = f"/v1/keys/{gateway.live_key.hash}/rotate"
+        first = gateway.manage("POST", path, json={"overlap_seconds": 100}).json()["key"]
+        second = gateway.manage("POST", path, json={"overlap_seconds": 100}).json()["key"]
+        statuses = [gateway.get("/v1/key", key=key).status_code for key in (gateway.live, first, second)]
+        assert statuses == [401, 200, 200]
+        third = gateway.manage("POST", path, json={}).json()
+        assert third["data"]["previous_key_expires_at"] is None
+        assert [gateway.get("/v1/key", key=key).status_code for key in (first, second, third["key"])] == [401, 401, 200]
+
+    @pytest.mark.parametrize("end", ["disable", "delete"])
+    def test_what_ends_the_key_ends_both(self, gateway: Gateway, end: str) -> None:
+        path = f"/v1/keys/{gateway.live_key.hash}"
+        made = gateway.manage("POST", f"{path}/rotate", json={"overlap_seconds": 100}).json()
+        if end == "disable":
+            gateway.manage("PATCH", path, json={"disabled": True})
+        else:
+            gateway.manage("DELETE", path)
+        assert [gateway.get("/v1/key", key=key).status_code for key in self.both(gateway, made)] == [401, 401]
+
+    @pytest.mark.parametrize(
+        ("body", "param"),
+        [
+            ('{"overlap_seconds": -1}', "overlap_seconds"),
+            ('{"overlap_seconds": 2592001}', "overlap_seconds"),
+            ('{"overlap_seconds": 1.5}', "overlap_seconds"),
+            ('{"overlap": "24h"}', "overlap"),
+        ],
+    )
+    def test_an_overlap_has_bounds(self, gateway: Gateway, body: str, param: str) -> None:
+        answer = gateway.manage("POST", f"/v1/keys/{gateway.live_key.hash}/rotate", content=body)
+        assert (answer.status_code, failure(answer)["param"]) == (400, param)
+        assert gateway.get("/v1/key").status_code == 200
+
+    @staticmethod
+    def both(gateway: Gateway, made: dict[str, Any]) -> tuple[str, str]:
+        return gateway.live, made["key"]
 
 
 class TestDeleting:

@@ -193,6 +193,9 @@ def told(gateway: Gateway, path: str, key: str) -> tuple[int, Any]:
     body = answer.json()
     for name in ("generated_by", "covers"):  # Who asked, and whose records they may see.
         body.pop(name, None)
+    for one in (body, *(body["data"] if isinstance(body.get("data"), list) else ())):
+        for name in ("limits", "applied_limits", "blocked"):  # Of users: no records, and told by another action.
+            one.pop(name, None)
     return answer.status_code, json.dumps(body)
 
 

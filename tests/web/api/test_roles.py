@@ -215,6 +215,8 @@ PROBES = (
     ),
     Probe(action=Action.READ_ACTIVITY, method="GET", path=_explanation),
     Probe(action=Action.READ_USERS, method="PATCH", path=_list("/v1/users/ada"), places=LIST, body={}),
+    Probe(action=Action.READ_USERS, method="GET", path=_list("/v1/users/ada/limits"), places=LIST),
+    Probe(action=Action.READ_USERS, method="GET", path=_list("/v1/users?blocked=true"), places=LIST),
     Probe(
         action=Action.WRITE_USERS,
         method="PATCH",
@@ -231,6 +233,39 @@ PROBES = (
     Probe(action=Action.READ_BILLING, method="GET", path=_credit),
     Probe(action=Action.READ_AUDIT, method="GET", path=_list("/v1/audit"), places=LIST),
     Probe(action=Action.READ_ACTIVITY, own=Action.READ_OWN_ACTIVITY, method="GET", path=_generation),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """A request that nobody needs an action for: what it answers tells more to who may do `action`."""
+
+    action: Action
+    path: str
+    tells: Callable[[Any], bool]
+    """Whether the answer, of the home organization, tells it."""
+
+
+TELLINGS = (
+    Telling(
+        action=Action.READ_BILLING, path="/v1/credits", tells=lambda body: body["data"]["total_credits"] is not None
+    ),
+    Telling(action=Action.READ_BILLING, path="/v1/balance", tells=lambda body: body["balance"] is not None),
+    *(
+        Telling(
+            action=Action.READ_BILLING,
+            path=path,
+            tells=lambda body: any(one["type"] == "credit" for one in body["transactions"]),
+        )
+        for path in ("/v1/transactions", "/v1/billing/transactions")
+    ),
+    Telling(action=Action.READ_USERS, path="/v1/users", tells=lambda body: body["data"][0]["blocked"] is True),
+    Telling(action=Action.READ_USERS, path="/v1/users/ada", tells=lambda body: body["blocked"] is True),
+    Telling(
+        action=Action.READ_USERS,
+        path="/v1/users/ada",
+        tells=lambda body: bool(body["limits"] and body["applied_limits"]),
+    ),
 )
 
 CASES = [
@@ -252,9 +287,27 @@ def test_the_table_is_what_is_allowed(gateway: Gateway, role: Role, probe: Probe
         assert failure(answer)["code"] == "not_permitted"
 
 
+@pytest.mark.parametrize("telling", TELLINGS, ids=lambda telling: f"{telling.action}-{telling.path}")
+def test_what_everybody_may_ask_tells_what_the_table_allows(telling: Telling) -> None:
+    with Gateway() as gateway:
+        town = Town(gateway)
+        said = {"blocked": True, "limits": {"limit": 1}}
+        assert gateway.manage("PATCH", "/v1/users/ada", json=said).status_code == 200
+        assert gateway.manage("POST", "/v1/credits", json={"amount": 1}).status_code < 300
+        for person in (*town.people.values(), town.foreigner):
+            gateway.add_record(key=person.live_key, user="ada")
+        for role in Role:
+            answer = town.ask(role, "GET", telling.path)
+            assert answer.status_code == 200
+            assert telling.tells(answer.json()) == (telling.action in ALLOWED[role]), role
+        # An admin, but of another organization.
+        foreign = gateway.ask("GET", telling.path, key=town.foreigner.management)
+        assert not telling.tells(foreign.json())
+
+
 def test_every_action_is_probed() -> None:
     probed = {action for probe in PROBES for action in (probe.action, probe.own) if action is not None}
-    assert probed == set(Action)
+    assert probed | {telling.action for telling in TELLINGS} == set(Action)
 
 
 @NEEDS_NO_STORE

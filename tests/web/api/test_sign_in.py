@@ -7,7 +7,7 @@ import pytest
 
 from arouter.domain.keys import digest
 from arouter.domain.roles import ALLOWED, Action, Role
-from tests.web.api.gateway import BOSS, NEEDS_NO_STORE, Gateway, failure
+from tests.web.api.gateway import BOSS, NEEDS_NO_STORE, VAULT, Gateway, failure
 from tests.web.api.people import FOREIGN, PASSWORD, Town, code_of, enrolled, member, signed_in, with_password
 from tests.web.api.test_members import invite
 from tests.web.api.test_roles import CASES, Probe
@@ -249,6 +249,52 @@ def test_a_recovery_code_stands_for_a_code_once(gateway: Gateway) -> None:
     assert failure(attempt(gateway, totp=codes[3]))["code"] == "invalid_totp"
     assert gateway.ask("GET", ME, key=token).json()["data"]["recovery_codes_left"] == 9
     assert signed_in(gateway, totp=codes[0])
+
+
+def kept_secret(gateway: Gateway) -> str:
+    login = gateway.run(gateway.store.directory.get_login(BOSS.organization_id, BOSS.id))
+    assert login is not None
+    assert login.totp_secret is not None
+    return login.totp_secret
+
+
+def keep_secret(gateway: Gateway, kept: str) -> None:
+    keeping = gateway.store.directory.reseal_totp(
+        BOSS.organization_id, BOSS.id, before=kept_secret(gateway), after=kept
+    )
+    assert gateway.run(keeping)
+
+
+def test_the_secret_of_an_app_is_sealed_and_one_that_is_not_at_the_next_code(gateway: Gateway) -> None:
+    secret, _ = enrolled(gateway, signed_in(gateway))
+    assert kept_secret(gateway).startswith(f"sealed:{VAULT.first_key_id}:")
+    keep_secret(gateway, secret)
+    gateway.now_us += 30_000_000
+    assert attempt(gateway, totp="000000").status_code == 401
+    assert kept_secret(gateway) == secret, "a wrong code changes nothing"
+    assert attempt(gateway, totp=code_of(gateway, secret)).status_code == 201
+    assert kept_secret(gateway).startswith("sealed:")
+    gateway.now_us += 30_000_000
+    assert attempt(gateway, totp=code_of(gateway, secret)).status_code == 201
+
+
+def test_without_a_key_encryption_key_the_secret_is_kept_as_it_is() -> None:
+    with Gateway(vault=None) as gateway:
+        with_password(gateway, BOSS)
+        secret, _ = enrolled(gateway, signed_in(gateway))
+        gateway.now_us += 30_000_000
+        assert attempt(gateway, totp=code_of(gateway, secret)).status_code == 201
+        assert kept_secret(gateway) == secret
+
+
+def test_where_the_secret_cannot_be_read_that_is_said_and_a_recovery_code_is_taken(gateway: Gateway) -> None:
+    secret, codes = enrolled(gateway, signed_in(gateway))
+    keep_secret(gateway, "sealed:0123456789abcdef:AAAA")
+    gateway.now_us += 30_000_000
+    refused = attempt(gateway, totp=code_of(gateway, secret))
+    assert (refused.status_code, failure(refused)["code"]) == (401, "invalid_totp")
+    assert "security.key_encryption_key" in failure(refused)["message"]
+    assert attempt(gateway, totp=codes[0]).status_code == 201
 
 
 def test_wrong_codes_are_limited_as_wrong_passwords_are(gateway: Gateway) -> None:

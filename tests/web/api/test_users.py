@@ -19,6 +19,10 @@ METRICS = (
 )
 
 
+UNKNOWN = {"blocked": None, "block_reason": None, "blocked_at": None}
+"""What a key for requests is told of whether a user is blocked."""
+
+
 def listed(gateway: Gateway, query: str = "", **rest: Any) -> list[str]:
     answer = gateway.get(f"/v1/users?{query}", **rest)
     assert answer.status_code == 200, answer.text
@@ -58,12 +62,14 @@ def test_users_are_listed_with_when_they_were_seen(gateway: Gateway) -> None:
                 "user": "a",
                 "first_seen": "2026-11-22T06:00:00.123451Z",
                 "last_seen": "2026-11-22T06:00:00.123453Z",
+                **UNKNOWN,
             },
             {
                 "object": "user",
                 "user": "b",
                 "first_seen": "2026-11-22T06:00:00.123452Z",
                 "last_seen": "2026-11-22T06:00:00.123452Z",
+                **UNKNOWN,
             },
         ],
         "has_more": False,
@@ -191,7 +197,8 @@ def test_all_is_told_of_a_user(gateway: Gateway) -> None:
     body = shown(gateway, "a")
     assert list(body) == [
         *("object", "user", "first_seen", "last_seen", "totals", "range", "projection", "days", "models", "keys"),
-        *("limits", "blocked", "anomalies", "timezone", "currency", "as_of"),
+        *("limits", "applied_limits", "blocked", "block_reason", "blocked_at", "anomalies"),
+        *("timezone", "currency", "as_of"),
     ]
     assert (body["first_seen"], body["last_seen"]) == ("2025-10-18T06:00:00.123456Z", "2026-11-22T05:00:00.123456Z")
     assert [body["totals"][name]["requests"] for name in ("all_time", "this_month", "today")] == ["2", "1", "1"]

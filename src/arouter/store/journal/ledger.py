@@ -403,6 +403,9 @@ class JournaledLedger:
     async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         return await self._ledger.byok_spending(key_hash, day_us=day_us, week_us=week_us, month_us=month_us)
 
+    async def last_used(self, key_hashes: Sequence[str]) -> Mapping[str, int]:
+        return await self._ledger.last_used(key_hashes)
+
     async def check(self) -> CheckReport:
         return await self._ledger.check()
 

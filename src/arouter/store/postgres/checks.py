@@ -30,6 +30,8 @@ _EXPIRED = "{} days of which records have expired differ from their sums."
 _COUNTED = (
     ("differing_key_days", "{} sums by key and hour differ from the roll-ups."),
     ("differing_key_hours", "{} sums by key and hour differ from the records."),
+    # As spans of users: what is noted of an hour outlives its records.
+    ("keys_used_later", "{} keys were used later in an hour than is noted of it."),
     ("differing_usage_days", "{} sums that budgets go by differ from the roll-ups."),
     # Wider than the records is sound: a span outlives them.
     ("user_spans_too_narrow", "{} users were seen at times that their spans do not hold."),

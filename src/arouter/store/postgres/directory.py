@@ -1,12 +1,12 @@
 """`Directory` in PostgreSQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from arouter.domain.audit import AuditAction
-from arouter.domain.keys import Key
-from arouter.store.base import Home, KeyLabel, first_of
-from arouter.store.directory_rows import KEY_COLUMNS, Row, key_values, read_key
+from arouter.domain.keys import Key, by_previous_plaintext
+from arouter.store.base import Home, KeyLabel, KeySecrets, first_of
+from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, Row, key_values, read_key
 from arouter.store.postgres.audit import AREA
 from arouter.store.postgres.changes import Change, count_change, reading
 from arouter.store.postgres.credits import PostgresCredits
@@ -56,14 +56,17 @@ class PostgresDirectory(
             return int(await connection.fetchval(queries(AREA)["revision"]))
 
     async def find_key(self, secret: str) -> Key | None:
-        return await self._first(read_key, _over_keys("find_key"), secret)
+        found = await self._first(read_key, _over_keys("find_key"), secret)
+        if found is not None:
+            return found
+        found = await self._first(read_key, _over_keys("find_key_by_previous"), secret)
+        return None if found is None else by_previous_plaintext(found)
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         return await self._first(read_key, _over_keys("get_key"), organization_id, key_hash)
 
-    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
-        found: Row | None = await self._first(tuple, queries(_AREA)["secret_of"], organization_id, key_hash)
-        return None if found is None else found[0]
+    async def secrets_of(self, organization_id: str, key_hash: str) -> KeySecrets | None:
+        return await self._first(_read_secrets, queries(_AREA)["secrets_of"], organization_id, key_hash)
 
     async def list_keys(
         self,
@@ -83,18 +86,29 @@ class PostgresDirectory(
         return {key_hash: KeyLabel(name=name, creator=creator) for key_hash, name, creator in rows}
 
     async def add_key(self, key: Key, *, secret: str) -> None:
-        sql = statement(_AREA, "add_key", KEY_COLUMNS, behind=1)
-        await self._change(_of(AuditAction.CREATE_KEY, key), (sql, (secret, *key_values(key))))
+        sql = statement(_AREA, "add_key", CHANGEABLE_KEY_COLUMNS, behind=1)
+        await self._change(
+            _of(AuditAction.CREATE_KEY, key), (sql, (secret, *key_values(key))), first=_checking(secret, key.hash)
+        )
 
     async def replace_key(self, key: Key) -> bool:
-        sql = statement(_AREA, "replace_key", KEY_COLUMNS, behind=2)
+        sql = statement(_AREA, "replace_key", CHANGEABLE_KEY_COLUMNS, behind=2)
         values = (key.organization_id, key.hash, *key_values(key))
         return await self._change(_of(AuditAction.UPDATE_KEY, key), (sql, values))
 
-    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
+    async def rotate_key(
+        self,
+        organization_id: str,
+        key_hash: str,
+        *,
+        secret: str,
+        label: str,
+        now_us: int,
+        previous_expires_at_us: int | None = None,
+    ) -> bool:
         change = _changing(AuditAction.ROTATE_KEY, organization_id, key_hash)
-        values = (organization_id, key_hash, secret, label, now_us)
-        return await self._change(change, (queries(_AREA)["rotate_key"], values))
+        values = (organization_id, key_hash, secret, label, now_us, previous_expires_at_us)
+        return await self._change(change, (queries(_AREA)["rotate_key"], values), first=_checking(secret, key_hash))
 
     async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
         change = _changing(AuditAction.DELETE_KEY, organization_id, key_hash)
@@ -104,6 +118,24 @@ class PostgresDirectory(
 def _read_home(row: Row) -> Home:
     organization_id, workspace_id, secret = row
     return Home(organization_id=organization_id, workspace_id=workspace_id, secret=secret)
+
+
+def _read_secrets(row: Row) -> KeySecrets:
+    current, previous, previous_expires_at_us = row
+    return KeySecrets(current=current, previous=previous, previous_expires_at_us=previous_expires_at_us)
+
+
+def _checking(secret: str, key_hash: str) -> "Callable[[Connection], Awaitable[None]]":
+    """ValueError if the secret was another key's before its rotation; what it is now, a constraint holds.
+
+    Two organizations may look at once; but secrets are random, and theirs are the same only if one of them is known.
+    """
+
+    async def check(connection: "Connection") -> None:
+        if await connection.fetchval(queries(_AREA)["is_secret_taken"], secret, key_hash):
+            raise ValueError("there is such a key already")
+
+    return check
 
 
 def _of(action: AuditAction, key: Key) -> Change:

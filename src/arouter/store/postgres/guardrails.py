@@ -1,9 +1,10 @@
 """`Guardrails` in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.guardrails import Guardrail, UserRules
+from arouter.domain.users import end_of_prefix
 from arouter.store.base import MOST_TOLD, UserRulesChange
 from arouter.store.directory_rows import (
     GUARDRAIL_COLUMNS,
@@ -15,6 +16,7 @@ from arouter.store.directory_rows import (
 )
 from arouter.store.postgres.changes import Change, PostgresChanges, reading
 from arouter.store.postgres.statements import queries, statement
+from arouter.store.postgres.texts import listed
 
 _AREA = "guardrails"
 
@@ -49,6 +51,17 @@ class PostgresGuardrails(PostgresChanges):
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         return await self._first(read_user_rules, _user_rules("get_user_rules"), organization_id, user)
+
+    async def user_rules_of(self, organization_id: str, users: Sequence[str]) -> Mapping[str, UserRules]:
+        found = await self._all(read_user_rules, _user_rules("user_rules_of"), organization_id, listed(users))
+        return {rules.user: rules for rules in found}
+
+    async def list_blocked_users(
+        self, organization_id: str, *, prefix: str = "", after: str | None = None, descending: bool = False, limit: int
+    ) -> Sequence[UserRules]:
+        sql = _user_rules("blocked_users_descending" if descending else "blocked_users_ascending")
+        values = (organization_id, prefix, end_of_prefix(prefix), after, limit)
+        return await self._all(read_user_rules, sql, *values)
 
     async def put_user_rules(self, rules: UserRules) -> None:
         place = (rules.organization_id, rules.user)

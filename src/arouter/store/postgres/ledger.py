@@ -26,6 +26,7 @@ from arouter.store.postgres.pool import STATEMENT_TIMEOUT_S, Pool, connect
 from arouter.store.postgres.recovery import is_something_left, recover_some
 from arouter.store.postgres.statements import queries
 from arouter.store.postgres.summaries import read_summary, read_user_costs
+from arouter.store.postgres.texts import listed
 from arouter.store.postgres.users import read_span, read_users
 
 if TYPE_CHECKING:
@@ -131,6 +132,11 @@ class PostgresLedger:
 
     async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         return await self._spending("own_key_cost", key_hash, day_us, week_us, month_us)
+
+    async def last_used(self, key_hashes: Sequence[str]) -> Mapping[str, int]:
+        async with self._pool.lend() as connection:
+            rows = await connection.fetch(queries("ledger")["last_used"], listed(sorted({*key_hashes})))
+        return {row["key_hash"]: row["last_used_us"] for row in rows}
 
     async def check(self) -> CheckReport:
         async with self._pool.transaction() as connection:

@@ -25,7 +25,7 @@ _COLUMNS: Final = {
     Sums.EXPIRED_DAYS: ("organization_id", "day", *MEASURES),
     Sums.EXPIRED_ROLLUPS: (*MOVED_KEY, *MEASURES),
     Sums.ROLLUPS: (*MOVED_KEY, *MEASURES),
-    Sums.EXPIRED_KEY_HOURS: ("key_hash", "hour", "cost", "own_key_cost"),
+    Sums.EXPIRED_KEY_HOURS: ("key_hash", "hour", "cost", "own_key_cost", "last_used_us"),
     Sums.KEY_HOURS: ("key_hash", "hour", "cost", "own_key_cost"),
     Sums.USAGE_DAYS: ("scope", "organization_id", "scope_id", "day", "requests", "tokens", "cost"),
 }
@@ -94,5 +94,5 @@ async def _raise_rollups(connection: "Connection", rows: Sequence[Row]) -> None:
 
 
 async def _set_own_key_costs(connection: "Connection", rows: Sequence[Row]) -> None:
-    given = columns_of([(row[0], row[1], row[3]) for row in rows], ("text", "integer", "numeric"))
+    given = columns_of([(row[0], row[1], *row[3:]) for row in rows], ("text", "integer", "numeric", "bigint"))
     await connection.execute(queries("moving")["set_own_key_costs"], *given)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from arouter.domain.audit import AuditAction
 from arouter.domain.organizations import Invitation, LastAdmin, Member, Organization, Workspace
 from arouter.domain.roles import Role
-from arouter.store.directory_rows import Row, columns_of, read_one, values_of
+from arouter.store.directory_rows import Row, columns_of, read_one, to_json, values_of
 from arouter.store.postgres.changes import Change, PostgresChanges, Statement, reading
 from arouter.store.postgres.sign_in import forgetting, setting_password
 from arouter.store.postgres.statements import queries, statement
@@ -77,7 +77,8 @@ class PostgresOrganizations(PostgresChanges):
 
     async def replace_member(self, member: Member) -> bool:
         place = (member.organization_id, member.id)
-        changeable = (member.name, member.role.value, member.disabled, member.updated_at_us)
+        workspaces = to_json(member.workspace_ids)
+        changeable = (member.name, member.role.value, member.disabled, workspaces, member.updated_at_us)
         stays_admin = member.role is Role.ADMIN and not member.disabled
         return await self._change(
             _of(AuditAction.UPDATE_MEMBER, member),

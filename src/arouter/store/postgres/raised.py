@@ -40,7 +40,7 @@ _ROLLUP_TYPES = (
     *("numeric" if column == "cost" else "bigint" for column in MEASURES),
 )
 _SPAN_TYPES = ("text", "text", "text", "text", "bigint", "bigint")
-_HOUR_TYPES = ("text", "integer", "numeric", "numeric")
+_HOUR_TYPES = ("text", "integer", "numeric", "numeric", "bigint")
 _DAY_TYPES = ("text", "text", "text", "integer", "bigint", "numeric", "numeric")
 _COST = MEASURES.index("cost")
 _TOKENS = MEASURES.index("total_tokens")
@@ -60,6 +60,8 @@ class Raised:
     rollups: dict[RollupKey, Measures] = field(default_factory=dict)
     key_hours: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     """Cost, and that on own keys, by key and hour."""
+    used: dict[tuple[str, int], int] = field(default_factory=dict)
+    """When the last request began, by key and hour: of records only."""
     usage_days: dict[tuple[str, str, str, int], tuple[int, int, int]] = field(default_factory=dict)
     """Requests, tokens, cost, by scope, organization, id in the scope, and day."""
     spans: dict[tuple[str, str, str, str], tuple[int, int]] = field(default_factory=dict)
@@ -69,13 +71,15 @@ class Raised:
         opening = record.opening
         at_us, user = opening.created_at_us, opening.user
         self.add(rollup_key(record), at_us, measures(record), is_byok=record.is_byok)
+        hour = (opening.key_hash, at_us // HOUR_US)
+        self.used[hour] = max(at_us, self.used.get(hour, at_us))
         if user is not None:
             place = (opening.organization_id, user, opening.key_hash, opening.workspace_id)
             first, last = self.spans.get(place, (at_us, at_us))
             self.spans[place] = min(first, at_us), max(last, at_us)
 
     def add(self, key: RollupKey, at_us: int, sums: Measures, *, is_byok: bool) -> None:
-        """Add to everything but when users were seen."""
+        """Add to everything but when users were seen and keys used."""
         self.rollups[key] = added(self.rollups[key], sums) if key in self.rollups else sums
         organization_id, _, workspace_id, key_hash, user, *_, status = key
         cost = sums[_COST]
@@ -127,9 +131,10 @@ def sums_of(raised: Raised) -> Sums:
     rollups = sorted((key[0], key[1], digest_of(key), key[2:], sums) for key, sums in raised.rollups.items())
     rows = [(*one[:3], *one[3], *one[4]) for one in rollups]
     columns = columns_of(rows, _ROLLUP_TYPES)
+    hours = {hour: (*costs, raised.used.get(hour)) for hour, costs in raised.key_hours.items()}
     for types, items in (
         (_SPAN_TYPES, raised.spans.items()),
-        (_HOUR_TYPES, raised.key_hours.items()),
+        (_HOUR_TYPES, hours.items()),
         (_DAY_TYPES, raised.usage_days.items()),
     ):
         columns += columns_of([(*key, *sums) for key, sums in sorted(items)], types)

@@ -91,6 +91,10 @@ def _rollups(connection: apsw.Connection) -> Iterator[str]:
     differing = int(connection.execute(sql.format(cost=cost)).get)
     if differing:
         yield f"{differing} sums by key and hour differ from the records."
+    # As spans of users: what is noted of an hour outlives its records.
+    late = _number(connection, "keys_used_later")
+    if late:
+        yield f"{late} keys were used later in an hour than is noted of it."
     # Wider than the records is sound: a span outlives them.
     narrow = _number(connection, "user_spans_too_narrow")
     if narrow:

@@ -1,14 +1,13 @@
 """`Directory` in SQLite."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import apsw
 
 from arouter.domain.audit import AuditAction
-from arouter.domain.keys import Key
-from arouter.store.base import Home, KeyLabel, first_of
-from arouter.store.directory_rows import KEY_COLUMNS, key_values, read_key
+from arouter.domain.keys import Key, by_previous_plaintext
+from arouter.store.base import Home, KeyLabel, KeySecrets, first_of
+from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, key_values, read_key
 from arouter.store.sqlite.changes import Change
 from arouter.store.sqlite.credits import SqliteCredits
 from arouter.store.sqlite.guardrails import SqliteGuardrails
@@ -19,7 +18,7 @@ from arouter.store.sqlite.sign_in import SqliteSignIns
 from arouter.store.sqlite.statements import queries
 
 _COLUMN_LIST = ", ".join(KEY_COLUMNS)
-_PLACES = ", ".join("?" * len(KEY_COLUMNS))
+_CHANGEABLE = {"columns": ", ".join(CHANGEABLE_KEY_COLUMNS), "places": ", ".join("?" * len(CHANGEABLE_KEY_COLUMNS))}
 
 
 class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations, SqliteCredits, SqliteSignIns):
@@ -51,15 +50,22 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         return await self._readers.read(lambda connection: int(connection.execute(queries()["revision"]).get))
 
     async def find_key(self, secret: str) -> Key | None:
-        return await self._one("find_key", secret)
+        found = await self._one("find_key", secret)
+        if found is not None:
+            return found
+        found = await self._one("find_key_by_previous", secret)
+        return None if found is None else by_previous_plaintext(found)
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         return await self._one("get_key", organization_id, key_hash)
 
-    async def secret_of(self, organization_id: str, key_hash: str) -> str | None:
-        sql, parameters = queries()["secret_of"], (organization_id, key_hash)
+    async def secrets_of(self, organization_id: str, key_hash: str) -> KeySecrets | None:
+        sql, parameters = queries()["secrets_of"], (organization_id, key_hash)
         row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
-        return None if row is None else cast(str | None, row[0])
+        if row is None:
+            return None
+        current, previous, previous_expires_at_us = row
+        return KeySecrets(current=current, previous=previous, previous_expires_at_us=previous_expires_at_us)
 
     async def list_keys(
         self,
@@ -82,18 +88,35 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         return {key_hash: KeyLabel(name=name, creator=creator) for key_hash, name, creator in rows}
 
     async def add_key(self, key: Key, *, secret: str) -> None:
-        sql = queries()["add_key"].format(columns=_COLUMN_LIST, places=_PLACES)
-        await self._change(_of(AuditAction.CREATE_KEY, key), (sql, (*key_values(key), secret)))
+        sql = queries()["add_key"].format(**_CHANGEABLE)
+
+        def check(connection: apsw.Connection) -> None:
+            _check_free(connection, secret, key.hash)
+
+        await self._change(_of(AuditAction.CREATE_KEY, key), (sql, (*key_values(key), secret)), first=check)
 
     async def replace_key(self, key: Key) -> bool:
-        sql = queries()["replace_key"].format(columns=_COLUMN_LIST, places=_PLACES)
+        sql = queries()["replace_key"].format(**_CHANGEABLE)
         values = (*key_values(key), key.organization_id, key.hash)
         return await self._change(_of(AuditAction.UPDATE_KEY, key), (sql, values))
 
-    async def rotate_key(self, organization_id: str, key_hash: str, *, secret: str, label: str, now_us: int) -> bool:
+    async def rotate_key(
+        self,
+        organization_id: str,
+        key_hash: str,
+        *,
+        secret: str,
+        label: str,
+        now_us: int,
+        previous_expires_at_us: int | None = None,
+    ) -> bool:
         change = _changing(AuditAction.ROTATE_KEY, organization_id, key_hash)
-        values = (secret, label, now_us, organization_id, key_hash)
-        return await self._change(change, (queries()["rotate_key"], values))
+        values = (secret, label, now_us, previous_expires_at_us, organization_id, key_hash)
+
+        def check(connection: apsw.Connection) -> None:
+            _check_free(connection, secret, key_hash)
+
+        return await self._change(change, (queries()["rotate_key"], values), first=check)
 
     async def delete_key(self, organization_id: str, key_hash: str, *, now_us: int) -> bool:
         change = _changing(AuditAction.DELETE_KEY, organization_id, key_hash)
@@ -103,6 +126,13 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         sql = queries()[name].format(columns=_COLUMN_LIST)
         row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
         return None if row is None else read_key(row)
+
+
+def _check_free(connection: apsw.Connection, secret: str, key_hash: str) -> None:
+    """ValueError if the secret was another key's before its rotation; what it is now, a constraint holds."""
+    row = connection.execute(queries()["find_key_by_previous"].format(columns="hash"), (secret,)).fetchone()
+    if row is not None and row[0] != key_hash:
+        raise ValueError("there is such a key already")
 
 
 def _home(connection: apsw.Connection) -> Home | None:

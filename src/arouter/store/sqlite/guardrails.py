@@ -1,11 +1,12 @@
 """`Guardrails` in SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import apsw
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.guardrails import Guardrail, UserRules
+from arouter.domain.users import end_of_prefix
 from arouter.store.base import MOST_TOLD, UserRulesChange
 from arouter.store.directory_rows import (
     GUARDRAIL_COLUMNS,
@@ -60,6 +61,26 @@ class SqliteGuardrails(SqliteChanges):
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         user.encode()  # UnicodeEncodeError is a ValueError
         return await self._user_rules.read((organization_id, user))
+
+    async def user_rules_of(self, organization_id: str, users: Sequence[str]) -> Mapping[str, UserRules]:
+        for user in users:
+            user.encode()
+
+        def read(connection: apsw.Connection) -> Mapping[str, UserRules]:
+            found = [_user_rules(connection, organization_id, user) for user in users]
+            return {rules.user: rules for rules in found if rules is not None}
+
+        return await self._readers.read(read)
+
+    async def list_blocked_users(
+        self, organization_id: str, *, prefix: str = "", after: str | None = None, descending: bool = False, limit: int
+    ) -> Sequence[UserRules]:
+        order = {"behind": "<", "direction": "DESC"} if descending else {"behind": ">", "direction": "ASC"}
+        sql = queries()["list_blocked_users"].format(**order)
+        values = (organization_id, prefix, end_of_prefix(prefix), after, limit)
+        return await self._readers.read(
+            lambda connection: tuple(map(read_user_rules, connection.execute(sql, values).fetchall()))
+        )
 
     async def put_user_rules(self, rules: UserRules) -> None:
         change = Change(

@@ -187,6 +187,10 @@ class SqliteLedger:
     async def byok_spending(self, key_hash: str, *, day_us: int, week_us: int, month_us: int) -> Spending:
         return await self._spending("own_key_hours", key_hash, day_us, week_us, month_us)
 
+    async def last_used(self, key_hashes: Sequence[str]) -> Mapping[str, int]:
+        sql, hashes = queries()["last_used"], to_json(sorted({*key_hashes}))
+        return dict(await self._readers.read(lambda connection: fetch(connection, sql, hashes)))
+
     async def _spending(self, hours: str, key_hash: str, *starts_us: int) -> Spending:
         """Four sums, each as units and rest."""
         if any(start % HOUR_US for start in starts_us):

@@ -48,6 +48,7 @@ _COLUMNS: Final = {
     Sums.EXPIRED_DAYS: ("organization_id", "day", *MEASURES),
     Sums.ROLLUPS: (*ROLLUP_KEY, *MEASURES),
     Sums.KEY_HOURS: ("key_hash", "hour", "cost", "own_key_cost"),
+    Sums.EXPIRED_KEY_HOURS: ("key_hash", "hour", "cost", "own_key_cost", "last_used_us"),
     Sums.USAGE_DAYS: ("scope", "organization_id", "scope_id", "day", "requests", "tokens", "cost"),
 }
 
@@ -57,8 +58,6 @@ def sums_of(connection: apsw.Connection, name: str) -> tuple[Sequence[str], Iter
     table, condition = name, "true"
     if name == Sums.EXPIRED_ROLLUPS:
         table, condition = Sums.ROLLUPS, moving()["of_expired_days"]
-    elif name == Sums.EXPIRED_KEY_HOURS:
-        table, condition = Sums.KEY_HOURS, moving()["of_expired_hours"]
     found = connection.execute(moving()[table].format(where=condition))
     return _COLUMNS[table], (_told(table, row) for row in found)
 
@@ -68,8 +67,8 @@ def _told(table: str, row: Sequence[Any]) -> Row:
         return (*row[:2], *_whole(row[2:]))
     if table == Sums.ROLLUPS:
         return (*row[: len(ROLLUP_KEY)], *_whole(row[len(ROLLUP_KEY) :]))
-    if table == Sums.KEY_HOURS:
-        return (*row[:2], whole_cost(*row[2:4]), whole_cost(*row[4:6]))
+    if table in (Sums.KEY_HOURS, Sums.EXPIRED_KEY_HOURS):
+        return (*row[:2], whole_cost(*row[2:4]), whole_cost(*row[4:6]), *row[6:])
     if table == Sums.USAGE_DAYS:
         return (_SCOPES[row[0]], *row[1:6], whole_cost(*row[6:8]))
     return tuple(row)
@@ -167,8 +166,10 @@ class LeftBehind:
 
     def _add_own_keys(self, connection: apsw.Connection, rows: Sequence[Row]) -> None:
         missing = []
-        for key_hash, hour, _, own_key_cost in rows:
+        for key_hash, hour, _, own_key_cost, last_used_us in rows:
             place = (self._number(connection, key_hash), hour)
+            if last_used_us is not None:
+                connection.execute(moving()["use_key"], (last_used_us, *place))
             found: Any = connection.execute(moving()["own_key_hour"], place).fetchone()
             difference = int(own_key_cost or 0) - (0 if found is None else whole_cost(*found))
             if difference:

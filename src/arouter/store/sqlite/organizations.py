@@ -9,7 +9,7 @@ import apsw
 from arouter.domain.audit import AuditAction
 from arouter.domain.organizations import Invitation, LastAdmin, Member, Organization, Workspace
 from arouter.domain.roles import Role
-from arouter.store.directory_rows import Value, columns_of, read_one, values_of
+from arouter.store.directory_rows import Value, columns_of, read_one, to_json, values_of
 from arouter.store.queries import parse_queries, read_sql
 from arouter.store.sqlite.changes import Change, SqliteChanges, Statement
 from arouter.store.sqlite.sign_in import forgetting, setting_password
@@ -86,7 +86,13 @@ class SqliteOrganizations(SqliteChanges):
         return await self._every(Member, "members_with_email", email)
 
     async def replace_member(self, member: Member) -> bool:
-        changeable = (member.name, member.role.value, int(member.disabled), member.updated_at_us)
+        changeable = (
+            member.name,
+            member.role.value,
+            member.disabled,
+            to_json(member.workspace_ids),
+            member.updated_at_us,
+        )
         place = (member.organization_id, member.id)
         stays_admin = member.role is Role.ADMIN and not member.disabled
         return await self._change(

@@ -43,7 +43,9 @@ ROLLUP_SUMS = (
     "requests_with_latency",
 )
 ROLLUP_COLUMNS = ROLLUP_KEY + ROLLUP_SUMS
-_KEY_HOUR_COLUMNS = ("key_no", "hour", "requests", "cost_units", "cost_rest")
+_KEY_HOUR_COLUMNS = ("key_no", "hour", "requests", "cost_units", "cost_rest", "last_used_us")
+_NOT_USED = 0
+"""When a key was used last by what is no request: before any."""
 _OWN_KEY_COLUMNS = ("key_no", "hour", "cost_units", "cost_rest")
 _COST = 7
 """The place of the cost in `tally.MEASURES`."""
@@ -71,7 +73,7 @@ def raise_rollups(
 
 
 def add_to_rollups(connection: apsw.Connection, rollups: Mapping[RollupKey, StoredSums]) -> None:
-    """Add what is given to both kinds of sums."""
+    """Add what is given to both kinds of sums. It is no request that was not there before."""
     rows = [(*key, *sums) for key, sums in sorted(rollups.items())]
     insert_rows(connection, "add_rollups", ROLLUP_COLUMNS, rows, ROLLUP_SUMS)
     insert_rows(connection, "add_key_hours", _KEY_HOUR_COLUMNS, _key_hours(rollups))
@@ -90,9 +92,10 @@ def add_to_own_keys(connection: apsw.Connection, sums: Sequence[tuple[RollupKey,
 def add_key_sums(
     connection: apsw.Connection, sums: Sequence[tuple[int, ...]], own_keys: Sequence[tuple[int, ...]]
 ) -> None:
-    """Add what keys spent in hours, altogether and on own keys: key, hour, requests, units and rest of the cost."""
+    """Add what keys spent in hours, altogether and on own keys: key, hour, requests, units and rest of the cost, and
+    when the last of the requests began."""
     insert_rows(connection, "add_key_hours", _KEY_HOUR_COLUMNS, sums)
-    insert_rows(connection, "add_own_key_hours", _OWN_KEY_COLUMNS, [(*row[:2], *row[3:]) for row in own_keys])
+    insert_rows(connection, "add_own_key_hours", _OWN_KEY_COLUMNS, [(*row[:2], *row[3:5]) for row in own_keys])
 
 
 @cache
@@ -116,7 +119,7 @@ def _key_hours(rollups: Mapping[RollupKey, StoredSums]) -> list[tuple[object, ..
         adding = (sums[0], *sums[_COST : _COST + 2])
         before = hours.get((key_no, hour))
         hours[key_no, hour] = adding if before is None else added(before, adding)
-    return [(*key, *sums) for key, sums in sorted(hours.items())]
+    return [(*key, *sums, _NOT_USED) for key, sums in sorted(hours.items())]
 
 
 def cost_parts(cost: int) -> tuple[int, int]:

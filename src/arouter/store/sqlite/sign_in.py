@@ -47,6 +47,15 @@ class SqliteSignIns(SqliteChanges):
             *((statements()["add_recovery_code"], (member_id, code)) for code in recovery),
         )
 
+    async def every_totp(self, *, after_id: str = "", limit: int = 1000) -> Sequence[Login]:
+        sql = statements()["every_totp"]
+        return await self._readers.read(
+            lambda connection: tuple(map(read_login, connection.execute(sql, (after_id, limit)).fetchall()))
+        )
+
+    async def reseal_totp(self, organization_id: str, member_id: str, *, before: str, after: str) -> bool:
+        return bool(await self._execute("reseal_totp", organization_id, member_id, before, after))
+
     async def remove_totp(self, organization_id: str, member_id: str) -> bool:
         return await self._change(
             _changing(AuditAction.REMOVE_TOTP, organization_id, member_id),

@@ -29,6 +29,7 @@ class Endpoint:
     headers: tuple[Parameter, ...] = ()
     """Header fields that it reads besides the key."""
     body: type[msgspec.Struct] | None = None
+    body_required: bool = True
     answers: Mapping[str, type[msgspec.Struct] | None] = field(default_factory=dict)
     """By media type; None is a form that JSON Schema does not describe."""
     status: int = 200

@@ -3,10 +3,19 @@
 import msgspec
 
 from arouter.domain.counters import Meter
+from arouter.domain.guardrails import UserRules
 from arouter.domain.keys import Key
 from arouter.engine.guardian import Figure, Guardian
 from arouter.engine.guards import Guard
-from arouter.wire.guardrails_json import Explanation, ExplanationAnswer, LimitStanding, ListRule, amount
+from arouter.wire.guardrails_json import (
+    Explanation,
+    ExplanationAnswer,
+    LimitStanding,
+    ListRule,
+    UserLimitsObject,
+    amount,
+    user_rules_object,
+)
 from arouter.wire.instants import write_instant
 
 
@@ -25,6 +34,17 @@ async def explanation(guardian: Guardian, key: Key, user: str | None, *, now_us:
         block_reason=None if guard.blocked is None else guard.blocked.reason,
         limits=[_standing(one) for one in figures],
         lists=_lists(guard),
+    )
+
+
+async def user_limits(guardian: Guardian, organization_id: str, user: str, *, now_us: int) -> UserLimitsObject:
+    """What is said of a user, and what applies to it whichever key it comes with. Errors as above."""
+    rules, guard, figures = await guardian.figures_of_user(organization_id, user, now_us)
+    said = UserRules(organization_id=organization_id, user=user) if rules is None else rules
+    return UserLimitsObject(
+        **msgspec.structs.asdict(user_rules_object(said)),
+        applied_limits=[_standing(one) for one in figures],
+        applied_lists=_lists(guard),
     )
 
 

@@ -27,6 +27,7 @@ from arouter.wire.keys_json import (
     KeyList,
     KeyMade,
     KeySettings,
+    RotateKey,
     Spent,
     UpdateKey,
     encode_current,
@@ -126,6 +127,8 @@ class KeysApi:
                 operation_id="rotateKey",
                 summary="Give a key another plaintext; history, limits and hash stay",
                 tag="Keys",
+                body=RotateKey,
+                body_required=False,
                 answers={JSON: KeyMade},
                 errors=errors,
             ),
@@ -168,13 +171,13 @@ class KeysApi:
             kind=kind,
             label=masked(plaintext),
             organization_id=manager.organization_id,
-            workspace_id=manager.workspace_id,
+            workspace_id=manager.key_workspace_id,
             creator=manager.creator,
             created_at_us=now_us,
         )
         key = with_settings(blank, wanted, workspace_ids=await self._workspaces(manager, wanted))
         _check_scope(manager, blank, key)
-        await self._check_workspace(key)
+        await self._check_workspace(manager, key)
         if key.expires_at_us is not None and key.expires_at_us <= now_us:
             raise invalid("expires_at", "lies in the past")
         await self._services.noting(manager, request).add_key(key, secret=digest(plaintext))
@@ -202,7 +205,7 @@ class KeysApi:
         )
         _check_scope(manager, key, changed)
         if changed.workspace_id != key.workspace_id:
-            await self._check_workspace(changed)
+            await self._check_workspace(manager, changed)
         if not await self._services.noting(manager, request).replace_key(changed):
             raise _no_such_key()
         await self._services.directory_changed()
@@ -222,17 +225,21 @@ class KeysApi:
         return answer_json(encode_deleted())
 
     async def rotate(self, request: Request) -> Response:
-        """The old plaintext is worthless at once; the new one is shown this once."""
+        """The new plaintext is shown this once. The old one works for `overlap_seconds` more, the one of before not at
+        all; without it the old one is worthless at once."""
         manager = await self._services.manager(request, *_WRITING)
         Parameters(request.scope["query_string"], ())
+        overlap_s = (await read_struct(request, RotateKey, may_be_empty=True)).overlap_seconds
         key = await self._named(manager, request)
+        now_us = self._services.now_us()
         plaintext = new_plaintext(key.kind, self._services.entropy(ENTROPY_BYTES))
         rotated = await self._services.noting(manager, request).rotate_key(
             manager.organization_id,
             key.hash,
             secret=digest(plaintext),
             label=masked(plaintext),
-            now_us=self._services.now_us(),
+            now_us=now_us,
+            previous_expires_at_us=now_us + overlap_s * 1_000_000 if overlap_s else None,
         )
         if not rotated:
             raise _no_such_key()
@@ -254,20 +261,32 @@ class KeysApi:
         found = await self._services.directory.get_workspace(manager.organization_id, wanted.workspace_id)
         return () if found is None else (found.id,)
 
-    async def _check_workspace(self, key: Key) -> None:
+    async def _check_workspace(self, manager: Principal, key: Key) -> None:
+        if not manager.makes_keys_in(key.workspace_id):
+            own = ", ".join(manager.workspace_ids)
+            raise NotPermitted(
+                f"You are not in this workspace, and make keys in yours alone: {own}.",
+                code="not_permitted",
+                param="workspace_id",
+            )
         found = await self._services.directory.get_workspace(key.organization_id, key.workspace_id)
         if found is not None and found.archived:
             raise invalid("workspace_id", "names an archived workspace, in which no keys are made")
 
     async def _with_spending(self, keys: Sequence[Key]) -> list[tuple[Key, Spent]]:
-        return [(key, await self._spent(key)) for key in keys]
+        last_used = await self._services.ledger.last_used([key.hash for key in keys])
+        return [(key, await self._spent_by(key, last_used.get(key.hash))) for key in keys]
 
     async def _spent(self, key: Key) -> Spent:
+        last_used = await self._services.ledger.last_used([key.hash])
+        return await self._spent_by(key, last_used.get(key.hash))
+
+    async def _spent_by(self, key: Key, last_used_us: int | None) -> Spent:
         windows = windows_at(self._services.now_us())
         spending = await self._services.ledger.spending(
             key.hash, day_us=windows.day_us, week_us=windows.week_us, month_us=windows.month_us
         )
-        return _spent(spending)
+        return _spent(spending, last_used_us)
 
     async def _spent_on_own(self, key: Key) -> Spent:
         windows = windows_at(self._services.now_us())
@@ -277,8 +296,14 @@ class KeysApi:
         return _spent(spending)
 
 
-def _spent(spending: Spending) -> Spent:
-    return Spent(total=spending.total, daily=spending.daily, weekly=spending.weekly, monthly=spending.monthly)
+def _spent(spending: Spending, last_used_us: int | None = None) -> Spent:
+    return Spent(
+        total=spending.total,
+        daily=spending.daily,
+        weekly=spending.weekly,
+        monthly=spending.monthly,
+        last_used_us=last_used_us,
+    )
 
 
 def _check_scope(manager: Principal, before: Key, after: Key) -> None:

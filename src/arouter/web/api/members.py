@@ -6,12 +6,10 @@ from fastapi import Request, Response
 
 from arouter.domain.audit import Actor, ActorKind
 from arouter.domain.errors import NotFound
-from arouter.domain.ids import named_id
 from arouter.domain.keys import digest
 from arouter.domain.organizations import (
     ID_BYTES,
     INVITATION_BYTES,
-    MEMBER_PREFIX,
     LastAdmin,
     Member,
 )
@@ -24,11 +22,13 @@ from arouter.web.api.paging import page_parameters, read_page
 from arouter.web.api.parameters import Parameters
 from arouter.web.api.people_settings import (
     already_a_member,
+    invited_member,
     last_admin,
     new_invitation,
     read_email,
     read_name,
     read_password,
+    read_workspaces,
 )
 from arouter.web.api.services import ApiServices
 from arouter.wire.keys_json import DeletedAnswer, encode_deleted
@@ -192,8 +192,15 @@ class MembersApi:
         Parameters(request.scope["query_string"], ())
         wanted = await read_struct(request, UpdateMember)
         member = await self._member(manager, request)
+        workspace_ids = member.workspace_ids
+        if isinstance(wanted.workspace_ids, tuple):
+            # What the member is in already may have been archived since.
+            new = [one for one in wanted.workspace_ids if one not in workspace_ids]
+            await read_workspaces(self._services.directory, manager.organization_id, new)
+            workspace_ids = tuple(dict.fromkeys(wanted.workspace_ids))
         changed = replace(
             member,
+            workspace_ids=workspace_ids,
             name=read_name(wanted.name) if isinstance(wanted.name, str) else member.name,
             role=Role(wanted.role) if isinstance(wanted.role, str) else member.role,
             disabled=wanted.disabled if isinstance(wanted.disabled, bool) else member.disabled,
@@ -254,6 +261,9 @@ class MembersApi:
             organization_id=manager.organization_id,
             email=email,
             role=Role(wanted.role),
+            workspace_ids=await read_workspaces(
+                self._services.directory, manager.organization_id, wanted.workspace_ids
+            ),
             invited_by=manager.creator,
             now_us=self._services.now_us(),
             entropy=self._services.entropy(ID_BYTES + INVITATION_BYTES),
@@ -270,14 +280,8 @@ class MembersApi:
         invitation = await self._services.directory.find_invitation(digest(wanted.token))
         if invitation is None or not invitation.is_open(now_us):
             raise _no_such_token()
-        member = Member(
-            id=named_id(MEMBER_PREFIX, self._services.entropy(ID_BYTES)),
-            organization_id=invitation.organization_id,
-            email=invitation.email,
-            name=read_name(wanted.name),
-            role=invitation.role,
-            created_at_us=now_us,
-        )
+        name = read_name(wanted.name)
+        member = invited_member(invitation, name, now_us=now_us, entropy=self._services.entropy(ID_BYTES))
         password = None
         if isinstance(wanted.password, str):
             password = await self._passwords.hashed(read_password(wanted.password, "password"))

@@ -9,14 +9,14 @@ from msgspec import UNSET, UnsetType
 from arouter.domain import oidc
 from arouter.domain.audit import Actor, ActorKind
 from arouter.domain.errors import NotFound
-from arouter.domain.ids import named_id
 from arouter.domain.keys import digest
 from arouter.domain.oidc import Begun, Place
-from arouter.domain.organizations import ID_BYTES, MEMBER_PREFIX, MOST_NAME, Member, checked_name
+from arouter.domain.organizations import ID_BYTES, MOST_NAME, Member, checked_name
 from arouter.engine.oidc import Identity, Issuer, refused
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
 from arouter.web.api.parameters import Parameters, invalid
+from arouter.web.api.people_settings import invited_member
 from arouter.web.api.services import ApiServices
 from arouter.web.api.sign_in import TAG, open_session
 from arouter.wire.oidc_json import (
@@ -136,14 +136,8 @@ class OidcApi:
         invitation = await self._services.directory.find_invitation(digest(token))
         if invitation is None or invitation.email != identity.email:
             raise refused("no open invitation is for your address")
-        member = Member(
-            id=named_id(MEMBER_PREFIX, self._services.entropy(ID_BYTES)),
-            organization_id=invitation.organization_id,
-            email=invitation.email,
-            name=_name(identity),
-            role=invitation.role,
-            created_at_us=now_us,
-        )
+        entropy = self._services.entropy(ID_BYTES)
+        member = invited_member(invitation, _name(identity), now_us=now_us, entropy=entropy)
         actor = Actor(kind=ActorKind.MEMBER, id=member.id, request_id=self._services.request_id(request))
         try:
             directory = self._services.directory.acting(actor)

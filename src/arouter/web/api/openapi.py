@@ -65,7 +65,8 @@ def documentation(endpoint: Endpoint) -> Json:
         ],
     }
     if endpoint.body is not None:
-        extra["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(endpoint.body)}}}
+        content = {JSON: {"schema": _reference(endpoint.body)}}
+        extra["requestBody"] = {"required": endpoint.body_required, "content": content}
     if endpoint.open or endpoint.public:
         extra["security"] = []
     return extra

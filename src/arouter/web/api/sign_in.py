@@ -15,6 +15,7 @@ from arouter.domain.ids import named_id
 from arouter.domain.keys import digest
 from arouter.domain.organizations import ID_BYTES, Member
 from arouter.domain.principals import Principal
+from arouter.domain.provider_keys import Unreadable
 from arouter.domain.roles import Action
 from arouter.domain.sign_in import (
     ATTEMPTS_US,
@@ -30,6 +31,8 @@ from arouter.domain.sign_in import (
     recovery_code,
 )
 from arouter.engine import totp
+from arouter.engine.app_secrets import AppSecrets
+from arouter.engine.own_keys import SETTING
 from arouter.engine.passwords import Passwords
 from arouter.web.api.body import read_struct
 from arouter.web.api.endpoint import JSON, Endpoint, answer_json
@@ -72,6 +75,7 @@ class SignInApi:
     def __init__(self, services: ApiServices) -> None:
         self._services = services
         self._passwords = Passwords()
+        self._secrets = AppSecrets(services.vault)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
@@ -252,7 +256,8 @@ class SignInApi:
         secret = totp.new_secret(self._services.entropy(totp.SECRET_BYTES))
         member = someone.member
         directory = self._services.noting(someone.principal, request)
-        if not await directory.enrol_totp(member.organization_id, member.id, secret):
+        kept = self._secrets.kept(secret, member.organization_id, member.id)
+        if not await directory.enrol_totp(member.organization_id, member.id, kept):
             raise NotPermitted(
                 "Codes of an app are asked for already, or you have no password. Remove the app first.",
                 code="totp_confirmed",
@@ -267,9 +272,13 @@ class SignInApi:
         member = someone.member
         await self._attempt(member.email)
         login = await self._login(member)
-        secret = None if login is None or login.totp_confirmed else login.totp_secret
-        if secret is None:
+        kept = None if login is None or login.totp_confirmed else login.totp_secret
+        if kept is None:
             raise invalid("totp", "confirms nothing: begin with POST /v1/auth/totp")
+        try:
+            secret = self._secrets.read(kept, member.organization_id, member.id)
+        except Unreadable as exc:
+            raise invalid("totp", "confirms nothing that can be read: begin again with POST /v1/auth/totp") from exc
         step = totp.matching_step(secret, wanted.totp, self._services.now_us(), after=0)
         if step is None:
             raise _wrong_code()
@@ -278,7 +287,7 @@ class SignInApi:
         codes = [recovery_code(entropy(RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
         directory = self._services.noting(someone.principal, request)
         done = await directory.confirm_totp(
-            member.organization_id, member.id, secret=secret, step=step, recovery=[digest(code) for code in codes]
+            member.organization_id, member.id, secret=kept, step=step, recovery=[digest(code) for code in codes]
         )
         if not done:
             raise _wrong_code()
@@ -344,14 +353,23 @@ class SignInApi:
         """Use it up. NotAuthenticated if it is wrong, or was used before."""
         if code is None:
             raise NotAuthenticated("`totp` is required: a code of your app.", code="totp_required", param="totp")
-        assert login.totp_secret is not None
+        kept = login.totp_secret
+        assert kept is not None
         directory = self._services.directory.acting(Actor(kind=ActorKind.MEMBER, id=member.id))
         place = (member.organization_id, member.id)
-        step = totp.matching_step(login.totp_secret, code, self._services.now_us(), after=login.totp_step)
-        if step is not None and await directory.use_totp(*place, step):
-            return
+        wrong = _wrong_code()
+        try:
+            secret = self._secrets.read(kept, *place)
+        except Unreadable:
+            wrong = _unreadable()
+        else:
+            step = totp.matching_step(secret, code, self._services.now_us(), after=login.totp_step)
+            if step is not None and await directory.use_totp(*place, step):
+                if (renewed := self._secrets.renewed(kept, *place)) is not None:
+                    await directory.reseal_totp(*place, before=kept, after=renewed)
+                return
         if not await directory.use_recovery_code(*place, digest(code.strip().lower())):
-            raise _wrong_code()
+            raise wrong
 
     async def _end(self, someone: _Someone, session_id: str, request: Request) -> bool:
         member = someone.member
@@ -383,6 +401,15 @@ def _who(email: str) -> str:
 
 def _wrong() -> NotAuthenticated:
     return NotAuthenticated("The address or the password is wrong.", code="invalid_sign_in")
+
+
+def _unreadable() -> NotAuthenticated:
+    return NotAuthenticated(
+        f"The secret of your app cannot be read here: the operator has to set {SETTING} to what it was stored with. "
+        "A recovery code is taken.",
+        code="invalid_totp",
+        param="totp",
+    )
 
 
 def _wrong_code() -> NotAuthenticated:

@@ -17,6 +17,7 @@ from arouter.insight.projection import MOST_DAYS, project
 from arouter.store.base import Directory, Ledger
 from arouter.store.buckets import bucket_text, days_around, local_day
 from arouter.web.api.ranges import Range
+from arouter.wire.guardrails_json import UserLimitsObject
 from arouter.wire.high_usage import fraction, rest_usage
 from arouter.wire.instants import write_instant
 from arouter.wire.summary import metrics
@@ -54,8 +55,16 @@ class Question:
         return SummaryQuery(scope=self.scope, filters=filters, group_by=group_by, timezone=self.zone.key)
 
 
-async def report(ledger: Ledger, directory: Directory, question: Question, span: UserSpan, wanted: Range) -> UserAnswer:
-    """Everything about a user that was seen; `wanted` is the range of its standing, models and keys."""
+async def report(
+    ledger: Ledger,
+    directory: Directory,
+    question: Question,
+    span: UserSpan,
+    wanted: Range,
+    limits: UserLimitsObject | None,
+) -> UserAnswer:
+    """Everything about a user that was seen; `wanted` is the range of its standing, models and keys. `limits` None: who
+    asks may not know them."""
     calendar = Calendar.at(question.now_us, question.zone)
     in_range = question.filters(wanted.start_us, wanted.end_us)
     all_time = await ledger.summary(question.query(question.filters()))
@@ -82,6 +91,11 @@ async def report(ledger: Ledger, directory: Directory, question: Question, span:
             )
             for row in _dearest_first(keys, Dimension.API_KEY)
         ],
+        limits=None if limits is None else limits.limits,
+        applied_limits=None if limits is None else limits.applied_limits,
+        blocked=None if limits is None else limits.blocked,
+        block_reason=None if limits is None else limits.block_reason,
+        blocked_at=None if limits is None else limits.blocked_at,
         timezone=question.zone.key,
         as_of=_as_of(question, all_time, by_day, models, keys),
     )

@@ -78,7 +78,7 @@ class UserTokensApi:
             token=token,
             created_at=write_instant(claims.issued_at_s * 1_000_000),
             expires_at=write_instant(claims.expires_at_s * 1_000_000),
-            expires_in=lifetime_s,
+            expires_in=claims.expires_at_s - claims.issued_at_s,
             api_key_hash=claims.key_hash,
         )
         return answer_json(encode(made), 201)

@@ -51,6 +51,12 @@ WHERE counted.cost IS DISTINCT FROM key_hours.cost;
 -- name: expired_records
 SELECT coalesce(sum(requests), 0)::bigint FROM expired_days;
 
+-- name: keys_used_later
+SELECT count(*) FROM (
+    SELECT key_hash, (created_at_us / 3600000000)::integer AS hour, max(created_at_us) AS last FROM records GROUP BY 1, 2
+) AS used JOIN key_hours USING (key_hash, hour)
+WHERE last_used_us IS NULL OR last_used_us < last;
+
 -- name: differing_usage_days
 WITH counted AS (
     SELECT scope, organization_id, scope_id, (slot / 96)::integer AS day,

@@ -15,8 +15,15 @@ SELECT {columns} FROM keys WHERE secret = $1;
 -- name: get_key
 SELECT {columns} FROM keys WHERE organization_id = $1 AND hash = $2 AND secret IS NOT NULL;
 
--- name: secret_of
-SELECT secret FROM keys WHERE organization_id = $1 AND hash = $2;
+-- name: find_key_by_previous
+SELECT {columns} FROM keys WHERE previous_secret = $1;
+
+-- name: secrets_of
+SELECT secret, previous_secret, previous_expires_at_us FROM keys
+WHERE organization_id = $1 AND hash = $2 AND secret IS NOT NULL;
+
+-- name: is_secret_taken
+SELECT EXISTS (SELECT 1 FROM keys WHERE previous_secret = $1 AND hash <> $2);
 
 -- name: list_keys
 SELECT {columns} FROM keys
@@ -33,11 +40,13 @@ INSERT INTO keys (secret, {columns}) VALUES ($1, {places});
 UPDATE keys SET ({columns}) = ({places}) WHERE organization_id = $1 AND hash = $2 AND secret IS NOT NULL;
 
 -- name: rotate_key
-UPDATE keys SET secret = $3, label = $4, updated_at_us = $5
+UPDATE keys SET secret = $3, label = $4, updated_at_us = $5, previous_expires_at_us = $6::bigint,
+    previous_secret = CASE WHEN $6::bigint IS NULL THEN NULL ELSE secret END
 WHERE organization_id = $1 AND hash = $2 AND secret IS NOT NULL;
 
 -- name: delete_key
-UPDATE keys SET secret = NULL, deleted_at_us = $3 WHERE organization_id = $1 AND hash = $2 AND secret IS NOT NULL;
+UPDATE keys SET secret = NULL, previous_secret = NULL, previous_expires_at_us = NULL, deleted_at_us = $3
+WHERE organization_id = $1 AND hash = $2 AND secret IS NOT NULL;
 
 -- name: add_provider_key
 INSERT INTO provider_keys ({columns}) VALUES ({places});

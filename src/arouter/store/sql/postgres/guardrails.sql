@@ -22,6 +22,21 @@ SELECT {columns} FROM guardrails WHERE NOT disabled ORDER BY id;
 -- name: get_user_rules
 SELECT {columns} FROM user_rules WHERE organization_id = $1 AND name = $2;
 
+-- name: user_rules_of
+SELECT {columns} FROM user_rules WHERE organization_id = $1 AND name = ANY($2::text[]);
+
+-- name: blocked_users_ascending
+SELECT {columns} FROM user_rules
+WHERE organization_id = $1 AND blocked AND name >= $2 AND ($3::text IS NULL OR name < $3)
+    AND ($4::text IS NULL OR name > $4)
+ORDER BY name LIMIT $5;
+
+-- name: blocked_users_descending
+SELECT {columns} FROM user_rules
+WHERE organization_id = $1 AND blocked AND name >= $2 AND ($3::text IS NULL OR name < $3)
+    AND ($4::text IS NULL OR name < $4)
+ORDER BY name DESC LIMIT $5;
+
 -- name: put_user_rules
 INSERT INTO user_rules ({columns}, changed) VALUES ({places}, 0)
 ON CONFLICT (organization_id, name) DO UPDATE SET

@@ -59,17 +59,19 @@ WITH raised_rollups AS (
         first_seen_us = least(kept.first_seen_us, excluded.first_seen_us),
         last_seen_us = greatest(kept.last_seen_us, excluded.last_seen_us)
 ), raised_hours AS (
-    INSERT INTO key_hours AS kept (key_hash, hour, cost, own_key_cost)
-    SELECT key_hash, hour, cost::numeric, own_key_cost::numeric
-    FROM unnest($30::text[], $31::integer[], $32::text[], $33::text[]) AS given (key_hash, hour, cost, own_key_cost)
+    INSERT INTO key_hours AS kept (key_hash, hour, cost, own_key_cost, last_used_us)
+    SELECT key_hash, hour, cost::numeric, own_key_cost::numeric, last_used_us
+    FROM unnest($30::text[], $31::integer[], $32::text[], $33::text[], $34::bigint[])
+        AS given (key_hash, hour, cost, own_key_cost, last_used_us)
     ON CONFLICT (key_hash, hour) DO UPDATE SET
         cost = kept.cost + excluded.cost,
-        own_key_cost = kept.own_key_cost + excluded.own_key_cost
+        own_key_cost = kept.own_key_cost + excluded.own_key_cost,
+        last_used_us = greatest(kept.last_used_us, excluded.last_used_us)
 ), raised_days AS (
     INSERT INTO usage_days AS kept (scope, organization_id, scope_id, day, requests, tokens, cost)
     SELECT scope, organization_id, scope_id, day, requests, tokens::numeric, cost::numeric
     FROM unnest(
-        $34::text[], $35::text[], $36::text[], $37::integer[], $38::bigint[], $39::text[], $40::text[]
+        $35::text[], $36::text[], $37::text[], $38::integer[], $39::bigint[], $40::text[], $41::text[]
     ) AS given (scope, organization_id, scope_id, day, requests, tokens, cost)
     ON CONFLICT (scope, organization_id, scope_id, day) DO UPDATE SET
         requests = kept.requests + excluded.requests,
@@ -119,6 +121,13 @@ SELECT max(written_at_us) FROM batches;
 
 -- name: open_of
 SELECT id, opening FROM open_records WHERE owner = ANY($1::integer[]) ORDER BY id LIMIT $2;
+
+-- name: last_used
+SELECT asked.key_hash, last_used_us
+FROM unnest($1::text[]) AS asked (key_hash) CROSS JOIN LATERAL (
+    SELECT last_used_us FROM key_hours WHERE key_hours.key_hash = asked.key_hash ORDER BY hour DESC LIMIT 1
+) AS latest
+WHERE last_used_us IS NOT NULL;
 
 -- name: spending
 SELECT

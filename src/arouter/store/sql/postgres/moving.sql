@@ -98,7 +98,7 @@ WHERE (organization_id, (slot / 96)::integer) IN (SELECT organization_id, day FR
 SELECT key_hash, hour, cost, own_key_cost FROM key_hours;
 
 -- name: expired_key_hours
-SELECT key_hash, hour, cost, own_key_cost FROM key_hours WHERE hour / 24 IN (SELECT day FROM expired_days);
+SELECT key_hash, hour, cost, own_key_cost, last_used_us FROM key_hours WHERE hour / 24 IN (SELECT day FROM expired_days);
 
 -- A workspace and a key are of one organization: its name is not needed to find them.
 -- name: usage_days
@@ -121,6 +121,6 @@ SELECT {key}, {measures} FROM rollups
 WHERE (organization_id, slot, digest) IN (SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[]));
 
 -- name: set_own_key_costs
-UPDATE key_hours SET own_key_cost = given.cost
-FROM unnest($1::text[], $2::integer[], $3::numeric[]) AS given (key_hash, hour, cost)
+UPDATE key_hours SET own_key_cost = given.cost, last_used_us = greatest(last_used_us, given.used_us)
+FROM unnest($1::text[], $2::integer[], $3::numeric[], $4::bigint[]) AS given (key_hash, hour, cost, used_us)
 WHERE key_hours.key_hash = given.key_hash AND key_hours.hour = given.hour;

@@ -29,6 +29,14 @@ UPDATE workspaces SET name = $3, archived = $4, updated_at_us = $5 WHERE organiz
 DELETE FROM workspaces WHERE organization_id = $1 AND id = $2
     AND NOT EXISTS (SELECT 1 FROM home WHERE workspace_id = $2)
     AND NOT EXISTS (SELECT 1 FROM keys WHERE organization_id = $1 AND workspace_id = $2)
+    AND NOT EXISTS (
+        SELECT 1 FROM members, json_array_elements_text(workspace_ids::json) AS one
+        WHERE organization_id = $1 AND one = $2
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM invitations, json_array_elements_text(workspace_ids::json) AS one
+        WHERE organization_id = $1 AND accepted_by IS NULL AND one = $2
+    )
     AND NOT EXISTS (SELECT 1 FROM rollups WHERE organization_id = $1 AND workspace_id = $2);
 
 -- name: add_member
@@ -44,7 +52,8 @@ SELECT {columns} FROM members WHERE organization_id = $1 ORDER BY created_at_us,
 SELECT {columns} FROM members WHERE email = $1 ORDER BY created_at_us, id;
 
 -- name: replace_member
-UPDATE members SET name = $3, role = $4, disabled = $5, updated_at_us = $6 WHERE organization_id = $1 AND id = $2;
+UPDATE members SET name = $3, role = $4, disabled = $5, workspace_ids = $6, updated_at_us = $7
+WHERE organization_id = $1 AND id = $2;
 
 -- name: delete_member
 DELETE FROM members WHERE organization_id = $1 AND id = $2;

@@ -23,6 +23,14 @@ UPDATE logins SET totp_secret = $3 WHERE organization_id = $1 AND member_id = $2
 UPDATE logins SET totp_confirmed = true, totp_step = $4
 WHERE organization_id = $1 AND member_id = $2 AND totp_secret = $3 AND NOT totp_confirmed;
 
+-- name: every_totp
+SELECT organization_id, member_id, password, totp_secret, totp_confirmed, totp_step,
+    (SELECT count(*) FROM recovery_codes WHERE recovery_codes.member_id = logins.member_id)
+FROM logins WHERE totp_secret IS NOT NULL AND member_id > $1 ORDER BY member_id LIMIT $2;
+
+-- name: reseal_totp
+UPDATE logins SET totp_secret = $4 WHERE organization_id = $1 AND member_id = $2 AND totp_secret = $3;
+
 -- name: remove_totp
 UPDATE logins SET totp_secret = NULL, totp_confirmed = false, totp_step = 0
 WHERE organization_id = $1 AND member_id = $2 AND totp_secret IS NOT NULL;

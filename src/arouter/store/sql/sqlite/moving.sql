@@ -78,8 +78,14 @@ FROM key_hours AS h JOIN names AS k ON k.no = h.key_no
 LEFT JOIN own_key_hours AS own ON own.key_no = h.key_no AND own.hour = h.hour
 WHERE {where};
 
--- name: of_expired_hours
-h.hour / 24 IN (SELECT day FROM expired_days)
+-- name: expired_key_hours
+SELECT k.text, h.hour, h.cost_units, h.cost_rest, coalesce(own.cost_units, 0), coalesce(own.cost_rest, 0), h.last_used_us
+FROM key_hours AS h JOIN names AS k ON k.no = h.key_no
+LEFT JOIN own_key_hours AS own ON own.key_no = h.key_no AND own.hour = h.hour
+WHERE h.hour / 24 IN (SELECT day FROM expired_days);
+
+-- name: use_key
+UPDATE key_hours SET last_used_us = max(coalesce(last_used_us, ?1), ?1) WHERE key_no = ?2 AND hour = ?3;
 
 -- name: usage_days
 SELECT scope, CASE scope WHEN 4 THEN (SELECT o.text FROM end_users AS u JOIN names AS o ON o.no = u.organization_no

@@ -29,6 +29,11 @@ UPDATE workspaces SET name = ?, archived = ?, updated_at_us = ? WHERE organizati
 DELETE FROM workspaces WHERE organization_id = ?1 AND id = ?2
     AND NOT EXISTS (SELECT 1 FROM home WHERE workspace_id = ?2)
     AND NOT EXISTS (SELECT 1 FROM keys WHERE organization_id = ?1 AND workspace_id = ?2)
+    AND NOT EXISTS (SELECT 1 FROM members, json_each(workspace_ids) WHERE organization_id = ?1 AND value = ?2)
+    AND NOT EXISTS (
+        SELECT 1 FROM invitations, json_each(workspace_ids)
+        WHERE organization_id = ?1 AND accepted_by IS NULL AND value = ?2
+    )
     AND NOT EXISTS (
         SELECT 1 FROM rollups
         WHERE organization_no = (SELECT no FROM names WHERE text = ?1)
@@ -48,7 +53,8 @@ SELECT {columns} FROM members WHERE organization_id = ? ORDER BY created_at_us, 
 SELECT {columns} FROM members WHERE email = ? ORDER BY created_at_us, id;
 
 -- name: replace_member
-UPDATE members SET name = ?, role = ?, disabled = ?, updated_at_us = ? WHERE organization_id = ? AND id = ?;
+UPDATE members SET name = ?, role = ?, disabled = ?, workspace_ids = ?, updated_at_us = ?
+WHERE organization_id = ? AND id = ?;
 
 -- name: delete_member
 DELETE FROM members WHERE organization_id = ? AND id = ?;

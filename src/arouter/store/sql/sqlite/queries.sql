@@ -20,8 +20,12 @@ SELECT {columns} FROM keys WHERE secret = ?;
 -- name: get_key
 SELECT {columns} FROM keys WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
--- name: secret_of
-SELECT secret FROM keys WHERE organization_id = ? AND hash = ?;
+-- name: find_key_by_previous
+SELECT {columns} FROM keys WHERE previous_secret = ?;
+
+-- name: secrets_of
+SELECT secret, previous_secret, previous_expires_at_us FROM keys
+WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
 -- name: list_keys
 SELECT {columns} FROM keys
@@ -43,11 +47,13 @@ INSERT INTO keys ({columns}, secret) VALUES ({places}, ?);
 UPDATE keys SET ({columns}) = ({places}) WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
 -- name: rotate_key
-UPDATE keys SET secret = ?, label = ?, updated_at_us = ?
-WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
+UPDATE keys SET secret = ?1, label = ?2, updated_at_us = ?3, previous_expires_at_us = ?4,
+    previous_secret = CASE WHEN ?4 IS NULL THEN NULL ELSE secret END
+WHERE organization_id = ?5 AND hash = ?6 AND secret IS NOT NULL;
 
 -- name: delete_key
-UPDATE keys SET secret = NULL, deleted_at_us = ? WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
+UPDATE keys SET secret = NULL, previous_secret = NULL, previous_expires_at_us = NULL, deleted_at_us = ?
+WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
 -- name: add_provider_key
 INSERT INTO provider_keys ({columns}) VALUES ({places});
@@ -187,13 +193,14 @@ FROM records WHERE seq BETWEEN ?1 AND ?2
 ON CONFLICT DO UPDATE SET {sums};
 
 -- name: raise_key_hours
-INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest)
-SELECT key_no, created_at_us / 3600000000, 1, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0)
+INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest, last_used_us)
+SELECT key_no, created_at_us / 3600000000, 1, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0), created_at_us
 FROM records WHERE seq BETWEEN ?1 AND ?2
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     cost_units = cost_units + excluded.cost_units,
-    cost_rest = cost_rest + excluded.cost_rest;
+    cost_rest = cost_rest + excluded.cost_rest,
+    last_used_us = max(last_used_us, excluded.last_used_us);
 
 -- name: add_user_spans
 INSERT INTO user_spans ({columns}) VALUES {rows}
@@ -227,11 +234,12 @@ ON CONFLICT DO UPDATE SET
 INSERT INTO rollups ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
 
 -- name: add_key_hours
-INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest) VALUES {rows}
+INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest, last_used_us) VALUES {rows}
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     cost_units = cost_units + excluded.cost_units,
-    cost_rest = cost_rest + excluded.cost_rest;
+    cost_rest = cost_rest + excluded.cost_rest,
+    last_used_us = max(last_used_us, excluded.last_used_us);
 
 -- name: add_open
 INSERT INTO open_records (id, owner_no, opening) VALUES {rows} ON CONFLICT DO NOTHING;
@@ -489,6 +497,14 @@ WITH counted AS (
 SELECT count(*) FROM counted LEFT JOIN user_spans USING (organization_no, user_no, key_no, workspace_no)
 WHERE first_seen_us IS NULL OR first_seen_us > first OR last_seen_us < last;
 
+-- name: last_used
+SELECT json_group_array(json_array(hash, last)) FROM (
+    SELECT text AS hash, (
+        SELECT last_used_us FROM key_hours WHERE key_no = names.no ORDER BY hour DESC LIMIT 1
+    ) AS last
+    FROM names WHERE text IN (SELECT value FROM json_each(?))
+) WHERE last IS NOT NULL;
+
 -- name: spending
 SELECT coalesce(sum(cost_units), 0), coalesce(sum(cost_rest), 0),
     coalesce(sum(cost_units) FILTER (WHERE hour >= ?2), 0), coalesce(sum(cost_rest) FILTER (WHERE hour >= ?2), 0),
@@ -532,7 +548,8 @@ SELECT count(*) FROM (
 -- name: differing_key_hours
 WITH counted AS (
     SELECT key_no, created_at_us / 3600000000 AS hour, count(*) AS requests,
-        coalesce(sum({cost} / 1000000), 0) AS cost_units, coalesce(sum({cost} % 1000000), 0) AS cost_rest
+        coalesce(sum({cost} / 1000000), 0) AS cost_units, coalesce(sum({cost} % 1000000), 0) AS cost_rest,
+        max(created_at_us) AS last_used_us
     FROM records LEFT JOIN adjusted ON adjusted_seq = seq GROUP BY 1, 2
 )
 SELECT count(*) FROM (
@@ -541,16 +558,23 @@ SELECT count(*) FROM (
     SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
 );
 
+-- name: keys_used_later
+SELECT count(*) FROM (
+    SELECT key_no, created_at_us / 3600000000 AS hour, max(created_at_us) AS last FROM records GROUP BY 1, 2
+) JOIN key_hours USING (key_no, hour)
+WHERE last_used_us < last;
+
 -- name: differing_key_hours_of_sums
 WITH counted AS (
     SELECT key_no, slot / 4 AS hour, sum(requests) AS requests, sum(cost_units) AS cost_units,
         sum(cost_rest) AS cost_rest
     FROM rollups GROUP BY 1, 2
-)
+),
+kept AS (SELECT key_no, hour, requests, cost_units, cost_rest FROM key_hours)
 SELECT count(*) FROM (
-    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM key_hours)
+    SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)
     UNION ALL
-    SELECT * FROM (SELECT * FROM key_hours EXCEPT SELECT * FROM counted)
+    SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted)
 );
 
 -- name: own_key_hours
@@ -937,6 +961,12 @@ SELECT {columns} FROM guardrails WHERE disabled = 0 ORDER BY id;
 -- name: get_user_rules
 SELECT organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us FROM user_rules
 WHERE organization_id = ? AND name = ?;
+
+-- name: list_blocked_users
+SELECT organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us FROM user_rules
+WHERE organization_id = ?1 AND blocked = 1 AND name >= ?2 AND (?3 IS NULL OR name < ?3)
+    AND (?4 IS NULL OR name {behind} ?4)
+ORDER BY name {direction} LIMIT ?5;
 
 -- name: put_user_rules
 INSERT INTO user_rules (organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us, changed)

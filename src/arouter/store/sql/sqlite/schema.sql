@@ -29,6 +29,7 @@ CREATE TABLE workspaces (
 
 CREATE INDEX workspaces_by_age ON workspaces (organization_id, created_at_us, id);
 
+-- workspace_ids, of members and invitations: as JSON; none: every one.
 CREATE TABLE members (
     id TEXT PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -37,7 +38,7 @@ CREATE TABLE members (
     role TEXT NOT NULL,
     created_at_us INTEGER NOT NULL,
     updated_at_us INTEGER,
-    disabled INTEGER NOT NULL,
+    disabled INTEGER NOT NULL, workspace_ids TEXT NOT NULL DEFAULT '[]',
     UNIQUE (organization_id, email)
 ) STRICT;
 
@@ -55,7 +56,7 @@ CREATE TABLE invitations (
     expires_at_us INTEGER NOT NULL,
     invited_by TEXT,
     accepted_by TEXT
-) STRICT;
+, workspace_ids TEXT NOT NULL DEFAULT '[]') STRICT;
 
 CREATE INDEX invitations_by_age ON invitations (organization_id, created_at_us, id);
 
@@ -111,7 +112,8 @@ CREATE TABLE audit (
     PRIMARY KEY (organization_id, no)
 ) STRICT, WITHOUT ROWID;
 
--- A deleted key has no secret; its row stays, because records tell its name.
+-- A deleted key has no secret; its row stays, because records tell its name. previous_secret: what a rotation left until
+-- previous_expires_at_us.
 CREATE TABLE keys (
     hash TEXT PRIMARY KEY,
     secret TEXT UNIQUE,
@@ -133,9 +135,10 @@ CREATE TABLE keys (
     user_policy TEXT NOT NULL,
     fixed_user TEXT,
     activity_scope TEXT NOT NULL
-, rate_limit TEXT, default_user_limits TEXT) STRICT;
+, rate_limit TEXT, default_user_limits TEXT, previous_secret TEXT, previous_expires_at_us INTEGER) STRICT;
 
 CREATE INDEX keys_by_age ON keys (organization_id, created_at_us, hash);
+CREATE UNIQUE INDEX keys_by_previous_secret ON keys (previous_secret) WHERE previous_secret IS NOT NULL;
 
 -- The keys for providers that organizations bring. A secret is kept sealed: sealed_with names what it can be read with.
 CREATE TABLE provider_keys (
@@ -324,13 +327,13 @@ CREATE TABLE rollups (
     )
 ) STRICT, WITHOUT ROWID;
 
--- What each key spent in each UTC hour.
+-- What each key spent in each UTC hour, and when the last of its requests began; NULL where that is not known.
 CREATE TABLE key_hours (
     key_no INTEGER NOT NULL,
     hour INTEGER NOT NULL,
     requests INTEGER NOT NULL,
     cost_units INTEGER NOT NULL,
-    cost_rest INTEGER NOT NULL,
+    cost_rest INTEGER NOT NULL, last_used_us INTEGER,
     PRIMARY KEY (key_no, hour)
 ) STRICT, WITHOUT ROWID;
 
@@ -499,6 +502,7 @@ CREATE TABLE user_rules (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX user_rules_by_change ON user_rules (changed);
+CREATE INDEX user_rules_blocked ON user_rules (organization_id, name) WHERE blocked = 1;
 
 -- What budgets and daily limits go by: sums by UTC day of an organization (scope 1), a workspace (2), a key (3), an end
 -- user (4). Raised in the transaction of the records. Requests that were rejected are not counted.

@@ -36,7 +36,7 @@ class Sums:
     rollups: Numbers
     """A row for each, the columns of `ROLLUP_COLUMNS`."""
     by_key: Sequence[tuple[int, ...]]
-    """Key, hour, requests, units and rest of the cost."""
+    """Key, hour, requests, units and rest of the cost, when the last of the requests began."""
     by_own_key: Sequence[tuple[int, ...]]
     """The same of requests on own keys."""
     spans: Sequence[tuple[int, ...]]
@@ -53,12 +53,13 @@ def sums_of(records: pa.RecordBatch, organization_no: int, grouping: Grouping) -
     columns["slot"] = created // SLOT_US
     measures = dict(zip(ROLLUP_SUMS, first_measures(records, grouping), strict=True))
     own = np.flatnonzero(numbers(records, "is_byok") == 1)
-    rollups = _rollups(columns, measures, organization_no)
+    rollups, last = _rollups(columns, measures, created, organization_no)
     of_rollups = {name: rollups[:, place] for place, name in enumerate(ROLLUP_COLUMNS)}
+    of_own = {name: (columns | measures)[name][own] for name in ("key_no", "slot", *_BY_KEY)}
     return Sums(
         rollups,
-        _by_key_and_hour(of_rollups),
-        _by_key_and_hour({name: (columns | measures)[name][own] for name in ("key_no", "slot", *_BY_KEY)}),
+        _by_key_and_hour(of_rollups, last),
+        _by_key_and_hour(of_own, created[own]),
         _spans(columns, created, organization_no),
     )
 
@@ -75,7 +76,10 @@ def insert_numbers(
             start += size
 
 
-def _rollups(columns: dict[str, Numbers], measures: dict[str, Numbers], organization_no: int) -> Numbers:
+def _rollups(
+    columns: dict[str, Numbers], measures: dict[str, Numbers], created: Numbers, organization_no: int
+) -> tuple[Numbers, Numbers]:
+    """The rows, and of each when the last of its requests began."""
     order, starts = in_order([columns[name] for name in _STORED_ORDER])
     firsts = order[starts]
     made = np.empty((len(starts), len(ROLLUP_COLUMNS)), np.int64)
@@ -83,16 +87,16 @@ def _rollups(columns: dict[str, Numbers], measures: dict[str, Numbers], organiza
         made[:, place] = organization_no if name == "organization_no" else columns[name][firsts]
     for place, name in enumerate(ROLLUP_SUMS, len(ROLLUP_KEY)):
         made[:, place] = np.add.reduceat(measures[name][order], starts)
-    return made
+    return made, np.maximum.reduceat(created[order], starts)
 
 
-def _by_key_and_hour(columns: dict[str, Numbers]) -> Sequence[tuple[int, ...]]:
+def _by_key_and_hour(columns: dict[str, Numbers], last: Numbers) -> Sequence[tuple[int, ...]]:
     keys = columns["key_no"], columns["slot"] // SLOTS_OF_HOUR
     if not len(keys[0]):
         return []
     order, starts = in_order(keys)
     added = [np.add.reduceat(columns[name][order], starts) for name in _BY_KEY]
-    return _tuples([*(key[order[starts]] for key in keys), *added])
+    return _tuples([*(key[order[starts]] for key in keys), *added, np.maximum.reduceat(last[order], starts)])
 
 
 def _spans(columns: dict[str, Numbers], created: Numbers, organization_no: int) -> Sequence[tuple[int, ...]]:
