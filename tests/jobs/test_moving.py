@@ -155,7 +155,7 @@ def answers(backend: Backend, *, of_sums: bool = False) -> list[Any]:
 
 
 WRITTEN = st.lists(
-    st.tuples(st.integers(0, 20), st.lists(RECORDS, max_size=6), st.lists(ADJUSTMENTS, max_size=4)), max_size=5
+    st.tuples(st.integers(1, 20), st.lists(RECORDS, max_size=6), st.lists(ADJUSTMENTS, max_size=4)), max_size=5
 )
 
 
