@@ -25,7 +25,7 @@ NAMES = {
     "clickhouse": ("status", "copy", "rebuild", "check", "schema"),
     "activity": ("export", "summary", "report", "show", "correct"),
     "users": ("list", "top", "show", "token", "block", "unblock", "limit"),
-    "db": ("migrate", "status", "check", "backup", "seal", "retention", "fold", "journal"),
+    "db": ("migrate", "status", "check", "backup", "copy", "seal", "retention", "fold", "journal"),
     "prices": ("list", "show", "reprice"),
     "config": ("check", "show"),
 }

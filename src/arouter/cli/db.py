@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from arouter.cli.database import opened, opened_file, require_database, require_file
 from arouter.cli.journal import journal, said, told, waiting_of
+from arouter.cli.moving import copy
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
 from arouter.engine.clock import SystemClock
@@ -123,6 +124,9 @@ def backup(
         write_json({"path": str(file), "size": size})
     else:
         stdout().print(f"{size:,} bytes in {file}.", soft_wrap=True, markup=False)
+
+
+app.command()(copy)
 
 
 @app.command()

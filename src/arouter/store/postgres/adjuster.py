@@ -87,8 +87,12 @@ async def write_adjustments(
     adjustments: Sequence[Adjustment],
     now_us: int,
     seen: Mapping[str, str | None] | None = None,
+    *,
+    is_noted: bool = True,
 ) -> int:
     """Append, within the caller's transaction, what is not there yet and has a record; how many those were.
+
+    They are noted in the audit log unless `is_noted` is False, because it has them already.
 
     AdjustedMeanwhile if `seen` is not what holds; the caller rolls back.
     """
@@ -106,7 +110,8 @@ async def write_adjustments(
     await _hold(connection, number, latest, targets)
     await write_sums(connection, sums_of(_raised(latest, targets)))
     await recall_every_lease(connection)
-    await _note(connection, new, targets, now_us)
+    if is_noted:
+        await _note(connection, new, targets, now_us)
     earliest_us = min(targets[one.record_id].created_at_us for one in new)
     await add_batch(connection, number, now_us, earliest_us, 0, digest_of(new))
     return len(new)

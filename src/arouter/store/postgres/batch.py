@@ -47,16 +47,21 @@ def prepared(records: Sequence[Record]) -> Batch:
     once = {record.opening.id: record for record in reversed(records)}
     ordered = [once[record_id] for record_id in sorted(once)]
     rows = [values_of(record) for record in ordered]
-    columns = columns_of(rows, tuple(TYPES.values()))
-    columns[_TAGS] = [_array(tags) for tags in columns[_TAGS]]
     return Batch(
         records=ordered,
-        columns=columns,
+        columns=as_arrays(rows),
         sums=sums_of(raised_by(ordered)),
         digest=hashlib.sha256(b"\n".join(map(canonical_bytes, rows))).digest(),
         earliest_us=min(record.opening.created_at_us for record in ordered),
         months=frozenset(month for record in ordered if (month := month_of(record.opening.created_at_us)) is not None),
     )
+
+
+def as_arrays(rows: Sequence[tuple[object, ...]]) -> list[list[Any]]:
+    """Rows of the values of `COLUMNS` as columns, each to send as an array."""
+    columns = columns_of(rows, tuple(TYPES.values()))
+    columns[_TAGS] = [_array(tags) for tags in columns[_TAGS]]
+    return columns
 
 
 async def write(

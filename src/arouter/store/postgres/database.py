@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 import asyncpg
 
 from arouter.domain.errors import StorageUnavailable
+from arouter.store.moving import refuse_unfinished
 from arouter.store.postgres.appender import Appender
 from arouter.store.postgres.counters import PostgresCounters
 from arouter.store.postgres.directory import PostgresDirectory
@@ -15,6 +16,7 @@ from arouter.store.postgres.errors import storage_errors
 from arouter.store.postgres.feed import PostgresFeed
 from arouter.store.postgres.ledger import PostgresLedger
 from arouter.store.postgres.listener import DirectoryListener
+from arouter.store.postgres.moved_records import read_copy_state
 from arouter.store.postgres.owners import GRACE_S, Owner
 from arouter.store.postgres.pool import Pool, connect
 from arouter.store.postgres.retention import Retention
@@ -171,7 +173,11 @@ async def _prepare(url: str) -> None:
     with _for_operators(url):
         pool = Pool(url)
         await pool.start()
-        await pool.close()
+        try:
+            async with pool.lend() as connection:
+                refuse_unfinished(await read_copy_state(connection))
+        finally:
+            await pool.close()
 
 
 @contextmanager

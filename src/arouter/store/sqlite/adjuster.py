@@ -121,10 +121,13 @@ def adjust(
     now_us: int,
     seen: Mapping[str, str | None] | None = None,
     sealed: Sealed = MappingProxyType({}),
+    *,
+    is_noted: bool = True,
 ) -> int | NoRows:
     """Append, within the caller's transaction, what is not there yet and has a record; how many those were.
 
     ValueError if one of them cannot be stored, AdjustedMeanwhile if `seen` is not what holds; the caller rolls back.
+    They are noted in the audit log unless `is_noted` is False, because it has them already.
     `NoRows` asks to be called again with those records among `sealed`: they are not looked for here, since that takes
     long.
     """
@@ -152,7 +155,8 @@ def adjust(
     unfold(connection, differences)
     add_costs_to_usage_days(connection, differences)
     recall_every_lease(connection)
-    _note(connection, new, targets, written_at_us)
+    if is_noted:
+        _note(connection, new, targets, written_at_us)
     return len(new)
 
 

@@ -119,6 +119,11 @@ class Appender:
         """Forget the intents of records that were appended."""
         connection.execute(queries()["forget_open"], (to_json(record_ids),))
 
+    def pass_over(self, connection: apsw.Connection, records: int, earliest_us: int) -> None:
+        """Give numbers to records that had expired before they came here: a batch of which nothing is there."""
+        last = self._last_batch(connection)
+        self._add_batch(connection, last, last.last_seq + records, last.written_at_us, earliest_us, [last.hash])
+
     def _prepare(self, connection: apsw.Connection, record: Record) -> _Prepared:
         """ValueError if it cannot be stored."""
         check_numbers(record)

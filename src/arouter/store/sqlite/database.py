@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from arouter.domain.errors import StorageUnavailable
+from arouter.store.moving import refuse_unfinished
 from arouter.store.sqlite.archivist import Archivist
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.checkpointer import Checkpointer, wal_bytes
@@ -26,6 +27,7 @@ from arouter.store.sqlite.feed import SqliteFeed
 from arouter.store.sqlite.folded import FEW_ROLLUPS, Day, days_to_fold, fold_day, is_installed, unfold_all
 from arouter.store.sqlite.items import OnCommit
 from arouter.store.sqlite.ledger import SqliteLedger
+from arouter.store.sqlite.moved_records import read_copy_state
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.sealed import has_sealed_days, require_archive
 from arouter.store.sqlite.statements import queries
@@ -90,6 +92,7 @@ class SqliteStore:
             connection = connect_writer(path, Durability(durability))
             try:
                 migrate(connection)
+                refuse_unfinished(read_copy_state(connection))
                 if has_sealed_days(connection):
                     require_archive()
             finally:

@@ -574,3 +574,12 @@ CREATE TABLE needed_version (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     version INTEGER NOT NULL
 ) STRICT;
+
+-- How far a copy of another database into this one has come: source tells which one that is, position where its ledger
+-- goes on. No gateway starts before the copy is complete.
+CREATE TABLE copies (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    source TEXT NOT NULL,
+    position TEXT NOT NULL,
+    complete INTEGER NOT NULL
+) STRICT;
