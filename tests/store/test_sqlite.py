@@ -97,7 +97,10 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_a_database_of_a_later_program_is_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "arouter.db")
     SqliteStore.open(path, clock=lambda: 0)
-    apsw.Connection(path).pragma("user_version", 99)
+    connection = apsw.Connection(path)
+    connection.pragma("user_version", 99)
+    SqliteStore.open(path, clock=lambda: 0)  # The steps since are compatible.
+    connection.execute("UPDATE needed_version SET version = 98")
     with pytest.raises(StorageUnavailable, match="version 99"):
         SqliteStore.open(path, clock=lambda: 0)
 
@@ -347,7 +350,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
         "DROP TABLE guardrails; DROP TABLE user_rules; DROP TABLE usage_days; DROP TABLE counter_uses;"
         "DROP TABLE leases;"
         "DROP TABLE audit; DROP TABLE sign_in_attempts; DROP TABLE sessions; DROP TABLE recovery_codes;"
-        "DROP TABLE logins; DROP TABLE credits; DROP TABLE credit_pools;"
+        "DROP TABLE logins; DROP TABLE credits; DROP TABLE credit_pools; DROP TABLE needed_version; DROP TABLE copies;"
         "DROP TABLE invitations; DROP TABLE members; DROP INDEX workspaces_by_age;"
         "ALTER TABLE organizations DROP COLUMN name; ALTER TABLE organizations DROP COLUMN updated_at_us;"
         "ALTER TABLE workspaces DROP COLUMN name; ALTER TABLE workspaces DROP COLUMN updated_at_us;"

@@ -71,6 +71,7 @@ NOT_MOVED: Final[Mapping[str, str]] = MappingProxyType(
         "leases": _RUNNING,
         "ledger_head": "made anew: the target has its own chain of hashes",
         "names": _RECORDS,
+        "needed_version": "each database has its own",
         "open_records": _RUNNING,
         "own_key_hours": _SUMS,
         "owners": _RUNNING,
