@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +95,20 @@ def test_the_statements_for_a_cluster_are_understood() -> None:
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER,), order=TOP, limit=10), {"user_periods"}),
-        (SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",))), {"user_periods"}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER,), order=TOP, limit=10), {"users"}),
+        (SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",))), {"users"}),
+        (
+            SummaryQuery(scope=replace(SCOPE, key_hash="key-a"), group_by=(Dimension.USER,), order=TOP, limit=10),
+            {"user_periods"},
+        ),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.API_KEY), metrics=COST), {"user_periods"}),
         (
             SummaryQuery(
                 scope=SCOPE,
                 filters=Filters(start_us=NEXT * PERIOD_US - DAY_US, end_us=(NEXT + 1) * PERIOD_US + DAY_US),
                 group_by=(Dimension.USER,),
             ),
-            {"user_periods", "user_days"},
+            {"users", "user_days"},
         ),
         (
             SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",)), group_by=(Dimension.DAY,), metrics=COST),
@@ -115,7 +121,17 @@ def test_the_statements_for_a_cluster_are_understood() -> None:
             {"records"},
         ),
     ],
-    ids=["top users", "one user", "a range", "days of a user", "hours of models", "a status", "within a quarter"],
+    ids=[
+        "top users",
+        "one user",
+        "of a key",
+        "by key",
+        "a range",
+        "days of a user",
+        "hours of models",
+        "a status",
+        "within a quarter",
+    ],
 )
 def test_sums_are_read_from_what_is_added_up_already(tables: Tables, asked: SummaryQuery, expected: set[str]) -> None:
     assert projections(tables, asked) == expected

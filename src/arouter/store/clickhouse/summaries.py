@@ -9,7 +9,7 @@ from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Rest, Summary, S
 from arouter.domain.ranking import rank
 from arouter.store import tally
 from arouter.store.buckets import DAY_US, SLOT_US, SLOTS_OF_DAY, bucket_ranges, bucket_start, bucket_text, time_zone
-from arouter.store.clickhouse.sums import COLUMNS, Times, has_own_totals, is_cut, needs_times, ranks_users
+from arouter.store.clickhouse.sums import COLUMNS, Times, has_own_totals, is_cut, needs_times
 from arouter.store.tally import MEASURES, Measures
 
 
@@ -64,7 +64,7 @@ def _answer(query: SummaryQuery, values: Sequence[dict[str, Any]]) -> Summary:
     rows = tuple(group.row() for group in groups)
     if not is_cut(query):
         return _shown(query, rows, _whole(query, rows) if own is None else own)
-    return _cut(query, rows, values if ranks_users(query) else some, own)
+    return _cut(query, rows, some, own)
 
 
 def _shown(query: SummaryQuery, rows: Sequence[SummaryRow], totals: Totals) -> Summary:
@@ -79,12 +79,8 @@ def _cut(
     shown = rank(rows, query.group_by, query.order, query.limit).rows
     if not values:
         return Summary(rows=(), totals=_whole(query, ()) if own is None else own)
-    if ranks_users(query):
-        whole_value = next(value for value in values if value["part"] == 2)
-        sums, named, groups = [*_sums(whole_value)], whole_value["users"], whole_value["groups"]
-    else:
-        *sums, named = map(int, values[0]["whole"])
-        groups = values[0]["groups"]
+    *sums, named = map(int, values[0]["whole"])
+    groups = values[0]["groups"]
     users = named if query.group_by == (Dimension.USER,) else None
     whole = tally.totals(tuple(sums), users if query.asks_for("users") else None)
     other = None

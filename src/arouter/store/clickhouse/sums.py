@@ -28,10 +28,10 @@ _UTC_LENGTHS: Final = {Dimension.HOUR: HOUR_US, Dimension.DAY: DAY_US}
 _TAG: Final = "arrayJoin(if(empty(tags), [NULL], arrayDistinct(CAST(tags, 'Array(Nullable(String))'))))"
 
 COLUMNS: Final = ("question", "part", "keys", "slot", *MEASURES, "users", "p50", "p95", "groups", "whole")
-"""`part` is 0 for a group, 1 for everything, and 2 for everything where only the first users are told; `keys` are the
-texts of a group's dimensions that are no times, in their order; `slot` is a quarter of an hour within its times.
-`groups` is how many groups there are, and `whole` are the sums over all of them and the number of users, where only the
-first are told. The statement gives them in this order, by other names."""
+"""`part` is 0 for a group and 1 for everything; `keys` are the texts of a group's dimensions that are no times, in
+their order; `slot` is a quarter of an hour within its times. `groups` is how many groups there are, and `whole` are the
+sums over all of them and the number of users, where only the first are told. The statement gives them in this order, by
+other names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +57,6 @@ def is_cut(query: SummaryQuery) -> bool:
     return Dimension.USER not in query.group_by or query.group_by == (Dimension.USER,)
 
 
-def ranks_users(query: SummaryQuery) -> bool:
-    """Whether the first of very many users are told: who they are is found out by one sum, before all the others are
-    added up for them alone."""
-    return is_cut(query) and query.group_by == (Dimension.USER,) and not _asks_percentiles(query)
-
-
 def has_own_totals(query: SummaryQuery) -> bool:
     """Whether everything together is asked for beside the groups: not where it follows from them."""
     follows = Dimension.TAG not in query.group_by and not _asks_percentiles(query)
@@ -74,9 +68,7 @@ def statement(table: str, queries: Sequence[SummaryQuery], times: Sequence[Times
     pieces = []
     for number, (query, known) in enumerate(zip(queries, times, strict=True)):
         question = _Question(table, query, known)
-        if ranks_users(query):
-            pieces += [question.first_users(number), question.around_users(number)]
-        elif query.group_by or not has_own_totals(query):
+        if query.group_by or not has_own_totals(query):
             pieces.append(question.groups(number))
         if has_own_totals(query):
             pieces.append(question.totals(number))
@@ -122,26 +114,6 @@ class _Question:
         first = f"ORDER BY {self._order(keys)} LIMIT {self._query.limit}"
         return f"SELECT {columns}, CAST(groups, 'UInt64') AS n, whole AS w FROM ({numbered}) {first}"
 
-    def first_users(self, number: int) -> str:
-        """A row for each of the first users, and for those of no user."""
-        order = self._query.order
-        assert order is not None
-        needed = {"latency_us", "requests_with_latency"} if order.by == "mean_latency_ms" else {order.by}
-        ranked = self._grouped(["k0"], with_times=False, measures=[name for name in MEASURES if name in needed])
-        first = f"SELECT k0 FROM ({ranked}) ORDER BY {self._order(['k0'])} LIMIT {self._query.limit}"
-        grouped = self._grouped(["k0"], with_times=False, among=f"(user IN ({first}) OR user IS NULL)")
-        columns = f"{number} AS q, 0 AS p, [k0] AS t, CAST(0, 'Int64') AS at, {', '.join(MEASURES)}, users, p50, p95"
-        return f"SELECT {columns}, {_NO_WHOLE} FROM ({grouped})"
-
-    def around_users(self, number: int) -> str:
-        """One row: all sums, how many users and how many groups there are."""
-        everything = self._grouped((), with_times=False, without_users=True)
-        each = self._grouped(["k0"], with_times=False, measures=())
-        counts = f"SELECT count() AS groups, CAST(countIf(isNotNull(k0)), {_COUNT}) AS named FROM ({each})"
-        columns = f"{number} AS q, 2 AS p, {_NO_KEYS}, {', '.join(MEASURES)}, named, p50, p95"
-        told = f"{columns}, CAST(groups, 'UInt64') AS n, CAST([], {_WHOLE}) AS w"
-        return f"SELECT {told} FROM ({everything}) AS e CROSS JOIN ({counts}) AS c"
-
     def totals(self, number: int) -> str:
         """One row."""
         columns = f"{number} AS q, 1 AS p, {_NO_KEYS}, {', '.join(MEASURES)}, users, p50, p95"
@@ -165,26 +137,18 @@ class _Question:
             by = _METRIC_SQL.get(order.by, order.by)
         return ", ".join((f"{by} {direction} NULLS LAST", *ties))
 
-    def _grouped(
-        self,
-        keys: Sequence[str],
-        *,
-        with_times: bool,
-        measures: Sequence[str] = MEASURES,
-        among: str | None = None,
-        without_users: bool = False,
-    ) -> str:
-        """The sums of each group, from all spans together; of the records that fulfil a condition only."""
+    def _grouped(self, keys: Sequence[str], *, with_times: bool) -> str:
+        """The sums of each group, from all spans together."""
         by_user = Dimension.USER in self._texts and bool(keys)
         names = [*keys, *(("slot",) if with_times else ())]
-        with_users = self._with_users and not without_users
+        with_users = self._with_users
         inner_names = [*names, *(("u",) if with_users and not by_user else ())]
         # Everything together needs no group: coarser sums may tell it.
         query = self._query if names or self._times is not None else replace(self._query, group_by=())
         spans = spans_of(query, with_users=with_users or Dimension.USER in query.group_by)
         # An empty range is one of no record.
         spans = spans or [Span(unit_us=1, first=0, beyond=0)]
-        inner = " UNION ALL ".join(self._of_span(span, inner_names, measures, among) for span in spans)
+        inner = " UNION ALL ".join(self._of_span(span, inner_names) for span in spans)
         each_is_one = by_user and self._query.group_by == (Dimension.USER,)
         users = f"CAST(NULL, {_COUNT})"
         if with_users:
@@ -192,10 +156,10 @@ class _Question:
             users = f"CAST({f'isNotNull({user})' if each_is_one else f'uniqExact({user})'}, {_COUNT})"
         if len(spans) == 1 and not self._with_percentiles and (each_is_one or not with_users):
             # It is grouped already.
-            told = (*(f"s_{name} AS {name}" for name in measures), f"{users} AS users", *_NO_PERCENTILES)
+            told = (*(f"s_{name} AS {name}" for name in MEASURES), f"{users} AS users", *_NO_PERCENTILES)
             return f"SELECT {', '.join((*names, *told))} FROM ({inner})"
         percentiles = self._percentiles() if self._with_percentiles else _NO_PERCENTILES
-        told = (*(f"sum(s_{name}) AS {name}" for name in measures), f"{users} AS users", *percentiles)
+        told = (*(f"sum(s_{name}) AS {name}" for name in MEASURES), f"{users} AS users", *percentiles)
         group_by = f" GROUP BY {', '.join(names)}" if names else ""
         return f"SELECT {', '.join((*names, *told))} FROM ({inner}){group_by}"
 
@@ -210,7 +174,7 @@ class _Question:
             ),
         )
 
-    def _of_span(self, span: Span, names: Sequence[str], measures: Sequence[str], among: str | None) -> str:
+    def _of_span(self, span: Span, names: Sequence[str]) -> str:
         query = self._query
         columns = []
         texts = iter(self._texts)
@@ -227,9 +191,8 @@ class _Question:
             *filter_conditions(query.filters),
             *updated_since(query.filters, query.scope, self._table),
             *self._range(span),
-            *(() if among is None else (among,)),
         ]
-        columns += [f"{ADDING[MEASURES.index(name)]} AS s_{name}" for name in measures]
+        columns += [f"{adding} AS s_{name}" for name, adding in zip(MEASURES, ADDING, strict=True)]
         if self._with_percentiles:
             columns.append("groupArray(latency_us) AS latencies")
         group_by = f" GROUP BY {', '.join(names)}" if names else ""

@@ -85,7 +85,12 @@ CREATE TABLE IF NOT EXISTS {database}.{local_records}{on_cluster} (
             status, requested_model, model, provider, tags, adjusted_at_us, latency_us, {added}
         ORDER BY organization_id, created_at_us, id
     ),
-    -- Sums of users by 32 days and by day, and of all else that is asked often by quarter of an hour.
+    -- Sums of users by 32 days, also by key and workspace, and by day; of all else that is asked often by quarter of an
+    -- hour.
+    PROJECTION users (
+        SELECT organization_id, user, intDiv(created_at_us, {period_us}), min(created_at_us), max(created_at_us), {sums}
+        GROUP BY organization_id, user, intDiv(created_at_us, {period_us})
+    ),
     PROJECTION user_periods (
         SELECT organization_id, intDiv(created_at_us, {period_us}), user, key_hash, workspace_id,
             min(created_at_us), max(created_at_us), {sums}
