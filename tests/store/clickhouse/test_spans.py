@@ -60,7 +60,6 @@ def test_a_range_of_whole_days_needs_no_record() -> None:
         (SummaryQuery(scope=SCOPE, filters=Filters(written_until_us=1)), {RECORD}),
         (SummaryQuery(scope=SCOPE, metrics=frozenset({"latency_ms_p95"})), {RECORD}),
     ],
-    ids=str,
 )
 def test_what_only_records_tell_is_read_from_records(asked: SummaryQuery, expected: set[int]) -> None:
     assert units(asked) == expected
