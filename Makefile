@@ -28,8 +28,11 @@ ALONE := tests/faults tests/cli tests/sdks tests/focus tests/acceptance/test_doc
 	tests/acceptance/test_openai_sdk.py tests/acceptance/test_startup.py \
 	tests/structure/test_bench.py tests/structure/test_bench_activity.py
 
+# Tests are named after their arguments: sets have one order in all processes of a run, and another one in the next.
+SEED = $(shell $(BIN)/python -c 'import random; print(random.randrange(1_000_000))')
+
 test: $(STAMP) ## run every test: most of them on all cores, the others one after the other
-	$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadfile $(ALONE:%=--ignore=%)
+	PYTHONHASHSEED=$(SEED) $(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
 
 test-faults: $(STAMP) ## kill the gateway 20 times under load, fail its disk and its providers, and print the figures
