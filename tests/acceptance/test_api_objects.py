@@ -75,6 +75,7 @@ MADE: dict[str, tuple[str, Callable[[Gateway], str]]] = {
         "id",
         posted("/v1/guardrails", lambda number: {"target": "user", "target_id": f"u{number}", "name": "x", "limit": 1}),
     ),
+    "/v1/credits/entries/{id}": ("id", posted("/v1/credits", lambda number: {"amount": number})),
     "/v1/workspaces/{id}": ("id", posted("/v1/workspaces", lambda number: {"name": f"workspace {number}"})),
     "/v1/invitations/{id}": (
         "id",
