@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from arouter.domain.record import Opening
-from arouter.domain.users import UsersPage, UserSpan, UsersQuery, place_of
+from arouter.domain.users import UserOrder, UsersPage, UserSpan, UsersQuery, place_of
 
 
 def spans_of(openings: Iterable[Opening]) -> Mapping[str, UserSpan]:
@@ -26,7 +26,8 @@ def page_of(spans: Iterable[UserSpan], query: UsersQuery) -> UsersPage:
 
     listed = sorted((span for span in spans if span.user.startswith(query.prefix)), key=place, reverse=query.descending)
     if query.after is not None:
-        after = (query.after.at_us, query.after.user)
+        # By name, a cursor's time says nothing.
+        after = (0 if query.order is UserOrder.NAME else query.after.at_us, query.after.user)
         listed = [span for span in listed if (place(span) < after if query.descending else place(span) > after)]
     page = tuple(listed[: query.limit])
     more = page and len(listed) > len(page)
