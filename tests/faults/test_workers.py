@@ -159,7 +159,7 @@ def test_a_restart_reads_the_configuration_anew_and_a_wrong_one_changes_nothing(
                 assert client.chat("local/sandbox?tokens=3").status == 200
         wait_until(lambda: len(worker_pids(gateway)) == 2)
         before = worker_pids(gateway)
-        for wrong in ({"server": {"prot": 1}}, {**more, "storage": {"url": "postgresql://nowhere"}}):
+        for wrong in ({"server": {"prot": 1}}, {**more, "storage": {"url": "mysql://nowhere"}}):
             seen = len(gateway.log())
             home.write_settings(wrong)
             gateway.process.send_signal(signal.SIGHUP)
@@ -167,7 +167,7 @@ def test_a_restart_reads_the_configuration_anew_and_a_wrong_one_changes_nothing(
             wait_until(lambda: worker_pids(gateway) == before)
         reasons = [entry["reason"] for entry in gateway.log() if entry["level"] == "error"]
         assert "there is no setting server.prot" in reasons[0]
-        assert "postgresql is not supported" in reasons[1]
+        assert "mysql is not supported" in reasons[1]
         with gateway.client() as client:
             assert client.chat("local/sandbox?tokens=3").status == 200
         gateway.terminate()
