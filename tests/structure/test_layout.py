@@ -103,6 +103,7 @@ TESTED_BY = {
         "cli/demo_traffic.py",
         "web/dashboard/page.py",
     ),
+    "tests/cli/test_reprice.py": ("cli/progress.py",),
     "tests/cli/test_guardrails.py": ("cli/limit_options.py", "cli/user_rules.py", "cli/users.py"),
     "tests/cli/test_prices.py": ("cli/repricing.py", "engine/repricing.py", "wiring/prices.py"),
     "tests/cli/test_serve.py": ("wiring/logs.py",),

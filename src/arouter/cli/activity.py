@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task
 from rich.text import Text
 
 from arouter.cli.corrections import UNKNOWN, correct_record, history_report, look_up, read_cost, read_text
@@ -27,6 +27,7 @@ from arouter.cli.export import (
 from arouter.cli.filter_options import parameters_of, read_options
 from arouter.cli.options import Config, Json, application, read_zone
 from arouter.cli.output import Failure, stderr, stdout, write_json
+from arouter.cli.progress import progress_bar
 from arouter.cli.report import DEFAULT_TITLE, write_report
 from arouter.cli.summary_table import summary_table
 from arouter.domain.activity import (
@@ -417,17 +418,7 @@ class _Speed(ProgressColumn):
 
 def _progress(*, to_file: bool) -> Progress:
     """A bar on the terminal, unless the records themselves go there."""
-    shown = sys.stderr.isatty() and (to_file or not sys.stdout.isatty())
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Speed(),
-        TimeRemainingColumn(),
-        console=stderr(),
-        transient=True,
-        disable=not shown,
-    )
+    return progress_bar(MofNCompleteColumn(), _Speed(), shown=to_file or not sys.stdout.isatty())
 
 
 # ---------------------------------------------------------------- reading the options

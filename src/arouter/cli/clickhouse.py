@@ -1,18 +1,17 @@
 """`arouter clickhouse`: the copy of the ledger in ClickHouse, made, followed and looked at."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from arouter.cli.database import opened, require_database
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
+from arouter.cli.progress import progress_bar
 from arouter.domain.activity import Dimension, Scope, SummaryQuery
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
@@ -182,7 +181,7 @@ async def _status(parts: _Parts) -> _Status:
 async def _copy(parts: _Parts, *, anew: bool) -> _Copied:
     state = await (parts.copier.make_anew() if anew else parts.copier.prepare())
     copied = 0
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("records", total=await parts.store.feed.size_after(state.position))
 
         def on_copied(size: int) -> None:
@@ -218,15 +217,3 @@ def _tell(found: _Copied, *, json: bool) -> None:
         write_json(found)
     else:
         stdout().print(f"{found.copied:,} records and adjustments copied.")
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=stderr(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )

@@ -1,20 +1,20 @@
 """`arouter db`: the database itself. Every command works while a gateway runs on it."""
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TaskProgressColumn
 
 from arouter.cli.database import opened, opened_file, require_database, require_file
 from arouter.cli.journal import journal, said, told, waiting_of
 from arouter.cli.moving import copy
 from arouter.cli.options import Config, Json, application
 from arouter.cli.output import Failure, facts, stderr, stdout, write_json
+from arouter.cli.progress import progress_bar
 from arouter.engine.clock import SystemClock
 from arouter.jobs.folding import Folding
 from arouter.jobs.housekeeping import DAY_US
@@ -241,7 +241,7 @@ async def _seal(settings: Settings, after_days: int) -> Sealed | None:
     before_us = SystemClock().now_us() - after_days * DAY_US
     async with opened_file(settings) as (store, _):
         total = sum(day.records for day in await store.archive.unsealed(before_us=before_us))
-        with _progress() as progress:
+        with progress_bar(TaskProgressColumn()) as progress:
             task = progress.add_task("records", total=total)
             return await store.archive.seal(
                 before_us=before_us, on_progress=lambda records: progress.advance(task, records)
@@ -329,7 +329,7 @@ async def _back_up(settings: Settings, target: Path) -> None:
     _remove(partial)
     try:
         async with opened_file(settings) as (store, _):
-            with _progress() as progress:
+            with progress_bar(TaskProgressColumn()) as progress:
                 task = progress.add_task("pages", total=None)
                 await store.backup(str(partial), lambda done, pages: progress.update(task, completed=done, total=pages))
         _rename(partial, target)
@@ -343,15 +343,3 @@ def _remove(path: Path) -> None:
 
 def _rename(path: Path, target: Path) -> None:
     path.rename(target)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=stderr(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )

@@ -1,13 +1,10 @@
 """A history's records on their way into the ledger. Needs numpy; `arouter.cli.demo_history` imports it when asked."""
 
-import sys
 from collections import deque
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from arouter.cli.output import stderr
+from arouter.cli.progress import progress_bar
 from arouter.domain.price import RateCard
 from arouter.sandbox.history.columns import History
 from arouter.sandbox.history.population import Model, Owner, Plan
@@ -31,7 +28,7 @@ async def fill(settings: Settings, store: Store, plan: Plan, owner: Owner) -> No
 
     history = History(plan, card_of)
     waiting: deque[Awaitable[None]] = deque()
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("records", total=plan.records)
         for day in history:
             for record in records_of(history, day, owner):
@@ -47,15 +44,3 @@ async def _drain(waiting: deque[Awaitable[None]], number: int) -> None:
     """Wait for so many; the writer goes on with the others meanwhile."""
     for _ in range(number):
         await waiting.popleft()
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=stderr(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )

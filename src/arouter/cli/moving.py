@@ -1,17 +1,17 @@
 """`arouter db copy`: a whole database into another one."""
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID, TaskProgressColumn
 from rich.table import Table
 
 from arouter.cli.options import Config, Json
-from arouter.cli.output import Failure, stderr, stdout, table, write_json
+from arouter.cli.output import Failure, stdout, table, write_json
+from arouter.cli.progress import progress_bar
 from arouter.domain import money
 from arouter.engine.clock import SystemClock
 from arouter.jobs.moving import COMPARING, LEDGER, Compared, Copied, CopyRefused
@@ -90,7 +90,7 @@ async def _copy(old: Settings, new: Settings) -> Copied:
     try:
         await target.start()
         try:
-            with _progress() as progress:
+            with progress_bar(TaskProgressColumn()) as progress:
                 tasks: dict[str, TaskID] = {}
 
                 def advance(what: str, done: int, total: int) -> None:
@@ -168,15 +168,3 @@ def _table(copied: Copied) -> Table:
 def _both(values: list[str] | None) -> str:
     """One value where both are the same."""
     return "" if values is None else " / ".join(dict.fromkeys(values))
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=stderr(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )

@@ -1,15 +1,14 @@
 """The work of `arouter prices reprice`, and what it tells."""
 
-import sys
 from dataclasses import replace
 from typing import Any
 
 import msgspec
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from arouter.cli.database import count_records, opened
-from arouter.cli.output import stderr, table, visible
+from arouter.cli.output import table, visible
+from arouter.cli.progress import progress_bar
 from arouter.domain.activity import ActivityQuery, Filters, Scope
 from arouter.domain.money import in_line
 from arouter.engine.billing import Billing
@@ -61,7 +60,7 @@ async def reprice_records(settings: Settings, filters: Filters, *, dry: bool) ->
             now_us=clock.now_us,
         )
         query = ActivityQuery(scope=Scope(organization_id=home.organization_id), filters=filters)
-        with _progress() as progress:
+        with progress_bar() as progress:
             total = None if progress.disable else await count_records(store, query)
             task = progress.add_task("records", total=total)
             return await repricing.run(query, dry=dry, on_page=lambda records: progress.advance(task, records))
@@ -112,15 +111,3 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         "unpriced_before": outcome.unpriced_before,
         "unpriced_after": outcome.unpriced_after,
     }
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=stderr(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
