@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
         if answer is None:  # nobody asked
             self.abort()
             return
-        in_head = answer.status == 0
+        in_head = not answer.status
         if not in_head:
             self._quiet_since_s = answer.heard_s = self._loop.time()
         try:
@@ -195,8 +195,13 @@ class Connection(asyncio.Protocol):
         if not answer.status:
             return
         if self._pieces:
-            self._account(len(data))
-            if in_head or self._unread_bytes >= answer.wake_at_bytes:
+            # What waits for the reader. Framing alone does not count, or it could block the body behind it.
+            self._unread_bytes = unread_bytes = self._unread_bytes + len(data)
+            if unread_bytes > PAUSE_AT_BYTES:
+                self._pause()
+            if answer.listener is not None:
+                answer.listener()
+            elif in_head or unread_bytes >= answer.wake_at_bytes:
                 answer.wake()
         else:
             self._account_framing(len(data))
@@ -263,10 +268,8 @@ class Connection(asyncio.Protocol):
             self._quiet_since_s = self._loop.time()
         return True
 
-    def _account(self, size_bytes: int) -> None:
-        """Counts what waits for the reader. Framing alone does not count, or it could block the body behind it."""
-        self._unread_bytes += size_bytes
-        if self._unread_bytes > PAUSE_AT_BYTES and not self._paused and self._transport is not None:
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
