@@ -181,7 +181,9 @@ class Answer:
         """What is there; there is something."""
         pieces = self.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._emptied()
+        pieces.clear()
+        if self.source is not None:
+            self.source.consumed()
         return data
 
     def _emptied(self) -> None:

@@ -38,6 +38,9 @@ JOIN_UP_TO_BYTES = 64 * 1024
 FIELD_OVERHEAD_BYTES = 4
 """A colon, a space and the line's end."""
 
+_CODING = b"transfer-encoding"
+_CODING_BYTES = len(_CODING)
+
 FIRST_STATUS = 100
 FIRST_FINAL_STATUS = 200
 
@@ -57,6 +60,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
+        "_codings",
         "_complete",
         "_framing_bytes",
         "_gone",
@@ -95,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append  # the parser appends by itself, without a Python frame per chunk
         self._raw: RawFields | None = None
+        self._codings: list[bytes] = []
         self._parser = HttpResponseParser(self)
         self._complete = False
         self._keep_alive = False
@@ -177,7 +182,7 @@ class Connection(asyncio.Protocol):
         if answer is None:  # nobody asked
             self.abort()
             return
-        in_head = answer.status == 0
+        in_head = not answer.status
         if not in_head:
             self._quiet_since_s = answer.heard_s = self._loop.time()
         try:
@@ -195,8 +200,13 @@ class Connection(asyncio.Protocol):
         if not answer.status:
             return
         if self._pieces:
-            self._account(len(data))
-            if in_head or self._unread_bytes >= answer.wake_at_bytes:
+            # What waits for the reader. Framing alone does not count, or it could block the body behind it.
+            self._unread_bytes = unread_bytes = self._unread_bytes + len(data)
+            if unread_bytes > PAUSE_AT_BYTES:
+                self._pause()
+            if answer.listener is not None:
+                answer.listener()
+            elif in_head or unread_bytes >= answer.wake_at_bytes:
                 answer.wake()
         else:
             self._account_framing(len(data))
@@ -219,6 +229,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._raw is not None:
             self._raw.append((name, value))
+            if len(name) == _CODING_BYTES and name.lower() == _CODING:
+                self._codings.append(value)
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -229,14 +241,14 @@ class Connection(asyncio.Protocol):
             if status < FIRST_STATUS:
                 self._refusal = "a status below 100"
             raw.clear()
+            self._codings.clear()
             return
         answer.status = status
         self._raw = None  # trailers are not kept
-        codings = 0
-        for name, value in raw:
-            if len(name) == len(b"transfer-encoding") and name.lower() == b"transfer-encoding":
-                codings += 1
-                self._check_coding(value, codings)
+        if self._codings:
+            if [coding.lower() for coding in self._codings] != [b"chunked"]:
+                self._refusal = "an unknown transfer coding"
+            self._codings.clear()
 
     def on_message_complete(self) -> None:
         if self._raw is None:  # else it was an interim answer
@@ -244,10 +256,6 @@ class Connection(asyncio.Protocol):
             self._keep_alive = self._parser.should_keep_alive()
 
     # ---------------------------------------------------------------- the exchange
-
-    def _check_coding(self, value: bytes, codings: int) -> None:
-        if value.lower() != b"chunked" or codings > 1:
-            self._refusal = "an unknown transfer coding"
 
     def _head_is_acceptable(self, answer: Answer, data: bytes) -> bool:
         """Looks at what came so far of the head; hangs up if it is too much or refused."""
@@ -263,10 +271,8 @@ class Connection(asyncio.Protocol):
             self._quiet_since_s = self._loop.time()
         return True
 
-    def _account(self, size_bytes: int) -> None:
-        """Counts what waits for the reader. Framing alone does not count, or it could block the body behind it."""
-        self._unread_bytes += size_bytes
-        if self._unread_bytes > PAUSE_AT_BYTES and not self._paused and self._transport is not None:
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 

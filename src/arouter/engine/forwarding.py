@@ -112,7 +112,8 @@ class Forwarding:
     def _move(self) -> bool:
         """Forward what is there, at the client's pace; whether that was the end."""
         answer, departure, reply = self._answer, self._departure, self._reply
-        exchange, told = self._exchange, self._exchange.told
+        exchange = self._exchange
+        told = exchange.told
         while answer.pieces:
             if departure.gone:
                 data = answer.take()
@@ -122,12 +123,10 @@ class Forwarding:
                     return True
             elif reply.paused:
                 return False
-            else:
-                pieces = exchange.feed(answer.take())
-                if pieces:
-                    if self._account.first_us is None:
-                        self._account.first_us = self._clock.monotonic_us()
-                    reply.send(pieces)
+            elif data := exchange.feed(answer.take()):
+                if self._account.first_us is None:
+                    self._account.first_us = self._clock.monotonic_us()
+                reply.send(data)
             if told.failure is not None:
                 raise _reported_failure(told.failure, told.failure_code, self._account)
             if told.complete:

@@ -13,6 +13,7 @@ from arouter.domain.errors import InvalidRequest, UpstreamFailed
 from arouter.domain.usage import NOTHING_REPORTED
 from arouter.domain.value import constructor
 from arouter.providers.base import Prepared
+from arouter.providers.likeness import Likeness, likeness_of
 from arouter.providers.openai_error import MALFORMED, error_object, not_this_dialect, read_error
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS, taken_from
 from arouter.providers.told import Told
@@ -47,6 +48,9 @@ CHAT_PATH = "/chat/completions"
 _new_prepared = constructor(Prepared)
 _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
+
+MOST_UNLIKE = 4
+"""After so many events that are not like the one before, the next ones are not compared any more."""
 
 
 class _Function(msgspec.Struct):
@@ -140,7 +144,7 @@ def with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
 class Relay:
     """One answer on its way through: reads what the ledger needs, gives back what the client gets."""
 
-    __slots__ = ("_body", "_envelope", "_splitter", "_usage", "_vendor", "told")
+    __slots__ = ("_body", "_envelope", "_likeness", "_splitter", "_unlike", "_usage", "_vendor", "told")
 
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor.name
@@ -148,6 +152,10 @@ class Relay:
         self._body = b""
         self._usage = b""
         self._envelope: Fields | None = None
+        self._likeness: Likeness | None = None
+        """That of the event before, where it came alone and said nothing but text."""
+        self._unlike = 0
+        """How many likenesses were of no use, one after the other."""
         self.told = Told()
 
     # ---------------------------------------------------------------- a whole answer
@@ -207,6 +215,13 @@ class Relay:
 
     def feed(self, data: bytes) -> bytes:
         """What to forward of `data`; empty while an event is incomplete or kept back."""
+        if self._likeness is not None:
+            text_bytes = self._likeness.text_bytes(data)
+            if text_bytes is not None:
+                self.told.output_bytes += text_bytes
+                self._unlike = 0
+                return data
+            self._likeness = None
         said = self._splitter.only_event(data)
         if said is None:
             return self._feed(data)
@@ -216,7 +231,7 @@ class Relay:
         if said == sse.DONE:
             told.complete = True
             return b""
-        return self._forward(data, said)
+        return self._forward(data, said, alone=True)
 
     def _feed(self, data: bytes) -> bytes:
         forwarded = []
@@ -254,8 +269,8 @@ class Relay:
         self._envelope["usage"] = msgspec.Raw(self._usage_with(charge))
         return _event(self._envelope) + done
 
-    def _forward(self, event: bytes, said: bytes) -> bytes:
-        """What to forward of an event, whose data are `said`."""
+    def _forward(self, event: bytes, said: bytes, *, alone: bool = False) -> bytes:
+        """What to forward of an event, whose data are `said`. It is `alone` if nothing came with it or is missing."""
         try:
             chunk = decode_answer(said)
             is_plain = self._envelope is not None and (chunk.usage is _NULL or chunk.usage == _NULL)
@@ -272,6 +287,9 @@ class Relay:
         if chunk.choices:
             self._read_choices(chunk.choices)
         if is_plain:
+            if alone and self._unlike < MOST_UNLIKE:
+                self._unlike += 1
+                self._likeness = _likeness(event, chunk.choices)
             return event
         self._envelope = _envelope(fields)
         if chunk.usage == _NULL:
@@ -329,6 +347,16 @@ def _event(fields: Fields) -> bytes:
 
 def _envelope(chunk: Fields) -> Fields:
     return {name: value for name, value in chunk.items() if name not in ("choices", "usage")}
+
+
+def _likeness(event: bytes, choices: list[Choice] | None) -> Likeness | None:
+    """Of an event that says nothing but text, of one choice."""
+    if choices is None or len(choices) != 1 or choices[0].finish_reason or choices[0].text is not _NOTHING:
+        return None
+    said = choices[0].delta
+    if said is None or said.tool_calls or said.content is _NOTHING or _text_bytes(said) != string_bytes(said.content):
+        return None
+    return likeness_of(event, bytes(said.content))
 
 
 def _text_bytes(said: _Delta) -> int:
