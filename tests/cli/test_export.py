@@ -223,7 +223,8 @@ def test_pandas_is_not_loaded_where_it_is_installed(folder: Path, tmp_path: Path
 def test_two_do_not_write_one_file(folder: Path) -> None:
     options = (*EXPORT, "--output", "both.csv")
     with subprocess.Popen([*COMMAND, *options], cwd=folder, env=environment(folder), stderr=subprocess.DEVNULL) as one:
-        while not (folder / "both.csv.partial").exists():
+        # The note is written behind the lock.
+        while not (folder / "both.csv.partial.json").exists():
             assert one.poll() is None
             time.sleep(0.001)
         one.send_signal(signal.SIGSTOP)

@@ -1,8 +1,10 @@
 """Records as a file or on standard output, read and written a piece at a time."""
 
+import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from importlib.abc import MetaPathFinder
@@ -135,7 +137,9 @@ async def write_to_file(
 
     `until_given` says that the moment was asked for by the caller: one that another call chose is not taken then.
     """
-    with PartialFile(path, whole=CAN_GO_ON.get(export.form)) as file:
+    whole = CAN_GO_ON.get(export.form)
+    # What is written is waited for before the file is closed, whatever happens.
+    with PartialFile(path, whole=whole) as file, ThreadPoolExecutor(1, thread_name_prefix="export-file") as writer:
         left = file.found() if resume else None
         if left is not None:
             _require_same(left, export, path, until_given=until_given)
@@ -147,11 +151,19 @@ async def write_to_file(
         if not begun.started:
             file.start(form.start())
         query = replace(export.query, after=begun.last)
+        # A piece is written, and the disk waited for, while the next one is made.
+        writing: Awaitable[None] | None = None
         async for piece in records_of(ledger, query, form):
-            file.add(piece.data, piece.records, piece.last)
+            if writing is not None:
+                await writing
+            writing = asyncio.get_running_loop().run_in_executor(
+                writer, file.add, piece.data, piece.records, piece.last
+            )
             records += piece.records
             on_records(piece.records)
             del piece
+        if writing is not None:
+            await writing
         file.add(form.end(), 0, None)
         size = file.finish()
     return Written(

@@ -121,6 +121,9 @@ WHERE organization_no = ? AND name IN (SELECT value FROM json_each(?));
 -- name: texts_of_users
 SELECT json_group_array(json_array(no, name)) FROM end_users WHERE no IN (SELECT value FROM json_each(?));
 
+-- name: names_of_users
+SELECT json_group_array(name) FROM json_each(?) LEFT JOIN end_users ON no = value;
+
 -- name: keys_of_hashes
 SELECT json_group_array(json_array(hash, name, creator)) FROM keys
 WHERE hash IN (SELECT value FROM json_each(?));
