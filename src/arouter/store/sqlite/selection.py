@@ -43,6 +43,13 @@ class Wanted:
     updated_since_us: int | None
     written_until_us: int | None
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether more is wanted than users and times."""
+        return bool(self.one_of or self.sessions) or any(
+            one is not None for one in (self.models, self.tags, self.updated_since_us, self.written_until_us)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:

@@ -30,13 +30,13 @@ class Wanted:
         requested = {"requested_model_no"} if "model_no" in self.numbers else set()
         return {*self.numbers} | requested | ({"user_no"} if self.users is not None else set())
 
+    @property
+    def only(self) -> tuple[str, int] | None:
+        """What a single user is found by: rows are in the order of users, so that those of one follow each other."""
+        return ("user_no", self.users[0]) if self.users is not None and len(self.users) == 1 else None
+
     def of(self, rows: Rows) -> Rows:
-        """The rows that count."""
-        if self.users is not None and len(self.users) == 1:
-            # Rows are in the order of users: those of one follow each other, and nothing has to be copied.
-            users = rows["user_no"]
-            first, beyond = (int(np.searchsorted(users, self.users[0], side=side)) for side in ("left", "right"))
-            rows = {name: column[first:beyond] for name, column in rows.items()}
+        """The rows that count, of those of `only`."""
         chosen: Column | None = None
         for column, numbers in self.numbers.items():
             fits = np.isin(rows[column], numbers)
@@ -70,7 +70,7 @@ class Tables:
         found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(table)))
         for (data,) in found.fetchall():
             assert isinstance(data, bytes)
-            yield self.wanted.of(unpack(data, read, self.decompressor))
+            yield self._unpacked(data, read)
 
     def absences(self, day: FoldedDay) -> Rows | None:
         """Of everybody. None if they were not noted when the day was folded."""
@@ -94,9 +94,12 @@ class Tables:
 
     def _rows(self, blocks: Sequence[object], names: Set[str]) -> Rows:
         read = names | self.wanted.columns()
-        parts = [self.wanted.of(unpack(data, read, self.decompressor)) for data in blocks if isinstance(data, bytes)]
+        parts = [self._unpacked(data, read) for data in blocks if isinstance(data, bytes)]
         if len(parts) == 1:
             return parts[0]
         # Of the quarters that were folded there may be none with records: they have no blocks.
         nothing = np.zeros(0, dtype=np.int64)
         return {name: np.concatenate([part[name] for part in parts]) if parts else nothing for name in read}
+
+    def _unpacked(self, data: bytes, read: Set[str]) -> Rows:
+        return self.wanted.of(unpack(data, read, self.decompressor, only=self.wanted.only))
