@@ -250,8 +250,9 @@ def test_parquet_begins_anew(folder: Path) -> None:
         assert connection.execute(f"SELECT count(*) FROM '{folder / 'cut.parquet'}'").fetchone() == (RECORDS,)
 
 
-def test_pandas_is_not_loaded_where_it_is_installed(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "pandas.py").write_text("raise SystemExit('loaded')\n")
+def test_what_an_export_does_not_need_is_not_loaded_where_it_is_installed(folder: Path, tmp_path: Path) -> None:
+    for name in ("pandas", "fastapi"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('loaded')\n")
     paths = os.pathsep.join([str(SOURCE), str(tmp_path)])
     succeeded(*EXPORT, "--format", "parquet", "--output", "without.parquet", cwd=folder, env={"PYTHONPATH": paths})
 

@@ -46,8 +46,13 @@ class Wanted:
     @property
     def has_conditions(self) -> bool:
         """Whether more is wanted than users and times."""
-        return bool(self.one_of or self.sessions) or any(
-            one is not None for one in (self.models, self.tags, self.updated_since_us, self.written_until_us)
+        return bool(
+            self.one_of
+            or self.sessions
+            or self.models is not None
+            or self.tags is not None
+            or self.updated_since_us is not None
+            or self.written_until_us is not None
         )
 
 

@@ -345,9 +345,9 @@ def _span(block: pa.RecordBatch, user: int | None, wanted: Wanted, after: Cursor
     created = numbers(block, "created_at_us")
     first, beyond = 0, len(created)
     if user is not None:
-        first, beyond = np.searchsorted(numbers(block, "user_no"), (user, user + 1)).tolist()
+        first, beyond = numbers(block, "user_no").searchsorted((user, user + 1)).tolist()
         created = created[first:beyond]
-    start, end = np.searchsorted(created, (wanted.start_us, wanted.end_us)).tolist()
+    start, end = created.searchsorted((wanted.start_us, wanted.end_us)).tolist()
     if after is not None and start < end and after.created_at_us in (int(created[start]), int(created[end - 1])):
         return None
     return first + start, first + end
