@@ -19,6 +19,7 @@ from arouter.store.sqlite.expired import require_kept
 from arouter.store.sqlite.folded import FoldedDay, folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.pieces import Piece, Pieces, Times, slots_of
+from arouter.store.sqlite.read_ahead import Touch, touch_nothing
 from arouter.store.sqlite.sealed_sums import sealed_count, sealed_piece_of
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.sums import Group, Groups, read_groups
@@ -32,22 +33,28 @@ def _go_on() -> None:
 
 
 def read_summary(
-    connection: apsw.Connection, texts: Texts, query: SummaryQuery, check: Callable[[], None] = _go_on
+    connection: apsw.Connection,
+    texts: Texts,
+    query: SummaryQuery,
+    check: Callable[[], None] = _go_on,
+    touch: Touch = touch_nothing,
 ) -> Summary:
-    """`check` is called now and then, and raises what ends the summary early."""
+    """`check` is called now and then, and raises what ends the summary early. What will be read is touched."""
     zone = time_zone(query.timezone)
-    groups = _read(connection, query, zone, check)
+    groups = _read(connection, query, zone, check, touch)
     check()
     return _answer(connection, texts, groups, query, zone)
 
 
-def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None]) -> Groups:
+def _read(
+    connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None], touch: Touch
+) -> Groups:
     found = planned(connection, query, zone, check)
     if found is None:
         return Groups()
     maker, days, pieces = found
     if days:
-        return cast(Groups, reading().read_groups(connection, maker, days, pieces))
+        return cast(Groups, reading().read_groups(connection, maker, days, pieces, touch))
     return read_groups(connection, maker, pieces) if pieces else Groups()
 
 
@@ -177,7 +184,7 @@ def _in_order(
     ]
     # Each number's place in the order of its column: the order of groups is told by numbers alone.
     placed = [_places(of, by) for of, by in zip(told, query.group_by, strict=True)]
-    places, names = (_across(found, columns, count) for found in (placed, told))
+    places, names = _across(placed, columns, count), _across(told, columns, count)
     totals = _totals_by(groups, query)
     return {
         candidates[at]: SummaryRow(group=names[at], totals=totals(candidates[at]))

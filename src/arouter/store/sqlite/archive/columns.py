@@ -178,7 +178,10 @@ def from_rows(rows: Sequence[Row], tags: Mapping[object, Sequence[int]]) -> pa.R
 
 def numbers_in(column: pa.Array | pa.ChunkedArray) -> np.ndarray[Any, np.dtype[Any]]:
     """A column of whole numbers that are all known."""
-    return column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
+    found: np.ndarray[Any, np.dtype[Any]] = (
+        column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
+    )
+    return found
 
 
 def to_rows(table: pa.Table | pa.RecordBatch) -> tuple[list[list[Any]], dict[object, Sequence[int]]]:
@@ -191,9 +194,9 @@ def to_rows(table: pa.Table | pa.RecordBatch) -> tuple[list[list[Any]], dict[obj
         column = there.get(name)
         if column is None:
             return nothing
-        if column.null_count or not pa.types.is_integer(column.type):
-            return column.to_pylist()
-        return numbers_in(column).tolist()
+        plain = not column.null_count and pa.types.is_integer(column.type)
+        listed: list[Any] = numbers_in(column).tolist() if plain else column.to_pylist()
+        return listed
 
     created_at = values("created_at_us")
     columns: list[Sequence[Any]] = []
