@@ -19,7 +19,7 @@ from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, append
 from tests.store.test_sealing import at, seal, store_of
 
-DAYS = 9
+DAYS = 12
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +57,14 @@ def connection(backend: Backend) -> Iterator[apsw.Connection]:
 @pytest.mark.parametrize("descending", [True, False])
 def test_a_page_touches_the_blocks_behind_the_first(connection: apsw.Connection, descending: bool) -> None:
     noted = Noted()
-    query = ActivityQuery(scope=SCOPE, filters=Filters(users=("ada",)), limit=11, descending=descending)
+    query = ActivityQuery(scope=SCOPE, filters=Filters(users=("ada",)), limit=17, descending=descending)
     assert read_page(connection, Texts(), query, noted) == read_page(connection, Texts(), query)
-    # One record more than the page has is read, and the first block has two of these twelve.
+    # One record more than the page has is read, and the first block has two of these eighteen.
     numbers = "SELECT no, day FROM user_blocks WHERE users & (1 << (? % 64)) AND bucket = ? / 64 ORDER BY day"
     user = connection.execute("SELECT no FROM end_users WHERE name = 'ada'").get
     blocks = [no for no, _ in connection.execute(numbers, (user, user))]
     ordered = blocks[::-1] if descending else blocks
-    assert noted.touched == [("touch_user_blocks", ordered[1:6])]
+    assert noted.touched == [("touch_user_blocks", ordered[1:9])]
 
 
 def test_what_the_first_block_has_needs_no_other(connection: apsw.Connection) -> None:

@@ -19,7 +19,7 @@ from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.statements import queries
 
 THREADS: Final = 4
-LEAST: Final = 4
+LEAST: Final = 8
 """Fewer are not worth it."""
 _MOST_WAITING: Final = 2 * THREADS
 """When so much is asked, the disk has enough to do."""
