@@ -2,9 +2,10 @@
 
 The blocks of many days lie at many places of the file, and one after the other each is waited for. What is read here is
 thrown away. It only has to be in the system's cache when the question comes to it, so that it does not matter whether
-it is of the same view, nor whether it succeeds.
+it is of the same view, nor whether it succeeds. A thread that had not to wait for the disk lately needs no help.
 """
 
+import resource
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ _MOST_WAITING: Final = 2 * THREADS
 """When so much is asked, the disk has enough to do."""
 _CACHE_KB: Final = 256
 """A connection needs nothing twice."""
+_OF_THREAD: Final[int | None] = getattr(resource, "RUSAGE_THREAD", None)
+"""Linux tells what a single thread has read. Where nobody does, nothing is read ahead but once."""
 
 Touch = Callable[[str, Sequence[int]], None]
 """What `ReadAhead.touch` does."""
@@ -42,11 +45,15 @@ class ReadAhead:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ledger-ahead")
         self._idle: SimpleQueue[apsw.Connection] = SimpleQueue()
         self._free = threading.Semaphore(_MOST_WAITING)
+        self._told = threading.local()
 
     def touch(self, query: str, numbers: Sequence[int]) -> None:
         """Have rows read, in the order in which they will be needed; `query` names a statement that takes their numbers
-        as JSON. Returns at once. Not to be called after `close`."""
-        if len(numbers) < LEAST:
+        as JSON, if this thread has read from the disk since it last called. Returns at once. Not to be called after
+        `close`."""
+        read = 0 if _OF_THREAD is None else resource.getrusage(_OF_THREAD).ru_inblock
+        before, self._told.read = getattr(self._told, "read", None), read
+        if len(numbers) < LEAST or read == before:
             return
         for first in range(THREADS):
             if not self._free.acquire(blocking=False):
