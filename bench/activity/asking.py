@@ -20,6 +20,7 @@ from arouter.engine.clock import SystemClock
 from arouter.sandbox.history.columns import History
 from arouter.store.base import Ledger
 from arouter.store.sqlite import SqliteStore
+from arouter.wiring.heap import settle_heap
 from bench.activity.world import DATABASE, NOTE, World, listed_prices
 
 USERS = 200
@@ -167,6 +168,7 @@ async def main(folder: Path, part: str, seconds: float) -> None:
     store = SqliteStore.open(str(folder / DATABASE), clock=SystemClock().now_us)
     await store.start()
     asking = Asking(store.ledger, world, seconds)
+    settle_heap()  # As a gateway does: the collector has nothing to walk through that was there before.
     await (asking.pages() if part == "pages" else asking.sums())
     await store.close()
 

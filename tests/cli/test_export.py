@@ -1,9 +1,11 @@
 """`arouter activity export` into files: all formats, processes that are killed in the middle, and what goes on."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -17,6 +19,8 @@ import duckdb
 import pytest
 import zstandard
 
+from arouter.cli.export import Export, Format, Written, write_to_file
+from arouter.domain.activity import ActivityQuery, Filters, Scope
 from arouter.engine.clock import SystemClock
 from arouter.settings import load
 from arouter.wiring.storage import find_home, open_store
@@ -191,6 +195,38 @@ def test_the_moment_is_that_of_the_first_call(folder: Path) -> None:
     assert done["until"].endswith(f"{told_until % 1_000_000:06d}Z")
 
 
+@pytest.mark.parametrize("form", [Format.NDJSON, Format.PARQUET])
+def test_what_the_disk_refuses_is_told_and_can_be_gone_on_with(folder: Path, tmp_path: Path, form: Format) -> None:
+    """The file is written beside making it; nothing of it is lost, and no error either."""
+
+    async def run(target: Path, *, resume: bool) -> Written:
+        store = open_store(load(folder / "arouter.toml", environment={}), clock=SystemClock())
+        await store.start()
+        home = await find_home(store, SystemClock())
+        query = ActivityQuery(scope=Scope(organization_id=home.organization_id), filters=Filters())
+        export = Export(query=query, form=form).of(SystemClock().now_us())
+        try:
+            return await write_to_file(store.ledger, export, target, lambda _: None, resume=resume, until_given=False)
+        finally:
+            await store.close()
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    target = tmp_path / "records"
+    with contextlib.chdir(folder):
+        whole = asyncio.run(run(tmp_path / "whole", resume=False))
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "whole").stat().st_size // 2, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                asyncio.run(run(target, resume=False))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert not target.exists()
+        done = asyncio.run(run(target, resume=True))
+    assert (done.records, done.resumed_at > 0) == (whole.records, form is Format.NDJSON)
+    assert form is Format.PARQUET or target.read_bytes() == (tmp_path / "whole").read_bytes()
+    assert [path.name for path in tmp_path.glob("records*")] == ["records"]
+
+
 def test_another_question_does_not_go_on_with_it(folder: Path) -> None:
     options = (*EXPORT, "--format", "ndjson", "--output", "other.ndjson")
     killed(*options, cwd=folder, partial="other.ndjson.partial", at_bytes=1_000_000)
@@ -214,8 +250,9 @@ def test_parquet_begins_anew(folder: Path) -> None:
         assert connection.execute(f"SELECT count(*) FROM '{folder / 'cut.parquet'}'").fetchone() == (RECORDS,)
 
 
-def test_pandas_is_not_loaded_where_it_is_installed(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "pandas.py").write_text("raise SystemExit('loaded')\n")
+def test_what_an_export_does_not_need_is_not_loaded_where_it_is_installed(folder: Path, tmp_path: Path) -> None:
+    for name in ("pandas", "fastapi"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('loaded')\n")
     paths = os.pathsep.join([str(SOURCE), str(tmp_path)])
     succeeded(*EXPORT, "--format", "parquet", "--output", "without.parquet", cwd=folder, env={"PYTHONPATH": paths})
 
@@ -223,7 +260,8 @@ def test_pandas_is_not_loaded_where_it_is_installed(folder: Path, tmp_path: Path
 def test_two_do_not_write_one_file(folder: Path) -> None:
     options = (*EXPORT, "--output", "both.csv")
     with subprocess.Popen([*COMMAND, *options], cwd=folder, env=environment(folder), stderr=subprocess.DEVNULL) as one:
-        while not (folder / "both.csv.partial").exists():
+        # The note is written behind the lock.
+        while not (folder / "both.csv.partial.json").exists():
             assert one.poll() is None
             time.sleep(0.001)
         one.send_signal(signal.SIGSTOP)

@@ -439,3 +439,22 @@ def test_a_block_holds_its_columns(rows: list[tuple[int, int, int, int]], whole:
         assert {name: column.tolist() for name, column in found.items()} == {
             name: columns[name].tolist() for name in names
         }
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6) | st.integers(0, 2**40), NUMBERS, st.integers(0, 1)), min_size=1, max_size=40),
+    st.booleans(),
+)
+def test_of_a_block_the_rows_of_one_user_can_be_read(rows: list[tuple[int, int, int]], whole: bool) -> None:
+    columns = {
+        name: np.array(values, dtype=np.int64)
+        for name, values in zip(("user_no", "a", "b"), zip(*sorted(rows), strict=True), strict=True)
+    }
+    block = pack(columns | {"c": np.full(len(rows), 9, dtype=np.uint64)}, whole=whole)
+    everything = unpack(block, {"user_no", "a", "b", "c"})
+    for user in {user + more for user, _, _ in rows for more in (0, 1)}:
+        mine = everything["user_no"] == user
+        found = unpack(block, {"a", "b", "c"}, only=("user_no", user))
+        assert {name: column.tolist() for name, column in found.items()} == {
+            name: everything[name][mine].tolist() for name in ("a", "b", "c")
+        }

@@ -264,7 +264,12 @@ TESTED_BY = {
     "tests/web/api/test_operation.py": ("domain/errors.py", "web/errors.py"),
     "tests/web/api/test_provider_keys.py": ("web/api/paging.py", "wire/provider_keys_json.py"),
     "tests/wire/test_activity_lines.py": ("wire/column_numbers.py",),
-    "tests/web/api/test_summary.py": ("web/api/leaving.py", "wire/nearest.py", "wire/summary.py"),
+    "tests/web/api/test_summary.py": (
+        "web/api/leaving.py",
+        "web/api/summary_query.py",
+        "wire/nearest.py",
+        "wire/summary.py",
+    ),
     "tests/store/test_day_columns.py": (
         "store/sqlite/columns/absences.py",
         "store/sqlite/columns/adding.py",

@@ -1,5 +1,6 @@
 """A batch is written as its rows are, to the byte."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,9 @@ from arouter.domain.activity import ActivityRow
 from arouter.domain.money import LARGEST
 from arouter.wire import activity_csv, activity_json, activity_lines
 from arouter.wire.activity_columns import columns_of
-from tests.wire.activity_rows import ATTEMPTS, ROWS, TEXTS, row
+from arouter.wire.column_numbers import quoted_instants
+from arouter.wire.instants import write_instant
+from tests.wire.activity_rows import ATTEMPTS, LATEST_US, ROWS, TEXTS, row
 
 
 def both(rows: list[ActivityRow]) -> None:
@@ -84,6 +87,30 @@ def test_many_rows_whose_columns_are_written_together() -> None:
             for number in range(3000)
         ]
     )
+
+
+@pytest.mark.parametrize("awkward", ["", '"quoted"', "=1", "é"])
+def test_many_different_values(awkward: str) -> None:
+    """So many that they are not listed: texts of one length or not, some of them awkward, and counts."""
+    both(
+        [
+            row(
+                number,
+                user=f"{awkward}{number:04d}" if number % 400 else None,
+                session_id=f"{number:08d}{awkward if number == 7 else ''}",
+                upstream_id=f"{number:08d}",
+                http_status=None if number % 3 else number,
+                created_at_us=number * 43_200_000_001,
+            )
+            for number in range(600)
+        ]
+    )
+
+
+@given(st.lists(st.integers(0, LATEST_US), min_size=1, max_size=5))
+def test_instants(times_us: list[int]) -> None:
+    written = quoted_instants(np.array(times_us, dtype=np.int64))
+    assert [bytes(one) for one in written] == [f'"{write_instant(time_us)}"'.encode() for time_us in times_us]
 
 
 def test_a_slice_of_a_batch() -> None:

@@ -46,8 +46,8 @@ from arouter.domain.report import MOST_LIMIT as MOST_ROWS
 from arouter.engine.clock import SystemClock
 from arouter.engine.comparison import Comparison
 from arouter.settings import Settings, load
-from arouter.web.api.summary import MOST_LIMIT, answer, read_summary_query, shown_metrics, wants_comparison
-from arouter.web.api.summary import PARAMETERS as SUMMARY_PARAMETERS
+from arouter.web.api.summary_query import MOST_LIMIT, answer, read_summary_query, shown_metrics, wants_comparison
+from arouter.web.api.summary_query import PARAMETERS as SUMMARY_PARAMETERS
 from arouter.wire.adjustments_json import RecordHistory
 from arouter.wire.instants import read_instant
 from arouter.wire.summary import encode_summary

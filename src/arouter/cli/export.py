@@ -1,8 +1,10 @@
 """Records as a file or on standard output, read and written a piece at a time."""
 
+import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from importlib.abc import MetaPathFinder
@@ -14,7 +16,7 @@ import msgspec
 from arouter.cli.output import Failure
 from arouter.cli.partial_file import PartialFile, Plan, Progress
 from arouter.domain.activity import ActivityQuery, Filters
-from arouter.engine.export import exported, records_of
+from arouter.engine.export import Exported, exported, records_of
 from arouter.store.base import Ledger
 from arouter.wire import export_forms
 from arouter.wire.compression import compressor
@@ -88,22 +90,29 @@ class Export:
         )
 
 
-class _WithoutPandas(MetaPathFinder):
-    """Tells whoever asks for pandas that it is not installed."""
+GIVEN_BACK_EVERY = 32_768
+"""Records. Less often, and an export holds more."""
+NOT_NEEDED = frozenset({"pandas", "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._s3fs"})
+"""What Arrow loads where it is installed, and goes without where it is not."""
+
+
+class _NotNeeded(MetaPathFinder):
+    """Tells whoever asks for one of those that it is not installed."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError("columns need no pandas", name=fullname)
+        if fullname in NOT_NEEDED:
+            raise ModuleNotFoundError("an export needs none of it", name=fullname)
 
 
 def give_memory_back() -> None:
     """Have columns take their memory from the system's allocator, which gives back what is not needed any more.
 
     Arrow's own keeps half as much again. It also loads pandas where that is installed, another 35 MB, to ask of each
-    array whether it is one of pandas'; none is. Before anything is read: Arrow looks at both when it is loaded.
+    array whether it is one of pandas'; none is. With Parquet it loads the file systems of clouds. Before anything is
+    read: Arrow looks at all of it when it is loaded.
     """
     os.putenv("ARROW_DEFAULT_MEMORY_POOL", "system")
-    sys.meta_path.insert(0, _WithoutPandas())
+    sys.meta_path.insert(0, _NotNeeded())
 
 
 async def write_to_output(ledger: Ledger, export: Export, on_records: Callable[[int], None]) -> int:
@@ -135,7 +144,9 @@ async def write_to_file(
 
     `until_given` says that the moment was asked for by the caller: one that another call chose is not taken then.
     """
-    with PartialFile(path, whole=CAN_GO_ON.get(export.form)) as file:
+    whole = CAN_GO_ON.get(export.form)
+    # What is written is waited for before the file is closed, whatever happens.
+    with PartialFile(path, whole=whole) as file, ThreadPoolExecutor(1, thread_name_prefix="export-file") as writer:
         left = file.found() if resume else None
         if left is not None:
             _require_same(left, export, path, until_given=until_given)
@@ -147,11 +158,17 @@ async def write_to_file(
         if not begun.started:
             file.start(form.start())
         query = replace(export.query, after=begun.last)
+        # A piece is written, and the disk waited for, while the next one is made.
+        writing: Awaitable[None] | None = None
         async for piece in records_of(ledger, query, form):
-            file.add(piece.data, piece.records, piece.last)
+            if writing is not None:
+                await writing
+            writing = asyncio.get_running_loop().run_in_executor(writer, _write, file, piece, records)
             records += piece.records
             on_records(piece.records)
             del piece
+        if writing is not None:
+            await writing
         file.add(form.end(), 0, None)
         size = file.finish()
     return Written(
@@ -163,6 +180,16 @@ async def write_to_file(
         bytes=size,
         until=write_instant(export.until_us),
     )
+
+
+def _write(file: PartialFile, piece: Exported, records: int) -> None:
+    """Behind so many records. What is not needed any more goes back to the system now and then: every thread keeps
+    what it once used, and together they would keep more than is in use."""
+    file.add(piece.data, piece.records, piece.last)
+    if records // GIVEN_BACK_EVERY != (records + piece.records) // GIVEN_BACK_EVERY:
+        arrow = sys.modules.get("pyarrow")
+        if arrow is not None:
+            arrow.default_memory_pool().release_unused()
 
 
 def _require_same(left: Progress, export: Export, path: Path, *, until_given: bool) -> None:

@@ -139,7 +139,8 @@ class PartialFile:
 
     def _write(self, data: bytes | memoryview) -> None:
         if data:
-            self._file.write(self._stream.add(data))
+            # What is not compressed needs no copy.
+            self._file.write(data if self._now.plan.compression is None else self._stream.add(data))
             self._bytes_since += len(data)
 
     def _mark(self) -> None:

@@ -88,8 +88,8 @@ class JsonArray:
 
     def columns(self, batch: "pa.RecordBatch") -> Piece:
         # A line feed is escaped within a text: those that are left end the lines.
-        lines = bytes(extras.analytics(LINES).encode_lines(batch))
-        return self._separated(lines[:-1].replace(b"\n", b","))
+        lines = extras.analytics(LINES).encode_lines(batch)
+        return self._separated(bytes(lines[:-1]).replace(b"\n", b","))
 
     def end(self) -> Piece:
         return b"]\n"

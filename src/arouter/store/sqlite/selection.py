@@ -43,6 +43,18 @@ class Wanted:
     updated_since_us: int | None
     written_until_us: int | None
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether more is wanted than users and times."""
+        return bool(
+            self.one_of
+            or self.sessions
+            or self.models is not None
+            or self.tags is not None
+            or self.updated_since_us is not None
+            or self.written_until_us is not None
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:

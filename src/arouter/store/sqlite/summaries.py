@@ -5,7 +5,7 @@ Everything is read in one transaction, so that what the sources hold agrees.
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import apsw
@@ -19,10 +19,13 @@ from arouter.store.sqlite.expired import require_kept
 from arouter.store.sqlite.folded import FoldedDay, folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.pieces import Piece, Pieces, Times, slots_of
+from arouter.store.sqlite.read_ahead import Touch, touch_nothing
 from arouter.store.sqlite.sealed_sums import sealed_count, sealed_piece_of
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.sums import Group, Groups, read_groups
 from arouter.store.tally import NO_PERCENTILES
+
+Found = TypeVar("Found")
 
 
 def _go_on() -> None:
@@ -30,22 +33,28 @@ def _go_on() -> None:
 
 
 def read_summary(
-    connection: apsw.Connection, texts: Texts, query: SummaryQuery, check: Callable[[], None] = _go_on
+    connection: apsw.Connection,
+    texts: Texts,
+    query: SummaryQuery,
+    check: Callable[[], None] = _go_on,
+    touch: Touch = touch_nothing,
 ) -> Summary:
-    """`check` is called now and then, and raises what ends the summary early."""
+    """`check` is called now and then, and raises what ends the summary early. What will be read is touched."""
     zone = time_zone(query.timezone)
-    groups = _read(connection, query, zone, check)
+    groups = _read(connection, query, zone, check, touch)
     check()
     return _answer(connection, texts, groups, query, zone)
 
 
-def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None]) -> Groups:
+def _read(
+    connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None], touch: Touch
+) -> Groups:
     found = planned(connection, query, zone, check)
     if found is None:
         return Groups()
     maker, days, pieces = found
     if days:
-        return cast(Groups, reading().read_groups(connection, maker, days, pieces))
+        return cast(Groups, reading().read_groups(connection, maker, days, pieces, touch))
     return read_groups(connection, maker, pieces) if pieces else Groups()
 
 
@@ -168,17 +177,28 @@ def _in_order(
     zone: ZoneInfo,
 ) -> Mapping[Group, SummaryRow]:
     """Groups with their texts: none first, texts by code point, times by instant."""
-    columns = [_texts_of(connection, texts, candidates, place, each, zone) for place, each in enumerate(query.group_by)]
+    count = len(candidates)
+    columns = [*zip(*candidates, strict=True)] if candidates else [()] * len(query.group_by)
+    told = [
+        _texts_of(connection, texts, {*column}, by, zone) for column, by in zip(columns, query.group_by, strict=True)
+    ]
     # Each number's place in the order of its column: the order of groups is told by numbers alone.
-    places = [_places(column, each) for column, each in zip(columns, query.group_by, strict=True)]
-    ordered = sorted(candidates, key=lambda group: [column[value] for column, value in zip(places, group, strict=True)])
+    placed = [_places(of, by) for of, by in zip(told, query.group_by, strict=True)]
+    places, names = _across(placed, columns, count), _across(told, columns, count)
     totals = _totals_by(groups, query)
     return {
-        group: SummaryRow(
-            group=tuple([column[value] for column, value in zip(columns, group, strict=True)]), totals=totals(group)
-        )
-        for group in ordered
+        candidates[at]: SummaryRow(group=names[at], totals=totals(candidates[at]))
+        for at in sorted(range(count), key=places.__getitem__)
     }
+
+
+def _across(
+    found: Sequence[Mapping[int, Found]], columns: Sequence[tuple[int, ...]], count: int
+) -> Sequence[tuple[Found, ...]]:
+    """What is found for the numbers of each group, by column."""
+    if not columns:
+        return [()] * count
+    return [*zip(*([of[number] for number in column] for of, column in zip(found, columns, strict=True)), strict=True)]
 
 
 def _places(texts: Mapping[int, str | None], dimension: Dimension) -> Mapping[int, int]:
@@ -190,13 +210,12 @@ def _places(texts: Mapping[int, str | None], dimension: Dimension) -> Mapping[in
 
 
 def _texts_of(
-    connection: apsw.Connection, texts: Texts, groups: Sequence[Group], place: int, dimension: Dimension, zone: ZoneInfo
+    connection: apsw.Connection, texts: Texts, numbers: Set[int], dimension: Dimension, zone: ZoneInfo
 ) -> Mapping[int, str | None]:
-    """The texts of the numbers in one place of the groups."""
-    numbers = {group[place] for group in groups}
+    """The texts of the numbers of one dimension."""
     if dimension in TIME_DIMENSIONS:
         return {number: bucket_text(number, zone) for number in numbers}
-    numbers -= {0}
+    numbers = numbers - {0}
     if dimension is Dimension.USER:
         users: dict[int, str | None] = dict(fetch(connection, queries()["texts_of_users"], to_json([*numbers])))
         return users | {0: None}

@@ -1,6 +1,6 @@
 """Sums by group, as SQL adds them up: what there is of each group, before names are looked up."""
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
@@ -55,6 +55,16 @@ class Placer:
             return tuple(key)
         told = (*self._times.buckets[key[0]], *key[1:])
         return tuple([told[place] for place in self._places])
+
+    def groups(self, keys: Sequence[list[int]], count: int) -> Iterable[Group]:
+        """The same of so many, by column."""
+        if not self._times.dimensions:
+            return zip(*keys, strict=True) if keys else [()] * count
+        of_times = [
+            [self._times.buckets[number][place] for number in keys[0]] for place in range(len(self._times.dimensions))
+        ]
+        told = [*of_times, *keys[1:]]
+        return zip(*(told[place] for place in self._places), strict=True)
 
 
 def read_groups(connection: apsw.Connection, maker: Pieces, pieces: Sequence[Piece]) -> Groups:
@@ -112,6 +122,12 @@ def read_pairs(connection: apsw.Connection, piece: Piece) -> Sequence[Sequence[i
 def whole_sums(stored: Sequence[int]) -> Measures:
     """The cost, which is kept as two, as one."""
     return (*stored[:_COST], whole_cost(stored[_COST], stored[_COST + 1]), *stored[_COST + 2 :])
+
+
+def whole_columns(stored: Sequence[list[int]]) -> Iterable[Measures]:
+    """The same of many rows, by column."""
+    costs = map(whole_cost, stored[_COST], stored[_COST + 1])
+    return zip(*stored[:_COST], costs, *stored[_COST + 2 :], strict=True)
 
 
 def _add(groups: dict[Group, Measures], group: Group, sums: Measures) -> None:

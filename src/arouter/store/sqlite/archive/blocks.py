@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from arouter.store.sqlite.archive.columns import pack, pack_pieces
+from arouter.store.sqlite.archive.columns import numbers_in, pack, pack_pieces
 
 ROWS_BY_TIME: Final = 4096
 ROWS_BY_USER: Final = 128
@@ -63,9 +63,8 @@ def numbers(batch: pa.RecordBatch | pa.Table, column: str) -> Numbers:
     values = batch.column(place)
     if values.null_count:
         values = values.fill_null(0)
-    found = values.to_numpy() if isinstance(values, pa.ChunkedArray) else values.to_numpy(zero_copy_only=False)
     # Of one width, whether a block has the column or not: blocks are put together.
-    made: Numbers = found.astype(np.int64, copy=False)
+    made: Numbers = numbers_in(values).astype(np.int64, copy=False)
     return made
 
 

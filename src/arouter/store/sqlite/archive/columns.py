@@ -176,6 +176,14 @@ def from_rows(rows: Sequence[Row], tags: Mapping[object, Sequence[int]]) -> pa.R
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
+def numbers_in(column: pa.Array | pa.ChunkedArray) -> np.ndarray[Any, np.dtype[Any]]:
+    """A column of whole numbers that are all known."""
+    found: np.ndarray[Any, np.dtype[Any]] = (
+        column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
+    )
+    return found
+
+
 def to_rows(table: pa.Table | pa.RecordBatch) -> tuple[list[list[Any]], dict[object, Sequence[int]]]:
     """Rows as the ledger reads them, and the numbers of their tags by `seq`."""
     count = table.num_rows
@@ -184,7 +192,11 @@ def to_rows(table: pa.Table | pa.RecordBatch) -> tuple[list[list[Any]], dict[obj
 
     def values(name: str) -> list[Any]:
         column = there.get(name)
-        return nothing if column is None else column.to_pylist()
+        if column is None:
+            return nothing
+        plain = not column.null_count and pa.types.is_integer(column.type)
+        listed: list[Any] = numbers_in(column).tolist() if plain else column.to_pylist()
+        return listed
 
     created_at = values("created_at_us")
     columns: list[Sequence[Any]] = []

@@ -38,7 +38,8 @@ from arouter.wire.activity_columns import (
 )
 
 _FIRST_LONGER_TIME: Final = 16**15
-_HEXADECIMAL: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
+_HEXADECIMAL: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16)
+"""The two digits of each byte, as one number."""
 _TIME_BYTES: Final = 8
 _RANDOM_BYTES: Final = 9
 
@@ -113,6 +114,9 @@ class _Records:
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.batch = batch
         self._there = dict(zip(batch.schema.names, batch.columns, strict=True))
+        self._coded: dict[str, pa.DictionaryArray] = {}
+        self._numbers: dict[str, Numbers] = {}
+        self._known: dict[str, Mask] = {}
 
     def __len__(self) -> int:
         count: int = self.batch.num_rows
@@ -125,23 +129,37 @@ class _Records:
     def is_there(self, name: str) -> bool:
         return name in self._there
 
-    def numbers_of(self, name: str) -> set[int]:
+    def coded(self, name: str) -> pa.DictionaryArray:
+        """A column that is there, by its different numbers."""
+        if name not in self._coded:
+            self._coded[name] = self._there[name].dictionary_encode()
+        return self._coded[name]
+
+    def numbers_of(self, name: str) -> list[int]:
         """The different ones."""
-        return {each for each in self.column(name).unique().to_pylist() if each is not None}
+        found: list[int] = self.coded(name).dictionary.to_numpy().tolist() if self.is_there(name) else []
+        return found
 
     def repeated(self, name: str, text_of: Callable[[int], str | None]) -> pa.Array:
         """A column of numbers as texts, each looked up once."""
         if not self.is_there(name):
             return pa.DictionaryArray.from_arrays(pa.nulls(len(self), pa.int32()), pa.array([], TEXT))
-        coded = self._there[name].dictionary_encode()
-        return _with_texts(coded.indices, [text_of(number) for number in coded.dictionary.to_pylist()])
+        return _with_texts(self.coded(name).indices, [text_of(number) for number in self.numbers_of(name)])
+
+    def numbers(self, name: str) -> Numbers:
+        """0 where there is none."""
+        if name not in self._numbers:
+            self._numbers[name] = numbers(self.batch, name)
+        return self._numbers[name]
 
     def known(self, name: str) -> Mask:
-        values = self._there[name]
-        if not values.null_count:
-            return np.ones(len(self), np.bool_)
-        made: Mask = values.is_valid().to_numpy(zero_copy_only=False)
-        return made
+        """Of a column that is there."""
+        if name not in self._known:
+            values = self._there[name]
+            self._known[name] = (
+                values.is_valid().to_numpy(zero_copy_only=False) if values.null_count else np.ones(len(self), np.bool_)
+            )
+        return self._known[name]
 
     def decimals(self, name: str, kind: pa.Decimal128Type) -> pa.Array:
         if not self.is_there(name):
@@ -155,10 +173,10 @@ class _Records:
             return pa.nulls(len(self), COUNT)
         if len(there) == 1:
             return self._there[there[0]].cast(COUNT)
-        total: Numbers = numbers(self.batch, there[0])
+        total: Numbers = self.numbers(there[0])
         known = self.known(there[0])
         for meter in there[1:]:
-            total = total + numbers(self.batch, meter)
+            total = total + self.numbers(meter)
             known = known | self.known(meter)
         return pa.array(total, COUNT, mask=None if known.all() else ~known)
 
@@ -169,13 +187,13 @@ class _Names:
     def __init__(self, connection: apsw.Connection, texts: Texts, records: _Records) -> None:
         wanted: set[int | None] = set()
         for column in _NAMED.values():
-            wanted |= records.numbers_of(column)
+            wanted.update(records.numbers_of(column))
         if records.is_there("tags"):
             wanted |= {*pc.list_flatten(records.column("tags")).unique().to_pylist()}
         self.texts = texts.of(connection, wanted)
-        users = [*records.numbers_of("user_no")]
-        found = dict(fetch(connection, queries()["texts_of_users"], to_json(users))) if users else {}
-        self.users: Callable[[int], str | None] = found.get
+        users = sorted(records.numbers_of("user_no"))
+        names = fetch(connection, queries()["names_of_users"], to_json(users)) if users else []
+        self.users: Callable[[int], str | None] = dict(zip(users, names, strict=True)).get
         key_numbers = {number: self.texts[number] for number in records.numbers_of("key_no")}
         keys = fetch(connection, queries()["keys_of_hashes"], to_json(sorted(filter(None, key_numbers.values()))))
         by_hash: Mapping[str | None, tuple[str, str | None]] = {one[0]: (one[1], one[2]) for one in keys}
@@ -288,5 +306,5 @@ def _own_ids(created: Numbers, randoms: pa.Array) -> pa.Array:
 
 
 def _digits(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    made: npt.NDArray[np.uint8] = _HEXADECIMAL[data].reshape(len(data), -1)
+    made: npt.NDArray[np.uint8] = _HEXADECIMAL[data].view(np.uint8)
     return made

@@ -14,6 +14,7 @@ from arouter.store.sqlite.archive.blocks import MARKED, USERS_IN_BUCKET, numbers
 from arouter.store.sqlite.archive.columns import ID_PREFIX, id_text, own_id, to_rows, unpack
 from arouter.store.sqlite.archive.recent import RECENT
 from arouter.store.sqlite.names import fetch, to_json
+from arouter.store.sqlite.read_ahead import LEAST, Touch, touch_nothing
 from arouter.store.sqlite.rows import Row
 from arouter.store.sqlite.sealed import DAY_US, is_unicode
 from arouter.store.sqlite.selection import Wanted
@@ -49,8 +50,19 @@ class Adjusted:
     at_us: Sequence[int]
 
 
-def page(connection: apsw.Connection, wanted: Wanted, *, descending: bool, limit: int, after: Cursor | None) -> Found:
-    """The first `limit` records that are wanted, in the order of (created_at_us, id); of several users, of each."""
+def page(
+    connection: apsw.Connection,
+    wanted: Wanted,
+    *,
+    descending: bool,
+    limit: int,
+    after: Cursor | None,
+    touch: Touch = touch_nothing,
+) -> Found:
+    """The first `limit` records that are wanted, in the order of (created_at_us, id); of several users, of each.
+
+    Blocks that will be needed, as far as the first one tells, are touched.
+    """
     if after is not None:
         # A record of the cursor's own microsecond may stand behind it.
         if descending:
@@ -60,18 +72,17 @@ def page(connection: apsw.Connection, wanted: Wanted, *, descending: bool, limit
     pieces: list[pa.RecordBatch] = []
     for blocks, user in sources(connection, wanted, descending, RECENT.unpack):
         left = limit
-        for block in blocks:
-            batch = block if user is None else of_user(block, user)
-            mask = matching(connection, batch, wanted)
-            if after is not None:
-                cut(batch, mask, after, descending)
-            places = np.flatnonzero(mask)
-            if len(places):
-                places = places[-left:] if descending else places[:left]
-                pieces.append(taken(batch, places))
-                left -= len(places)
+        for place, block in enumerate(blocks):
+            found = _first(connection, block, user, wanted, after, left if descending else -left)
+            if found is not None:
+                pieces.append(found)
+                left -= found.num_rows
                 if left == 0:
                     break
+            if place == 0 and user is not None:
+                needed = -(-left // found.num_rows) if found is not None else left
+                if needed >= LEAST:
+                    touch("touch_user_blocks", _behind_the_first(connection, wanted, user, descending, needed))
     return _found(connection, pieces)
 
 
@@ -200,6 +211,17 @@ def user_blocks(wanted: Wanted, user: int, descending: bool) -> tuple[str, tuple
     )
 
 
+def _behind_the_first(
+    connection: apsw.Connection, wanted: Wanted, user: int, descending: bool, count: int
+) -> Sequence[int]:
+    """The numbers of so many of a user's blocks, from the second one on."""
+    sql = queries()["user_block_numbers"].format(
+        unseen=queries()["unseen_days"], direction="DESC" if descending else "ASC"
+    )
+    _, values = user_blocks(wanted, user, descending)
+    return fetch(connection, sql, *values, count + 1)[1:]
+
+
 def _of_times(
     connection: apsw.Connection, organization_no: int, wanted: Mapping[int, set[str]]
 ) -> Iterator[pa.RecordBatch]:
@@ -321,6 +343,43 @@ def taken(batch: pa.RecordBatch, places: np.ndarray[Any, np.dtype[np.int64]]) ->
     return batch.take(pa.array(places))
 
 
+def _first(
+    connection: apsw.Connection,
+    block: pa.RecordBatch,
+    user: int | None,
+    wanted: Wanted,
+    after: Cursor | None,
+    last: int,
+) -> pa.RecordBatch | None:
+    """So many of the last records of a block that are wanted, or of the first if it is negative; None if there are
+    none."""
+    span = None if wanted.has_conditions else _span(block, user, wanted, after)
+    if span is not None:
+        first, beyond = span
+        first, beyond = (max(first, beyond - last), beyond) if last > 0 else (first, min(beyond, first - last))
+        return block.slice(first, beyond - first) if first < beyond else None
+    batch = block if user is None else of_user(block, user)
+    mask = matching(connection, batch, wanted)
+    if after is not None:
+        cut(batch, mask, after, descending=last > 0)
+    places = np.flatnonzero(mask)
+    return taken(batch, places[-last:] if last > 0 else places[:-last]) if len(places) else None
+
+
+def _span(block: pa.RecordBatch, user: int | None, wanted: Wanted, after: Cursor | None) -> tuple[int, int] | None:
+    """From where to before where the records of a block are wanted, for their time and their user alone: a look at the
+    ends is enough. None if there are some of the cursor's own microsecond."""
+    created = numbers(block, "created_at_us")
+    first, beyond = 0, len(created)
+    if user is not None:
+        first, beyond = numbers(block, "user_no").searchsorted((user, user + 1)).tolist()
+        created = created[first:beyond]
+    start, end = created.searchsorted((wanted.start_us, wanted.end_us)).tolist()
+    if after is not None and start < end and after.created_at_us in (int(created[start]), int(created[end - 1])):
+        return None
+    return first + start, first + end
+
+
 def _found(connection: apsw.Connection, pieces: Sequence[pa.RecordBatch]) -> Found:
     if not pieces:
         return Found([], {})
@@ -333,17 +392,15 @@ def _found(connection: apsw.Connection, pieces: Sequence[pa.RecordBatch]) -> Fou
 
 
 def _rows(pieces: Sequence[pa.RecordBatch]) -> tuple[list[list[Any]], dict[object, Sequence[int]]]:
-    """Those of pieces with the same columns together: each step costs by the column, however few records there are."""
+    """All pieces together: each step costs by the column, however few records there are."""
+    if len(pieces) == 1:
+        return to_rows(pieces[0])
     alike: dict[tuple[str, ...], list[pa.RecordBatch]] = {}
     for piece in pieces:
         alike.setdefault(tuple(piece.schema.names), []).append(piece)
-    rows: list[list[Any]] = []
-    tags: dict[object, Sequence[int]] = {}
-    for batches in alike.values():
-        made = to_rows(batches[0] if len(batches) == 1 else pa.concat_batches(batches))
-        rows += made[0]
-        tags |= made[1]
-    return rows, tags
+    tables = [pa.Table.from_batches(batches) for batches in alike.values()]
+    joined = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+    return to_rows(joined.combine_chunks().to_batches()[0])
 
 
 def adjusted(

@@ -1,5 +1,6 @@
 """The next sealed records in the order of a query, as one batch of the archive's own columns."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from arouter.domain.activity import Cursor
 from arouter.store.sqlite.archive.blocks import numbers
+from arouter.store.sqlite.archive.columns import unpack
 from arouter.store.sqlite.archive.reader import cut, id_at, matching, of_user, sources, taken
 from arouter.store.sqlite.selection import Wanted
 
@@ -55,6 +57,25 @@ class Stretch:
             self.batch, self.is_last = self.batch.slice(0, kept), False
 
 
+class _Last(threading.local):
+    """The block that was unpacked last: a stretch nearly always ends with the end of a block, and the next one has to
+    look there for records of the cursor's microsecond. It is known by its bytes."""
+
+    def __init__(self) -> None:
+        self._told: tuple[int, int, bytes] | None = None
+        self._block: pa.RecordBatch = None
+
+    def unpack(self, present: int, size: int, data: bytes) -> pa.RecordBatch:
+        """What `columns.unpack` makes of it. StorageUnavailable if the block is damaged."""
+        told = present, size, data
+        if told != self._told:
+            self._told, self._block = None, None
+            self._block = unpack(present, size, data)
+            self._told = told
+        return self._block
+
+
+_LAST: Final = _Last()
 _NOTHING: Final = pa.record_batch([pa.array([], pa.int64())], names=["created_at_us"])
 
 
@@ -64,7 +85,7 @@ def read(connection: apsw.Connection, wanted: Wanted, *, descending: bool, limit
     of_each = max(limit // users, min(limit, _LEAST_OF_A_USER))
     pieces: list[pa.RecordBatch] = []
     ends: list[Cursor] = []
-    for blocks, user in sources(connection, wanted, descending):
+    for blocks, user in sources(connection, wanted, descending, _LAST.unpack):
         found, is_all = _first(_matching(connection, blocks, wanted, user, descending, after), of_each)
         pieces += found
         if not is_all:

@@ -1,6 +1,6 @@
 """Rows of whole numbers, added up by their keys."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,12 +33,9 @@ class Added:
     def total(self) -> Sequence[int]:
         return [int(column.sum(dtype=np.int64)) for column in self.sums]
 
-    def rows(self, chosen: Column) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-        """Key and sums of some rows."""
-        columns = [column[chosen].tolist() for column in (*self.keys, *self.sums)]
-        size = len(self.keys)
-        for row in zip(*columns, strict=True):
-            yield row[:size], row[size:]
+    def columns(self, chosen: Column) -> tuple[Sequence[list[int]], Sequence[list[int]]]:
+        """Keys and sums of some rows."""
+        return [column[chosen].tolist() for column in self.keys], [column[chosen].tolist() for column in self.sums]
 
     def users(self) -> int:
         """How many there are."""

@@ -23,6 +23,7 @@ _TYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "i8")
 _STEPS = "+"
 """Before the type of steps."""
 _HEAD = struct.Struct("<I")
+_DTYPES = {name: np.dtype("<" + name) for name in (*_TYPES, "u8")}
 
 
 class _Told(msgspec.Struct, array_like=True):
@@ -74,11 +75,16 @@ def pack(columns: Mapping[str, Column], *, whole: bool = False) -> bytes:
 
 
 def unpack(
-    block: bytes, names: Collection[str], decompressor: zstandard.ZstdDecompressor | None = None
+    block: bytes,
+    names: Collection[str],
+    decompressor: zstandard.ZstdDecompressor | None = None,
+    *,
+    only: tuple[str, int] | None = None,
 ) -> dict[str, Column]:
     """Those of `names`, in narrow types or in 64 bits; a column of one value is not writable.
 
-    A decompressor of the caller's thread saves making one.
+    A decompressor of the caller's thread saves making one. With `only`, the name of a column that never falls and a
+    value, the rows with that value there: what of others is in the block costs next to nothing.
     """
     (length,) = _HEAD.unpack_from(block)
     place = _HEAD.size + length
@@ -87,23 +93,54 @@ def unpack(
     bodies = memoryview(block)[place:]
     if head.plain:
         bodies = memoryview(decompressor.decompress(bodies))
+    first, beyond = 0, head.rows
+    if only is not None:
+        rising, value = only
+        (values,) = _columns(head, bodies, (rising,), decompressor, 0, head.rows).values()
+        first, beyond = np.searchsorted(values, (value, value + 1)).tolist()
+    return _columns(head, bodies, names, decompressor, first, beyond)
+
+
+def _columns(
+    head: _Head,
+    bodies: memoryview,
+    names: Collection[str],
+    decompressor: zstandard.ZstdDecompressor,
+    first: int,
+    beyond: int,
+) -> dict[str, Column]:
+    """From one row to before another."""
+    rows = beyond - first
+    columns: dict[str, Column] = {}
     place = 0
-    columns = {}
     for told in head.columns:
-        if told.name in names:
-            if not told.packed:
-                columns[told.name] = np.broadcast_to(np.array(told.value, told.type), (head.rows,))
+        name, packed = told.name, told.packed
+        if name in names:
+            if not packed or not rows:
+                columns[name] = repeated(told.value if rows else 0, told.type.removeprefix(_STEPS), rows)
+            elif told.is_compressed or told.type.startswith(_STEPS):
+                body: memoryview | bytes = bodies[place : place + packed]
+                values = _values(told, decompressor.decompress(body) if told.is_compressed else body)
+                columns[name] = values if rows == head.rows else values[first:beyond]
             else:
-                body: memoryview | bytes = bodies[place : place + told.packed]
-                if told.is_compressed:
-                    body = decompressor.decompress(body)
-                if told.type.startswith(_STEPS):
-                    steps = np.frombuffer(body, "<" + told.type[len(_STEPS) :])
-                    columns[told.name] = np.cumsum(steps, dtype=np.int64) + told.value
-                else:
-                    columns[told.name] = np.frombuffer(body, "<" + told.type)
-        place += told.packed
+                dtype = _DTYPES[told.type]
+                columns[name] = np.frombuffer(bodies, dtype, rows, place + first * dtype.itemsize)
+        place += packed
     return columns
+
+
+def _values(told: _Told, body: memoryview | bytes) -> Column:
+    if not told.type.startswith(_STEPS):
+        return np.frombuffer(body, _DTYPES[told.type])
+    steps = np.frombuffer(body, _DTYPES[told.type[len(_STEPS) :]])
+    rising: Column = np.cumsum(steps, dtype=np.int64) + told.value
+    return rising
+
+
+def repeated(value: int, kind: str, rows: int) -> Column:
+    """A column of one value, which takes no room and is not writable."""
+    dtype = _DTYPES[kind]
+    return np.ndarray((rows,), dtype, value.to_bytes(dtype.itemsize, "little", signed=dtype.kind == "i"), 0, (0,))
 
 
 def _steps(values: Column, width: int) -> Column | None:

@@ -17,7 +17,7 @@ import numpy as np
 from arouter.domain.activity import SUMMED_METRICS, Dimension
 from arouter.store.buckets import SLOTS_OF_DAY
 from arouter.store.sqlite.columns.adding import Added, Adder
-from arouter.store.sqlite.columns.blocks import Column
+from arouter.store.sqlite.columns.blocks import Column, repeated
 from arouter.store.sqlite.columns.folding import MASKS, Table
 from arouter.store.sqlite.columns.leading import leading
 from arouter.store.sqlite.columns.tables import Rows, Tables, Wanted
@@ -25,15 +25,20 @@ from arouter.store.sqlite.columns.top_users import MOST_USERS, top_users
 from arouter.store.sqlite.columns.users import PairCounter, UserCounter
 from arouter.store.sqlite.folded import FoldedDay
 from arouter.store.sqlite.pieces import COLUMNS, Piece, Pieces
+from arouter.store.sqlite.read_ahead import Touch, touch_nothing
 from arouter.store.sqlite.rollups import ROLLUP_SUMS
 from arouter.store.sqlite.statements import queries
-from arouter.store.sqlite.sums import Groups, Placer, read_pairs, read_stored, whole_sums
+from arouter.store.sqlite.sums import Groups, Placer, read_pairs, read_stored, whole_columns, whole_sums
 
 FEW_USERS = 200
 
 
 def read_groups(
-    connection: apsw.Connection, maker: Pieces, days: Sequence[FoldedDay], pieces: Sequence[Piece]
+    connection: apsw.Connection,
+    maker: Pieces,
+    days: Sequence[FoldedDay],
+    pieces: Sequence[Piece],
+    touch: Touch = touch_nothing,
 ) -> Groups:
     """Everything that `pieces` and the columns of `days`, which rise, hold."""
     numbers, users = maker.numbers(), maker.users()
@@ -41,7 +46,7 @@ def read_groups(
         # Nothing of such a name was ever recorded.
         return Groups()
     wanted = Wanted(numbers=numbers, users=users)
-    tables = Tables(connection=connection, wanted=wanted)
+    tables = Tables(connection=connection, wanted=wanted, touch=touch)
     return _Reading(maker, tables, days, pieces).read()
 
 
@@ -54,7 +59,7 @@ class _Reading:
 
     def read(self) -> Groups:
         query = self.maker.query
-        buckets = {day.day: self._buckets(day.day) for day in self.days}
+        buckets = self._buckets()
         table = self._table(buckets)
         if table is Table.USERS and query.group_by == (Dimension.USER,) and self._has_a_top():
             return self._top_users()
@@ -118,13 +123,15 @@ class _Reading:
 
     # ------------------------------------------------------------ sums
 
-    def _buckets(self, day: int) -> Column:
-        """The number of the bucket of each slot of a day."""
-        first = day * SLOTS_OF_DAY
-        numbers = np.zeros(SLOTS_OF_DAY, dtype=np.int64)
-        for start, beyond, number in self.maker.times.ranges([day], first, first + SLOTS_OF_DAY):
-            numbers[start - first : beyond - first] = number
-        return numbers
+    def _buckets(self) -> dict[int, Column]:
+        """By day, the number of the bucket of each of its slots."""
+        days = [day.day for day in self.days]
+        first, beyond = days[0] * SLOTS_OF_DAY, (days[-1] + 1) * SLOTS_OF_DAY
+        numbers = np.zeros(beyond - first, dtype=np.int64)
+        for start, end, number in self.maker.times.ranges(days, first, beyond):
+            numbers[start - first : end - first] = number
+        of_days = numbers.reshape(-1, SLOTS_OF_DAY)
+        return {day: of_days[day - days[0]] for day in days}
 
     def _table(self, buckets: dict[int, Column]) -> Table:
         users = self.tables.wanted.users
@@ -157,12 +164,12 @@ class _Reading:
         if table in (Table.SERIES, Table.ROWS) and buckets[0] != buckets[-1]:
             bucket = buckets[rows["slot"]]
         else:
-            bucket = np.broadcast_to(buckets[:1], (size,))
+            bucket = repeated(int(buckets[0]), "i8", size)
         return [bucket, *(self._column(rows, name, size) for name in names)]
 
     def _column(self, rows: Rows, name: str, size: int) -> Column:
         if name == "organization_no":
-            return np.broadcast_to(np.array(self.maker.organization_no), (size,))
+            return repeated(self.maker.organization_no, "i8", size)
         return rows[name]
 
     def _key(self, key: Sequence[int]) -> Sequence[int]:
@@ -174,8 +181,9 @@ class _Reading:
         placer = Placer(query.group_by, self.maker.times)
         groups = Groups(count=len(added), total=whole_sums(added.total))
         chosen = leading(added, query)
-        for key, sums in added.rows(chosen):
-            groups.sums[placer(key if self.maker.times.dimensions else key[1:])] = whole_sums(sums)
+        keys, sums = added.columns(chosen)
+        found = placer.groups(keys if self.maker.times.dimensions else keys[1:], len(chosen))
+        groups.sums = dict(zip(found, whole_columns(sums), strict=True))
         if by_user:
             user_place = query.group_by.index(Dimension.USER)
             groups.users = {group: int(group[user_place] > 0) for group in groups.sums}

@@ -11,7 +11,8 @@ from arouter.store.sqlite.columns.absences import ABSENCES
 from arouter.store.sqlite.columns.blocks import Column, unpack
 from arouter.store.sqlite.columns.folding import Table
 from arouter.store.sqlite.folded import FoldedDay
-from arouter.store.sqlite.names import to_json
+from arouter.store.sqlite.names import fetch, to_json
+from arouter.store.sqlite.read_ahead import LEAST, Touch, touch_nothing
 from arouter.store.sqlite.statements import queries
 
 Rows = Mapping[str, Column]
@@ -30,13 +31,13 @@ class Wanted:
         requested = {"requested_model_no"} if "model_no" in self.numbers else set()
         return {*self.numbers} | requested | ({"user_no"} if self.users is not None else set())
 
+    @property
+    def only(self) -> tuple[str, int] | None:
+        """What a single user is found by: rows are in the order of users, so that those of one follow each other."""
+        return ("user_no", self.users[0]) if self.users is not None and len(self.users) == 1 else None
+
     def of(self, rows: Rows) -> Rows:
-        """The rows that count."""
-        if self.users is not None and len(self.users) == 1:
-            # Rows are in the order of users: those of one follow each other, and nothing has to be copied.
-            users = rows["user_no"]
-            first, beyond = (int(np.searchsorted(users, self.users[0], side=side)) for side in ("left", "right"))
-            rows = {name: column[first:beyond] for name, column in rows.items()}
+        """The rows that count, of those of `only`."""
         chosen: Column | None = None
         for column, numbers in self.numbers.items():
             fits = np.isin(rows[column], numbers)
@@ -57,6 +58,7 @@ class Tables:
 
     connection: apsw.Connection
     wanted: Wanted
+    touch: Touch = touch_nothing
     decompressor: zstandard.ZstdDecompressor = field(default_factory=zstandard.ZstdDecompressor)
 
     def day(self, table: Table, day: FoldedDay, names: Set[str]) -> Rows:
@@ -70,7 +72,7 @@ class Tables:
         found = self.connection.execute(queries()["blocks_of_day"], (day.claim, int(table)))
         for (data,) in found.fetchall():
             assert isinstance(data, bytes)
-            yield self.wanted.of(unpack(data, read, self.decompressor))
+            yield self._unpacked(data, read)
 
     def absences(self, day: FoldedDay) -> Rows | None:
         """Of everybody. None if they were not noted when the day was folded."""
@@ -84,6 +86,8 @@ class Tables:
         """What counts of the wanted users in a table whose blocks are small, day by day; no other block is read."""
         assert self.wanted.users is not None
         values = (int(table), to_json([day.claim for day in days]), to_json(self.wanted.users))
+        if self.touch is not touch_nothing and len(days) >= LEAST:
+            self.touch("touch_day_blocks", fetch(self.connection, queries()["block_numbers_of_users"], *values))
         blocks: dict[int, list[object]] = {}
         for claim, data in self.connection.execute(queries()["blocks_of_users"], values).fetchall():
             assert isinstance(claim, int)
@@ -94,9 +98,12 @@ class Tables:
 
     def _rows(self, blocks: Sequence[object], names: Set[str]) -> Rows:
         read = names | self.wanted.columns()
-        parts = [self.wanted.of(unpack(data, read, self.decompressor)) for data in blocks if isinstance(data, bytes)]
+        parts = [self._unpacked(data, read) for data in blocks if isinstance(data, bytes)]
         if len(parts) == 1:
             return parts[0]
         # Of the quarters that were folded there may be none with records: they have no blocks.
         nothing = np.zeros(0, dtype=np.int64)
         return {name: np.concatenate([part[name] for part in parts]) if parts else nothing for name in read}
+
+    def _unpacked(self, data: bytes, read: Set[str]) -> Rows:
+        return self.wanted.of(unpack(data, read, self.decompressor, only=self.wanted.only))
