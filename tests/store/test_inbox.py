@@ -19,6 +19,48 @@ def test_items_come_in_the_order_in_which_they_were_put() -> None:
         inbox.get_nowait()
 
 
+def test_many_are_taken_at_once_and_no_more_than_wanted() -> None:
+    inbox: Inbox[int] = Inbox()
+    for number in range(5):
+        inbox.put(number)
+    assert inbox.take(3) == [0, 1, 2]
+    assert inbox.take(3) == [3, 4]
+    assert inbox.take(3) == []
+
+
+def test_the_reader_waits_for_as_many_as_it_wants() -> None:
+    """However the time is set, it goes on when the last of them comes."""
+    inbox: Inbox[int] = Inbox()
+    inbox.wait_for(0, 30.0)
+
+    def send() -> None:
+        for number in range(100):
+            inbox.put(number)
+            time.sleep(0.0001)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    inbox.wait_for(40, 30.0)
+    assert len(inbox) >= 40
+    inbox.wait_for(100, 30.0)
+    sender.join()
+    assert inbox.take(200) == list(range(100))
+    inbox.wait_for(1, 0.01)
+    assert len(inbox) == 0
+
+
+def test_a_wait_for_many_is_forgotten_when_its_time_is_up() -> None:
+    """What comes later is neither waited for in vain nor taken for what was waited for."""
+    inbox: Inbox[int] = Inbox()
+    inbox.wait_for(2, 0.001)
+    inbox.put(1)
+    inbox.wait_for(2, 0.001)
+    inbox.put(2)
+    assert [inbox.get(None), inbox.get(None)] == [1, 2]
+    with pytest.raises(Empty):
+        inbox.get(0.01)
+
+
 def test_there_may_be_nothing_until_the_time_is_up() -> None:
     began_s = time.monotonic()
     with pytest.raises(Empty):

@@ -20,9 +20,17 @@ from arouter.store.limits import check_numbers
 from arouter.store.sqlite.folded import folded_beyond_us
 from arouter.store.sqlite.names import Numbers, UserKey, to_json
 from arouter.store.sqlite.rollups import raise_rollups
-from arouter.store.sqlite.rows import COLUMNS, NAMED, canonical_end, canonical_head, named_texts, plain_values
+from arouter.store.sqlite.rows import (
+    COLUMNS,
+    NAMED,
+    PLAIN,
+    all_canonical_bytes,
+    canonical_value,
+    named_texts,
+    plain_values,
+)
 from arouter.store.sqlite.sealed import NOTHING_SEALED, SealedIds, sealed_ids, which_are_sealed
-from arouter.store.sqlite.statements import insert_rows, queries
+from arouter.store.sqlite.statements import insert_rows, insert_values, queries
 from arouter.store.sqlite.usage_days import raise_usage_days
 
 NO_HASH = b""
@@ -44,9 +52,11 @@ class Batch:
 
 _NO_BATCH = Batch(no=0, last_seq=0, written_at_us=0, hash=NO_HASH)
 
-# What is known of a record before its row has a number: the end of its canonical bytes, its plain values, the numbers
-# of its names and of its tags, its user.
-_Prepared = tuple[bytes, tuple[Any, ...], tuple[Any, ...], list[int], UserKey | None]
+# What is known of a record before its row has a number: its tags, its plain values, the texts of its names, the numbers
+# of these and of its tags, its user.
+_Prepared = tuple[
+    tuple[str, ...], tuple[Any, ...], tuple[str | None, ...], tuple[Any, ...], Sequence[int], UserKey | None
+]
 
 
 class Appender:
@@ -122,45 +132,53 @@ class Appender:
     def pass_over(self, connection: apsw.Connection, records: int, earliest_us: int) -> None:
         """Give numbers to records that had expired before they came here: a batch of which nothing is there."""
         last = self._last_batch(connection)
-        self._add_batch(connection, last, last.last_seq + records, last.written_at_us, earliest_us, [last.hash])
+        self._add_batch(connection, last, last.last_seq + records, last.written_at_us, earliest_us, last.hash)
 
     def _prepare(self, connection: apsw.Connection, record: Record) -> _Prepared:
         """ValueError if it cannot be stored."""
         check_numbers(record)
         opening = record.opening
-        plain = plain_values(record)
+        plain: tuple[Any, ...] = plain_values(record)
         texts = named_texts(record)
-        canonical = canonical_end(opening.tags, plain, texts)
+        tags = opening.tags
+        if tags:
+            "".join(tags).encode()
+        for place in _ONLY_IN_THE_ROW:
+            if (text := plain[place]) is not None and not text.isascii():
+                text.encode()
         named = self._numbers.names(connection, texts)
         user = None
         if opening.user is not None:
             user = (named[_ORGANIZATION], opening.user)
             self._numbers.want_user(user)
-        tags = [self._numbers.name(connection, tag) for tag in opening.tags]
-        return canonical, plain, named, tags, user
+        tag_numbers = [self._numbers.name(connection, tag) for tag in tags] if tags else ()
+        return tags, plain, texts, named, tag_numbers, user
 
     def _write(self, connection: apsw.Connection, prepared: Sequence[_Prepared], now_us: int) -> None:
         last = self._last_batch(connection)
         users = self._numbers.users(connection)
         written_at_us = max(now_us, last.written_at_us)
         seq = last.last_seq
-        rows: list[tuple[Any, ...]] = []
+        values: list[Any] = []
         tag_rows: list[tuple[object, ...]] = []
-        hashed = [last.hash]
-        for canonical, plain, named, tags, user in prepared:
+        canonical: list[object] = []
+        for tags, plain, texts, named, tag_numbers, user in prepared:
             seq += 1
             user_no = None if user is None else users[user]
-            hashed += (canonical_head(seq, written_at_us, user_no), canonical)
-            rows.append((seq, written_at_us, user_no, len(tags), *plain, *named))
+            canonical.append(canonical_value(seq, written_at_us, user_no, tags, plain, texts))
+            values += (seq, written_at_us, user_no, len(tags))
+            values += plain
+            values += named
             if tags:
-                tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(tags)]
-        insert_rows(connection, "add_records", COLUMNS, rows)
+                tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(tag_numbers)]
+        hashed = last.hash + all_canonical_bytes(canonical)
+        insert_values(connection, "add_records", COLUMNS, values)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
-        own_keys = any(row[_IS_BYOK] for row in rows)
+        own_keys = any(values[_IS_BYOK :: len(COLUMNS)])
         raise_rollups(connection, self._numbers, last.last_seq + 1, seq, own_keys=own_keys)
         raise_usage_days(connection, self._numbers, last.last_seq + 1, seq)
         connection.execute(queries()["widen_user_spans"], (last.last_seq + 1, seq))
-        earliest_us = min([row[_CREATED_AT] for row in rows])
+        earliest_us = min(values[_CREATED_AT :: len(COLUMNS)])
         if earliest_us < self._folded_beyond_us:
             connection.execute(queries()["unfold_days_of_records"], (last.last_seq + 1, seq))
         self._add_batch(connection, last, seq, written_at_us, earliest_us, hashed)
@@ -172,10 +190,9 @@ class Appender:
         seq: int,
         written_at_us: int,
         earliest_us: Any,
-        hashed: Sequence[bytes],
+        hashed: bytes,
     ) -> None:
-        # One call for all: it gives the interpreter's lock away.
-        digest = hashlib.sha256(b"".join(hashed)).digest()
+        digest = hashlib.sha256(hashed).digest()
         batch = (last.no + 1, last.last_seq + 1, seq, written_at_us, earliest_us, digest)
         connection.execute(queries()["add_batch"], batch)
         self._last = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=digest)
@@ -226,4 +243,6 @@ def last_batch(connection: apsw.Connection) -> Batch:
 
 _CREATED_AT = COLUMNS.index("created_at_us")
 _IS_BYOK = COLUMNS.index("is_byok")
+_ONLY_IN_THE_ROW = tuple(PLAIN.index(name) for name in ("id", "request_id", "session_id", "upstream_id"))
+"""Texts that nothing else looks at before the row is written: whether they are Unicode."""
 _ORGANIZATION = NAMED.index("organization_no")

@@ -72,9 +72,14 @@ class Numbers:
         return number
 
     def names(self, connection: apsw.Connection, texts: tuple[str | None, ...]) -> tuple[Any, ...]:
-        """A number, or None where there is no text, for each of `texts`. Records repeat all of them together."""
+        """A number, or None where there is no text, for each of `texts`. Records repeat all of them together.
+
+        ValueError for a text that is not Unicode.
+        """
         numbers = self._rows.get(texts)
         if numbers is None:
+            # None of them gets a number if one is refused.
+            "".join(text for text in texts if text is not None).encode()
             numbers = tuple(None if text is None else self.name(connection, text) for text in texts)
             self._rows.put(texts, numbers)
         return numbers

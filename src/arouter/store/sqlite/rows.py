@@ -70,6 +70,7 @@ _BEHIND_NAMED = _FIRST_NAMED + len(NAMED)
 _RAW_USAGE = COLUMNS.index("raw_usage")
 
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def canonical_bytes(
@@ -81,23 +82,32 @@ def canonical_bytes(
     The user is in it by number, so that a name can be forgotten without breaking the chain. The last value and the
     last text, which older records do not have, are in it only where there is one.
     """
-    return canonical_head(*head) + canonical_end(tags, plain, texts)
+    return _encode(canonical_value(*head, tags, plain, texts))
 
 
-def canonical_head(seq: object, written_at_us: object, user_no: object) -> bytes:
-    """The beginning of the canonical bytes: what is known only when the row is written."""
-    return f"[{seq},{written_at_us},{'null' if user_no is None else user_no},".encode()
+def canonical_value(
+    seq: object,
+    written_at_us: object,
+    user_no: object,
+    tags: Sequence[str],
+    plain: Sequence[object],
+    texts: Sequence[str | None],
+) -> tuple[object, ...]:
+    """What is encoded as a record's canonical bytes."""
+    return (
+        seq,
+        written_at_us,
+        user_no,
+        tags,
+        plain if plain[-1] is not None else plain[:-1],
+        texts if texts[-1] is not None else texts[:-1],
+    )
 
 
-def canonical_end(tags: Sequence[str], plain: Sequence[object], texts: Sequence[str | None]) -> bytes:
-    """The rest. ValueError for a text that is not Unicode."""
-    return _encode(
-        (
-            tags,
-            plain if plain[-1] is not None else plain[:-1],
-            texts if texts[-1] is not None else texts[:-1],
-        )
-    )[1:]
+def all_canonical_bytes(values: Sequence[object]) -> bytes:
+    """The canonical bytes of many records, one behind the other. ValueError if any has a text that is not Unicode."""
+    # JSON has no line ends but those between the values: they are written as escapes.
+    return _encode_lines(values).replace(b"\n", b"")
 
 
 def plain_values(record: Record) -> tuple[object, ...]:

@@ -135,7 +135,8 @@ SELECT no, last_seq, written_at_us, hash FROM batches ORDER BY no DESC LIMIT 1;
 SELECT json_group_array(id) FROM records WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: add_records
-INSERT INTO records ({columns}) VALUES {rows};
+-- FAIL: who calls rolls everything back. Else SQLite would keep each page as it was, to undo this statement alone.
+INSERT OR FAIL INTO records ({columns}) VALUES {rows};
 
 -- name: add_tags
 INSERT INTO record_tags (seq, position, tag_no) VALUES {rows};
@@ -906,22 +907,25 @@ ON CONFLICT DO UPDATE SET
     cost_rest = excluded.cost_rest;
 
 -- name: raise_usage_days
-WITH used AS (
+-- Records of one key are added up once for the three scopes that they share; users are not: each has few.
+WITH used AS MATERIALIZED (
     SELECT organization_no, workspace_no, key_no, user_no, created_at_us / 86400000000 AS day,
-        sum(status_no IS NOT ?3) AS requests, sum({used}) AS tokens,
-        sum(coalesce(cost / 1000000, 0)) AS units, sum(coalesce(cost % 1000000, 0)) AS rest
+        status_no IS NOT ?3 AS requests, {used} AS tokens,
+        coalesce(cost / 1000000, 0) AS units, coalesce(cost % 1000000, 0) AS rest
     FROM records WHERE seq BETWEEN ?1 AND ?2
-    GROUP BY 1, 2, 3, 4, 5
+), of_keys AS MATERIALIZED (
+    SELECT key_no, organization_no, workspace_no, day, sum(requests) AS requests, sum(tokens) AS tokens,
+        sum(units) AS units, sum(rest) AS rest
+    FROM used GROUP BY 1, 2, 3, 4
 )
 INSERT INTO usage_days (scope, scope_no, day, requests, tokens, cost_units, cost_rest)
-SELECT 1, organization_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+SELECT 1, organization_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM of_keys GROUP BY 2, 3
 UNION ALL
-SELECT 2, workspace_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+SELECT 2, workspace_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM of_keys GROUP BY 2, 3
 UNION ALL
-SELECT 3, key_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used GROUP BY 2, 3
+SELECT 3, key_no, day, requests, tokens, units, rest FROM of_keys
 UNION ALL
-SELECT 4, user_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used
-WHERE user_no IS NOT NULL GROUP BY 2, 3
+SELECT 4, user_no, day, requests, tokens, units, rest FROM used WHERE user_no IS NOT NULL
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     tokens = tokens + excluded.tokens,
