@@ -23,10 +23,9 @@ install: $(STAMP) ## make the virtual environment with everything pinned
 run: $(STAMP) ## start the gateway: SQLite, the sandbox provider, a key and a curl line
 	$(BIN)/arouter serve
 
-# What kills processes, starts commands, or makes environments of its own has the machine to itself.
-ALONE := tests/faults tests/cli tests/sdks tests/focus tests/acceptance/test_docs_commands.py \
-	tests/acceptance/test_openai_sdk.py tests/acceptance/test_startup.py \
-	tests/structure/test_bench.py tests/structure/test_bench_activity.py
+# What must hold within a second under load, or is measured, has the machine to itself.
+ALONE := $(patsubst %,tests/faults/test_%.py,budgets credits kill own_keys rate_headers resets second_gateway \
+	upstream_faults workers) tests/acceptance/test_startup.py tests/structure/test_bench.py
 
 # Tests are named after their arguments: sets have one order in all processes of a run, and another one in the next.
 SEED = $(shell $(BIN)/python -c 'import random; print(random.randrange(1_000_000))')

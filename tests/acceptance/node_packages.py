@@ -6,6 +6,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from tests.acceptance.installing import one_installs
 from tests.acceptance.seeds import require
 
 NODE = Path(__file__).with_name("node")
@@ -16,7 +17,8 @@ _PATIENCE_S = 300
 def installed_modules(folder: Path = NODE) -> Path:
     """Its `node_modules`. Skips the test where there is no Node or no network, and fails it where `CI=true`."""
     require(shutil.which("node") and shutil.which("npm"), "no Node on this machine")
-    complaint = _install(folder)
+    with one_installs(folder):
+        complaint = _install(folder)
     require(complaint is None, f"npm cannot install {folder.name}: {complaint}")
     return folder / "node_modules"
 

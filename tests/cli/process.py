@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 from typer.testing import CliRunner
 
 from arouter.cli import app
+from tests.cli.forks import run_forked
 
 COMMAND = [sys.executable, "-m", "arouter"]
 SOURCE = Path(__file__).parents[2] / "src"
@@ -30,7 +31,9 @@ def environment(cwd: Path, **more: str) -> dict[str, str]:
 def arouter(
     *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a command to its end, in a process of its own; where other packages are to be found, in one from scratch."""
+    if env is None or "PYTHONPATH" not in env:
+        return run_forked(arguments, cwd=cwd, env=environment(cwd, **(env or {})), stdin=stdin, timeout_s=TIMEOUT_S)
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=cwd,

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.acceptance.gateway import ROOT
+from tests.acceptance.installing import one_installs
 from tests.acceptance.seeds import require
 
 REQUIREMENTS = Path(__file__).with_name("requirements")
@@ -25,7 +26,8 @@ _PATIENCE_S = 600
 
 def python_with(name: str, requirements: Path = REQUIREMENTS) -> str:
     """The interpreter that has the packages of `<name>.txt` in the folder `requirements`."""
-    complaint = _install(name, requirements / f"{name}.txt")
+    with one_installs(INSTALLED / name):
+        complaint = _install(name, requirements / f"{name}.txt")
     require(complaint is None, f"pip cannot install {name}: {complaint}")
     return str(_interpreter(name))
 

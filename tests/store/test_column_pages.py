@@ -76,7 +76,7 @@ def on_day(records: list[Record], days: list[int]) -> list[Record]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     records=st.lists(RECORDS, min_size=1, max_size=25),
     later=st.lists(RECORDS, max_size=6),

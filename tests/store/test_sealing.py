@@ -108,7 +108,7 @@ def test_an_id_of_ours_is_its_time_and_nine_bytes(created_at_us: int, entropy: b
 # ---------------------------------------------------------------- the same answers
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     records=st.lists(RECORDS, min_size=1, max_size=25),
     later=st.lists(RECORDS, max_size=6),

@@ -1,5 +1,6 @@
 """The OpenAPI document agrees with what is served, and its page needs nothing from elsewhere."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -201,3 +202,12 @@ def test_the_page_stands_alone(gateway: Gateway) -> None:
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"https?://|src=|@import|url\(", answer.text)
     assert 'fetch("openapi.json")' in answer.text
+
+
+def test_whoever_asks_first_gets_the_same_as_everybody(gateway: Gateway) -> None:
+    async def at_once() -> set[bytes]:
+        answers = await asyncio.gather(*(gateway.client.get("/openapi.json") for _ in range(3)))
+        return {answer.content for answer in answers}
+
+    (first,) = gateway.run(at_once())
+    assert gateway.get("/openapi.json").content == first

@@ -1,13 +1,16 @@
 """The management and activity API: every resource's endpoints on one FastAPI application.
 
-Bodies are read and written by `arouter.wire` with exact numbers; what FastAPI does here is routing, the edge of
-errors and the OpenAPI document.
+Bodies are read and written by `arouter.wire` with exact numbers; what the framework does here is routing, the edge of
+errors and the OpenAPI document. The routes are plain ones: what FastAPI finds out about a handler it is only asked for
+the document (`openapi`), since for all of them it takes most of the time of a start.
 """
 
 import re
+from collections.abc import Iterator
+from functools import partial
 
 from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
+from starlette.routing import Route
 
 from arouter.web.api.activity import ActivityApi
 from arouter.web.api.arouter_usage import ARouterUsageApi
@@ -24,7 +27,7 @@ from arouter.web.api.keys import KeysApi
 from arouter.web.api.members import MembersApi
 from arouter.web.api.models import ModelsApi
 from arouter.web.api.oidc import OidcApi
-from arouter.web.api.openapi import answers, document, documentation
+from arouter.web.api.openapi import document
 from arouter.web.api.organization_usage import OrganizationUsageApi
 from arouter.web.api.organizations import OrganizationsApi
 from arouter.web.api.provider_keys import ProviderKeysApi
@@ -66,41 +69,23 @@ def create_api(services: ApiServices) -> FastAPI:
         *HealthApi(services).endpoints(),
     )
     for endpoint in endpoints:
-        _add(app, endpoint)
-    _let_names_hold_lines(app)
-    docs = Docs(document(app, endpoints))
+        app.router.routes.extend(_routes(endpoint))
+    docs = Docs(partial(document, endpoints))
     for path, handler in (("/openapi.json", docs.document), ("/docs", docs.page)):
         app.add_api_route(path, handler, methods=["GET", "HEAD"], include_in_schema=False)
     Faults(app).install()
     return app
 
 
-def _add(app: FastAPI, endpoint: Endpoint) -> None:
+def _routes(endpoint: Endpoint) -> Iterator[Route]:
+    """At each of its paths; a route of GET takes HEAD too."""
     handler = _naming_the_request(endpoint.handler)
-    paths = [endpoint.path] if endpoint.open else [prefix + endpoint.path for prefix in endpoint.prefixes]
-    app.add_api_route(
-        paths[0],
-        handler,
-        methods=[endpoint.method],
-        status_code=endpoint.status,
-        summary=endpoint.summary,
-        tags=[endpoint.tag],
-        operation_id=endpoint.operation_id,
-        responses=answers(endpoint),
-        openapi_extra=documentation(endpoint),
-    )
-    for path in paths[1:]:
-        app.add_api_route(path, handler, methods=[endpoint.method], include_in_schema=False)
-    if endpoint.method == "GET":
-        for path in paths:
-            app.add_api_route(path, handler, methods=["HEAD"], include_in_schema=False)
-
-
-def _let_names_hold_lines(app: FastAPI) -> None:
-    """A parameter that is the rest of a path is any text; the framework's would end at the first line."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and ":path}" in route.path:
+    for prefix in ("",) if endpoint.open else endpoint.prefixes:
+        route = Route(prefix + endpoint.path, handler, methods=[endpoint.method])
+        if ":path}" in route.path:
+            # A parameter that is the rest of a path is any text; the framework's would end at the first line.
             route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+        yield route
 
 
 def _naming_the_request(handler: Handler) -> Handler:

@@ -1,5 +1,7 @@
 """`/openapi.json`, and `/docs`: a page that shows it and needs nothing from the internet."""
 
+import asyncio
+from collections.abc import Callable
 from importlib.resources import files
 
 import msgspec
@@ -13,14 +15,24 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 class Docs:
-    """Serves the document and the page, both made once."""
+    """Serves the document and the page.
 
-    def __init__(self, document: Json) -> None:
-        self._document = msgspec.json.encode(document)
+    `make` makes the document, which takes a tenth of a second: for the first who asks, since most gateways are never
+    asked, and on a thread.
+    """
+
+    def __init__(self, make: Callable[[], Json]) -> None:
+        self._make = make
+        self._document: bytes | None = None
         self._page = files("arouter.web.api").joinpath("docs_page.html").read_bytes()
 
     async def document(self, _: Request) -> Response:
+        if self._document is None:
+            self._document = await asyncio.to_thread(self._encoded)
         return Response(self._document, media_type=JSON)
 
     async def page(self, _: Request) -> Response:
         return Response(self._page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
+
+    def _encoded(self) -> bytes:
+        return msgspec.json.encode(self._make())

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from arouter.domain.errors import ARouterError, InternalError, InvalidRequest, NotFound
 from arouter.web.api.endpoint import JSON
@@ -65,8 +65,8 @@ class Faults:
         }
 
 
-def _routes(routes: Iterable[object]) -> Iterable[APIRoute]:
-    return (route for route in routes if isinstance(route, APIRoute))
+def _routes(routes: Iterable[object]) -> Iterable[Route]:
+    return (route for route in routes if isinstance(route, Route))
 
 
 def _answer(error: ARouterError, status: int | None = None, headers: Mapping[str, str] | None = None) -> Response:

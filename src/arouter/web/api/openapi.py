@@ -9,8 +9,8 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from arouter.domain.chat import Json
 from arouter.web.api.endpoint import JSON, Endpoint
@@ -52,7 +52,7 @@ class FaultAnswer(msgspec.Struct, frozen=True):
     error: Fault
 
 
-def documentation(endpoint: Endpoint) -> Json:
+def _documentation(endpoint: Endpoint) -> Json:
     """What FastAPI cannot see in the handler: the parameters, the bodies and the errors."""
     extra: Json = {
         "parameters": [
@@ -72,7 +72,7 @@ def documentation(endpoint: Endpoint) -> Json:
     return extra
 
 
-def answers(endpoint: Endpoint) -> dict[int | str, dict[str, object]]:
+def _answers(endpoint: Endpoint) -> dict[int | str, dict[str, object]]:
     """FastAPI's `responses`."""
     content = {
         media_type: {"schema": {"type": "string"} if form is None else _reference(form)}
@@ -84,15 +84,15 @@ def answers(endpoint: Endpoint) -> dict[int | str, dict[str, object]]:
     return told
 
 
-def document(app: FastAPI, endpoints: Sequence[Endpoint]) -> Json:
-    """The whole document."""
+def document(endpoints: Sequence[Endpoint]) -> Json:
+    """The whole document, which takes a tenth of a second to make."""
     made: Json = get_openapi(
         title="ARouter",
         version=version("arouter"),
         summary="A self-hosted LLM gateway that remembers what each of your users used and what it cost.",
         description=f"Every path under `/v1` is served under `/api/v1` as well. Inference is OpenAI's format: "
         f"`POST {CHAT_PATH}`.",
-        routes=app.routes,
+        routes=[_route(endpoint) for endpoint in endpoints],
     )
     inference = inference_paths()
     faults = {str(status): _fault(status) for status in _FAULTS if status not in _NOT_OF_INFERENCE}
@@ -103,6 +103,21 @@ def document(app: FastAPI, endpoints: Sequence[Endpoint]) -> Json:
     made["components"] = {"schemas": _schemas(endpoints) | chat_schemas(), "securitySchemes": _security_schemes()}
     made["security"] = [{"bearer": []}, {"x_api_key": []}, {"query_key": []}]
     return made
+
+
+def _route(endpoint: Endpoint) -> APIRoute:
+    """The first of its paths, as FastAPI describes it. Nothing is served by it."""
+    return APIRoute(
+        endpoint.path if endpoint.open else endpoint.prefixes[0] + endpoint.path,
+        endpoint.handler,
+        methods=[endpoint.method],
+        status_code=endpoint.status,
+        summary=endpoint.summary,
+        tags=[endpoint.tag],
+        operation_id=endpoint.operation_id,
+        responses=_answers(endpoint),
+        openapi_extra=_documentation(endpoint),
+    )
 
 
 def _schemas(endpoints: Sequence[Endpoint]) -> Json:
