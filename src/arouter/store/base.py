@@ -250,7 +250,9 @@ class LeaseWanted:
     used: int = 0
     """What was used since the last time, of a counter that is not in the ledger: it is posted with this."""
     need: int = 0
-    """What it needs besides, now."""
+    """What it needs besides, now: the sum of what several requests wait for."""
+    least: int = 0
+    """What of it is of use at the least: less is not granted."""
     greedy: bool = False
     """Whether it would take more than it needs."""
     recall: bool = False
