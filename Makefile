@@ -26,7 +26,7 @@ run: $(STAMP) ## start the gateway: SQLite, the sandbox provider, a key and a cu
 # What kills processes, starts commands, or makes environments of its own has the machine to itself.
 ALONE := tests/faults tests/cli tests/sdks tests/focus tests/acceptance/test_docs_commands.py \
 	tests/acceptance/test_openai_sdk.py tests/acceptance/test_startup.py \
-	tests/structure/test_bench.py tests/structure/test_bench_activity.py
+	tests/structure/test_bench.py tests/structure/test_bench_activity.py tests/structure/test_bench_workers.py
 
 # Tests are named after their arguments: sets have one order in all processes of a run, and another one in the next.
 SEED = $(shell $(BIN)/python -c 'import random; print(random.randrange(1_000_000))')
