@@ -195,20 +195,21 @@ def kept(samples: Sequence[Sample], cores: int) -> Sequence[Sample]:
 
 
 def measure(
-    made: Bench, peers: Mapping[int, Peer], *, rounds: int, tries: int, seconds: float, cores: frozenset[int]
+    made: Bench, peers: Mapping[int, Peer], wanted: argparse.Namespace, *, cores: frozenset[int]
 ) -> list[Sample]:
     """The medians, for each number of workers and each load, of so many undisturbed rounds; or of what comes of as many
     rounds as are tried."""
-    workers = max(peers)
-    first = made.measure(_case(1), peers[1], seconds)
-    every_s = pace_s(first, workers=workers, cores=len(cores), connections=CONNECTIONS)
-    made.measure(_case(workers), peers[workers], seconds)  # warm as well
+    workers, rounds, seconds = max(peers), wanted.rounds, wanted.seconds
+    cases = {count: _case(wanted.connections * count) for count in peers}
+    first = made.measure(cases[1], peers[1], seconds)
+    every_s = pace_s(first, workers=workers, cores=len(cores), connections=wanted.connections)
+    made.measure(cases[workers], peers[workers], seconds)  # warm as well
     found: dict[tuple[int, bool], list[Sample]] = {}
-    for number in range(1, max(tries, rounds) + 1):
+    for number in range(1, max(wanted.tries, rounds) + 1):
         for paced in (False, True):
             for count, peer in peers.items():
                 watch = _watch(made, peer, count, cores)
-                window = made.measure(_case(count), peer, seconds, every_s=every_s if paced else 0.0, watch=watch)
+                window = made.measure(cases[count], peer, seconds, every_s=every_s if paced else 0.0, watch=watch)
                 found.setdefault((count, paced), []).append(watch.sample(window, workers=count, paced=paced))
         undisturbed = min(len(kept(samples, len(cores))) for samples in found.values())
         if number >= rounds and undisturbed >= rounds and _is_undisturbed(found.values(), len(cores)):
@@ -220,9 +221,8 @@ def _is_undisturbed(every: Iterable[Sequence[Sample]], cores: int) -> bool:
     return all(sample.others <= _OTHERS * cores for samples in every for sample in kept(samples, cores))
 
 
-def _case(workers: int) -> Case:
-    """As many connections for each worker, whatever their number."""
-    return replace(BY_NAME["json"], at_once=CONNECTIONS * workers)
+def _case(connections: int) -> Case:
+    return replace(BY_NAME["json"], at_once=connections)
 
 
 def _watch(made: Bench, peer: Peer, workers: int, cores: frozenset[int]) -> Watch:
@@ -260,6 +260,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     asking = argparse.ArgumentParser(prog="python -m bench.workers", description=__doc__)
     asking.add_argument("--workers", type=int, default=2, help="compared with one")
+    asking.add_argument("--connections", type=int, default=CONNECTIONS, help="of each worker")
     asking.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     asking.add_argument("--rounds", type=int, default=3, help="that other programs did not disturb")
     asking.add_argument("--tries", type=int, default=12, help="rounds at the most, until there are so many")
@@ -277,7 +278,7 @@ def main() -> int:
         if missing:
             console.print(*missing.values())
             return 1
-        samples = measure(made, peers, rounds=wanted.rounds, tries=wanted.tries, seconds=wanted.seconds, cores=allowed)
+        samples = measure(made, peers, wanted, cores=allowed)
         counts = made.counts()
     found = verdict(samples, len(allowed))
     console.print(table(samples, len(allowed)))
