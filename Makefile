@@ -25,7 +25,8 @@ run: $(STAMP) ## start the gateway: SQLite, the sandbox provider, a key and a cu
 
 # What must hold within a second under load, or is measured, has the machine to itself.
 ALONE := $(patsubst %,tests/faults/test_%.py,budgets credits kill own_keys rate_headers resets second_gateway \
-	upstream_faults workers) tests/acceptance/test_startup.py tests/structure/test_bench.py
+	upstream_faults workers) tests/acceptance/test_startup.py tests/structure/test_bench.py \
+	tests/structure/test_bench_workers.py
 
 # Tests are named after their arguments: sets have one order in all processes of a run, and another one in the next.
 SEED = $(shell $(BIN)/python -c 'import random; print(random.randrange(1_000_000))')

@@ -10,6 +10,8 @@ _CPU_OF_ALL_THREADS = 2
 _STIME = 12
 """Of /proc/<pid>/stat, counted from the field after the name."""
 _TICKS = os.sysconf("SC_CLK_TCK")
+_IDLE = (3, 4)
+"""Of the first line of /proc/stat: idle, and idle while something waits for a disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +73,22 @@ def _stat(pid: int) -> list[str]:
     except OSError:
         return []
     return text.rpartition(")")[2].split()
+
+
+def waited_s(pid: int) -> float:
+    """How long the threads of one process waited for a core while they had something to do, since they began; those
+    that have ended are not counted. 0 where the system does not tell."""
+    total = 0
+    for task in (_PROC / str(pid) / "task").glob("*/schedstat"):
+        try:
+            total += int(task.read_text().split()[1])
+        except OSError:
+            continue  # It has ended.
+    return total / 1e9
+
+
+def idle_s(cores: frozenset[int]) -> float:
+    """How long these cores had nothing to do since the machine began, together."""
+    lines = dict(line.split(maxsplit=1) for line in (_PROC / "stat").read_text().splitlines() if line[:3] == "cpu")
+    counts = [lines[f"cpu{core}"].split() for core in cores]
+    return sum(int(count[place]) for count in counts for place in _IDLE) / _TICKS

@@ -68,8 +68,10 @@ class Window:
 class Load:
     """So many connections to one peer, asking the requests of one case."""
 
-    def __init__(self, case: Case, url: str, requests: Requests) -> None:
+    def __init__(self, case: Case, url: str, requests: Requests, *, every_s: float = 0.0) -> None:
+        """Each connection asks once in `every_s`, later if it is not answered by then; 0: whenever it is answered."""
         self._case = case
+        self.every_s = every_s
         self._url = url
         self.requests = requests
         self.tally = Tally()
@@ -99,7 +101,7 @@ class Load:
         parts = urlsplit(self._url)
         open_ = [await self._connect(parts.hostname or "", parts.port or 80) for _ in range(case.at_once)]
         # Paced streams begin over the length of one, at most two seconds, so that their chunks do not come together.
-        ramp_s = min(case.pace_us * case.chunks / 1e6, 2.0)
+        ramp_s = self.every_s or min(case.pace_us * case.chunks / 1e6, 2.0)
         for asker in open_:
             asker.ask()
             if ramp_s:
@@ -164,6 +166,8 @@ class _Asker(asyncio.Protocol):
         self._waiting = False
         self._begun = False
         self._asked = self._heard = 0.0
+        self._due_s = 0.0
+        """When it asks next, by the loop's clock, where it asks at a pace."""
         self._head = b""
         self._in_body = False
         self._missing_bytes: int | None = None
@@ -248,7 +252,20 @@ class _Asker(asyncio.Protocol):
         if over:
             self._end(good=self._good and self._events >= self._case.chunks)
             if not self._load.over:
-                self._loop.call_soon(self.ask)
+                self._ask_again()
+
+    def _ask_again(self) -> None:
+        every_s = self._load.every_s
+        if not every_s:
+            self._loop.call_soon(self.ask)
+            return
+        now_s = self._loop.time()
+        self._due_s = max(self._due_s + every_s, now_s) if self._due_s else now_s + every_s
+        self._loop.call_at(self._due_s, self._ask_if_not_over)
+
+    def _ask_if_not_over(self) -> None:
+        if not self._load.over:
+            self.ask()
 
     def _end(self, *, good: bool) -> None:
         load = self._load

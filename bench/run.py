@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,7 +36,7 @@ class Bench:
         self.running: dict[Peer, Running] = {}
         self.windows: dict[Measured, list[Window]] = defaultdict(list)
         self.lags: dict[Measured, list[Lag]] = defaultdict(list)
-        self._upstream_pid = upstream_pid
+        self.upstream_pid = upstream_pid
         self._stacks: dict[Peer, ExitStack] = {}
         self._answered: dict[Peer, int] = defaultdict(int)
         self._errors: dict[Peer, int] = defaultdict(int)
@@ -87,19 +87,34 @@ class Bench:
         """A case's requests to a peer, from the first on."""
         return requests_of(case, self.running[peer])
 
-    def measure(self, case: Case, peer: Peer, seconds: float, requests: Requests | None = None) -> Window:
-        """One case with one peer, once. The others are held still. `requests` go on where they were."""
+    def measure(
+        self,
+        case: Case,
+        peer: Peer,
+        seconds: float,
+        requests: Requests | None = None,
+        *,
+        every_s: float = 0.0,
+        watch: Callable[[], None] = lambda: None,
+    ) -> Window:
+        """One case with one peer, once. The others are held still. `requests` go on where they were. With `every_s`
+        each connection asks at that pace. `watch` is called when the measured part begins, and when it ends."""
+
+        def used() -> cpu.Used:
+            watch()
+            return cpu.used(running.pid)
+
         running = self.running[peer]
         with awake(running):
             lag_before = running.lag() if running.lag is not None else {}
             asked = requests if requests is not None else requests_of(case, running)
-            load = Load(case, running.targets[case.upstream].url, asked)
+            load = Load(case, running.targets[case.upstream].url, asked, every_s=every_s)
             window = uvloop.run(
                 load.run(
                     warm_up_s=min(WARM_UP_S, seconds),
                     seconds=seconds,
-                    used=lambda: cpu.used(running.pid),
-                    used_beside=lambda: time.process_time() + cpu.cpu_s(self._upstream_pid),
+                    used=used,
+                    used_beside=lambda: time.process_time() + cpu.cpu_s(self.upstream_pid),
                     finish=running.ledger is not None,
                 )
             )
@@ -136,9 +151,10 @@ def requests_of(case: Case, running: Running) -> Requests:
 
 
 @contextmanager
-def bench(peers: Sequence[Peer], folder: Path) -> Iterator[tuple[Bench, Mapping[str, str]]]:
-    """Everything started; and why those that are not there could not be, by name. RuntimeError if ours cannot."""
-    cores = Cores.of_this_machine()
+def bench(peers: Sequence[Peer], folder: Path, cores: Cores | None = None) -> Iterator[tuple[Bench, Mapping[str, str]]]:
+    """Everything started, on `cores` if they are not to be chosen here; and why those that are not there could not be,
+    by name. RuntimeError if ours cannot."""
+    cores = Cores.of_this_machine() if cores is None else cores
     with ExitStack() as stack:
         certificate = make_certificate(folder)
         command = [sys.executable, "-m", "bench.upstream"]

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bench.cases import Upstream
@@ -138,3 +139,9 @@ TWO_WORKERS = Peer(
     ours=True,
     two_workers=True,
 )
+
+
+def with_workers(workers: int) -> Peer:
+    """So many workers, and nothing else than the others with as many."""
+    named = f"{workers} worker{'s' if workers > 1 else ''}"
+    return replace(TWO_WORKERS, name=named, start=_start(workers=workers, keys=1), cases=None, two_workers=workers > 1)

@@ -1,11 +1,14 @@
 """`arouter clickhouse`: the real commands, on ClickHouse's engine in the process of each."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from arouter.domain.organizations import Organization, Workspace
 from arouter.store.base import Home
 from arouter.store.postgres.database import PostgresStore
 from tests.cli.process import arouter, refused, succeeded, told
@@ -27,11 +30,16 @@ def status(folder: Path) -> dict[str, Any]:
     return found
 
 
+def equal(*, records: int, organizations: int = 1) -> dict[str, Any]:
+    """What `check` tells where nothing differs."""
+    return {"organizations": organizations, "records": records, "equal": True, "differences": []}
+
+
 def test_a_copy_is_made_and_compared_and_made_anew(folder: Path) -> None:
     assert (status(folder)["tables"], status(folder)["behind"]) == (None, 0)
     assert told("clickhouse", "copy", cwd=folder) == {"copied": 0}
     assert status(folder)["tables"] == "copied_1, records_1"
-    assert told("clickhouse", "check", cwd=folder) == {"records": 0, "equal": True, "differing_days": []}
+    assert told("clickhouse", "check", cwd=folder) == equal(records=0)
     assert "0 records and adjustments copied" in succeeded("clickhouse", "rebuild", "--yes", cwd=folder)
     text = succeeded("clickhouse", "status", cwd=folder)
     assert "records_2" in text
@@ -51,8 +59,53 @@ def test_a_ledger_in_postgresql_is_copied_and_compared_as_well(tmp_path: Path) -
     assert told("clickhouse", "copy", cwd=tmp_path) == {"copied": 10}
     found = status(tmp_path)
     assert (found["tables"], found["behind"]) == ("copied_1, records_1", 0)
-    assert told("clickhouse", "check", cwd=tmp_path) == {"records": 9, "equal": True, "differing_days": []}
+    assert told("clickhouse", "check", cwd=tmp_path) == equal(records=9)
     ledger.stop()
+
+
+def test_every_organization_is_compared_and_what_differs_is_named(tmp_path: Path) -> None:
+    ledger = postgres(tmp_path)
+    assert isinstance(ledger.store, PostgresStore)
+    ledger.run(ledger.directory.home(Home(organization_id="org_a", workspace_id="ws_a", secret=b"x" * 32), now_us=0))
+    for name in ("b", "c"):
+        organization = Organization(id=f"org_{name}", name=f"Team {name}", created_at_us=1)
+        workspace = Workspace(id=f"ws_{name}", organization_id=organization.id, name="w", created_at_us=1)
+        ledger.run(ledger.directory.add_organization(organization, workspace))
+        opened = {"organization_id": organization.id, "workspace_id": workspace.id}
+        append(ledger, *(record(f"gen-{name}-{number}", opened=opened) for number in range(3)))
+    append(ledger, record("gen-a"))
+    (tmp_path / "arouter.toml").write_text(
+        f"[storage]\nurl = '{ledger.store.url}'\n[clickhouse]\nurl = 'chdb:{tmp_path}/engine'\n"
+    )
+    assert told("clickhouse", "check", cwd=tmp_path) == equal(records=7, organizations=3)
+    _in_the_engine(tmp_path, "ALTER TABLE arouter.records_1 DELETE WHERE id = 'gen-b-1'")
+    found = arouter("clickhouse", "check", "--json", cwd=tmp_path)
+    assert found.returncode == 1
+    assert json.loads(found.stdout) == {
+        "organizations": 3,
+        "records": 7,
+        "equal": False,
+        "differences": [{"organization_id": "org_b", "organization": "Team b", "days": ["2026-09-21T00:00:00Z"]}],
+    }
+    text = arouter("clickhouse", "check", cwd=tmp_path)
+    assert text.returncode == 1
+    assert text.stdout.splitlines() == [
+        "Team b (org_b): 2026-09-21T00:00:00Z differs.",
+        "7 records of 3 organizations: sums differ.",
+    ]
+    ledger.stop()
+
+
+def _in_the_engine(folder: Path, sql: str) -> None:
+    """A process may open one engine only, so this has its own."""
+    script = (
+        "import sys\n"
+        "from arouter.store.clickhouse.connections import load_driver\n"
+        "client = load_driver().connect_inside(sys.argv[1])\n"
+        "client.command(sys.argv[2], {'mutations_sync': 2})\n"
+        "client.close()"
+    )
+    subprocess.run([sys.executable, "-c", script, f"{folder}/engine", sql], check=True)
 
 
 def test_nothing_is_dropped_without_a_yes(folder: Path) -> None:

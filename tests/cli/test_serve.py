@@ -78,6 +78,18 @@ def _curl(words: list[str]) -> Any:
     return answer
 
 
+def test_a_database_with_keys_is_said_to_be_set_up_and_gets_no_others(tmp_path: Path) -> None:
+    own = told("keys", "create", "--name", "own", cwd=tmp_path)
+    with started("serve", "--port", "0", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not any(line.startswith("curl ") for line in lines):
+            lines.append(process.stdout.readline())
+    assert "The database is set up already: its first keys were shown by whoever made them.\n" in lines
+    assert not any("lr_" in line for line in lines)
+    assert [key["name"] for key in told("keys", "list", cwd=tmp_path)] == ["own"], own
+
+
 def test_a_taken_port_is_one_line_that_says_what_to_do_and_flags_override_the_settings(
     gateway: Gateway, tmp_path: Path
 ) -> None:

@@ -98,6 +98,10 @@ def changes(directory: Directory) -> dict[str, tuple[Coroutine[Any, Any, Any], l
             ["invitation.accept inv_ada", "member.create mem_eve"],
         ),
         "delete_invitation": (directory.delete_invitation("org_a", "inv_ada"), ["invitation.delete inv_ada"]),
+        "add_first_keys": (
+            directory.add_first_keys([(key("first"), "s3same3"), (key("second"), "s3same4")]),
+            ["key.create key-first", "key.create key-second"],
+        ),
         "add_key": (directory.add_key(key("prod"), secret="s3same"), ["key.create key-prod"]),
         "replace_key": (directory.replace_key(key("prod", disabled=True)), ["key.update key-prod"]),
         "rotate_key": (
@@ -171,7 +175,7 @@ NAMES = {
     *("add_workspace", "replace_workspace", "delete_workspace"),
     *("add_member", "replace_member", "delete_member"),
     *("add_invitation", "accept_invitation", "delete_invitation"),
-    *("add_key", "replace_key", "rotate_key", "delete_key"),
+    *("add_first_keys", "add_key", "replace_key", "rotate_key", "delete_key"),
     *("set_password", "enrol_totp", "confirm_totp", "use_recovery_code", "remove_totp"),
     *("add_session", "delete_session"),
     *("add_guardrail", "replace_guardrail", "delete_guardrail", "put_user_rules"),

@@ -66,6 +66,14 @@ def test_nobody_gets_more_than_there_is(backend: Backend, of: Counter) -> None:
         assert standing(backend, of)[1] == 10
 
 
+def test_what_is_of_no_use_is_not_granted(backend: Backend) -> None:
+    lease(backend, counter(), 10, need=7)
+    with second(backend) as other:
+        assert lease(backend, counter(), 10, by=other, need=9, least=4).granted == 0
+        assert standing(backend, counter())[1] == 7
+        assert lease(backend, counter(), 10, by=other, need=9, least=3).granted == 3
+
+
 def test_a_lease_takes_the_place_of_the_one_before(backend: Backend) -> None:
     lease(backend, counter(), 100, need=60)
     assert lease(backend, counter(), 100, keep=20, need=10).granted == 10
@@ -74,10 +82,10 @@ def test_a_lease_takes_the_place_of_the_one_before(backend: Backend) -> None:
     assert standing(backend, counter()) == (0, 0)
 
 
-def test_who_is_alone_takes_half_and_beside_others_an_eighth(backend: Backend) -> None:
+def test_who_is_alone_takes_half_and_beside_others_half_of_its_part(backend: Backend) -> None:
     assert lease(backend, counter(), 1000, need=1, greedy=True).granted == 500
     with second(backend) as other:
-        assert lease(backend, counter(), 1000, by=other, need=1, greedy=True).granted == 62
+        assert lease(backend, counter(), 1000, by=other, need=1, greedy=True).granted == 125
 
 
 def test_what_is_posted_of_whole_days_is_what_the_records_say(backend: Backend) -> None:

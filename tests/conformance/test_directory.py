@@ -1,5 +1,6 @@
 """What every directory does."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,50 @@ def test_a_key_is_read_back_as_it_was_added(backend: Backend, sample: Key) -> No
     backend.restart()
     assert backend.run(backend.directory.find_key("s")) == sample
     assert backend.run(backend.directory.get_key("org_a", sample.hash)) == sample
+
+
+def first_keys(name: str) -> list[tuple[Key, str]]:
+    return [(key(f"{name}-{kind}"), f"secret-{name}-{kind}") for kind in ("live", "management")]
+
+
+def test_the_first_keys_are_added_where_there_is_none(backend: Backend) -> None:
+    backend.run(backend.directory.add_key(key("other", organization_id="org_b"), secret="other"))
+    before = backend.run(backend.directory.revision())
+    assert backend.run(backend.directory.add_first_keys(first_keys("a")))
+    assert backend.run(backend.directory.revision()) > before
+    assert not backend.run(backend.directory.add_first_keys(first_keys("b")))
+    backend.restart()
+    assert not backend.run(backend.directory.add_first_keys(first_keys("c")))
+    assert sorted(names(backend)) == ["a-live", "a-management"]
+    assert backend.run(backend.directory.find_key("secret-a-live")) == key("a-live")
+
+
+def test_deleted_keys_are_none(backend: Backend) -> None:
+    add(backend, "gone")
+    assert backend.run(backend.directory.delete_key("org_a", "key-gone", now_us=1))
+    assert backend.run(backend.directory.add_first_keys(first_keys("a")))
+
+
+def test_of_first_keys_all_are_added_or_none(backend: Backend) -> None:
+    backend.run(backend.directory.add_key(key("other", organization_id="org_b"), secret="taken"))
+    (one, secret), (other, _) = first_keys("a")
+    with pytest.raises(ValueError, match=r".+"):
+        backend.run(backend.directory.add_first_keys([(one, secret), (other, "taken")]))
+    assert names(backend) == []
+
+
+def test_of_processes_that_come_at_once_one_adds_the_first_keys(backend: Backend) -> None:
+    others = [backend.beside() for _ in range(3)]
+    directories = [backend.directory, *(each.directory for each in others)]
+
+    async def every() -> list[bool]:
+        return await asyncio.gather(*(one.add_first_keys(first_keys(str(no))) for no, one in enumerate(directories)))
+
+    added = backend.run(every())
+    assert sum(added) == 1
+    assert sorted(names(backend)) == [f"{added.index(True)}-live", f"{added.index(True)}-management"]
+    for each in others:
+        backend.run(each.close())
 
 
 def test_a_key_is_found_by_its_secret_and_not_by_its_name(backend: Backend) -> None:

@@ -43,7 +43,8 @@ class Shared:
         self.posted += used
         others = sum(self.leases) - self.leases[worker]
         room = self.limit - self.posted - keep - others
-        units = granted(room=room, need=need, greedy=greedy, alone=others == 0)
+        leases = sum(1 for other, lease in enumerate(self.leases) if other != worker and lease)
+        units = granted(room=room, need=need, least=need, greedy=greedy, others=leases)
         assert 0 <= units <= max(0, room)
         self.leases[worker] = keep + units
         own.renew(units, used)
@@ -123,6 +124,61 @@ def test_in_one_window_exactly_the_configured_number_can_be_had(limit: int, aske
         fits = units <= left
         assert shared.take(worker, units, greedy=False) == fits
         left -= units if fits else 0
+
+
+ROOMS = st.integers(-10, 10**12)
+NEEDS = st.integers(0, 10**6)
+OTHERS = st.integers(0, 1_000)
+
+
+@given(ROOMS, NEEDS, NEEDS, st.booleans(), OTHERS)
+def test_a_grant_is_what_is_needed_where_it_is_there_and_never_more_than_there_is(
+    room: int, one: int, other: int, greedy: bool, others: int
+) -> None:
+    least, need = sorted((one, other))
+    units = granted(room=room, need=need, least=least, greedy=greedy, others=others)
+    assert 0 <= units <= max(0, room)
+    if room >= need:
+        assert units >= need
+    elif room < least:
+        assert units == 0, "what is of no use is left to others"
+    else:
+        assert units == max(0, room)
+    if not greedy or room < 2 * (others + 1) * need:
+        assert units <= need, "nobody takes for later where little is left"
+
+
+@given(st.integers(1, 10**12), NEEDS, OTHERS, OTHERS)
+def test_the_more_there_are_the_less_each_takes_for_later(room: int, need: int, one: int, other: int) -> None:
+    few, many = sorted((one, other))
+    of_few, of_many = (granted(room=room, need=need, least=need, greedy=True, others=n) for n in (few, many))
+    assert of_many <= of_few
+    assert granted(room=room, need=0, least=0, greedy=True, others=0) == room // 2, "who is alone takes half"
+
+
+@given(st.integers(1, 300), st.integers(1, 1_000))
+def test_those_who_know_of_each_other_get_nearly_the_same_and_leave_half_for_who_comes_later(
+    processes: int, needs_for_each: int
+) -> None:
+    """As after a recall: all of them have leases, of what runs, and each renews its own in turn."""
+    whole = room = processes * needs_for_each * 1_000
+    shares = []
+    for _ in range(processes):
+        shares.append(granted(room=room, need=1, least=1, greedy=True, others=processes - 1))
+        room -= shares[-1]
+    assert min(shares) >= 0.6 * max(shares) - 1
+    assert room >= whole / 2
+    assert sum(shares) >= 0.39 * whole - processes
+
+
+@given(st.integers(1, 300))
+def test_whoever_comes_last_finds_something(processes: int) -> None:
+    """Each comes when all before it have leases already, and nobody gives anything back."""
+    whole = room = 10**12
+    for others in range(processes):
+        last = room
+        room -= granted(room=room, need=1, least=1, greedy=True, others=others)
+    assert last >= whole * 0.56 / processes**0.5 - processes
 
 
 def test_a_settled_hold_gives_back_what_it_did_not_use_and_tells_what_it_used_beyond() -> None:

@@ -224,6 +224,88 @@ def test_who_is_not_alone_knows_what_others_took(window: Window) -> None:
     skip_through(run)
 
 
+def test_nobody_keeps_what_another_one_needs() -> None:
+    """The first takes half, and is idle from then on; the last needs nearly everything."""
+
+    async def run(loop: SkippingLoop) -> None:
+        processes = Processes(loop)
+        first, second, last = processes.leasings
+        of = counter()
+        for leasing in (first, second):
+            assert await take(leasing, [(of, LIMIT, 1)])
+        assert first.share(of, LIMIT).free >= 400
+        assert await take(last, [(of, LIMIT, LIMIT - 2)])
+        assert await take(first, [(of, LIMIT, 1)]) is None
+        await processes.end()
+
+    skip_through(run)
+
+
+def test_who_asks_for_little_all_the_time_does_not_starve_who_asks_for_much() -> None:
+    async def run(loop: SkippingLoop) -> None:
+        processes = Processes(loop, 7)
+        *small, large = processes.leasings
+        of = counter()
+
+        async def ask_on(leasing: Leasing) -> None:
+            while True:
+                shares = await take(leasing, [(of, LIMIT, 1)])
+                if shares is not None:
+                    shares[0].give_back(1)
+                await asyncio.sleep(0.003)
+
+        asking = []
+        for number, leasing in enumerate(small):
+            asking.append(asyncio.ensure_future(ask_on(leasing)))
+            await asyncio.sleep(0.001 * number)
+        for _ in range(5):
+            await asyncio.sleep(2)
+            shares = await take(large, [(of, LIMIT, LIMIT - 10)])
+            assert shares is not None
+            shares[0].give_back(LIMIT - 10)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        await processes.end()
+
+    skip_through(run)
+
+
+def test_a_refusal_holds_for_those_who_want_as_much_and_not_for_less() -> None:
+    async def run(loop: SkippingLoop) -> None:
+        processes = Processes(loop, 1)
+        (leasing,), (counters,) = processes.leasings, processes.counters
+        assert await take(leasing, [(counter(), 10, 6)])
+        assert await take(leasing, [(counter(), 10, 5)]) is None
+        asked = counters.asked
+        assert await take(leasing, [(counter(), 10, 5)]) is None
+        assert await take(leasing, [(counter(), 10, 7)]) is None
+        assert counters.asked == asked
+        assert await take(leasing, [(counter(), 10, 4)])
+        await processes.end()
+
+    skip_through(run)
+
+
+def test_requests_that_wait_for_others_ask_together() -> None:
+    """However many of them wait: a question for each pause, until the others have answered."""
+
+    async def run(loop: SkippingLoop) -> None:
+        processes = Processes(loop, 2)
+        of = counter()
+        assert await take(processes.leasings[0], [(of, 100, 1)])
+
+        async def ask(after_ms: int) -> bool:
+            await asyncio.sleep(after_ms / 1000)
+            return await take(processes.leasings[1], [(of, 100, 3)]) is not None
+
+        assert all(await asyncio.gather(*(ask(number) for number in range(30))))
+        assert processes.counters[1].asked < 30
+        await processes.end()
+
+    skip_through(run)
+
+
 def test_leases_of_many_counters_are_one_transaction() -> None:
     async def run(loop: SkippingLoop) -> None:
         processes = Processes(loop)

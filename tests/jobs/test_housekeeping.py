@@ -63,6 +63,31 @@ def test_it_looks_again_and_again_and_tells_the_first_failure_of_several() -> No
     assert archive.asked[:2] == [("expire", 9), ("seal", 7 * DAY_US)]
 
 
+def test_partitions_are_made_before_days_expire_and_dropped_afterwards() -> None:
+    archive = Archive([])
+
+    class Partitions:
+        async def make_ahead(self, *, now_us: int) -> None:
+            archive.asked.append(("make", now_us))
+
+        async def drop_empty(self, *, now_us: int) -> int:
+            archive.asked.append(("drop", now_us))
+            return 0
+
+    keeping = Housekeeping(
+        archive,
+        None,
+        Partitions(),
+        seal_after_days=None,
+        retention_days=9,
+        now_us=lambda: DAY_US,
+        on_done=lambda what, days: None,
+        on_failure=lambda failure: None,
+    )
+    asyncio.run(keeping.once())
+    assert archive.asked == [("make", DAY_US), ("expire", 9), ("drop", DAY_US)]
+
+
 def test_without_settings_nothing_is_sealed_and_nothing_expires(tmp_path: Path) -> None:
     async def scenario() -> int:
         store = SqliteStore.open(str(tmp_path / "arouter.db"), clock=lambda: NOON_US)

@@ -30,6 +30,7 @@ WANTED = st.builds(
     limit=LIMITS,
     keep=UNITS,
     need=UNITS,
+    least=UNITS,
     greedy=st.booleans(),
     recall=st.booleans(),
 )

@@ -49,6 +49,21 @@ def test_nobody_is_refused_while_there_is_more_than_all_can_hold() -> None:
     assert simulate(case) == outcome, "the same seed, the same figures"
 
 
+@pytest.mark.parametrize("gateways", [1, 5, 40])
+def test_far_from_a_limit_leases_are_seldom_asked_for_however_many_share_it(gateways: int) -> None:
+    used = gateways * 10 * 5.5 * 10
+    case = Case(gateways=gateways, rate_s=10.0, limit=int(used * 10), hold=10, used=(1, 10), seconds=10.0)
+    outcome = simulate(case)
+    assert outcome.refused == 0
+    assert outcome.lease_calls / case.seconds / gateways < 1
+
+
+def test_beyond_a_limit_a_gateway_asks_no_more_than_its_requests_come() -> None:
+    outcome = simulate(Case(gateways=20, rate_s=10.0, limit=5_500, hold=10, used=(1, 10), seconds=10.0))
+    assert outcome.refused > 500
+    assert outcome.lease_calls < outcome.admitted + outcome.refused
+
+
 def test_a_limit_is_used_up_before_anybody_is_refused_for_good() -> None:
     outcome = simulate(Case(gateways=4, rate_s=20.0, limit=1_000, hold=10, used=(10, 10), seconds=10.0))
     assert outcome.refused > 0

@@ -34,6 +34,7 @@ class Server(MemoryStore):
     last_error: StorageUnavailable | None = None
     unwritten = delayed = lost = 0
     stats = CommitStats()
+    partitions = None
 
     @property
     def retention(self) -> Retention:

@@ -10,9 +10,10 @@ import typer
 
 from arouter.cli.database import opened, require_database
 from arouter.cli.options import Config, Json, application
-from arouter.cli.output import Failure, facts, stderr, stdout, write_json
+from arouter.cli.output import Failure, facts, stdout, write_json
 from arouter.cli.progress import progress_bar
 from arouter.domain.activity import Dimension, Scope, SummaryQuery
+from arouter.domain.organizations import Organization
 from arouter.engine.clock import SystemClock
 from arouter.settings import Settings, load
 from arouter.store.clickhouse.connections import Connections, CopyGone
@@ -23,7 +24,8 @@ from arouter.store.feed import BEGINNING, ForeignPosition
 from arouter.store.routed import FOREIGN
 from arouter.store.stores import Database
 from arouter.wiring.clickhouse import copy_address, copy_place
-from arouter.wiring.storage import find_home
+
+_PAGE = 1_000
 
 app = application(help="Look after the copy of the ledger in ClickHouse.", no_args_is_help=True)
 
@@ -48,10 +50,20 @@ class _Copied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Difference:
+    """An organization whose sums are not the ledger's."""
+
+    organization_id: str
+    organization: str
+    days: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Comparison:
+    organizations: int
     records: int
     equal: bool
-    differing_days: tuple[str, ...]
+    differences: tuple[_Difference, ...]
 
 
 # ---------------------------------------------------------------- commands
@@ -99,15 +111,22 @@ def rebuild(
 
 @app.command()
 def check(config: Config = None, json: Json = False) -> None:
-    """Compare every day's sums with the ledger's, to the last digit. Best while nothing is recorded."""
-    with stderr().status("Adding up"):
-        found = asyncio.run(_with(load(config), _compare))
+    """Compare every organization's sums of every day with the ledger's, to the last digit.
+
+    Best while nothing is recorded.
+    """
+    found = asyncio.run(_with(load(config), _compare))
     if json:
         write_json(found)
     else:
-        for day in found.differing_days:
-            stdout().print(f"{day} differs.")
-        stdout().print(f"{found.records:,} records: " + ("all sums are equal." if found.equal else "sums differ."))
+        for one in found.differences:
+            named = f"{one.organization} ({one.organization_id})"
+            for day in one.days:
+                stdout().print(f"{named}: {day} differs.", soft_wrap=True, markup=False)
+        stdout().print(
+            f"{found.records:,} records of {found.organizations:,} organizations: "
+            + ("all sums are equal." if found.equal else "sums differ.")
+        )
     if not found.equal:
         raise typer.Exit(1)
 
@@ -196,20 +215,51 @@ async def _copy(parts: _Parts, *, anew: bool) -> _Copied:
 
 
 async def _compare(parts: _Parts) -> _Comparison:
-    while await parts.copier.step() is not None:
-        pass
-    home = await find_home(parts.store, SystemClock())
-    query = SummaryQuery(scope=Scope(organization_id=home.organization_id), group_by=(Dimension.DAY,))
-    reader = ClickHouseReader(parts.connections, parts.copier, parts.store.directory)
+    with progress_bar() as progress:
+        position = (await parts.copier.prepare()).position
+        copying = progress.add_task("records", total=await parts.store.feed.size_after(position))
+        while await parts.copier.step(lambda size: progress.advance(copying, size)) is not None:
+            pass
+        progress.remove_task(copying)
+        organizations = await _organizations(parts.store)
+        comparing = progress.add_task("organizations", total=len(organizations))
+        reader = ClickHouseReader(parts.connections, parts.copier, parts.store.directory)
+        records = 0
+        differences = []
+        for organization in organizations:
+            counted, difference = await _compare_one(parts, reader, organization)
+            records += counted
+            if difference is not None:
+                differences.append(difference)
+            progress.advance(comparing)
+    return _Comparison(
+        organizations=len(organizations), records=records, equal=not differences, differences=tuple(differences)
+    )
+
+
+async def _compare_one(
+    parts: _Parts, reader: ClickHouseReader, organization: Organization
+) -> tuple[int, _Difference | None]:
+    """How many records the organization has, and what differs."""
+    query = SummaryQuery(scope=Scope(organization_id=organization.id), group_by=(Dimension.DAY,))
     (copied,) = await reader.summaries(await reader.state(), [query])
     kept = await parts.store.ledger.summary(query)
+    records = kept.totals.requests
+    if replace(copied, as_of_us=kept.as_of_us) == kept:
+        return records, None
     mine, theirs = ({row.group[0]: row.totals for row in one.rows} for one in (kept, copied))
-    differing = sorted(str(day) for day in mine.keys() | theirs.keys() if mine.get(day) != theirs.get(day))
-    return _Comparison(
-        records=kept.totals.requests,
-        equal=replace(copied, as_of_us=kept.as_of_us) == kept,
-        differing_days=tuple(differing),
-    )
+    days = sorted(str(day) for day in mine.keys() | theirs.keys() if mine.get(day) != theirs.get(day))
+    return records, _Difference(organization_id=organization.id, organization=organization.name, days=tuple(days))
+
+
+async def _organizations(store: Database) -> list[Organization]:
+    """All of them, each once: one that is made meanwhile moves the others."""
+    found: dict[str, Organization] = {}
+    offset = 0
+    while page := await store.directory.list_organizations(offset=offset, limit=_PAGE):
+        found |= {one.id: one for one in page}
+        offset += len(page)
+    return [*found.values()]
 
 
 def _tell(found: _Copied, *, json: bool) -> None:

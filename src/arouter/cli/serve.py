@@ -140,6 +140,9 @@ def _tell(settings: Settings, started: Started, *, json: bool) -> None:
         out.print()
     if started.first_keys is not None:
         tell_keys(out, started.first_keys)
+    else:
+        out.print("The database is set up already: its first keys were shown by whoever made them.", soft_wrap=True)
+        out.print()
     out.print("A request as a user, and what that user has used so far:", style="bold")
     key = "$AROUTER_KEY" if started.first_keys is None else started.first_keys.live
     for line in curl_lines(url, key, _model(started.providers)):

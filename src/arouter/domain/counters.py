@@ -157,14 +157,17 @@ class Allotment:
         self.free += granted
 
 
-def granted(*, room: int, need: int, greedy: bool, alone: bool) -> int:
-    """How many units a process gets of those that nobody has, the `room`.
+def granted(*, room: int, need: int, least: int, greedy: bool, others: int) -> int:
+    """How many units a process gets of those that nobody has, the `room`, beside so many `others` with leases.
 
-    At least what it needs now, if there is so much, else all there is. A `greedy` process takes more, so that it need
-    not ask again: half of what there is while it is alone with the counter, else an eighth. The less there is the less
-    it takes, so that nobody sits on the last units.
+    What it needs now, if there is so much, else all there is, unless that is less than the `least` that is of use:
+    then nothing, so that units of no use do not wander about. A `greedy` process takes more, so that it need not ask
+    again: half of its even part of the room, which is half of the room while it is alone. So whoever comes later finds
+    something, if less and less: the last one of n finds 0.56 / sqrt(n) of the room that the first one found. Once all
+    of them are known, as after a recall, n in turn get parts of which none is less than 0.6 of another. The less there
+    is the less is taken, and below 2 * n needs nothing but needs, so that nobody sits on the last units.
     """
-    if room <= 0:
+    if room <= 0 or room < min(least, need):
         return 0
-    share = (room // 2 if alone else room // 8) if greedy else 0
+    share = room // (2 * (others + 1)) if greedy else 0
     return min(room, max(need, share))

@@ -23,13 +23,14 @@ from arouter.store.base import Counters, Leased, LeaseWanted
 
 EVERY_S: Final = 0.25
 """How often others' wishes are looked after."""
-CONTENDED_US: Final = 10_000_000
-"""How long others are thought to want more after they said so."""
+CONTENDED_US: Final = 1_000_000
+"""How long others are thought to want more after they said so: longer than anybody waits for what is given back, so
+that whoever waits gets it, and no longer, since all ask for each request meanwhile."""
 REFUSED_US: Final = 100_000
 """How long a refusal holds for those who come next, unless something becomes free here."""
 _PAUSE_S: Final = 0.05
 _TRIES: Final = 15
-"""How often, and after which pauses, what others were asked for is looked for: longer than `EVERY_S`."""
+"""How often, and after which pauses at the mean, what others were asked for is looked for: longer than `EVERY_S`."""
 _LOOKS: Final = 30
 """How often others' answers are looked for by whoever only looks."""
 _TURNS: Final = 40
@@ -47,7 +48,16 @@ class Share(Allotment):
 
     __slots__ = (
         *("contended_until_us", "counter", "doubtful", "ended", "limit", "others", "outside", "pending", "posted"),
-        *("known_at_us", "refused_until_us", "renewals", "settled_before", "takers", "touched", "waiting"),
+        *(
+            "known_at_us",
+            "refused_units",
+            "refused_until_us",
+            "renewals",
+            "settled_before",
+            "takers",
+            "touched",
+            "waiting",
+        ),
     )
 
     def __init__(self, counter: Counter, limit: int) -> None:
@@ -68,6 +78,8 @@ class Share(Allotment):
         """Others may still give something back."""
         self.contended_until_us = 0
         self.refused_until_us = 0
+        self.refused_units = 0
+        """The least that was refused: for less than that the refusal does not hold."""
         self.touched = True
         """It was taken from lately."""
         self.takers = 0
@@ -180,13 +192,13 @@ class Leasing:
         places = range(len(wanted))
         for turn in range(_TRIES):
             if turn:
-                await asyncio.sleep(_PAUSE_S)
+                await _next_moment()
             open_places = []
             for place in places:
                 share, units = wanted[place]
                 if answers[place] or share.take(units):
                     answers[place] = True
-                elif self.now_us() < share.refused_until_us:
+                elif units >= share.refused_units and self.now_us() < share.refused_until_us:
                     return place
                 else:
                     open_places.append(place)
@@ -366,7 +378,8 @@ class Leasing:
             waiting.append(waiters)
             share.renewals += 1
             keep, used = share.surrender()
-            need = sum([units for units, ticket, _ in waiters if not ticket.told.done()])
+            needs = [units for units, ticket, _ in waiters if not ticket.told.done()]
+            need = sum(needs)
             wanted.append(
                 _new_lease_wanted(
                     counter=share.counter,
@@ -374,6 +387,7 @@ class Leasing:
                     keep=keep,
                     used=used,
                     need=need,
+                    least=min(needs, default=0),
                     greedy=bool(need) and share.contended_until_us <= now_us,
                     recall=recall,
                 )
@@ -392,7 +406,7 @@ class Leasing:
             self._serve(share, leased, waiters)
 
     def _serve(self, share: Share, leased: Leased, waiters: Sequence[_Waiting]) -> None:
-        refused = False
+        refused: list[int] = []
         for units, ticket, place in waiters:
             if ticket.told.done():
                 continue  # Cancelled.
@@ -400,8 +414,9 @@ class Leasing:
                 ticket.answer(place, True)
             else:
                 ticket.answer(place, None if leased.pending else False)
-                refused = True
+                refused.append(units)
         if refused and not leased.pending:
+            share.refused_units = min(refused)
             share.refused_until_us = self.now_us() + REFUSED_US
 
     def _is_unused(self, share: Share) -> bool:
@@ -414,6 +429,13 @@ class Leasing:
             self._contended.pop(share, None)
             self._turns.pop(share, None)
             del self._shares[share.counter, share.limit]
+
+
+async def _next_moment() -> None:
+    """Until all who wait ask again, together, in half a pause at the least and one and a half at the most: however many
+    requests wait, they are one question."""
+    now_s = asyncio.get_running_loop().time()
+    await asyncio.sleep((int(now_s / _PAUSE_S + 0.5) + 1) * _PAUSE_S - now_s)
 
 
 def _renewed(share: Share, wanted: LeaseWanted, leased: Leased) -> None:

@@ -1,6 +1,7 @@
-"""Beside requests: days that ended long enough ago are sealed, and days whose time is over are deleted.
+"""Beside requests: days that ended long enough ago are sealed, and days whose time is over are deleted. Where records
+lie in partitions, those of the next months are made, and empty ones dropped.
 
-Every process on the file looks; the archive lets one of them work at a time, in steps that hold up nobody.
+Every process on the database looks; the archive lets one of them work at a time, in steps that hold up nobody.
 """
 
 import asyncio
@@ -35,6 +36,13 @@ class Expiring(Protocol):
     async def expire(self, *, default_days: int | None, now_us: int) -> Days | None: ...
 
 
+class Partitioning(Protocol):
+    """What `store.postgres.partitions` does."""
+
+    async def make_ahead(self, *, now_us: int) -> None: ...
+    async def drop_empty(self, *, now_us: int) -> int: ...
+
+
 class Housekeeping:
     """Seals and deletes, and tells."""
 
@@ -42,6 +50,7 @@ class Housekeeping:
         self,
         retention: Expiring,
         archive: Sealing | None,
+        partitions: Partitioning | None = None,
         *,
         seal_after_days: int | None,
         retention_days: int | None,
@@ -49,10 +58,11 @@ class Housekeeping:
         on_done: Callable[[str, Days], None],
         on_failure: Callable[[StorageUnavailable], None],
     ) -> None:
-        """Without an `archive` nothing is sealed. `on_done` is told what was done, "sealed" or "expired", if anything
-        was; `on_failure` the first failure of several in a row."""
+        """Without an `archive` nothing is sealed, without `partitions` there are none to look after. `on_done` is told
+        what was done, "sealed" or "expired", if anything was; `on_failure` the first failure of several in a row."""
         self._retention = retention
         self._archive = archive
+        self._partitions = partitions
         self._seal_after_days = seal_after_days
         self._retention_days = retention_days
         self._now_us = now_us
@@ -63,9 +73,13 @@ class Housekeeping:
     async def once(self) -> None:
         """StorageUnavailable if it cannot be done now."""
         now_us = self._now_us()
+        if self._partitions is not None:
+            await self._partitions.make_ahead(now_us=now_us)  # first: to delete may take hours
         expired = await self._retention.expire(default_days=self._retention_days, now_us=now_us)
         if expired is not None and expired.days:
             self._on_done("expired", expired)
+        if self._partitions is not None:
+            await self._partitions.drop_empty(now_us=now_us)
         if self._archive is not None and self._seal_after_days is not None:
             sealed = await self._archive.seal(before_us=now_us - self._seal_after_days * DAY_US)
             if sealed is not None and sealed.days:

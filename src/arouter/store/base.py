@@ -212,6 +212,12 @@ class Directory(ProviderKeys, Guardrails, Organizations, Credits, SignIns, Audit
     async def add_key(self, key: Key, *, secret: str) -> None:
         """A new key. ValueError if its hash or its secret is taken."""
 
+    async def add_first_keys(self, keys: Sequence[tuple[Key, str]]) -> bool:
+        """Add these keys of one organization, each with its secret, if that has no key: all of them or none.
+
+        Whether they were added: of several processes that come at once, only one is told so. ValueError as `add_key`.
+        """
+
     async def replace_key(self, key: Key) -> bool:
         """Store `key` in place of the one with its hash; False if there is none.
 
@@ -250,7 +256,9 @@ class LeaseWanted:
     used: int = 0
     """What was used since the last time, of a counter that is not in the ledger: it is posted with this."""
     need: int = 0
-    """What it needs besides, now."""
+    """What it needs besides, now: the sum of what several requests wait for."""
+    least: int = 0
+    """What of it is of use at the least: less is not granted."""
     greedy: bool = False
     """Whether it would take more than it needs."""
     recall: bool = False

@@ -125,7 +125,7 @@ class Renewal:
         room = limit - posted - keep - held
         if others and (room < need or wanted.recall):
             self.in_the_way.update(owner_no for owner_no, _ in others if owner_no != self._owner_no)
-        given = granted(room=room, need=need, greedy=wanted.greedy, alone=not others)
+        given = granted(room=room, need=need, least=wanted.least, greedy=wanted.greedy, others=len(others))
         pending = bool(others) and self._is_pending(wanted, given, others)
         if others and (given < need or wanted.recall):
             self.recalled.append((text, limit))

@@ -86,7 +86,8 @@ class MemoryCounters:
         others.pop(mine, None)
         posted = self._posted(counter)
         room = limit - posted - wanted.keep - sum(others.values())
-        given = granted(room=room, need=wanted.need, greedy=wanted.greedy, alone=not others)
+        need, greedy = wanted.need, wanted.greedy
+        given = granted(room=room, need=need, least=wanted.least, greedy=greedy, others=len(others))
         lacking = given < wanted.need
         pending = lacking and any(self._data.leases[one].may_give(now_us) for one in others)
         if not wanted.need:

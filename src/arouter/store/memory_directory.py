@@ -204,11 +204,19 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
         }
 
     async def add_key(self, key: Key, *, secret: str) -> None:
-        if key.hash in self._data.keys or secret in self._data.secrets | self._data.previous_secrets:
-            raise ValueError("there is such a key already")
+        self._check_free(key, secret)
         self._data.keys[key.hash] = key
         self._data.secrets[secret] = key.hash
         self._changed_key(AuditAction.CREATE_KEY, None, key)
+
+    async def add_first_keys(self, keys: Sequence[tuple[Key, str]]) -> bool:
+        if any(organization_id == keys[0][0].organization_id for organization_id, _ in self._live()):
+            return False
+        for key, secret in keys:
+            self._check_free(key, secret)
+        for key, secret in keys:
+            await self.add_key(key, secret=secret)
+        return True
 
     async def replace_key(self, key: Key) -> bool:
         before = self._live().get((key.organization_id, key.hash))
@@ -268,6 +276,10 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
         assert one is not None
         self._data.revision += 1
         self._note(action, one.organization_id, one.hash, before, after)
+
+    def _check_free(self, key: Key, secret: str) -> None:
+        if key.hash in self._data.keys or secret in self._data.secrets | self._data.previous_secrets:
+            raise ValueError("there is such a key already")
 
     def _live(self) -> dict[tuple[str, str], Key]:
         """A key without a secret was deleted."""

@@ -53,11 +53,25 @@ class Retention(Protocol):
     async def set_retention_days(self, organization_id: str, days: int | None) -> None: ...
 
 
+class Partitions(Protocol):
+    """The partitions that records lie in, looked after beside requests."""
+
+    async def make_ahead(self, *, now_us: int) -> None:
+        """Make those that records will need soon. StorageUnavailable if that cannot be done now."""
+
+    async def drop_empty(self, *, now_us: int) -> int:
+        """Drop those in which nothing is and no record is to be expected; how many. StorageUnavailable as above."""
+
+
 class Database(Store, Protocol):
     """A store that outlives the process, and tells how it is."""
 
     @property
     def retention(self) -> Retention: ...
+
+    @property
+    def partitions(self) -> Partitions | None:
+        """None where records lie in one table."""
 
     @property
     def healthy(self) -> bool:

@@ -158,11 +158,11 @@ def make_key(home: Home, kind: KeyKind, name: str, *, now_us: int) -> tuple[Key,
 
 
 async def first_keys(store: Store, home: Home, clock: Clock) -> FirstKeys | None:
-    """A live and a management key if the database has no key at all."""
+    """A live and a management key if the database has no key at all; None if it has, or another process that starts at
+    this moment made them."""
     if await store.directory.list_keys(home.organization_id, limit=1):
         return None
     live, live_plaintext = make_key(home, KeyKind.LIVE, "first", now_us=clock.now_us())
     management, management_plaintext = make_key(home, KeyKind.MANAGEMENT, "management", now_us=clock.now_us())
-    await store.directory.add_key(live, secret=live.hash)
-    await store.directory.add_key(management, secret=management.hash)
-    return FirstKeys(live=live_plaintext, management=management_plaintext)
+    made = await store.directory.add_first_keys([(live, live.hash), (management, management.hash)])
+    return FirstKeys(live=live_plaintext, management=management_plaintext) if made else None

@@ -27,11 +27,12 @@ def upkeep(
     housekeeping = Housekeeping(
         store.retention,
         store.archive if isinstance(store, SqliteStore) else None,
+        store.partitions,
         seal_after_days=settings.storage.seal_after_days,
         retention_days=settings.storage.retention_days,
         now_us=now_us,
         on_done=done,
-        on_failure=lambda failure: log.error("days of records cannot be sealed", reason=failure.message),
+        on_failure=lambda failure: log.error("housekeeping cannot be done", reason=failure.message),
     )
     if not isinstance(store, SqliteStore):
         return {"expire": housekeeping.run}

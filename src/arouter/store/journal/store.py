@@ -8,7 +8,7 @@ from arouter.store.feed import Feed
 from arouter.store.journal.folder import Folder
 from arouter.store.journal.ledger import JournaledLedger
 from arouter.store.journal.outage import Observer, Outage
-from arouter.store.stores import CommitStats, Database, DatabaseStatus, Retention
+from arouter.store.stores import CommitStats, Database, DatabaseStatus, Partitions, Retention
 
 
 class JournaledStore:
@@ -34,6 +34,10 @@ class JournaledStore:
     @property
     def retention(self) -> Retention:
         return self._database.retention
+
+    @property
+    def partitions(self) -> Partitions | None:
+        return self._database.partitions
 
     @property
     def healthy(self) -> bool:

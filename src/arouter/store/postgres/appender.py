@@ -300,11 +300,13 @@ class Appender:
                 conflicts += 1
                 if conflicts == _TRIES_OF_CONFLICTS:
                     raise unavailable(exc) from exc
-            except asyncpg.CheckViolationError:
-                # A partition that was there is gone; anything else fails again.
-                conflicts += 1
-                if conflicts > 1:
+            except asyncpg.CheckViolationError as exc:
+                if exc.constraint_name is not None:
                     raise
+                # A partition that was there was empty, and was dropped.
+                conflicts += 1
+                if conflicts == _TRIES_OF_CONFLICTS:
+                    raise unavailable(exc) from exc
                 self._months.clear()
             except _OUR_FAULT:
                 raise

@@ -18,6 +18,7 @@ from arouter.store.postgres.ledger import PostgresLedger
 from arouter.store.postgres.listener import DirectoryListener
 from arouter.store.postgres.moved_records import read_copy_state
 from arouter.store.postgres.owners import GRACE_S, Owner
+from arouter.store.postgres.partitions import Partitions
 from arouter.store.postgres.pool import Pool, connect
 from arouter.store.postgres.retention import Retention
 from arouter.store.postgres.statements import queries
@@ -58,6 +59,7 @@ class PostgresStore:
         self.ledger = PostgresLedger(self._pool, self._appender, clock=clock, grace_s=grace_s)
         self.feed = PostgresFeed(self._pool, self.ledger.settled_us)
         self.retention = Retention(self._pool, clock)
+        self.partitions = Partitions(self._pool)
         self.counters = PostgresCounters(self._pool, self._owner, self._appender.settled)
 
     @classmethod

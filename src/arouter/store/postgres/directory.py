@@ -8,7 +8,7 @@ from arouter.domain.keys import Key, by_previous_plaintext
 from arouter.store.base import Home, KeyLabel, KeySecrets, first_of
 from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, Row, key_values, read_key
 from arouter.store.postgres.audit import AREA
-from arouter.store.postgres.changes import Change, count_change, reading
+from arouter.store.postgres.changes import Change, Unchanged, count_change, reading
 from arouter.store.postgres.credits import PostgresCredits
 from arouter.store.postgres.errors import refusals
 from arouter.store.postgres.guardrails import PostgresGuardrails
@@ -90,6 +90,21 @@ class PostgresDirectory(
         await self._change(
             _of(AuditAction.CREATE_KEY, key), (sql, (secret, *key_values(key))), first=_checking(secret, key.hash)
         )
+
+    async def add_first_keys(self, keys: Sequence[tuple[Key, str]]) -> bool:
+        sql = statement(_AREA, "add_key", CHANGEABLE_KEY_COLUMNS, behind=1)
+        organization_id = keys[0][0].organization_id
+
+        async def check(connection: "Connection") -> None:
+            # Whoever came first has the organization's lock until its keys are there.
+            if await connection.fetchval(queries(_AREA)["has_keys"], organization_id):
+                raise Unchanged
+            for key, secret in keys:
+                await _checking(secret, key.hash)(connection)
+
+        changes = [_of(AuditAction.CREATE_KEY, key) for key, _ in keys]
+        adding_keys = [(sql, (secret, *key_values(key))) for key, secret in keys]
+        return await self._change(changes, *adding_keys, first=check)
 
     async def replace_key(self, key: Key) -> bool:
         sql = statement(_AREA, "replace_key", CHANGEABLE_KEY_COLUMNS, behind=2)

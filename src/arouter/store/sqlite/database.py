@@ -67,6 +67,7 @@ class SqliteStore:
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.archive = Archivist(path, self._writer, clock)
         self.retention = self.archive
+        self.partitions = None
         self.ledger = SqliteLedger(path, self._writer, self._readers, self._summaries, self._ahead, clock)
         self.counters = SqliteCounters(path, self._writer, self._readers)
         self._feeding = Readers(path, threads=1)

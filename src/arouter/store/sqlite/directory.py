@@ -95,6 +95,22 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
 
         await self._change(_of(AuditAction.CREATE_KEY, key), (sql, (*key_values(key), secret)), first=check)
 
+    async def add_first_keys(self, keys: Sequence[tuple[Key, str]]) -> bool:
+        sql = queries()["add_key"].format(**_CHANGEABLE)
+
+        def run(connection: apsw.Connection) -> bool:
+            if connection.execute(queries()["has_keys"], (keys[0][0].organization_id,)).get:
+                return False
+            for key, secret in keys:
+                _check_free(connection, secret, key.hash)
+                connection.execute(sql, (*key_values(key), secret))
+                self._note(connection, _of(AuditAction.CREATE_KEY, key), None)
+            connection.execute(queries()["raise_revision"])
+            return True
+
+        result: bool = await self._writer.command(run)
+        return result
+
     async def replace_key(self, key: Key) -> bool:
         sql = queries()["replace_key"].format(**_CHANGEABLE)
         values = (*key_values(key), key.organization_id, key.hash)

@@ -25,6 +25,9 @@ WHERE organization_id = $1 AND hash = $2 AND secret IS NOT NULL;
 -- name: is_secret_taken
 SELECT EXISTS (SELECT 1 FROM keys WHERE previous_secret = $1 AND hash <> $2);
 
+-- name: has_keys
+SELECT EXISTS (SELECT 1 FROM keys WHERE organization_id = $1 AND secret IS NOT NULL);
+
 -- name: list_keys
 SELECT {columns} FROM keys
 WHERE organization_id = $1 AND secret IS NOT NULL AND disabled <= $2 AND ($3::text IS NULL OR creator = $3)

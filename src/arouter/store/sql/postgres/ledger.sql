@@ -152,6 +152,28 @@ SELECT EXISTS (
 CREATE TABLE {name} (LIKE records INCLUDING ALL);
 ALTER TABLE records ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({beyond});
 
+-- name: partitions
+SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'records'::regclass;
+
+-- name: partition_empty
+SELECT NOT EXISTS (SELECT 1 FROM {name});
+
+-- name: partition_bytes
+SELECT pg_relation_size(to_regclass($1::text));
+
+-- name: vacate_partition
+VACUUM (SKIP_LOCKED) {name};
+
+-- To drop a partition takes its table from everybody. While this waits for those who read and write, all who come later
+-- wait behind it; so it waits no longer than a commit takes, and what follows is bounded, too.
+-- name: hold_records
+SET LOCAL lock_timeout = '100ms';
+SET LOCAL statement_timeout = '200ms';
+LOCK TABLE ONLY records IN ACCESS EXCLUSIVE MODE;
+
+-- name: drop_partition
+DROP TABLE {name};
+
 -- Nobody else adjusts them until the transaction has ended.
 -- name: records_to_adjust
 SELECT {columns}

@@ -27,6 +27,9 @@ SELECT {columns} FROM keys WHERE previous_secret = ?;
 SELECT secret, previous_secret, previous_expires_at_us FROM keys
 WHERE organization_id = ? AND hash = ? AND secret IS NOT NULL;
 
+-- name: has_keys
+SELECT EXISTS (SELECT 1 FROM keys WHERE organization_id = ? AND secret IS NOT NULL);
+
 -- name: list_keys
 SELECT {columns} FROM keys
 WHERE organization_id = ?1 AND secret IS NOT NULL AND disabled <= ?2 AND (?3 IS NULL OR creator = ?3)
