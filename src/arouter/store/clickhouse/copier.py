@@ -22,6 +22,8 @@ from arouter.store.feed import BEGINNING, Changes, Feed, Position, Stretch
 
 AT_ONCE: Final = 50_000
 """Records in one stretch, about."""
+_MOST_MEMORY_BYTES: Final = 4_000_000_000
+"""For one insert, which needs far less: a server has other work, too."""
 _PLACE_COLUMNS: Final[Mapping[str, str]] = {
     "no": "UInt64",
     "done": "UInt8",
@@ -243,6 +245,7 @@ def _writing(tables: Tables, token: str) -> Mapping[str, Any]:
         "async_insert": 0,
         "insert_deduplicate": 1,
         "insert_deduplication_token": f"{tables.records}-{token}",
+        "max_memory_usage": _MOST_MEMORY_BYTES,
     }
     if tables.place.cluster:
         settings |= {"insert_quorum": "auto", "insert_quorum_parallel": 0, "distributed_foreground_insert": 1}
