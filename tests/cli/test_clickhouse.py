@@ -55,6 +55,13 @@ def test_a_ledger_in_postgresql_is_copied_and_compared_as_well(tmp_path: Path) -
     ledger.stop()
 
 
+def test_a_copy_of_this_version_lacks_no_sums(folder: Path) -> None:
+    told("clickhouse", "copy", cwd=folder)
+    assert status(folder)["lacking"] == []
+    assert told("clickhouse", "upgrade", cwd=folder) == {"made": []}
+    assert "Nothing was lacking" in succeeded("clickhouse", "upgrade", cwd=folder)
+
+
 def test_nothing_is_dropped_without_a_yes(folder: Path) -> None:
     assert arouter("clickhouse", "rebuild", cwd=folder, stdin="n\n").returncode == 1
 
