@@ -105,16 +105,16 @@ def test_the_statements_for_a_cluster_are_understood() -> None:
         (SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",)), metrics=COST), {"user_totals"}),
         (
             SummaryQuery(scope=replace(SCOPE, key_hash="key-a"), group_by=(Dimension.USER,), order=TOP, limit=10),
-            {"user_periods"},
+            {"users_by_32_days"},
         ),
-        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.API_KEY), metrics=COST), {"user_periods"}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.API_KEY), metrics=COST), {"users_by_32_days"}),
         (
             SummaryQuery(
                 scope=SCOPE,
                 filters=Filters(start_us=NEXT * PERIOD_US - DAY_US, end_us=(NEXT + 1) * PERIOD_US + DAY_US),
                 group_by=(Dimension.USER,),
             ),
-            {"user_periods", "user_days"},
+            {"users_by_32_days", "users_by_day"},
         ),
         (
             SummaryQuery(scope=SCOPE, filters=Filters(users=("user-7",)), group_by=(Dimension.DAY,), metrics=COST),

@@ -14,10 +14,18 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
+from arouter.store.buckets import DAY_US
 from arouter.store.clickhouse.conditions import text
 from arouter.store.clickhouse.connections import Client, Connections, CopyGone
 from arouter.store.clickhouse.rows import COLUMNS, columns_of
-from arouter.store.clickhouse.schema import Place, Tables, create_statements, drop_statements, generation_of
+from arouter.store.clickhouse.schema import (
+    Place,
+    Tables,
+    create_statements,
+    drop_statements,
+    generation_of,
+    number_of,
+)
 from arouter.store.feed import BEGINNING, Changes, Feed, Position, Stretch
 
 AT_ONCE: Final = 50_000
@@ -258,10 +266,10 @@ def _reading(tables: Tables) -> Mapping[str, Any]:
 
 def _forget(client: Client, tables: Tables, days: Sequence[tuple[str, int]]) -> int:
     place = tables.place
-    by_day = f"(organization_id, intDiv(created_at_us, 86400000000)) IN ({_pairs(days)})"
+    day = number_of(DAY_US)
     sql = (
-        f"SELECT DISTINCT organization_id, intDiv(created_at_us, 86400000000) "
-        f"FROM {place.database}.{tables.records} WHERE {by_day}"
+        f"SELECT organization_id, {day} AS day FROM {place.database}.{tables.records} "
+        f"WHERE (organization_id, {day}) IN ({_pairs(days)}) GROUP BY organization_id, day"
     )
     found = [(organization_id, int(day)) for organization_id, day in client.query(sql, {})]
     if found:

@@ -21,16 +21,16 @@ EIGHT_US: Final = 8 * DAY_US
 PROJECTIONS: Final = (
     "by_time",
     "user_totals",
-    "user_periods",
-    "user_eights",
-    "user_days",
+    "users_by_32_days",
+    "users_by_8_days",
+    "users_by_day",
     "days_of_users",
     "days",
     "quarters",
 )
 """What is kept beside the rows, in another order or added up. One that is changed gets another name: see
 `upgrade_statements`."""
-_BEFORE: Final = ("users", "slots")
+_BEFORE: Final = ("users", "user_periods", "user_days", "slots")
 """Those that older copies have, and nobody reads any more."""
 _BLOCK_BYTES: Final = 8_192
 """A page reads a few rows of many columns: what is decompressed for them is small."""
@@ -101,6 +101,11 @@ def generation_of(table: str) -> int | None:
     return None if found is None else int(found[1])
 
 
+def number_of(unit_us: int) -> str:
+    """Which day, or other unit of time, a row is in: as the projections tell it, and every question must."""
+    return f"intDivOrZero(created_at_us, {unit_us})"
+
+
 @cache
 def _statements() -> Mapping[str, str]:
     return parse_queries(read_sql(ENGINE, "schema.sql"))
@@ -165,10 +170,10 @@ def _words(tables: Tables) -> Mapping[str, object]:
         "block_bytes": _BLOCK_BYTES,
         "added": ", ".join(ADDED),
         "sums": ", ".join(ADDING),
-        "period_us": PERIOD_US,
-        "eight_us": EIGHT_US,
-        "day_us": DAY_US,
-        "slot_us": SLOT_US,
+        "by_period": number_of(PERIOD_US),
+        "by_eight": number_of(EIGHT_US),
+        "by_day": number_of(DAY_US),
+        "by_slot": number_of(SLOT_US),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from arouter.domain.activity import METRICS, PERCENTILES, TIME_DIMENSIONS, Dimension, SummaryQuery
 from arouter.store.buckets import DAY_US, HOUR_US, SLOT_US
 from arouter.store.clickhouse.conditions import filter_conditions, range_conditions, scope_conditions, updated_since
-from arouter.store.clickhouse.schema import ADDING
+from arouter.store.clickhouse.schema import ADDING, number_of
 from arouter.store.clickhouse.spans import Span, reads_sums, spans_of
 from arouter.store.tally import MEASURES
 
@@ -138,7 +138,7 @@ def _of_first(table: str, query: SummaryQuery, first: First, number: int) -> Seq
 
 def days_statement(table: str, query: SummaryQuery) -> str:
     """The days of UTC with records of the organization."""
-    day = f"intDiv(created_at_us, {DAY_US})"
+    day = number_of(DAY_US)
     return f"SELECT {day} AS day FROM {table} WHERE {scope_conditions(query.scope)[0]} GROUP BY day"
 
 
@@ -295,7 +295,7 @@ class _Question:
         if span.unit_us == 1:
             made = range_conditions(span.first, span.beyond)
         else:
-            unit = f"intDiv(created_at_us, {span.unit_us})"
+            unit = number_of(span.unit_us)
             made = [f"{unit} >= {span.first}"] if span.first is not None else []
             if span.beyond is not None:
                 made.append(f"{unit} < {span.beyond}")
@@ -310,16 +310,14 @@ class _Question:
         if not days:
             return "0"
         unit_us = max(span.unit_us, SLOT_US)
-        day = f"intDiv(created_at_us, {unit_us})" if unit_us == DAY_US else _day_of_slot(span)
+        day = number_of(DAY_US) if unit_us == DAY_US else _day_of_slot()
         if days[-1] - days[0] + 1 == len(days):
             return f"{day} >= {days[0]} AND {day} <= {days[-1]}"
         return f"{day} IN ({', '.join(map(str, days))})"
 
     def _slot(self, span: Span) -> str:
         """The first quarter of an hour of the bucket, or of what a question's range has of it."""
-        slot = (
-            f"intDiv(created_at_us, {DAY_US}) * 96" if span.unit_us == DAY_US else f"intDiv(created_at_us, {SLOT_US})"
-        )
+        slot = f"{number_of(DAY_US)} * 96" if span.unit_us == DAY_US else number_of(SLOT_US)
         if self._times is not None:
             return f"roundDown({slot}, [{', '.join(map(str, self._times.starts))}])" if self._times.starts else slot
         length = min(_UTC_LENGTHS[one] for one in self._query.group_by if one in TIME_DIMENSIONS)
@@ -327,8 +325,8 @@ class _Question:
         return f"intDiv({slot}, {width}) * {width}"
 
 
-def _day_of_slot(span: Span) -> str:
-    return f"intDiv(intDiv(created_at_us, {SLOT_US}), 96)"
+def _day_of_slot() -> str:
+    return f"intDiv({number_of(SLOT_US)}, 96)"
 
 
 _ADDING: Final = dict(zip(MEASURES, ADDING, strict=True))
