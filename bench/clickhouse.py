@@ -44,6 +44,8 @@ SCOPE = Scope(organization_id=ORGANIZATION)
 SAMPLED = 40
 PAGE = 100
 REPEATS = 5
+MOST_MEMORY_BYTES = 8_000_000_000
+"""For the insert of a day."""
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -169,7 +171,12 @@ def fill(client: Any, tables: Tables, plan: Plan, *, again: bool, most_s: float)
             tables.records,
             table,
             database=tables.place.database,
-            settings={"insert_deduplication_token": f"day-{day.number}", "async_insert": 0, "max_insert_threads": 2},
+            settings={
+                "insert_deduplication_token": f"day-{day.number}",
+                "async_insert": 0,
+                "max_insert_threads": 2,
+                "max_memory_usage": MOST_MEMORY_BYTES,
+            },
         )
 
     with ThreadPoolExecutor(1) as pool:
@@ -290,7 +297,9 @@ class Asking:
         await self.timed(f"page of {PAGE} of the busiest users", [page(user) for user in busy])
         for what, filters in (("ever", Filters()), ("of 30 days", month), ("of 30 days that begin at 05:30", zone)):
             await self.timed(f"top users {what}", [summary(filters=filters, **top)] * REPEATS)
-        await self.timed("sums by model and day", [summary(group_by=(Dimension.MODEL, Dimension.DAY))] * 2)
+        by_day = (Dimension.MODEL, Dimension.DAY)
+        await self.timed("sums by model and day", [summary(group_by=by_day)] * REPEATS)
+        await self.timed("sums by model and day in Kolkata", [summary(group_by=by_day, timezone="Asia/Kolkata")] * 2)
         await self.timed(
             "cost by model and day",
             [summary(group_by=(Dimension.MODEL, Dimension.DAY), metrics=frozenset({"cost"}))] * REPEATS,

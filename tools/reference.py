@@ -28,7 +28,7 @@ from arouter.web.api import (
     paging,
     ranges,
     report,
-    summary,
+    summary_query,
     users,
 )
 from arouter.web.api.app import create_api
@@ -92,7 +92,7 @@ def activity_parameters() -> str:
 
 def summary_parameters() -> str:
     shared = {parameter.name for parameter in FILTERS}
-    return _parameters([parameter for parameter in summary.PARAMETERS if parameter.name not in shared])
+    return _parameters([parameter for parameter in summary_query.PARAMETERS if parameter.name not in shared])
 
 
 def high_usage_parameters() -> str:

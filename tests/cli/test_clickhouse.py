@@ -108,6 +108,13 @@ def _in_the_engine(folder: Path, sql: str) -> None:
     subprocess.run([sys.executable, "-c", script, f"{folder}/engine", sql], check=True)
 
 
+def test_a_copy_of_this_version_lacks_no_sums(folder: Path) -> None:
+    told("clickhouse", "copy", cwd=folder)
+    assert status(folder)["lacking"] == []
+    assert told("clickhouse", "upgrade", cwd=folder) == {"made": []}
+    assert "Nothing was lacking" in succeeded("clickhouse", "upgrade", cwd=folder)
+
+
 def test_nothing_is_dropped_without_a_yes(folder: Path) -> None:
     assert arouter("clickhouse", "rebuild", cwd=folder, stdin="n\n").returncode == 1
 

@@ -22,7 +22,7 @@ NAMES = {
     "members": ("add", "list", "change", "disable", "enable", "delete", "set-password", "remove-totp"),
     "invitations": ("create", "list", "delete"),
     "audit": (),
-    "clickhouse": ("status", "copy", "rebuild", "check", "schema"),
+    "clickhouse": ("status", "copy", "rebuild", "upgrade", "check", "schema"),
     "activity": ("export", "summary", "report", "show", "correct"),
     "users": ("list", "top", "show", "token", "block", "unblock", "limit"),
     "db": ("migrate", "status", "check", "backup", "copy", "seal", "retention", "fold", "journal"),

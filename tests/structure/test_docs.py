@@ -21,7 +21,7 @@ from arouter.web.api import (
     paging,
     ranges,
     report,
-    summary,
+    summary_query,
     user_rules,
     users,
 )
@@ -107,7 +107,7 @@ def test_every_route_is_mentioned() -> None:
 def test_every_parameter_is_mentioned() -> None:
     pages_and_parameters = (
         ("activity", activity.PARAMETERS),
-        ("activity", summary.PARAMETERS),
+        ("activity", summary_query.PARAMETERS),
         ("compatibility", organization_usage.COMPLETIONS_PARAMETERS),
         ("compatibility", organization_usage.COSTS_PARAMETERS),
         ("compatibility", arouter_usage.SUMMARY_PARAMETERS),

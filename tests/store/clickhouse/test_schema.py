@@ -1,7 +1,7 @@
 """The tables: the same columns as the rows, one text for a server and for a cluster, and sums that are found."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from arouter.store.clickhouse.conditions import all_conditions
 from arouter.store.clickhouse.copier import Copier
 from arouter.store.clickhouse.rows import COLUMNS
 from arouter.store.clickhouse.schema import PERIOD_US, BadName, Place, Tables, create_statements, generation_of
-from arouter.store.clickhouse.sums import statement
+from arouter.store.clickhouse.sums import First, statement
 from tests.conformance.backends import Backend, inside, memory
 from tests.conformance.samples import NOON_US, SCOPE, append, record
 from tests.store.clickhouse.engine import new_place
@@ -32,20 +32,26 @@ def query(sql: str) -> Sequence[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
-    """Of a copy with a few records on a few days."""
+    """Of a copy with records of 200 users on 80 days: enough for ClickHouse to tell short sums from long ones."""
     backend: Backend = memory(Path(tmp_path_factory.mktemp("ledger")))
     append(backend, *(record(f"gen-{n}", opened={"created_at_us": NOON_US + n * DAY_US}) for n in range(80)))
     copier = Copier(inside(), new_place(), backend.store.feed)
     state = backend.run(copier.step())
     assert state is not None
+    name = f"{state.tables.place.database}.{state.tables.records}"
+    sql = (
+        f"INSERT INTO {name} SELECT * EXCEPT number REPLACE (concat('user-', toString(number)) AS user) "
+        f"FROM {name} CROSS JOIN numbers(200) AS many"
+    )
+    asyncio.run(inside().run(lambda client: client.command(sql, {})))
     yield state.tables
     backend.stop()
 
 
-def projections(tables: Tables, asked: SummaryQuery) -> set[str]:
+def projections(tables: Tables, asked: SummaryQuery, firsts: Mapping[int, First] | None = None) -> set[str]:
     """What a question is read from: names of projections, or `records`."""
     table = f"{tables.place.database}.{tables.records}"
-    plan = "\n".join(line for (line,) in query(f"EXPLAIN {statement(table, [asked], [None])}"))
+    plan = "\n".join(line for (line,) in query(f"EXPLAIN {statement(table, [asked], [None], firsts)}"))
     read = {line.split("(")[1].split(")")[0] for line in plan.splitlines() if "ReadFromMergeTree" in line}
     return {name.removeprefix(f"{tables.place.database}.").replace(tables.records, "records") for name in read}
 
@@ -95,30 +101,35 @@ def test_the_statements_for_a_cluster_are_understood() -> None:
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER,), order=TOP, limit=10), {"users"}),
-        (SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",))), {"users"}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER,), order=TOP, limit=10), {"user_totals"}),
+        (SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",)), metrics=COST), {"user_totals"}),
         (
             SummaryQuery(scope=replace(SCOPE, key_hash="key-a"), group_by=(Dimension.USER,), order=TOP, limit=10),
-            {"user_periods"},
+            {"users_by_32_days"},
         ),
-        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.API_KEY), metrics=COST), {"user_periods"}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.API_KEY), metrics=COST), {"users_by_32_days"}),
         (
             SummaryQuery(
                 scope=SCOPE,
                 filters=Filters(start_us=NEXT * PERIOD_US - DAY_US, end_us=(NEXT + 1) * PERIOD_US + DAY_US),
                 group_by=(Dimension.USER,),
             ),
-            {"users", "user_days"},
+            {"users_by_32_days", "users_by_day"},
         ),
         (
-            SummaryQuery(scope=SCOPE, filters=Filters(users=("alice",)), group_by=(Dimension.DAY,), metrics=COST),
-            {"user_days"},
+            SummaryQuery(scope=SCOPE, filters=Filters(users=("user-7",)), group_by=(Dimension.DAY,), metrics=COST),
+            {"days_of_users"},
         ),
-        (SummaryQuery(scope=SCOPE, group_by=(Dimension.MODEL, Dimension.HOUR), metrics=COST), {"slots"}),
-        (SummaryQuery(scope=SCOPE, filters=Filters(statuses=("success",)), metrics=COST), {"slots"}),
+        (
+            SummaryQuery(scope=SCOPE, filters=Filters(users=("user-7",)), group_by=(Dimension.MODEL,), metrics=COST),
+            {"days_of_users"},
+        ),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.MODEL, Dimension.DAY)), {"days", "user_totals"}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.MODEL, Dimension.HOUR), metrics=COST), {"quarters"}),
+        (SummaryQuery(scope=SCOPE, filters=Filters(statuses=("success",)), metrics=COST), {"days"}),
         (
             SummaryQuery(scope=SCOPE, filters=Filters(start_us=NOON_US + 1, end_us=NOON_US + SLOT_US), metrics=COST),
-            {"records"},
+            {"by_time"},
         ),
     ],
     ids=[
@@ -128,6 +139,8 @@ def test_the_statements_for_a_cluster_are_understood() -> None:
         "by key",
         "a range",
         "days of a user",
+        "models of a user",
+        "users of models by day",
         "hours of models",
         "a status",
         "within a quarter",
@@ -135,6 +148,13 @@ def test_the_statements_for_a_cluster_are_understood() -> None:
 )
 def test_sums_are_read_from_what_is_added_up_already(tables: Tables, asked: SummaryQuery, expected: set[str]) -> None:
     assert projections(tables, asked) == expected
+
+
+def test_all_sums_of_the_first_users_are_read_from_their_own(tables: Tables) -> None:
+    month = Filters(start_us=NOON_US // DAY_US * DAY_US, end_us=(NOON_US // DAY_US + 30) * DAY_US)
+    asked = SummaryQuery(scope=SCOPE, filters=month, group_by=(Dimension.USER,), order=TOP, limit=2)
+    first = First(users=("user-7", "user-70"), groups=201, named=201)
+    assert projections(tables, asked, {0: first}) == {"days_of_users", "days"}
 
 
 def test_the_newest_records_are_found_in_the_order_of_time(tables: Tables) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from arouter.domain.activity import Dimension, Filters, SummaryQuery
 from arouter.store.buckets import DAY_US, SLOT_US
-from arouter.store.clickhouse.schema import PERIOD_US
+from arouter.store.clickhouse.schema import EIGHT_US, PERIOD_US
 from arouter.store.clickhouse.spans import Span, spans_of
 from tests.conformance.samples import SCOPE
 
@@ -16,8 +16,8 @@ RECORD = 1
 INSTANTS = st.none() | st.integers(0, 40).map(lambda slot: slot * SLOT_US) | st.integers(0, 100 * DAY_US)
 
 
-def units(asked: SummaryQuery, *, with_users: bool = True) -> set[int]:
-    return {span.unit_us for span in spans_of(asked, with_users=with_users)}
+def units(asked: SummaryQuery) -> set[int]:
+    return {span.unit_us for span in spans_of(asked)}
 
 
 def instants(span: Span) -> tuple[int, int]:
@@ -26,10 +26,12 @@ def instants(span: Span) -> tuple[int, int]:
     return first, beyond
 
 
-@given(start_us=INSTANTS, end_us=INSTANTS, with_users=st.booleans())
-def test_spans_are_the_range_and_do_not_overlap(start_us: int | None, end_us: int | None, with_users: bool) -> None:
-    asked = SummaryQuery(scope=SCOPE, filters=Filters(start_us=start_us, end_us=end_us))
-    found = sorted(instants(span) for span in spans_of(asked, with_users=with_users))
+@given(start_us=INSTANTS, end_us=INSTANTS, group_by=st.sampled_from([(), (Dimension.USER,), (Dimension.TAG,)]))
+def test_spans_are_the_range_and_do_not_overlap(
+    start_us: int | None, end_us: int | None, group_by: tuple[Dimension, ...]
+) -> None:
+    asked = SummaryQuery(scope=SCOPE, filters=Filters(start_us=start_us, end_us=end_us), group_by=group_by)
+    found = sorted(instants(span) for span in spans_of(asked))
     start = -1 if start_us is None else start_us
     end = 1000 * PERIOD_US if end_us is None else end_us
     if start >= end:
@@ -42,8 +44,15 @@ def test_spans_are_the_range_and_do_not_overlap(start_us: int | None, end_us: in
 
 def test_a_range_of_whole_days_needs_no_record() -> None:
     range_us = Filters(start_us=DAY_US, end_us=100 * DAY_US)
-    assert units(SummaryQuery(scope=SCOPE, filters=range_us)) == {PERIOD_US, DAY_US}
-    assert units(SummaryQuery(scope=SCOPE, filters=range_us), with_users=False) == {SLOT_US}
+    users = SummaryQuery(scope=SCOPE, filters=range_us, group_by=(Dimension.USER,))
+    assert units(users) == {PERIOD_US, EIGHT_US, DAY_US}
+    assert units(SummaryQuery(scope=SCOPE, filters=range_us)) == {DAY_US}
+
+
+def test_a_range_of_whole_quarters_of_an_hour_needs_records_for_users_only() -> None:
+    range_us = Filters(start_us=DAY_US + SLOT_US, end_us=100 * DAY_US)
+    assert units(SummaryQuery(scope=SCOPE, filters=range_us, group_by=(Dimension.MODEL,))) == {DAY_US, SLOT_US}
+    assert RECORD in units(SummaryQuery(scope=SCOPE, filters=range_us, group_by=(Dimension.USER,)))
 
 
 @pytest.mark.parametrize(
@@ -51,11 +60,13 @@ def test_a_range_of_whole_days_needs_no_record() -> None:
     [
         (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.DAY)), {DAY_US}),
         (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.HOUR)), {RECORD}),
-        (SummaryQuery(scope=SCOPE, group_by=(Dimension.DAY,), timezone="Europe/Berlin"), {RECORD}),
-        (SummaryQuery(scope=SCOPE, group_by=(Dimension.MODEL,)), {RECORD}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER, Dimension.MODEL)), {RECORD}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.USER,), filters=Filters(models=("x",))), {RECORD}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.MODEL,), filters=Filters(users=("x",))), {DAY_US}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.HOUR,), filters=Filters(users=("x",))), {RECORD}),
+        (SummaryQuery(scope=SCOPE, group_by=(Dimension.TAG,)), {RECORD}),
         (SummaryQuery(scope=SCOPE, filters=Filters(tags=("x",))), {RECORD}),
         (SummaryQuery(scope=SCOPE, filters=Filters(session_ids=("x",))), {RECORD}),
-        (SummaryQuery(scope=SCOPE, filters=Filters(models=("x",))), {RECORD}),
         (SummaryQuery(scope=SCOPE, filters=Filters(updated_since_us=1)), {RECORD}),
         (SummaryQuery(scope=SCOPE, filters=Filters(written_until_us=1)), {RECORD}),
         (SummaryQuery(scope=SCOPE, metrics=frozenset({"latency_ms_p95"})), {RECORD}),
@@ -65,6 +76,6 @@ def test_what_only_records_tell_is_read_from_records(asked: SummaryQuery, expect
     assert units(asked) == expected
 
 
-def test_without_users_times_of_any_zone_are_told_by_quarters_of_an_hour() -> None:
-    asked = SummaryQuery(scope=SCOPE, group_by=(Dimension.MODEL, Dimension.HOUR), timezone="Asia/Kathmandu")
-    assert units(asked, with_users=False) == {SLOT_US}
+@pytest.mark.parametrize("group_by", [(Dimension.MODEL, Dimension.HOUR), (Dimension.DAY,), (Dimension.MONTH,)])
+def test_times_of_any_zone_are_told_by_quarters_of_an_hour(group_by: tuple[Dimension, ...]) -> None:
+    assert units(SummaryQuery(scope=SCOPE, group_by=group_by, timezone="Asia/Kathmandu")) == {SLOT_US}

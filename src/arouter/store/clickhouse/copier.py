@@ -14,14 +14,24 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
+from arouter.store.buckets import DAY_US
 from arouter.store.clickhouse.conditions import text
 from arouter.store.clickhouse.connections import Client, Connections, CopyGone
 from arouter.store.clickhouse.rows import COLUMNS, columns_of
-from arouter.store.clickhouse.schema import Place, Tables, create_statements, drop_statements, generation_of
+from arouter.store.clickhouse.schema import (
+    Place,
+    Tables,
+    create_statements,
+    drop_statements,
+    generation_of,
+    number_of,
+)
 from arouter.store.feed import BEGINNING, Changes, Feed, Position, Stretch
 
 AT_ONCE: Final = 50_000
 """Records in one stretch, about."""
+_MOST_MEMORY_BYTES: Final = 4_000_000_000
+"""For one insert, which needs far less: a server has other work, too."""
 _PLACE_COLUMNS: Final[Mapping[str, str]] = {
     "no": "UInt64",
     "done": "UInt8",
@@ -243,6 +253,7 @@ def _writing(tables: Tables, token: str) -> Mapping[str, Any]:
         "async_insert": 0,
         "insert_deduplicate": 1,
         "insert_deduplication_token": f"{tables.records}-{token}",
+        "max_memory_usage": _MOST_MEMORY_BYTES,
     }
     if tables.place.cluster:
         settings |= {"insert_quorum": "auto", "insert_quorum_parallel": 0, "distributed_foreground_insert": 1}
@@ -255,10 +266,10 @@ def _reading(tables: Tables) -> Mapping[str, Any]:
 
 def _forget(client: Client, tables: Tables, days: Sequence[tuple[str, int]]) -> int:
     place = tables.place
-    by_day = f"(organization_id, intDiv(created_at_us, 86400000000)) IN ({_pairs(days)})"
+    day = number_of(DAY_US)
     sql = (
-        f"SELECT DISTINCT organization_id, intDiv(created_at_us, 86400000000) "
-        f"FROM {place.database}.{tables.records} WHERE {by_day}"
+        f"SELECT organization_id, {day} AS day FROM {place.database}.{tables.records} "
+        f"WHERE (organization_id, {day}) IN ({_pairs(days)}) GROUP BY organization_id, day"
     )
     found = [(organization_id, int(day)) for organization_id, day in client.query(sql, {})]
     if found:

@@ -12,13 +12,23 @@ from arouter.store.clickhouse.copier import Copier, State
 from arouter.store.clickhouse.pages import read_adjustments, read_page
 from arouter.store.clickhouse.rows import READ_RECORD, read_row
 from arouter.store.clickhouse.schema import Tables
-from arouter.store.clickhouse.summaries import answers, times_of
-from arouter.store.clickhouse.sums import Times, days_statement, needs_times, statement
+from arouter.store.clickhouse.summaries import answers, firsts_of, size_of, times_of
+from arouter.store.clickhouse.sums import (
+    First,
+    Times,
+    days_statement,
+    first_statement,
+    is_found_first,
+    needs_times,
+    statement,
+)
 from arouter.store.clickhouse.users import costs_query, span_sql, users_sql
 
 MOST_MEMORY_BYTES: Final = 4_000_000_000
 """For one question, unless the settings say otherwise."""
 _PAGE_TIMEOUT_S: Final = 15.0
+_TRIES: Final = 3
+"""How often the first users are looked for before all sums of all users are asked for at once."""
 _KEY: Final = READ_RECORD.index("key_hash")
 _ID: Final = READ_RECORD.index("id")
 _MANY: Final = 100_000_000
@@ -51,7 +61,7 @@ class ClickHouseReader:
         table, settings = _table(state.tables), self._settings(_PAGE_TIMEOUT_S)
 
         def read(client: Client) -> tuple[Sequence[Any], Mapping[str, Any]]:
-            rows = read_page(client, table, query, settings)
+            rows = read_page(client, table, query, settings, state.as_of_us)
             return rows, read_adjustments(client, table, query.scope.organization_id, rows, settings)
 
         rows, adjustments = await self._connections.run(read, timeout_s=_PAGE_TIMEOUT_S)
@@ -73,7 +83,8 @@ class ClickHouseReader:
             times_of(query, ())  # a time zone that does not exist fails here
         timeout_s = queries[0].bounds.timeout_s
         read = partial(_read_summaries, table=_table(state.tables), queries=queries, settings=self._settings(timeout_s))
-        return answers(queries, await self._connections.run(read, timeout_s=timeout_s))
+        rows, firsts = await self._connections.run(read, timeout_s=timeout_s)
+        return answers(queries, rows, firsts)
 
     async def user_costs(self, state: State, scope: Scope, filters: Filters) -> Sequence[int]:
         """What each user cost, greatest first."""
@@ -97,6 +108,9 @@ class ClickHouseReader:
     def _settings(self, timeout_s: float | None) -> Mapping[str, Any]:
         settings: dict[str, Any] = {
             "max_memory_usage": self._most_memory_bytes,
+            # Rather slower, on the disk, than refused.
+            "max_bytes_before_external_group_by": self._most_memory_bytes // 2,
+            "max_bytes_before_external_sort": self._most_memory_bytes // 2,
             "max_query_size": _MANY,
             "max_ast_elements": _MANY,
             "max_expanded_ast_elements": _MANY,
@@ -117,10 +131,19 @@ def _span(row: Sequence[Any]) -> UserSpan:
 
 def _read_summaries(
     client: Client, *, table: str, queries: Sequence[SummaryQuery], settings: Mapping[str, Any]
-) -> Sequence[tuple[Any, ...]]:
+) -> tuple[Sequence[tuple[Any, ...]], Mapping[int, First]]:
+    """The rows of `sums.statement`, and what was found first."""
     days: Sequence[int] = ()
     if any(map(needs_times, queries)):
         asked = {days_statement(table, query) for query in queries if needs_times(query)}
         days = sorted({int(day) for sql in asked for (day,) in client.query(sql, settings)})
     times: list[Times | None] = [times_of(query, days) for query in queries]
-    return client.query(statement(table, queries, times), settings)
+    for _ in range(_TRIES if any(map(is_found_first, queries)) else 0):
+        firsts, size = firsts_of(queries, client.query(first_statement(table, queries), settings))
+        if not firsts:
+            break
+        rows = client.query(statement(table, queries, times, firsts), settings)
+        if size_of(queries, rows) == size:
+            return rows, firsts
+        # Something was copied between the two.
+    return client.query(statement(table, queries, times), settings), {}

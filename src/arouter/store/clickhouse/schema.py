@@ -17,6 +17,23 @@ from arouter.store.tally import MEASURES
 ENGINE: Final = "clickhouse"
 PERIOD_US: Final = 32 * DAY_US
 """Whole days, about a month."""
+EIGHT_US: Final = 8 * DAY_US
+PROJECTIONS: Final = (
+    "by_time",
+    "user_totals",
+    "users_by_32_days",
+    "users_by_8_days",
+    "users_by_day",
+    "days_of_users",
+    "days",
+    "quarters",
+)
+"""What is kept beside the rows, in another order or added up. One that is changed gets another name: see
+`upgrade_statements`."""
+_BEFORE: Final = ("users", "user_periods", "user_days", "slots")
+"""Those that older copies have, and nobody reads any more."""
+_BLOCK_BYTES: Final = 8_192
+"""A page reads a few rows of many columns: what is decompressed for them is small."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _WINDOW: Final = 10_000
 """So many inserts back one that comes again is known."""
@@ -84,6 +101,11 @@ def generation_of(table: str) -> int | None:
     return None if found is None else int(found[1])
 
 
+def number_of(unit_us: int) -> str:
+    """Which day, or other unit of time, a row is in: as the projections tell it, and every question must."""
+    return f"intDivOrZero(created_at_us, {unit_us})"
+
+
 @cache
 def _statements() -> Mapping[str, str]:
     return parse_queries(read_sql(ENGINE, "schema.sql"))
@@ -91,28 +113,30 @@ def _statements() -> Mapping[str, str]:
 
 def create_statements(tables: Tables) -> Sequence[str]:
     """What makes the database and the tables where they are not there, in order."""
-    place = tables.place
-    clustered = bool(place.cluster)
-    words = {
-        "database": place.database,
-        "records": tables.records,
-        "local_records": tables.local_records,
-        "copied": tables.copied,
-        "on_cluster": f" ON CLUSTER {place.cluster}" if clustered else "",
-        "cluster_name": place.cluster,
-        "records_engine": _engine(place, tables.local_records, "{shard}/", "{replica}"),
-        # Not by shard: every server is a replica of the one table.
-        "copied_engine": _engine(place, tables.copied, "", "{shard}-{replica}"),
-        "deduplication": f", {_deduplication(place)}",
-        "copied_settings": f"\nSETTINGS {_deduplication(place)}",
-        "added": ", ".join(ADDED),
-        "sums": ", ".join(ADDING),
-        "period_us": PERIOD_US,
-        "day_us": DAY_US,
-        "slot_us": SLOT_US,
-    }
-    names = ("create_database", "create_records", *(("create_distributed",) if clustered else ()), "create_copied")
-    return [_statements()[name].format(**words) for name in names]
+    words = _words(tables)
+    projections = ",\n    ".join(f"PROJECTION {name} (\n{_projection(name, words)}\n    )" for name in PROJECTIONS)
+    distributed = ("create_distributed",) if tables.place.cluster else ()
+    names = ("create_database", "create_records", *distributed, "create_copied")
+    return [_statements()[name].format(**words, projections=projections) for name in names]
+
+
+def upgrade_statements(tables: Tables, lacking: Sequence[str]) -> Sequence[str]:
+    """What makes some of `PROJECTIONS` in the table of an older copy, in order. It takes long after it has returned."""
+    if not lacking:
+        return ()
+    words = _words(tables)
+    changes = [
+        f"MODIFY SETTING min_compress_block_size = {_BLOCK_BYTES}",
+        *(f"ADD PROJECTION IF NOT EXISTS {name} (\n{_projection(name, words)}\n)" for name in lacking),
+        # At once: the rows are read once for all.
+        ", ".join(f"MATERIALIZE PROJECTION {name}" for name in lacking),
+    ]
+    return [f"{_alter(tables)} {change}" for change in changes]
+
+
+def cleaning_statements(tables: Tables) -> Sequence[str]:
+    """What removes the projections that nobody reads any more."""
+    return [f"{_alter(tables)} DROP PROJECTION IF EXISTS {name}" for name in _BEFORE]
 
 
 def drop_statements(tables: Tables) -> Sequence[str]:
@@ -120,6 +144,42 @@ def drop_statements(tables: Tables) -> Sequence[str]:
     place = tables.place
     on_cluster = f" ON CLUSTER {place.cluster}" if place.cluster else ""
     return [f"DROP TABLE IF EXISTS {place.database}.{name}{on_cluster} SYNC" for name in tables.names]
+
+
+def _alter(tables: Tables) -> str:
+    place = tables.place
+    on_cluster = f" ON CLUSTER {place.cluster}" if place.cluster else ""
+    return f"ALTER TABLE {place.database}.{tables.local_records}{on_cluster}"
+
+
+def _words(tables: Tables) -> Mapping[str, object]:
+    """What stands for the words in braces."""
+    place = tables.place
+    return {
+        "database": place.database,
+        "records": tables.records,
+        "local_records": tables.local_records,
+        "copied": tables.copied,
+        "on_cluster": f" ON CLUSTER {place.cluster}" if place.cluster else "",
+        "cluster_name": place.cluster,
+        "records_engine": _engine(place, tables.local_records, "{shard}/", "{replica}"),
+        # Not by shard: every server is a replica of the one table.
+        "copied_engine": _engine(place, tables.copied, "", "{shard}-{replica}"),
+        "deduplication": f", {_deduplication(place)}",
+        "copied_settings": f"\nSETTINGS {_deduplication(place)}",
+        "block_bytes": _BLOCK_BYTES,
+        "added": ", ".join(ADDED),
+        "sums": ", ".join(ADDING),
+        "by_period": number_of(PERIOD_US),
+        "by_eight": number_of(EIGHT_US),
+        "by_day": number_of(DAY_US),
+        "by_slot": number_of(SLOT_US),
+    }
+
+
+def _projection(name: str, words: Mapping[str, object]) -> str:
+    lines = _statements()[name].format(**words).splitlines()
+    return "\n".join(f"        {line}" for line in lines if not line.startswith("--"))
 
 
 def _engine(place: Place, table: str, shard: str, replica: str) -> str:

@@ -1,8 +1,9 @@
 """Where sums are read from: the coarsest sums that tell enough, and the records at the ends of a range.
 
-1. Sums by quarter of an hour know everything but users, tags and sessions.
-2. Sums by 32 days and by day know users, keys and workspaces.
-3. What a range has beyond whole ones at its ends is read from finer ones, the last of it from the records.
+1. Sums by day and by quarter of an hour know everything but tags and sessions, and how many users there were.
+2. Sums by 32 days, by 8 and by day know users, keys and workspaces.
+3. Where users are named, sums by day of these know all that those of everybody know.
+4. What a range has beyond whole ones at its ends is read from finer ones, the last of it from the records.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Final
 
 from arouter.domain.activity import PERCENTILES, TIME_DIMENSIONS, Dimension, SummaryQuery
 from arouter.store.buckets import DAY_US, SLOT_US
-from arouter.store.clickhouse.schema import PERIOD_US
+from arouter.store.clickhouse.schema import EIGHT_US, PERIOD_US
 
 _WHOLE_DAYS: Final = frozenset({Dimension.DAY, Dimension.WEEK, Dimension.MONTH})
 _OF_USERS: Final = frozenset({Dimension.USER, Dimension.API_KEY, Dimension.WORKSPACE, Dimension.ORGANIZATION})
@@ -37,13 +38,17 @@ class Span:
     beyond: int | None
 
 
-def spans_of(query: SummaryQuery, *, with_users: bool) -> Sequence[Span]:
-    """`with_users`: whether single users must be told apart. The spans do not overlap."""
-    units = _units(query, with_users=with_users)
-    return [*_cover(query.filters.start_us, query.filters.end_us, units)]
+def spans_of(query: SummaryQuery) -> Sequence[Span]:
+    """They do not overlap."""
+    return [*_cover(query.filters.start_us, query.filters.end_us, _units(query))]
 
 
-def _units(query: SummaryQuery, *, with_users: bool) -> Sequence[int]:
+def reads_sums(query: SummaryQuery) -> bool:
+    """Whether anything of it is read from sums, if its range is long enough."""
+    return bool(_units(query))
+
+
+def _units(query: SummaryQuery) -> Sequence[int]:
     filters = query.filters
     if (
         filters.tags
@@ -55,13 +60,18 @@ def _units(query: SummaryQuery, *, with_users: bool) -> Sequence[int]:
         return ()
     others = {*query.group_by} - TIME_DIMENSIONS
     times = {*query.group_by} & TIME_DIMENSIONS
-    if with_users or filters.users or filters.unattributed:
-        if filters.models or filters.providers or filters.statuses or filters.endpoints or not others <= _OF_USERS:
-            return ()
-        if not times:
-            return (PERIOD_US, DAY_US)
-        return (DAY_US,) if query.timezone == "UTC" and times <= _WHOLE_DAYS else ()
-    return (SLOT_US,) if others <= _OF_SLOTS else ()
+    by_days = not times or (query.timezone == "UTC" and times <= _WHOLE_DAYS)
+    if not others <= _OF_SLOTS | _OF_USERS:
+        return ()
+    if filters.users or filters.unattributed:
+        return (DAY_US,) if by_days else ()
+    if Dimension.USER not in others:
+        return (DAY_US, SLOT_US) if by_days else (SLOT_US,)
+    if filters.models or filters.providers or filters.statuses or filters.endpoints or not others <= _OF_USERS:
+        return ()
+    if not times:
+        return (PERIOD_US, EIGHT_US, DAY_US)
+    return (DAY_US,) if by_days else ()
 
 
 def _cover(start_us: int | None, end_us: int | None, units: Sequence[int]) -> Iterator[Span]:

@@ -1,6 +1,6 @@
 """Summaries out of the copy: asked in one statement, put together, ordered and cut as every ledger does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ from arouter.domain.activity import TIME_DIMENSIONS, Dimension, Rest, Summary, S
 from arouter.domain.ranking import rank
 from arouter.store import tally
 from arouter.store.buckets import DAY_US, SLOT_US, SLOTS_OF_DAY, bucket_ranges, bucket_start, bucket_text, time_zone
-from arouter.store.clickhouse.sums import COLUMNS, Times, has_own_totals, is_cut, needs_times
+from arouter.store.clickhouse.sums import COLUMNS, First, Times, has_own_totals, is_cut, needs_times
 from arouter.store.tally import MEASURES, Measures
 
 
@@ -45,26 +45,58 @@ def times_of(query: SummaryQuery, days: Sequence[int]) -> Times | None:
     return Times(days=known, starts=[start for start, _, _ in pieces])
 
 
-def answers(queries: Sequence[SummaryQuery], rows: Sequence[Sequence[Any]]) -> Sequence[Summary]:
+def firsts_of(queries: Sequence[SummaryQuery], rows: Sequence[Sequence[Any]]) -> tuple[Mapping[int, First], int]:
+    """What the rows of `sums.first_statement` tell, by the numbers of questions that have any group, and how many rows
+    the table had then."""
+    users: dict[int, list[str | None]] = {}
+    counts: dict[int, tuple[int, int]] = {}
+    for number, user, groups, named in rows:
+        users.setdefault(number, []).append(user)
+        counts[number] = groups, named
+    size, _ = counts.pop(len(queries))
+    return {
+        number: First(users=users[number], groups=groups, named=named) for number, (groups, named) in counts.items()
+    }, size
+
+
+def size_of(queries: Sequence[SummaryQuery], rows: Sequence[Sequence[Any]]) -> int:
+    """How many rows the table had for `sums.statement` with what was found first."""
+    place = COLUMNS.index("requests")
+    return next(int(row[place]) for row in rows if row[0] == len(queries))
+
+
+def answers(
+    queries: Sequence[SummaryQuery], rows: Sequence[Sequence[Any]], firsts: Mapping[int, First] | None = None
+) -> Sequence[Summary]:
     """The answers to questions out of the rows of their statement, without `as_of_us`."""
     found: list[list[dict[str, Any]]] = [[] for _ in queries]
     for row in rows:
         value = dict(zip(COLUMNS, row, strict=True))
-        found[value["question"]].append(value)
-    return [_answer(query, some) for query, some in zip(queries, found, strict=True)]
+        if value["question"] < len(queries):
+            found[value["question"]].append(value)
+    known = {} if firsts is None else firsts
+    return [
+        _answer(query, some, known.get(number)) for number, (query, some) in enumerate(zip(queries, found, strict=True))
+    ]
 
 
-def _answer(query: SummaryQuery, values: Sequence[dict[str, Any]]) -> Summary:
+def _answer(query: SummaryQuery, values: Sequence[dict[str, Any]], first: First | None) -> Summary:
     zone = time_zone(query.timezone)
-    own = next((_totals_of(value) for value in values if value["part"] == 1), None)
+    together = next((value for value in values if value["part"] == 1), None)
+    own = None if together is None else _totals_of(together)
     if not query.group_by and own is not None:
         return _shown(query, [SummaryRow(group=(), totals=own)] if own.requests else [], own)
     some = [value for value in values if value["part"] == 0]
     groups = sorted([_group(query, value, zone) for value in some], key=lambda group: group.place)
     rows = tuple(group.row() for group in groups)
+    if first is not None:
+        assert together is not None
+        return _cut(query, rows, (*_sums(together), first.named), first.groups, None)
     if not is_cut(query):
         return _shown(query, rows, _whole(query, rows) if own is None else own)
-    return _cut(query, rows, some, own)
+    if not some:
+        return Summary(rows=(), totals=_whole(query, ()) if own is None else own)
+    return _cut(query, rows, tuple(map(int, some[0]["whole"])), some[0]["groups"], own)
 
 
 def _shown(query: SummaryQuery, rows: Sequence[SummaryRow], totals: Totals) -> Summary:
@@ -73,22 +105,19 @@ def _shown(query: SummaryQuery, rows: Sequence[SummaryRow], totals: Totals) -> S
 
 
 def _cut(
-    query: SummaryQuery, rows: Sequence[SummaryRow], values: Sequence[dict[str, Any]], own: Totals | None
+    query: SummaryQuery, rows: Sequence[SummaryRow], whole: Sequence[int], groups: int, own: Totals | None
 ) -> Summary:
-    """The others are what the shown ones leave of the sums over all."""
+    """The others are what the shown ones leave of the sums over all, behind which is the number of users."""
     shown = rank(rows, query.group_by, query.order, query.limit).rows
-    if not values:
-        return Summary(rows=(), totals=_whole(query, ()) if own is None else own)
-    *sums, named = map(int, values[0]["whole"])
-    groups = values[0]["groups"]
+    *sums, named = whole
     users = named if query.group_by == (Dimension.USER,) else None
-    whole = tally.totals(tuple(sums), users if query.asks_for("users") else None)
+    totals = tally.totals(tuple(sums), users if query.asks_for("users") else None)
     other = None
     if groups > len(shown):
         left = tally.less(tuple(sums), tally.total([_measures(row.totals) for row in shown]))
         others = None if users is None else users - sum(row.group[0] is not None for row in shown)
         other = Rest(groups=groups - len(shown), totals=tally.totals(left, 0), users=others)
-    return Summary(rows=shown, totals=whole if own is None else own, other=other, groups=groups)
+    return Summary(rows=shown, totals=totals if own is None else own, other=other, groups=groups)
 
 
 def _whole(query: SummaryQuery, rows: Sequence[SummaryRow]) -> Totals:

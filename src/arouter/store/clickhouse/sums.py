@@ -3,15 +3,15 @@
 Every piece has the same columns: see `COLUMNS`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from arouter.domain.activity import METRICS, PERCENTILES, TIME_DIMENSIONS, Dimension, SummaryQuery
 from arouter.store.buckets import DAY_US, HOUR_US, SLOT_US
 from arouter.store.clickhouse.conditions import filter_conditions, range_conditions, scope_conditions, updated_since
-from arouter.store.clickhouse.schema import ADDING
-from arouter.store.clickhouse.spans import Span, spans_of
+from arouter.store.clickhouse.schema import ADDING, number_of
+from arouter.store.clickhouse.spans import Span, reads_sums, spans_of
 from arouter.store.tally import MEASURES
 
 _COLUMN_OF: Final = {
@@ -44,6 +44,22 @@ class Times:
     """The quarters of an hour at which a bucket begins on one of these days."""
 
 
+MOST_FIRST: Final = 100
+"""So many users are asked for by name: their sums by day are a few rows each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """What is known of the groups of a question that `is_found_first`."""
+
+    users: Sequence[str | None]
+    """Those that are told, in no order."""
+    groups: int
+    """How many there are in all."""
+    named: int
+    """How many of these are users."""
+
+
 def needs_times(query: SummaryQuery) -> bool:
     """Whether `Times` must be known."""
     dimensions = {*query.group_by} & TIME_DIMENSIONS
@@ -57,29 +73,73 @@ def is_cut(query: SummaryQuery) -> bool:
     return Dimension.USER not in query.group_by or query.group_by == (Dimension.USER,)
 
 
+def is_found_first(query: SummaryQuery) -> bool:
+    """Whether the first users are better found by the one sum that orders them, before all of theirs are asked for."""
+    if not is_cut(query) or query.group_by != (Dimension.USER,) or query.filters.users or query.filters.unattributed:
+        return False
+    assert query.limit is not None
+    assert query.order is not None
+    return query.limit <= MOST_FIRST and query.order.by in _ORDERS and reads_sums(query)
+
+
 def has_own_totals(query: SummaryQuery) -> bool:
     """Whether everything together is asked for beside the groups: not where it follows from them."""
     follows = Dimension.TAG not in query.group_by and not _asks_percentiles(query)
     return not follows or (query.asks_for("users") and query.group_by != (Dimension.USER,))
 
 
-def statement(table: str, queries: Sequence[SummaryQuery], times: Sequence[Times | None]) -> str:
-    """All questions at once; `times` has those of each that `needs_times`."""
-    pieces = []
+def first_statement(table: str, queries: Sequence[SummaryQuery]) -> str:
+    """Rows of `number, user, groups, named`: the first users of each question that `is_found_first`, and how many
+    there are; the last number has as its groups how many rows the table has."""
+    pieces = [
+        _Question(table, query, None).first(number) for number, query in enumerate(queries) if is_found_first(query)
+    ]
+    rows = f"SELECT {len(queries)} AS q, CAST(NULL, {_TEXT}) AS k, count() AS n, CAST(0, 'UInt64') AS m FROM {table}"
+    return " UNION ALL ".join((*pieces, rows))
+
+
+def statement(
+    table: str,
+    queries: Sequence[SummaryQuery],
+    times: Sequence[Times | None],
+    firsts: Mapping[int, First] | None = None,
+) -> str:
+    """All questions at once; `times` has those of each that `needs_times`.
+
+    With `firsts`, by the numbers of questions, one row more: its question is the number behind the last one, and its
+    requests are how many rows the table has. What was found first holds if that is the same as then.
+    """
+    pieces: list[str] = []
     for number, (query, known) in enumerate(zip(queries, times, strict=True)):
+        first = None if firsts is None else firsts.get(number)
+        if first is not None:
+            pieces += _of_first(table, query, first, number)
+            continue
         question = _Question(table, query, known)
         if query.group_by or not has_own_totals(query):
             pieces.append(question.groups(number))
         if has_own_totals(query):
             pieces.append(question.totals(number))
+    if firsts:
+        counted = ", ".join("count()" if name == "requests" else f"CAST(0, {_SUM})" for name in MEASURES)
+        no_more = f"CAST(NULL, {_COUNT}), CAST(NULL, {_COUNT}), CAST(NULL, {_COUNT})"
+        pieces.append(f"SELECT {len(queries)} AS q, 2 AS p, {_NO_KEYS}, {counted}, {no_more}, {_NO_WHOLE} FROM {table}")
     return " UNION ALL ".join(pieces)
+
+
+def _of_first(table: str, query: SummaryQuery, first: First, number: int) -> Sequence[str]:
+    """The rows of these users, and everything together."""
+    names = tuple(user for user in first.users if user is not None)
+    filters = replace(query.filters, users=names, unattributed=None in first.users)
+    theirs = replace(query, filters=filters, order=None, limit=None)
+    everything = replace(query, group_by=(), metrics=frozenset[str](), order=None, limit=None)
+    return _Question(table, theirs, None).groups(number), _Question(table, everything, None).totals(number)
 
 
 def days_statement(table: str, query: SummaryQuery) -> str:
     """The days of UTC with records of the organization."""
-    day = f"intDiv(created_at_us, {SLOT_US})"
-    condition = scope_conditions(query.scope)[0]
-    return f"SELECT DISTINCT intDiv({day}, 96) FROM {table} WHERE {condition}"
+    day = number_of(DAY_US)
+    return f"SELECT {day} AS day FROM {table} WHERE {scope_conditions(query.scope)[0]} GROUP BY day"
 
 
 def _asks_percentiles(query: SummaryQuery) -> bool:
@@ -95,6 +155,16 @@ class _Question:
         self._with_times = len(self._texts) < len(query.group_by)
         self._with_users = query.asks_for("users")
         self._with_percentiles = _asks_percentiles(query)
+
+    def first(self, number: int) -> str:
+        """The users of the first groups, with how many groups there are."""
+        order = self._query.order
+        assert order is not None
+        # There is no group without a request: an adjustment is where its record is.
+        grouped = self._grouped(["k0"], with_times=False, measures=_ORDERS[order.by])
+        numbered = f"SELECT *, count() OVER () AS n, count(k0) OVER () AS m FROM ({grouped})"
+        first = f"ORDER BY {self._order(['k0'])} LIMIT {self._query.limit}"
+        return f"SELECT {number} AS q, CAST(k0, {_TEXT}) AS k, n, m FROM ({numbered}) {first}"
 
     def groups(self, number: int) -> str:
         """A row for each group; only the first of them where the question is cut."""
@@ -117,7 +187,23 @@ class _Question:
     def totals(self, number: int) -> str:
         """One row."""
         columns = f"{number} AS q, 1 AS p, {_NO_KEYS}, {', '.join(MEASURES)}, users, p50, p95"
-        return f"SELECT {columns}, {_NO_WHOLE} FROM ({self._grouped((), with_times=False)})"
+        return f"SELECT {columns}, {_NO_WHOLE} FROM ({self._everything()})"
+
+    def _everything(self) -> str:
+        query = self._query
+        users = replace(query, group_by=(Dimension.USER,), metrics=frozenset[str](), order=None, limit=None)
+        if not self._with_users or self._times is not None or not reads_sums(replace(query, group_by=())):
+            return self._grouped((), with_times=False)
+        if not reads_sums(users):
+            return self._grouped((), with_times=False)
+        # Users are counted where each has a row, and not by the sets of all days.
+        sums = _Question(self._table, replace(users, group_by=()), None)._grouped((), with_times=False)
+        each = _Question(self._table, users, None)._grouped(["k0"], with_times=False, measures=())
+        names = ", ".join(MEASURES)
+        return (
+            f"SELECT {names}, CAST(c, {_COUNT}) AS users, p50, p95 FROM ({sums}) AS everything "
+            f"CROSS JOIN (SELECT count(k0) AS c FROM ({each})) AS everybody"
+        )
 
     def _order(self, keys: Sequence[str]) -> str:
         """As `domain.ranking` orders rows: what is unknown last, equal ones by their group values, none first."""
@@ -137,31 +223,36 @@ class _Question:
             by = _METRIC_SQL.get(order.by, order.by)
         return ", ".join((f"{by} {direction} NULLS LAST", *ties))
 
-    def _grouped(self, keys: Sequence[str], *, with_times: bool) -> str:
+    def _grouped(self, keys: Sequence[str], *, with_times: bool, measures: Sequence[str] = MEASURES) -> str:
         """The sums of each group, from all spans together."""
         by_user = Dimension.USER in self._texts and bool(keys)
         names = [*keys, *(("slot",) if with_times else ())]
-        with_users = self._with_users
-        inner_names = [*names, *(("u",) if with_users and not by_user else ())]
+        counts_users = self._with_users and not by_user
+        filters = self._query.filters
+        # Of a few users, each has rows of its own; else there are sets of them.
+        told_apart = counts_users and bool(filters.users or filters.unattributed)
+        inner_names = [*names, *(("u",) if told_apart else ())]
         # Everything together needs no group: coarser sums may tell it.
         query = self._query if names or self._times is not None else replace(self._query, group_by=())
-        spans = spans_of(query, with_users=with_users or Dimension.USER in query.group_by)
+        spans = spans_of(query)
         # An empty range is one of no record.
         spans = spans or [Span(unit_us=1, first=0, beyond=0)]
-        inner = " UNION ALL ".join(self._of_span(span, inner_names) for span in spans)
-        each_is_one = by_user and self._query.group_by == (Dimension.USER,)
+        with_sets = counts_users and not told_apart
+        inner = " UNION ALL ".join(self._of_span(span, inner_names, measures, with_sets=with_sets) for span in spans)
+        is_grouped = len(spans) == 1 and not self._with_percentiles and not told_apart
         users = f"CAST(NULL, {_COUNT})"
-        if with_users:
-            user = keys[self._texts.index(Dimension.USER)] if by_user else "u"
-            users = f"CAST({f'isNotNull({user})' if each_is_one else f'uniqExact({user})'}, {_COUNT})"
-        if len(spans) == 1 and not self._with_percentiles and (each_is_one or not with_users):
-            # It is grouped already.
-            told = (*(f"s_{name} AS {name}" for name in MEASURES), f"{users} AS users", *_NO_PERCENTILES)
-            return f"SELECT {', '.join((*names, *told))} FROM ({inner})"
+        if self._with_users:
+            if by_user:
+                counted = f"isNotNull({keys[self._texts.index(Dimension.USER)]})"
+            elif told_apart:
+                counted = "uniqExact(u)"
+            else:
+                counted = "finalizeAggregation(s_users)" if is_grouped else "uniqExactMerge(s_users)"
+            users = f"CAST({counted}, {_COUNT})"
         percentiles = self._percentiles() if self._with_percentiles else _NO_PERCENTILES
-        told = (*(f"sum(s_{name}) AS {name}" for name in MEASURES), f"{users} AS users", *percentiles)
-        group_by = f" GROUP BY {', '.join(names)}" if names else ""
-        return f"SELECT {', '.join((*names, *told))} FROM ({inner}){group_by}"
+        sums = [f"s_{name} AS {name}" if is_grouped else f"sum(s_{name}) AS {name}" for name in measures]
+        group_by = f" GROUP BY {', '.join(names)}" if names and not is_grouped else ""
+        return f"SELECT {', '.join((*names, *sums, f'{users} AS users', *percentiles))} FROM ({inner}){group_by}"
 
     def _percentiles(self) -> Sequence[str]:
         """By nearest rank."""
@@ -174,7 +265,7 @@ class _Question:
             ),
         )
 
-    def _of_span(self, span: Span, names: Sequence[str]) -> str:
+    def _of_span(self, span: Span, names: Sequence[str], measures: Sequence[str], *, with_sets: bool) -> str:
         query = self._query
         columns = []
         texts = iter(self._texts)
@@ -192,7 +283,9 @@ class _Question:
             *updated_since(query.filters, query.scope, self._table),
             *self._range(span),
         ]
-        columns += [f"{adding} AS s_{name}" for name, adding in zip(MEASURES, ADDING, strict=True)]
+        columns += [f"{_ADDING[name]} AS s_{name}" for name in measures]
+        if with_sets:
+            columns.append("uniqExactState(user) AS s_users")
         if self._with_percentiles:
             columns.append("groupArray(latency_us) AS latencies")
         group_by = f" GROUP BY {', '.join(names)}" if names else ""
@@ -202,7 +295,7 @@ class _Question:
         if span.unit_us == 1:
             made = range_conditions(span.first, span.beyond)
         else:
-            unit = f"intDiv(created_at_us, {span.unit_us})"
+            unit = number_of(span.unit_us)
             made = [f"{unit} >= {span.first}"] if span.first is not None else []
             if span.beyond is not None:
                 made.append(f"{unit} < {span.beyond}")
@@ -217,16 +310,14 @@ class _Question:
         if not days:
             return "0"
         unit_us = max(span.unit_us, SLOT_US)
-        day = f"intDiv(created_at_us, {unit_us})" if unit_us == DAY_US else _day_of_slot(span)
+        day = number_of(DAY_US) if unit_us == DAY_US else _day_of_slot()
         if days[-1] - days[0] + 1 == len(days):
             return f"{day} >= {days[0]} AND {day} <= {days[-1]}"
         return f"{day} IN ({', '.join(map(str, days))})"
 
     def _slot(self, span: Span) -> str:
         """The first quarter of an hour of the bucket, or of what a question's range has of it."""
-        slot = (
-            f"intDiv(created_at_us, {DAY_US}) * 96" if span.unit_us == DAY_US else f"intDiv(created_at_us, {SLOT_US})"
-        )
+        slot = f"{number_of(DAY_US)} * 96" if span.unit_us == DAY_US else number_of(SLOT_US)
         if self._times is not None:
             return f"roundDown({slot}, [{', '.join(map(str, self._times.starts))}])" if self._times.starts else slot
         length = min(_UTC_LENGTHS[one] for one in self._query.group_by if one in TIME_DIMENSIONS)
@@ -234,11 +325,13 @@ class _Question:
         return f"intDiv({slot}, {width}) * {width}"
 
 
-def _day_of_slot(span: Span) -> str:
-    return f"intDiv(intDiv(created_at_us, {SLOT_US}), 96)"
+def _day_of_slot() -> str:
+    return f"intDiv({number_of(SLOT_US)}, 96)"
 
 
+_ADDING: Final = dict(zip(MEASURES, ADDING, strict=True))
 _COUNT: Final = "'Nullable(Int64)'"
+_SUM: Final = "'Int64'"
 _TEXT: Final = "'Nullable(String)'"
 _TEXTS: Final = "'Array(Nullable(String))'"
 _WHOLE: Final = "'Array(Int128)'"
@@ -251,3 +344,9 @@ _METRIC_SQL: Final = {
     "latency_ms_p95": "p95",
 }
 """Metrics that are no sums."""
+_ORDERS: Final[Mapping[str, Sequence[str]]] = {
+    **{name: (name,) for name in MEASURES if name in METRICS},
+    "mean_latency_ms": ("latency_us", "requests_with_latency"),
+    Dimension.USER.value: (),
+}
+"""The sums that must be known to order users by a metric."""

@@ -3,7 +3,6 @@
 from arouter.domain.activity import Dimension, Filters, Scope, SummaryQuery
 from arouter.domain.users import UserOrder, UsersQuery, end_of_prefix
 from arouter.store.clickhouse.conditions import scope_conditions, text
-from arouter.store.clickhouse.schema import PERIOD_US
 
 _AT = {UserOrder.LAST_SEEN: "last", UserOrder.FIRST_SEEN: "first"}
 
@@ -43,9 +42,7 @@ def costs_query(scope: Scope, filters: Filters) -> SummaryQuery:
 
 
 def _spans(table: str, conditions: list[str]) -> str:
-    # By the periods of a projection, which knows when each was seen in it.
-    inner = (
-        f"SELECT user, min(created_at_us) AS f, max(created_at_us) AS l FROM {table} "
-        f"WHERE {' AND '.join(conditions)} GROUP BY user, intDiv(created_at_us, {PERIOD_US})"
+    return (
+        f"SELECT user, min(created_at_us) AS first, max(created_at_us) AS last FROM {table} "
+        f"WHERE {' AND '.join(conditions)} GROUP BY user"
     )
-    return f"SELECT user, min(f) AS first, max(l) AS last FROM ({inner}) GROUP BY user"

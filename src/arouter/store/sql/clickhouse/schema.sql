@@ -79,36 +79,58 @@ CREATE TABLE IF NOT EXISTS {database}.{local_records}{on_cluster} (
     adjustment_kind LowCardinality(String),
     adjustment_reason String CODEC(ZSTD(1)),
     adjustment_author Nullable(String) CODEC(ZSTD(1)),
-    -- What records are found by and what they add, in the order of time, for whoever asks for no user.
-    PROJECTION by_time (
-        SELECT organization_id, user, created_at_us, id, adjustment_no, written_at_us, workspace_id, key_hash, endpoint,
-            status, requested_model, model, provider, tags, adjusted_at_us, latency_us, {added}
-        ORDER BY organization_id, created_at_us, id
-    ),
-    -- Sums of users by 32 days, also by key and workspace, and by day; of all else that is asked often by quarter of an
-    -- hour.
-    PROJECTION users (
-        SELECT organization_id, user, intDiv(created_at_us, {period_us}), min(created_at_us), max(created_at_us), {sums}
-        GROUP BY organization_id, user, intDiv(created_at_us, {period_us})
-    ),
-    PROJECTION user_periods (
-        SELECT organization_id, intDiv(created_at_us, {period_us}), user, key_hash, workspace_id,
-            min(created_at_us), max(created_at_us), {sums}
-        GROUP BY organization_id, intDiv(created_at_us, {period_us}), user, key_hash, workspace_id
-    ),
-    PROJECTION user_days (
-        SELECT organization_id, intDiv(created_at_us, {day_us}), user, key_hash, workspace_id, {sums}
-        GROUP BY organization_id, intDiv(created_at_us, {day_us}), user, key_hash, workspace_id
-    ),
-    PROJECTION slots (
-        SELECT organization_id, intDiv(created_at_us, {slot_us}), workspace_id, key_hash, endpoint, status,
-            requested_model, model, provider, {sums}
-        GROUP BY organization_id, intDiv(created_at_us, {slot_us}), workspace_id, key_hash, endpoint, status,
-            requested_model, model, provider
-    )
+    {projections}
 ) ENGINE = {records_engine}
 ORDER BY (organization_id, user, created_at_us, id, adjustment_no)
-SETTINGS allow_nullable_key = 1, index_granularity = 1024, default_compression_codec = 'ZSTD(1)'{deduplication};
+SETTINGS allow_nullable_key = 1, index_granularity = 1024, min_compress_block_size = {block_bytes},
+    default_compression_codec = 'ZSTD(1)'{deduplication};
+
+-- name: by_time
+-- What records are found by and what they add, in the order of time, for whoever asks for no user.
+SELECT organization_id, user, created_at_us, id, adjustment_no, written_at_us, workspace_id, key_hash, endpoint,
+    status, requested_model, model, provider, tags, adjusted_at_us, latency_us, {added}
+ORDER BY organization_id, created_at_us, id;
+
+-- name: user_totals
+-- Sums of users, and when they were seen.
+SELECT organization_id, user, min(created_at_us), max(created_at_us), {sums}
+GROUP BY organization_id, user;
+
+-- name: users_by_32_days
+-- Sums of users, also by key and workspace, by 32 days, by 8, and by day: the longer, the fewer rows. Their times are
+-- told by `intDivOrZero`, of which ClickHouse does not know that it rises with time: with `intDiv` it looks through the
+-- index of all records for each question, in vain, before it takes a projection.
+SELECT organization_id, {by_period}, user, key_hash, workspace_id,
+    min(created_at_us), max(created_at_us), {sums}
+GROUP BY organization_id, {by_period}, user, key_hash, workspace_id;
+
+-- name: users_by_8_days
+SELECT organization_id, {by_eight}, user, key_hash, workspace_id, {sums}
+GROUP BY organization_id, {by_eight}, user, key_hash, workspace_id;
+
+-- name: users_by_day
+SELECT organization_id, {by_day}, user, key_hash, workspace_id, {sums}
+GROUP BY organization_id, {by_day}, user, key_hash, workspace_id;
+
+-- name: days_of_users
+-- All sums by day of one user stand together, for whoever asks for a few.
+SELECT organization_id, user, {by_day}, workspace_id, key_hash, endpoint, status,
+    requested_model, model, provider, {sums}
+GROUP BY organization_id, user, {by_day}, workspace_id, key_hash, endpoint, status,
+    requested_model, model, provider;
+
+-- name: days
+-- Sums of everybody by day and by quarter of an hour, with the set of the users, who can thus be counted.
+SELECT organization_id, {by_day}, workspace_id, key_hash, endpoint, status,
+    requested_model, model, provider, uniqExactState(user), {sums}
+GROUP BY organization_id, {by_day}, workspace_id, key_hash, endpoint, status,
+    requested_model, model, provider;
+
+-- name: quarters
+SELECT organization_id, {by_slot}, workspace_id, key_hash, endpoint, status,
+    requested_model, model, provider, uniqExactState(user), {sums}
+GROUP BY organization_id, {by_slot}, workspace_id, key_hash, endpoint, status,
+    requested_model, model, provider;
 
 -- name: create_distributed
 -- On a cluster each server has a part of the records: those of one user are together.
