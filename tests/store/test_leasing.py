@@ -62,6 +62,13 @@ def test_whoever_is_granted_anything_leaves_the_limit_whole(
     assert renewal.in_the_way <= {owner_no for owner_no, _ in before} - {1}
 
 
+def test_a_lease_that_is_given_back_twice_at_once_is_gone() -> None:
+    leases = {text_of(ONE): {(1, 50): Lease(30, exact=False, recalled=False, renewed_at_us=0)}}
+    given_back = LeaseWanted(counter=ONE, limit=50, keep=0, need=0, least=0, greedy=False, recall=False)
+    renewal = Renewal(1, [given_back] * 2, [text_of(ONE)] * 2, posted={}, leases=leases, now_us=1)
+    assert (renewal.ended, renewal.renewed, leases) == ([(text_of(ONE), 50)], [], {text_of(ONE): {}})
+
+
 def test_only_what_is_neither_in_the_ledger_nor_given_back_is_posted_beside() -> None:
     minute = replace(ONE, meter=Meter.TOKENS, end_us=MINUTE_US)
     assert posts(minute)

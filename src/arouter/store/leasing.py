@@ -130,10 +130,9 @@ class Renewal:
         if others and (given < need or wanted.recall):
             self.recalled.append((text, limit))
         units = keep + given
-        if self._renewed or self._ended:
-            self._renewed.pop((text, limit), None)
-            self._ended.pop((text, limit), None)
         if units > 0:
+            if self._ended:
+                self._ended.pop((text, limit), None)
             # What was needed is held at once. Whoever still has something else has not answered.
             exact = given in (0, need)
             others[mine] = Lease(units, exact, False, self._now_us)
@@ -142,6 +141,8 @@ class Renewal:
                 *(text, limit, self._owner_no, units, exact, posts(counter), counter.end_us, self._now_us)
             )
         elif had is not None:
+            if self._renewed:
+                self._renewed.pop((text, limit), None)
             self._ended[text, limit] = None
         return _new_leased(granted=given, posted=posted, others=held, pending=pending)
 
