@@ -2,7 +2,8 @@
 
 The intent of a request is there for the case that the process dies before its record is. Most requests of a quick
 provider, and all that are refused, end within milliseconds: their record comes first, and writing and deleting the
-intent would cost more than the record. So an intent is handed over after one to two ticks, unless its record came.
+intent would cost more than the record. So an intent waits for one to two ticks, unless its record comes; then it goes
+along with the next record of whichever request, which has a transaction anyway, or by itself after one more tick.
 The price: of a request that was younger than that when the process was killed, nothing is found after the restart.
 """
 
@@ -12,7 +13,7 @@ from typing import Final
 
 from arouter.domain.record import Opening
 
-TICK_S: Final = 0.025
+TICK_S: Final = 0.016
 
 
 class Intents:
@@ -22,6 +23,8 @@ class Intents:
         self._hand_over = hand_over
         self._young: dict[str, Opening] = {}
         self._old: dict[str, Opening] = {}
+        self._due: dict[str, Opening] = {}
+        """They go with the next record, or at the next tick."""
         self._handed: set[str] = set()
         self._ticking: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -32,29 +35,36 @@ class Intents:
     @property
     def count(self) -> int:
         """Of the requests that run. May be asked by any thread."""
-        return len(self._young) + len(self._old) + len(self._handed)
+        return len(self._young) + len(self._old) + len(self._due) + len(self._handed)
 
     def add(self, opening: Opening) -> None:
         record_id = opening.id
-        if record_id not in self._young and record_id not in self._old:
+        if record_id not in self._young and record_id not in self._old and record_id not in self._due:
             self._young[record_id] = opening
             if self._ticking is None:
                 self._tick_later()
 
     def drop(self, record_id: str) -> bool:
         """The record comes. Whether it came before its intent was handed over: then there is none to forget."""
-        if record_id in self._young:
-            del self._young[record_id]
-        elif record_id in self._old:
-            del self._old[record_id]
-        else:
+        waited = self._drop(record_id)
+        if self._due:
+            self._hand_due()
+        if record_id in self._handed:
+            # It may have been opened again since then.
             self._handed.discard(record_id)
             return False
-        # It may have been opened, handed over and opened again.
-        return not self._handed or record_id not in self._handed
+        return waited
+
+    def _drop(self, record_id: str) -> bool:
+        for waiting in (self._young, self._old, self._due):
+            if record_id in waiting:
+                del waiting[record_id]
+                return True
+        return False
 
     def flush(self) -> None:
         """Hand everything over now."""
+        self._hand_due()
         self._hand(self._old)
         self._hand(self._young)
         self._old = {}
@@ -65,11 +75,15 @@ class Intents:
             self._handed.update(openings)
             self._hand_over([*openings.values()])
 
-    def _tick(self) -> None:
-        due, self._old, self._young = self._old, self._young, {}
+    def _hand_due(self) -> None:
+        due, self._due = self._due, {}
         self._hand(due)
+
+    def _tick(self) -> None:
+        self._hand_due()
+        self._due, self._old, self._young = self._old, self._young, {}
         self._ticking = None
-        if self._old:
+        if self._due or self._old:
             self._tick_later()
 
     def _tick_later(self) -> None:
