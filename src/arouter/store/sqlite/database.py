@@ -28,7 +28,6 @@ from arouter.store.sqlite.folded import FEW_ROLLUPS, Day, days_to_fold, fold_day
 from arouter.store.sqlite.items import OnCommit
 from arouter.store.sqlite.ledger import SqliteLedger
 from arouter.store.sqlite.moved_records import read_copy_state
-from arouter.store.sqlite.read_ahead import ReadAhead
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.sealed import has_sealed_days, require_archive
 from arouter.store.sqlite.statements import queries
@@ -61,14 +60,13 @@ class SqliteStore:
         self._writer = Writer(path, durability=durability, clock=clock, bound=bound, on_commit=self._committed)
         self._readers = Readers(path)
         self._summaries = Readers(path, threads=_SUMMARIES_AT_ONCE, most_waiting=_MOST_SUMMARIES_WAITING)
-        self._ahead = ReadAhead(path)
         self._folding = Readers(path, threads=1)
         self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.archive = Archivist(path, self._writer, clock)
         self.retention = self.archive
         self.partitions = None
-        self.ledger = SqliteLedger(path, self._writer, self._readers, self._summaries, self._ahead, clock)
+        self.ledger = SqliteLedger(path, self._writer, self._readers, self._summaries, clock)
         self.counters = SqliteCounters(path, self._writer, self._readers)
         self._feeding = Readers(path, threads=1)
         self.feed = SqliteFeed(self._feeding, self.ledger.behind_all_writes)
@@ -157,7 +155,7 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.archive.close)
         await loop.run_in_executor(None, self._checkpointer.stop)
-        for readers in (self._summaries, self._folding, self._feeding, self._readers, self._ahead):
+        for readers in (self._summaries, self._folding, self._feeding, self._readers):
             await loop.run_in_executor(None, readers.close)
         await loop.run_in_executor(None, self._writer.stop)
 

@@ -25,7 +25,6 @@ from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
 from arouter.store.sqlite.pages import find_row, read_one, read_page
-from arouter.store.sqlite.read_ahead import ReadAhead
 from arouter.store.sqlite.readers import Readers, Watch
 from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.rows import COLUMNS
@@ -49,20 +48,13 @@ class SqliteLedger:
     """Appends through the writer, answers from the readers."""
 
     def __init__(
-        self,
-        path: str,
-        writer: Writer,
-        readers: Readers,
-        summaries: Readers,
-        ahead: ReadAhead,
-        clock: Callable[[], int],
+        self, path: str, writer: Writer, readers: Readers, summaries: Readers, clock: Callable[[], int]
     ) -> None:
         """Summaries have readers of their own: those of pages never wait for them."""
         self._path = path
         self._writer = writer
         self._readers = readers
         self._summaries = summaries
-        self._ahead = ahead
         self._clock = clock
         self._texts = Texts()
 
@@ -141,7 +133,7 @@ class SqliteLedger:
         )
 
     async def page(self, query: ActivityQuery) -> Page:
-        return await self._readers.read(lambda connection: read_page(connection, self._texts, query, self._ahead.touch))
+        return await self._readers.read(lambda connection: read_page(connection, self._texts, query))
 
     async def columns(self, query: ActivityQuery) -> ColumnPage | None:
         """What is sealed comes as columns: see `ColumnarLedger`."""
@@ -154,7 +146,7 @@ class SqliteLedger:
         as_of_us = await self.behind_all_writes()
         watch = Watch(query.bounds.timeout_s)
         found = await self._summaries.read(
-            lambda connection: read_summary(connection, self._texts, query, watch.check, self._ahead.touch), watch
+            lambda connection: read_summary(connection, self._texts, query, watch.check), watch
         )
         return replace(found, as_of_us=as_of_us)
 
@@ -176,10 +168,7 @@ class SqliteLedger:
         watch = Watch(queries[0].bounds.timeout_s)
         # One read transaction, which sees nothing that is written meanwhile.
         found = await self._summaries.read(
-            lambda connection: [
-                read_summary(connection, self._texts, query, watch.check, self._ahead.touch) for query in queries
-            ],
-            watch,
+            lambda connection: [read_summary(connection, self._texts, query, watch.check) for query in queries], watch
         )
         return tuple(replace(one, as_of_us=as_of_us) for one in found)
 

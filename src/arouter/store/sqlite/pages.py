@@ -9,7 +9,6 @@ from arouter.domain.activity import ActivityQuery, ActivityRow, Cursor, Page
 from arouter.domain.adjustment import adjusted
 from arouter.store.sqlite.adjuster import StoredAdjustment, read_adjustments
 from arouter.store.sqlite.names import Texts, fetch, to_json
-from arouter.store.sqlite.read_ahead import Touch, touch_nothing
 from arouter.store.sqlite.rows import ADJUSTMENT, COLUMNS, READ_ADJUSTED_SQL, Row, name_numbers, read_record
 from arouter.store.sqlite.sealed import archive, has_sealed_days, sealed_range
 from arouter.store.sqlite.selection import Selection, Value, select
@@ -49,14 +48,14 @@ def _rows_of(connection: apsw.Connection, record_id: str) -> tuple[Sequence[Row]
     return found.rows, found.tags
 
 
-def read_page(connection: apsw.Connection, texts: Texts, query: ActivityQuery, touch: Touch = touch_nothing) -> Page:
+def read_page(connection: apsw.Connection, texts: Texts, query: ActivityQuery) -> Page:
     selection = select(connection, query.scope, query.filters)
     if selection is None:
         return _EMPTY
     rows: list[Row] = []
     for sql, values in page_statements(selection, query):
         rows += fetch(connection, sql, *values)
-    sealed, tags = _sealed_rows(connection, selection, query, rows, touch)
+    sealed, tags = _sealed_rows(connection, selection, query, rows)
     rows += sealed
     rows.sort(key=lambda row: (row[_CREATED_AT], row[_ID]), reverse=query.descending)
     page = assemble(connection, texts, rows[: query.limit], tags)
@@ -64,7 +63,7 @@ def read_page(connection: apsw.Connection, texts: Texts, query: ActivityQuery, t
 
 
 def _sealed_rows(
-    connection: apsw.Connection, selection: Selection, query: ActivityQuery, rows: Sequence[Row], touch: Touch
+    connection: apsw.Connection, selection: Selection, query: ActivityQuery, rows: Sequence[Row]
 ) -> tuple[Sequence[Row], SealedTags]:
     """What sealed days add to `rows`, which are what the others have."""
     bounds = sealed_bounds(connection, selection, query)
@@ -86,7 +85,6 @@ def _sealed_rows(
         descending=query.descending,
         limit=query.limit + 1,
         after=query.after,
-        touch=touch,
     )
     return found.rows, found.tags
 

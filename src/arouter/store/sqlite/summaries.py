@@ -19,7 +19,6 @@ from arouter.store.sqlite.expired import require_kept
 from arouter.store.sqlite.folded import FoldedDay, folded_days, reading
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.pieces import Piece, Pieces, Times, slots_of
-from arouter.store.sqlite.read_ahead import Touch, touch_nothing
 from arouter.store.sqlite.sealed_sums import sealed_count, sealed_piece_of
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.sums import Group, Groups, read_groups
@@ -33,28 +32,22 @@ def _go_on() -> None:
 
 
 def read_summary(
-    connection: apsw.Connection,
-    texts: Texts,
-    query: SummaryQuery,
-    check: Callable[[], None] = _go_on,
-    touch: Touch = touch_nothing,
+    connection: apsw.Connection, texts: Texts, query: SummaryQuery, check: Callable[[], None] = _go_on
 ) -> Summary:
-    """`check` is called now and then, and raises what ends the summary early. What will be read is touched."""
+    """`check` is called now and then, and raises what ends the summary early."""
     zone = time_zone(query.timezone)
-    groups = _read(connection, query, zone, check, touch)
+    groups = _read(connection, query, zone, check)
     check()
     return _answer(connection, texts, groups, query, zone)
 
 
-def _read(
-    connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None], touch: Touch
-) -> Groups:
+def _read(connection: apsw.Connection, query: SummaryQuery, zone: ZoneInfo, check: Callable[[], None]) -> Groups:
     found = planned(connection, query, zone, check)
     if found is None:
         return Groups()
     maker, days, pieces = found
     if days:
-        return cast(Groups, reading().read_groups(connection, maker, days, pieces, touch))
+        return cast(Groups, reading().read_groups(connection, maker, days, pieces))
     return read_groups(connection, maker, pieces) if pieces else Groups()
 
 

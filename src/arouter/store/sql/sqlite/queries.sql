@@ -452,18 +452,6 @@ WITH wanted (claim, first) AS (
 SELECT wanted.claim, data FROM wanted CROSS JOIN day_blocks
 WHERE day_blocks.claim = wanted.claim AND kind = ?1 AND first_user_no = wanted.first;
 
--- name: block_numbers_of_users
-SELECT json_group_array(DISTINCT no) FROM (
-    SELECT (
-        SELECT rowid FROM day_blocks
-        WHERE claim = claims.value AND kind = ?1 AND first_user_no <= users.value ORDER BY first_user_no DESC LIMIT 1
-    ) AS no
-    FROM json_each(?2) AS claims CROSS JOIN json_each(?3) AS users
-) WHERE no IS NOT NULL;
-
--- name: touch_day_blocks
-SELECT total(length(substr(data, -1))) FROM json_each(?) CROSS JOIN day_blocks ON day_blocks.rowid = value;
-
 -- name: user_span
 SELECT min(first_seen_us), max(last_seen_us) FROM user_spans
 WHERE {where} AND user_no = (SELECT no FROM end_users WHERE organization_no = ? AND name = ?);
@@ -707,18 +695,6 @@ SELECT present, size, data, records FROM user_blocks INDEXED BY user_blocks_by_u
 WHERE organization_no = ? AND bucket = ? AND day BETWEEN ? AND ?
     AND users & ? <> 0 AND first_us < ? AND last_us >= ? AND day_no NOT IN ({unseen})
 ORDER BY day {direction}, part {direction};
-
--- name: user_block_numbers
-SELECT json_group_array(no) FROM (
-    SELECT no FROM user_blocks INDEXED BY user_blocks_by_user
-    WHERE organization_no = ? AND bucket = ? AND day BETWEEN ? AND ?
-        AND users & ? <> 0 AND first_us < ? AND last_us >= ? AND day_no NOT IN ({unseen})
-    ORDER BY day {direction}, part {direction}
-    LIMIT ?
-);
-
--- name: touch_user_blocks
-SELECT total(length(substr(data, -1))) FROM json_each(?) CROSS JOIN user_blocks ON no = value;
 
 -- name: records_of_blocks
 SELECT coalesce(sum(records), 0) FROM ({blocks});

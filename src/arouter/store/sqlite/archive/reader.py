@@ -14,7 +14,6 @@ from arouter.store.sqlite.archive.blocks import MARKED, USERS_IN_BUCKET, numbers
 from arouter.store.sqlite.archive.columns import ID_PREFIX, id_text, own_id, to_rows, unpack
 from arouter.store.sqlite.archive.recent import RECENT
 from arouter.store.sqlite.names import fetch, to_json
-from arouter.store.sqlite.read_ahead import LEAST, Touch, touch_nothing
 from arouter.store.sqlite.rows import Row
 from arouter.store.sqlite.sealed import DAY_US, is_unicode
 from arouter.store.sqlite.selection import Wanted
@@ -50,19 +49,8 @@ class Adjusted:
     at_us: Sequence[int]
 
 
-def page(
-    connection: apsw.Connection,
-    wanted: Wanted,
-    *,
-    descending: bool,
-    limit: int,
-    after: Cursor | None,
-    touch: Touch = touch_nothing,
-) -> Found:
-    """The first `limit` records that are wanted, in the order of (created_at_us, id); of several users, of each.
-
-    Blocks that will be needed, as far as the first one tells, are touched.
-    """
+def page(connection: apsw.Connection, wanted: Wanted, *, descending: bool, limit: int, after: Cursor | None) -> Found:
+    """The first `limit` records that are wanted, in the order of (created_at_us, id); of several users, of each."""
     if after is not None:
         # A record of the cursor's own microsecond may stand behind it.
         if descending:
@@ -72,17 +60,13 @@ def page(
     pieces: list[pa.RecordBatch] = []
     for blocks, user in sources(connection, wanted, descending, RECENT.unpack):
         left = limit
-        for place, block in enumerate(blocks):
+        for block in blocks:
             found = _first(connection, block, user, wanted, after, left if descending else -left)
             if found is not None:
                 pieces.append(found)
                 left -= found.num_rows
                 if left == 0:
                     break
-            if place == 0 and user is not None:
-                needed = -(-left // found.num_rows) if found is not None else left
-                if needed >= LEAST:
-                    touch("touch_user_blocks", _behind_the_first(connection, wanted, user, descending, needed))
     return _found(connection, pieces)
 
 
@@ -209,17 +193,6 @@ def user_blocks(wanted: Wanted, user: int, descending: bool) -> tuple[str, tuple
         wanted.end_us,
         wanted.start_us,
     )
-
-
-def _behind_the_first(
-    connection: apsw.Connection, wanted: Wanted, user: int, descending: bool, count: int
-) -> Sequence[int]:
-    """The numbers of so many of a user's blocks, from the second one on."""
-    sql = queries()["user_block_numbers"].format(
-        unseen=queries()["unseen_days"], direction="DESC" if descending else "ASC"
-    )
-    _, values = user_blocks(wanted, user, descending)
-    return fetch(connection, sql, *values, count + 1)[1:]
 
 
 def _of_times(

@@ -25,7 +25,6 @@ from arouter.store.sqlite.columns.top_users import MOST_USERS, top_users
 from arouter.store.sqlite.columns.users import PairCounter, UserCounter
 from arouter.store.sqlite.folded import FoldedDay
 from arouter.store.sqlite.pieces import COLUMNS, Piece, Pieces
-from arouter.store.sqlite.read_ahead import Touch, touch_nothing
 from arouter.store.sqlite.rollups import ROLLUP_SUMS
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.sums import Groups, Placer, read_pairs, read_stored, whole_columns, whole_sums
@@ -34,11 +33,7 @@ FEW_USERS = 200
 
 
 def read_groups(
-    connection: apsw.Connection,
-    maker: Pieces,
-    days: Sequence[FoldedDay],
-    pieces: Sequence[Piece],
-    touch: Touch = touch_nothing,
+    connection: apsw.Connection, maker: Pieces, days: Sequence[FoldedDay], pieces: Sequence[Piece]
 ) -> Groups:
     """Everything that `pieces` and the columns of `days`, which rise, hold."""
     numbers, users = maker.numbers(), maker.users()
@@ -46,7 +41,7 @@ def read_groups(
         # Nothing of such a name was ever recorded.
         return Groups()
     wanted = Wanted(numbers=numbers, users=users)
-    tables = Tables(connection=connection, wanted=wanted, touch=touch)
+    tables = Tables(connection=connection, wanted=wanted)
     return _Reading(maker, tables, days, pieces).read()
 
 

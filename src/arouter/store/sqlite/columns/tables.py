@@ -11,8 +11,7 @@ from arouter.store.sqlite.columns.absences import ABSENCES
 from arouter.store.sqlite.columns.blocks import Column, unpack
 from arouter.store.sqlite.columns.folding import Table
 from arouter.store.sqlite.folded import FoldedDay
-from arouter.store.sqlite.names import fetch, to_json
-from arouter.store.sqlite.read_ahead import LEAST, Touch, touch_nothing
+from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.statements import queries
 
 Rows = Mapping[str, Column]
@@ -58,7 +57,6 @@ class Tables:
 
     connection: apsw.Connection
     wanted: Wanted
-    touch: Touch = touch_nothing
     decompressor: zstandard.ZstdDecompressor = field(default_factory=zstandard.ZstdDecompressor)
 
     def day(self, table: Table, day: FoldedDay, names: Set[str]) -> Rows:
@@ -86,8 +84,6 @@ class Tables:
         """What counts of the wanted users in a table whose blocks are small, day by day; no other block is read."""
         assert self.wanted.users is not None
         values = (int(table), to_json([day.claim for day in days]), to_json(self.wanted.users))
-        if self.touch is not touch_nothing and len(days) >= LEAST:
-            self.touch("touch_day_blocks", fetch(self.connection, queries()["block_numbers_of_users"], *values))
         blocks: dict[int, list[object]] = {}
         for claim, data in self.connection.execute(queries()["blocks_of_users"], values).fetchall():
             assert isinstance(claim, int)
