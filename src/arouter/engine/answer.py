@@ -116,8 +116,7 @@ class Answer:
                     size_bytes += sum(map(len, self.pieces))
                     if size_bytes > limit_bytes:
                         raise self._too_long(limit_bytes)
-                    taken += self.pieces
-                    self._emptied()
+                    taken.append(self.take())
                 if ended:
                     self.raise_failure()
                     return taken[0] if len(taken) == 1 else b"".join(taken)
@@ -185,11 +184,6 @@ class Answer:
         if self.source is not None:
             self.source.consumed()
         return data
-
-    def _emptied(self) -> None:
-        self.pieces.clear()
-        if self.source is not None:
-            self.source.consumed()
 
     def _too_long(self, limit_bytes: int) -> UpstreamFailed:
         self.close()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from arouter.domain.errors import StorageUnavailable
+from arouter.store.stores import Partitions
 
 EVERY_S: Final = 900.0
 FIRST_S: Final = 10.0
@@ -36,13 +37,6 @@ class Expiring(Protocol):
     async def expire(self, *, default_days: int | None, now_us: int) -> Days | None: ...
 
 
-class Partitioning(Protocol):
-    """What `store.postgres.partitions` does."""
-
-    async def make_ahead(self, *, now_us: int) -> None: ...
-    async def drop_empty(self, *, now_us: int) -> int: ...
-
-
 class Housekeeping:
     """Seals and deletes, and tells."""
 
@@ -50,7 +44,7 @@ class Housekeeping:
         self,
         retention: Expiring,
         archive: Sealing | None,
-        partitions: Partitioning | None = None,
+        partitions: Partitions | None = None,
         *,
         seal_after_days: int | None,
         retention_days: int | None,
