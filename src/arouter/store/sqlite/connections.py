@@ -5,6 +5,7 @@ library is refused. For the same reason the file must not be opened with another
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -19,6 +20,7 @@ from arouter.store.sqlite.statements import ENGINE
 OLDEST_LIBRARY = (3, 51, 3)
 BUSY_TIMEOUT_MS = 5_000
 STATEMENTS_CACHED = 200
+_BETWEEN_TRIES_S = 0.005
 _APPLICATION_ID = 0x4152_4C47
 _WHAT_IS_NEEDED = "SELECT version FROM needed_version"
 _SAY_WHAT_IS_NEEDED = "INSERT OR REPLACE INTO needed_version (one, version) VALUES (1, ?)"
@@ -76,7 +78,7 @@ def connect_writer(path: str, durability: Durability) -> apsw.Connection:
     """A connection that writes. Checkpoints are left to the checkpointer: inline ones make commits wait."""
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENTS_CACHED)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    connection.pragma("journal_mode", "wal")
+    _write_ahead(connection)
     connection.wal_autocheckpoint(0)
     connection.pragma("synchronous", "FULL" if durability is Durability.STRICT else "NORMAL")
     # Each commit looks through all of the cache for pages beyond the end of the file: a larger one costs more than it
@@ -84,6 +86,20 @@ def connect_writer(path: str, durability: Durability) -> apsw.Connection:
     connection.pragma("cache_size", -16_384)
     connection.pragma("temp_store", "MEMORY")
     return connection
+
+
+def _write_ahead(connection: apsw.Connection) -> None:
+    """Set the journal's mode. Of several that do so on a new file at once each may hold what another waits for: then
+    SQLite says at once that it is busy, without having waited, and the one that tries again finds it done."""
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+            return
+        except apsw.BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_BETWEEN_TRIES_S)
 
 
 def connect_reader(path: str) -> apsw.Connection:
