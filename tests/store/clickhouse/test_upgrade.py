@@ -14,7 +14,7 @@ from tests.conformance.backends import Backend, inside, memory
 from tests.conformance.samples import SCOPE, adjust, adjustment, append, record
 from tests.store.clickhouse.engine import new_place
 
-NEW = ("user_totals", "users_by_32_days", "users_by_8_days", "users_by_day", "days_of_users", "days", "quarters")
+NEW = ("user_totals", "users_by_32_days", "users_by_8_days", "users_by_day", "days_by_user", "days", "quarters")
 OLD = "slots (SELECT organization_id, model, sum(added_cost) GROUP BY organization_id, model)"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from arouter.domain.activity import Filters, Scope
+from arouter.store.clickhouse.schema import USER_HASH
 
 LATEST_US = 2**63 - 1
 
@@ -31,7 +32,12 @@ def scope_conditions(scope: Scope) -> list[str]:
 
 def filter_conditions(filters: Filters) -> list[str]:
     """Which of them, but for the range and for what was updated since."""
-    made = _users(filters)
+    return [*user_conditions(filters), *other_conditions(filters)]
+
+
+def other_conditions(filters: Filters) -> list[str]:
+    """`filter_conditions` without whose they are."""
+    made = []
     for column, values in (
         ("provider", filters.providers),
         ("status", filters.statuses),
@@ -83,7 +89,8 @@ def all_conditions(scope: Scope, filters: Filters, table: str) -> list[str]:
     ]
 
 
-def _users(filters: Filters) -> list[str]:
+def user_conditions(filters: Filters) -> list[str]:
+    """Whose they are."""
     alternatives = []
     if len(filters.users) == 1:
         alternatives.append(f"user = {text(filters.users[0])}")
@@ -94,3 +101,9 @@ def _users(filters: Filters) -> list[str]:
     if not alternatives:
         return []
     return [alternatives[0] if len(alternatives) == 1 else f"({' OR '.join(alternatives)})"]
+
+
+def hash_conditions(filters: Filters) -> list[str]:
+    """What finds the rows of the users in `schema.USER_HASH`'s order. Another's row may be among them."""
+    names = [*filters.users, *([""] if filters.unattributed else [])]
+    return [f"{USER_HASH} IN ({', '.join(f'sipHash64({text(name)})' for name in names)})"] if names else []

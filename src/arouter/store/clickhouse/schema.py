@@ -24,14 +24,17 @@ PROJECTIONS: Final = (
     "users_by_32_days",
     "users_by_8_days",
     "users_by_day",
-    "days_of_users",
+    "days_by_user",
     "days",
     "quarters",
 )
 """What is kept beside the rows, in another order or added up. One that is changed gets another name: see
 `upgrade_statements`."""
-_BEFORE: Final = ("users", "user_periods", "user_days", "slots")
+_BEFORE: Final = ("users", "user_periods", "user_days", "days_of_users", "slots")
 """Those that older copies have, and nobody reads any more."""
+USER_HASH: Final = "sipHash64(ifNull(user, ''))"
+"""What the sums by day of users are found by. Not by their names, in whose order the rows are: the index of all rows
+would be looked through for them first."""
 _BLOCK_BYTES: Final = 8_192
 """A page reads a few rows of many columns: what is decompressed for them is small."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -174,6 +177,7 @@ def _words(tables: Tables) -> Mapping[str, object]:
         "by_eight": number_of(EIGHT_US),
         "by_day": number_of(DAY_US),
         "by_slot": number_of(SLOT_US),
+        "user_hash": USER_HASH,
     }
 
 

@@ -48,6 +48,36 @@ def reads_sums(query: SummaryQuery) -> bool:
     return bool(_units(query))
 
 
+def projection_of(span: Span, query: SummaryQuery) -> str | None:
+    """The one of `schema.PROJECTIONS` that knows just enough for the span; None for the records."""
+    filters = query.filters
+    is_named = bool(filters.users) or filters.unattributed
+    if (is_named or Dimension.USER in query.group_by) and _is_told_by_totals(span, query):
+        return "user_totals"
+    if span.unit_us == DAY_US:
+        if is_named:
+            return "days_by_user"
+        return "users_by_day" if Dimension.USER in query.group_by else "days"
+    return {PERIOD_US: "users_by_32_days", EIGHT_US: "users_by_8_days", SLOT_US: "quarters"}.get(span.unit_us)
+
+
+def _is_told_by_totals(span: Span, query: SummaryQuery) -> bool:
+    """Whether nothing but users is told apart."""
+    scope, filters = query.scope, query.filters
+    narrowed = (
+        scope.key_hash,
+        scope.workspace_id,
+        filters.key_hashes,
+        filters.workspace_ids,
+        filters.models,
+        filters.providers,
+        filters.statuses,
+        filters.endpoints,
+    )
+    is_ever = span.unit_us > 1 and span.first is None and span.beyond is None
+    return is_ever and not any(narrowed) and {*query.group_by} <= {Dimension.USER, Dimension.ORGANIZATION}
+
+
 def _units(query: SummaryQuery) -> Sequence[int]:
     filters = query.filters
     if (

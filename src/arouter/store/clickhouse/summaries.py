@@ -91,6 +91,7 @@ def _answer(query: SummaryQuery, values: Sequence[dict[str, Any]], first: First 
     rows = tuple(group.row() for group in groups)
     if first is not None:
         assert together is not None
+        rows = tuple(row for row in rows if row.group[0] in first.users)
         return _cut(query, rows, (*_sums(together), first.named), first.groups, None)
     if not is_cut(query):
         return _shown(query, rows, _whole(query, rows) if own is None else own)

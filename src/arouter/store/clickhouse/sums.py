@@ -9,9 +9,16 @@ from typing import Final
 
 from arouter.domain.activity import METRICS, PERCENTILES, TIME_DIMENSIONS, Dimension, SummaryQuery
 from arouter.store.buckets import DAY_US, HOUR_US, SLOT_US
-from arouter.store.clickhouse.conditions import filter_conditions, range_conditions, scope_conditions, updated_since
+from arouter.store.clickhouse.conditions import (
+    hash_conditions,
+    other_conditions,
+    range_conditions,
+    scope_conditions,
+    updated_since,
+    user_conditions,
+)
 from arouter.store.clickhouse.schema import ADDING, number_of
-from arouter.store.clickhouse.spans import Span, reads_sums, spans_of
+from arouter.store.clickhouse.spans import Span, projection_of, reads_sums, spans_of
 from arouter.store.tally import MEASURES
 
 _COLUMN_OF: Final = {
@@ -128,12 +135,13 @@ def statement(
 
 
 def _of_first(table: str, query: SummaryQuery, first: First, number: int) -> Sequence[str]:
-    """The rows of these users, and everything together."""
+    """The rows of these users, with some of others perhaps, and everything together."""
     names = tuple(user for user in first.users if user is not None)
     filters = replace(query.filters, users=names, unattributed=None in first.users)
     theirs = replace(query, filters=filters, order=None, limit=None)
     everything = replace(query, group_by=(), metrics=frozenset[str](), order=None, limit=None)
-    return _Question(table, theirs, None).groups(number), _Question(table, everything, None).totals(number)
+    found = _Question(table, theirs, None, by_hash_alone=True)
+    return found.groups(number), _Question(table, everything, None).totals(number)
 
 
 def days_statement(table: str, query: SummaryQuery) -> str:
@@ -147,10 +155,12 @@ def _asks_percentiles(query: SummaryQuery) -> bool:
 
 
 class _Question:
-    def __init__(self, table: str, query: SummaryQuery, times: Times | None) -> None:
+    def __init__(self, table: str, query: SummaryQuery, times: Times | None, *, by_hash_alone: bool = False) -> None:
+        """`by_hash_alone`: sums of users may come with those of others whose hashes are the same."""
         self._table = table
         self._query = query
         self._times = times
+        self._by_hash_alone = by_hash_alone
         self._texts = [one for one in query.group_by if one not in TIME_DIMENSIONS]
         self._with_times = len(self._texts) < len(query.group_by)
         self._with_users = query.asks_for("users")
@@ -279,7 +289,8 @@ class _Question:
                 columns.append(f"{_TAG if dimension is Dimension.TAG else _COLUMN_OF[dimension]} AS {name}")
         conditions = [
             *scope_conditions(query.scope),
-            *filter_conditions(query.filters),
+            *self._users(span),
+            *other_conditions(query.filters),
             *updated_since(query.filters, query.scope, self._table),
             *self._range(span),
         ]
@@ -289,7 +300,19 @@ class _Question:
         if self._with_percentiles:
             columns.append("groupArray(latency_us) AS latencies")
         group_by = f" GROUP BY {', '.join(names)}" if names else ""
-        return f"SELECT {', '.join(columns)} FROM {self._table} WHERE {' AND '.join(conditions)}{group_by}"
+        # It would be found among all of them, but each is looked into for that.
+        projection = _BY_HASH if self._finds_by_hash_alone(span) else projection_of(span, query)
+        hint = f" SETTINGS preferred_optimize_projection_name = '{projection}'" if projection else ""
+        return f"SELECT {', '.join(columns)} FROM {self._table} WHERE {' AND '.join(conditions)}{group_by}{hint}"
+
+    def _users(self, span: Span) -> list[str]:
+        filters = self._query.filters
+        if self._finds_by_hash_alone(span):
+            return hash_conditions(filters)
+        return [*user_conditions(filters), *(hash_conditions(filters) if span.unit_us == DAY_US else ())]
+
+    def _finds_by_hash_alone(self, span: Span) -> bool:
+        return self._by_hash_alone and span.unit_us == DAY_US
 
     def _range(self, span: Span) -> list[str]:
         if span.unit_us == 1:
@@ -329,6 +352,7 @@ def _day_of_slot() -> str:
     return f"intDiv({number_of(SLOT_US)}, 96)"
 
 
+_BY_HASH: Final = "days_by_user"
 _ADDING: Final = dict(zip(MEASURES, ADDING, strict=True))
 _COUNT: Final = "'Nullable(Int64)'"
 _SUM: Final = "'Int64'"

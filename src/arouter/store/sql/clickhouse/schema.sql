@@ -112,11 +112,11 @@ GROUP BY organization_id, {by_eight}, user, key_hash, workspace_id;
 SELECT organization_id, {by_day}, user, key_hash, workspace_id, {sums}
 GROUP BY organization_id, {by_day}, user, key_hash, workspace_id;
 
--- name: days_of_users
+-- name: days_by_user
 -- All sums by day of one user stand together, for whoever asks for a few.
-SELECT organization_id, user, {by_day}, workspace_id, key_hash, endpoint, status,
+SELECT organization_id, {user_hash}, user, {by_day}, workspace_id, key_hash, endpoint, status,
     requested_model, model, provider, {sums}
-GROUP BY organization_id, user, {by_day}, workspace_id, key_hash, endpoint, status,
+GROUP BY organization_id, {user_hash}, user, {by_day}, workspace_id, key_hash, endpoint, status,
     requested_model, model, provider;
 
 -- name: days
