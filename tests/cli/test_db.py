@@ -1,11 +1,15 @@
 """`arouter db`: at work on the file that a gateway has open."""
 
+import asyncio
 from pathlib import Path
 
 import apsw
 
+from arouter.store.postgres.partitions import make_partitions
 from tests.cli.conftest import USERS, Gateway
 from tests.cli.process import arouter, refused, succeeded, told
+from tests.postgres_server import fresh_database
+from tests.store.postgres.ledgers import gateway
 
 
 def test_status_and_check_while_the_gateway_runs(gateway: Gateway) -> None:
@@ -65,7 +69,7 @@ def test_how_long_records_are_kept_is_shown_set_and_applied(tmp_path: Path) -> N
     assert told("db", "retention", "set", "30", cwd=tmp_path) == {"default_days": None, "organization_days": 30}
     assert "for 30 days" in succeeded("db", "retention", cwd=tmp_path)
     assert "DAYS is a whole number" in refused("db", "retention", "set", "0", cwd=tmp_path)
-    assert told("db", "retention", "apply", "--yes", cwd=tmp_path) == {"days": 0, "records": 0}
+    assert told("db", "retention", "apply", "--yes", cwd=tmp_path) == {"days": 0, "records": 0, "partitions": 0}
     assert "as the settings say" in succeeded("db", "retention", "set", "default", cwd=tmp_path)
     assert told("db", "retention", cwd=tmp_path) == {"default_days": None, "organization_days": None}
 
@@ -73,3 +77,19 @@ def test_how_long_records_are_kept_is_shown_set_and_applied(tmp_path: Path) -> N
 def test_days_are_folded_by_hand(gateway: Gateway) -> None:
     assert told("db", "fold", cwd=gateway.folder) == {"days": 0}
     assert "Nothing to fold" in succeeded("db", "fold", "--anew", cwd=gateway.folder)
+
+
+def test_partitions_of_months_that_are_over_are_dropped_once_nothing_is_in_them(tmp_path: Path) -> None:
+    url = fresh_database()
+    settings = {"AROUTER_STORAGE__URL": url}
+    succeeded("db", "migrate", cwd=tmp_path, env=settings)
+
+    async def make_past() -> None:
+        async with gateway(url) as other, other.pool.lend() as connection:
+            await make_partitions(connection, [(2020, 1), (2020, 2)])
+
+    asyncio.run(make_past())
+    dropped = 0
+    while dropped < 2:  # What the server itself does with one at the moment leaves it to the next time.
+        dropped += told("db", "retention", "apply", "--yes", cwd=tmp_path, env=settings)["partitions"]
+    assert dropped == 2

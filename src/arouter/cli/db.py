@@ -206,13 +206,15 @@ def apply_retention(
     require_database(settings)
     if not yes and not typer.confirm("Records whose time is over will be deleted for good. Go on?", err=True):
         raise typer.Exit(1)
-    expired = asyncio.run(_expire(settings))
+    expired, partitions = asyncio.run(_expire(settings))
     if expired is None:
         raise Failure("another process seals or deletes days of this database at the moment")
     if json:
-        write_json(expired)
+        write_json({"days": expired.days, "records": expired.records, "partitions": partitions})
     else:
         stdout().print(f"{expired.days:,} days with {expired.records:,} records deleted.")
+        if partitions:
+            stdout().print(f"{partitions:,} empty partitions dropped.")
 
 
 @app.command()
@@ -258,9 +260,14 @@ async def _set_retention(settings: Settings, days: int | None) -> None:
         await store.retention.set_retention_days(home.organization_id, days)
 
 
-async def _expire(settings: Settings) -> Expired | None:
+async def _expire(settings: Settings) -> tuple[Expired | None, int]:
+    """What was deleted, and how many partitions have become empty and were dropped."""
+    now_us = SystemClock().now_us()
     async with opened(settings) as (store, _):
-        return await store.retention.expire(default_days=settings.storage.retention_days, now_us=SystemClock().now_us())
+        expired = await store.retention.expire(default_days=settings.storage.retention_days, now_us=now_us)
+        if expired is None or store.partitions is None:
+            return expired, 0
+        return expired, await store.partitions.drop_empty(now_us=now_us)
 
 
 def _kept(days: int | None) -> str:
