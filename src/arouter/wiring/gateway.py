@@ -36,7 +36,7 @@ from arouter.jobs.recovery import Recovery
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
 from arouter.settings import Settings
-from arouter.store.base import Home
+from arouter.store.base import Home, LastChanges
 from arouter.web import errors
 from arouter.web.api.app import ApiServices, Check, Readiness, create_api
 from arouter.web.api.services import Headers
@@ -334,15 +334,19 @@ class Gateway:
     # ---------------------------------------------------------------- beside requests
 
     async def _refresh_keys(self) -> None:
+        loop, directory = asyncio.get_running_loop(), self.store.directory
+        known: LastChanges | None = None
         failed = False
         while True:
-            # `asyncio.wait_for` may swallow the cancellation that ends this, where the event comes at that moment.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH_S):
-                    await self._directory_changed.wait()
+            timer = loop.call_later(REFRESH_S, self._directory_changed.set)
+            await self._directory_changed.wait()
+            timer.cancel()
             self._directory_changed.clear()
             try:
-                await self._refresh()
+                last = await directory.last_changes()
+                if last != known:
+                    await self._refresh()
+                    known = last
                 failed = False
             except StorageUnavailable as failure:
                 if not failed:
