@@ -51,13 +51,13 @@ from arouter.web.metrics import Metrics
 from arouter.web.user_tokens import UserTokens
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.clickhouse import WithCopy, check_copy
-from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
 from arouter.wiring.issuers import issuers
 from arouter.wiring.journal import delivery, is_behind, ledger_checks, watch_journal, with_journal
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
 from arouter.wiring.providers import deployments, wants_sandbox
+from arouter.wiring.record_ids import RecordIds
 from arouter.wiring.report_fonts import report_fonts
 from arouter.wiring.started import FirstKeys, Started
 from arouter.wiring.storage import find_home, first_keys, open_store
@@ -113,6 +113,7 @@ class Gateway:
         self._upstream = _upstream(settings)
         self._lag = LoopLag(self.metrics.on_lag)
         self._drains = Drains(_drain_limits(settings))
+        self._record_ids = RecordIds(secrets.token_bytes)
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._leasing = Leasing(
             self.store.counters,
@@ -223,7 +224,7 @@ class Gateway:
             user_tokens=user_tokens,
             completions=completions,
             clock=self._clock,
-            entropy=Entropy(secrets.token_bytes),
+            new_id=self._record_ids,
             tasks=self._tasks,
             body_most_bytes=self.settings.server.body_most_bytes,
         )

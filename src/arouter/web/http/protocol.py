@@ -43,8 +43,8 @@ _CLOSING = (b"connection", b"close")
 class Endpoint(Protocol):
     """Whoever answers the requests to one inference path."""
 
-    async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
-        """Answer one request. Raises nothing but CancelledError."""
+    async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
+        """Answer one request, whose body is there or comes. Raises nothing but CancelledError."""
 
 
 Asked = tuple[Endpoint, Head]
@@ -77,6 +77,8 @@ class GatewayProtocol(GeneralProtocol):
         self._reply: LineReply | None = None
         self._body = self._no_body = LineBody(0)
         self._asked: Asked | None = None
+        self._said: bytes | Body = b""
+        """The body that is there, or `_body`."""
         self._worker: asyncio.Task[None] | None = None
         self._next: asyncio.Future[None] | None = None
         self._closing = False
@@ -160,14 +162,16 @@ class GatewayProtocol(GeneralProtocol):
         self._stays = self._stays and stays
         self._reply = LineReply(self)
         if len(data) == end + length:
-            self._body = LineBody(length, data[end:])
+            self._said = data[end:]
         else:
-            self._body = body = LineBody(length)
+            self._said = self._body = body = LineBody(length)
             self._hold(body.take(data[end:]))
         if self._worker is None:
             self._worker = self.loop.create_task(self._work())
-        self.tasks.add(self._worker)
-        self._wake_worker()
+            self.tasks.add(self._worker)
+            self._worker.add_done_callback(self.tasks.discard)
+        else:
+            self._wake_worker()
 
     def _begin_head(self, data: bytes) -> None:
         """A head that is not whole yet is kept, as long as it may be one for us."""
@@ -247,7 +251,7 @@ class GatewayProtocol(GeneralProtocol):
                 continue
             endpoint, head = asked
             try:
-                await endpoint.answer(head, self._body, reply)
+                await endpoint.answer(head, self._said, reply)
             except asyncio.CancelledError:
                 self._stays = False
                 raise
@@ -264,11 +268,10 @@ class GatewayProtocol(GeneralProtocol):
 
     def _finish(self, reply: LineReply) -> None:
         """The answer is out, or nobody is there for it."""
-        if self._worker is not None:
-            self.tasks.discard(self._worker)
         self.server_state.total_requests += 1
         self._heard_s = self.loop.time()
         self._reply = None
+        self._said = b""  # A connection may last long.
         body, self._body = self._body, self._no_body
         if self._closing:
             return

@@ -121,8 +121,9 @@ class LineReply(HttpReply):
         return CLOSE
 
     def _fields(self, headers: tuple[Header, ...]) -> bytes:
-        ids = _IDS % (self._record_id.encode(), self._request_id.encode()) if self._record_id else b""
-        rates = self._rate_lines()
-        if not (headers or self._headers):
-            return ids + rates
-        return b"".join((ids, rates, *(b"%b: %b\r\n" % header for header in (*headers, *self._headers))))
+        fields = _IDS % (self._record_id.encode(), self._request_id.encode()) if self._record_id else b""
+        if self._rates is not None:
+            fields += self._rate_lines()
+        if headers or self._headers:
+            fields += b"".join([b"%b: %b\r\n" % header for header in (*headers, *self._headers)])
+        return fields

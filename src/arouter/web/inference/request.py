@@ -75,16 +75,20 @@ class RequestReader:
 
     @property
     def asked_bytes(self) -> int | None:
-        fields = self.fields
-        return sum([len(memoryview(fields[name])) for name in self.asks if name in fields])
+        size_bytes = 0
+        for name in self.asks:
+            if name in self.fields:
+                size_bytes += len(memoryview(self.fields[name]))
+        return size_bytes
 
     def read(self, body: bytes) -> None:
         """InvalidRequest at the first thing that is not as it must be."""
         self.fields = read_object(body)
-        said = self._read_user(self.head.user())
-        self.user = resolve_user(self._key, said)
-        self.overruled = self.user != said
-        self.models = self._read_models()
+        said = self._read_user(self.head.user() if self.head.headers else None)
+        self.user = user = resolve_user(self._key, said)
+        self.overruled = user != said
+        model = self.requested_model = self._read_model()
+        self.models = self._read_models(model) if model is None or "models" in self.fields else (model,)
         if self.default_provider is not None:
             self.models = tuple(name if "/" in name else f"{self.default_provider}/{name}" for name in self.models)
         self.stream = self._read_stream()
@@ -111,11 +115,9 @@ class RequestReader:
             user = read_text(self.fields, "safety_identifier")
         return header_user if user is None else user
 
-    def _read_models(self) -> tuple[str, ...]:
-        model = self.requested_model = self._read_model()
-        fallbacks = self._read_fallbacks() if "models" in self.fields else ()
-        if model is not None and not fallbacks:
-            return (model,)
+    def _read_models(self, model: str | None) -> tuple[str, ...]:
+        """Those to fall back to, behind `model` if that is named."""
+        fallbacks = self._read_fallbacks()
         if model is None and not fallbacks:
             raise InvalidRequest(
                 "you must provide a model parameter, such as openai/gpt-5.4.",
