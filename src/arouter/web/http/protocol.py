@@ -15,6 +15,7 @@ What is under way is answered by one task for each connection, which lives as lo
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from uvicorn.config import Config
@@ -90,11 +91,14 @@ class GatewayProtocol(GeneralProtocol):
         self._drain: asyncio.Future[None] | None = None
         self._stays = True
         self.write_paused = False
+        self.write: Callable[[bytes], None] = _forget
+        """Send; nothing happens if the client has left."""
 
     # ---------------------------------------------------------------- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
+        self.write = self.transport.write
         self._heard_s = self.loop.time()
         self._timer = self.loop.call_later(self._idle_timeout_s, self._check_idle)
 
@@ -104,15 +108,12 @@ class GatewayProtocol(GeneralProtocol):
             self._take(data)
         elif self._theirs:
             self._pass_on(data)
-        elif self._buffer:
-            # Not heard: a head is whole within the time that a client may be silent, or that is the end.
-            self._begin(self._buffer + data)
         elif not self.deaf:
-            self._heard_s = self.loop.time()
-            self._begin(data)
+            self._begin(self._buffer + data if self._buffer else data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
+        self.write = _forget
         if self._timer is not None:
             self._timer.cancel()
         self.resume_writing()
@@ -124,10 +125,14 @@ class GatewayProtocol(GeneralProtocol):
 
     def pause_writing(self) -> None:
         self.write_paused = True
+        if self._reply is not None:
+            self._reply.paused = True
         super().pause_writing()
 
     def resume_writing(self) -> None:
         self.write_paused = False
+        if self._reply is not None:
+            self._reply.paused = False
         if self._drain is not None and not self._drain.done():
             self._drain.set_result(None)
         super().resume_writing()
@@ -164,6 +169,7 @@ class GatewayProtocol(GeneralProtocol):
         if len(data) == end + length:
             self._said = data[end:]
         else:
+            self._heard_s = self.loop.time()
             self._said = self._body = body = LineBody(length)
             self._hold(body.take(data[end:]))
         if self._worker is None:
@@ -178,6 +184,9 @@ class GatewayProtocol(GeneralProtocol):
         if len(data) > MOST_HEAD_BYTES:
             self._refuse_head()
         elif (data.startswith(_METHOD) and not _BARE_LINE_FEED(data)) or _METHOD.startswith(data):
+            if not self._buffer:
+                # Once: a head is whole within the time that a client may be silent, or that is the end.
+                self._heard_s = self.loop.time()
             self._buffer = data
         else:
             self._hand_over(data)
@@ -268,7 +277,6 @@ class GatewayProtocol(GeneralProtocol):
 
     def _finish(self, reply: LineReply) -> None:
         """The answer is out, or nobody is there for it."""
-        self.server_state.total_requests += 1
         self._heard_s = self.loop.time()
         self._reply = None
         self._said = b""  # A connection may last long.
@@ -311,13 +319,13 @@ class GatewayProtocol(GeneralProtocol):
     def stays(self) -> bool:
         return self._stays and not self._body.missing and _CLOSING not in self.server_state.default_headers
 
-    def write(self, data: bytes) -> None:
-        if not self._closing:
-            self.transport.write(data)
-
     def until_drained(self) -> asyncio.Future[None]:
         if self._drain is None or self._drain.done():
             self._drain = self.loop.create_future()
             if not self.write_paused:
                 self._drain.set_result(None)
         return self._drain
+
+
+def _forget(data: bytes) -> None:
+    """What is written to a client that has left."""

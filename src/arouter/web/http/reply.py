@@ -53,11 +53,15 @@ class Line(Protocol):
 class LineReply(HttpReply):
     """One answer."""
 
-    __slots__ = ("_bodiless", "_line", "closes")
+    __slots__ = ("_bodiless", "_line", "closes", "paused")
+
+    paused: bool
+    """As `Reply.paused`. The line sets it."""
 
     def __init__(self, line: Line) -> None:
         super().__init__()
         self._line = line
+        self.paused = line.write_paused
         self._bodiless = False
         self.closes = False
         """Whether the client was told that this is the last answer on its connection."""
@@ -66,12 +70,8 @@ class LineReply(HttpReply):
     def gone(self) -> bool:
         return self._left
 
-    @property
-    def paused(self) -> bool:
-        return self._line.write_paused
-
     async def drained(self) -> None:
-        if self._line.write_paused:
+        if self.paused:
             await self._line.until_drained()
 
     def send(self, data: bytes) -> None:
