@@ -8,7 +8,7 @@ from arouter.domain.errors import ARouterError, ShuttingDown, forget_frames
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.domain.value import constructor
-from arouter.engine.call import AnswerHere, Call, Ingress
+from arouter.engine.call import AnswerHere, Ingress
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
 from arouter.engine.tasks import Tasks
@@ -24,7 +24,6 @@ from arouter.web.user_tokens import HEADER as USER_TOKEN
 from arouter.web.user_tokens import UserTokens
 
 _new_opening = constructor(Opening)
-_new_call = constructor(Call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,22 +124,8 @@ class Inference:
         if refusal is not None:
             await self.completions.reject(opening, refusal, reply)
             return
-        await self.completions.run(_call(dialect, opening, key, reader), reply)
-
-
-def _call(dialect: Dialect, opening: Opening, key: Key, reader: RequestReader) -> Call:
-    return _new_call(
-        ingress=dialect.ingress,
-        opening=opening,
-        key=key,
-        models=reader.models,
-        fields=reader.fields,
-        stream=reader.stream or reader.in_pieces,
-        include_usage=reader.include_usage,
-        in_events=reader.in_events,
-        here=dialect.here,
-        sent=reader.sent,
-        preferences=reader.fields.get("provider"),
-        query=reader.head.query,
-        headers=reader.head.headers,
-    )
+        reader.opening = opening
+        reader.ingress = dialect.ingress
+        reader.here = dialect.here
+        reader.stream = reader.stream or reader.in_pieces
+        await self.completions.run(reader, reply)

@@ -13,7 +13,7 @@ import msgspec
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.keys import Key
 from arouter.engine.admission import resolve_user
-from arouter.engine.call import Sent
+from arouter.engine.call import Call
 from arouter.providers.openai import Fields
 from arouter.web.inference.head import Head
 
@@ -30,48 +30,36 @@ MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding may raise: of JSON that is none, of text that is none, of arrays in arrays without end."""
 
 
-class RequestReader:
-    """Reads one request."""
+class RequestReader(Call):
+    """Reads one request, and is the call that it becomes: what it has read is not copied from one to the other."""
 
-    __slots__ = (
-        "_key",
-        "fields",
-        "head",
-        "in_events",
-        "include_usage",
-        "models",
-        "overruled",
-        "requested_model",
-        "session_id",
-        "stream",
-        "user",
-    )
+    __slots__ = ("head", "overruled", "requested_model", "session_id", "user")
 
     asks: ClassVar[tuple[str, ...]] = ()
     """The fields that the model is to read: what an estimate of the input is made from."""
-    sent: Sent | None = None
-    """For `Call.sent`."""
     in_pieces: ClassVar[bool] = False
     """The answer goes on as it comes, also where the client did not ask for a stream."""
     default_provider: ClassVar[str | None] = None
     """Whose a model is that is named without a provider; None leaves it to the routing."""
 
     def __init__(self, key: Key, head: Head) -> None:
-        self._key = key
+        self.key = key
         self.head = head
-        self.fields: Fields = {}
+        self.query = head.query
+        self.headers = head.headers
+        self.fields = {}
         self.user: str | None = None
         self.overruled = False
         """The key attributes the request to somebody else than it says."""
         self.session_id = head.session_id
         self.requested_model: str | None = None
         """As the client wrote it."""
-        self.models: tuple[str, ...] = ()
-        """The model asked for, and those to fall back to, as the routing knows them."""
+        self.models = ()
         self.stream = False
         self.include_usage = True
         self.in_events = True
-        """Whether a stream is one of server-sent events."""
+        self.preferences = None
+        self.sent = None
 
     @property
     def asked_bytes(self) -> int | None:
@@ -85,7 +73,7 @@ class RequestReader:
         """InvalidRequest at the first thing that is not as it must be."""
         self.fields = read_object(body)
         said = self._read_user(self.head.user() if self.head.headers else None)
-        self.user = user = resolve_user(self._key, said)
+        self.user = user = resolve_user(self.key, said)
         self.overruled = user != said
         model = self.requested_model = self._read_model()
         self.models = self._read_models(model) if model is None or "models" in self.fields else (model,)
@@ -94,6 +82,8 @@ class RequestReader:
         self.stream = self._read_stream()
         if "stream_options" in self.fields:
             self.include_usage = self._read_include_usage()
+        if "provider" in self.fields:
+            self.preferences = self.fields["provider"]
         session_id = self._read_session()
         if session_id is not None:
             self.session_id = session_id.encode(errors="replace")[:MOST_SESSION_BYTES].decode(errors="ignore")
