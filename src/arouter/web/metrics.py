@@ -71,13 +71,13 @@ class _End:
 
     def add(self, record: Record) -> None:
         self.requests += 1
-        prompt = record.usage.prompt_tokens
-        if prompt is not None:
+        usage, cost = record.usage, record.cost
+        if (prompt := usage.prompt_tokens) is not None:
             self.prompt_tokens += prompt
-        if (completion := record.usage.completion_tokens) is not None:
+        if (completion := usage.completion_tokens) is not None:
             self.completion_tokens += completion
-        if record.cost is not None:
-            self.cost += record.cost
+        if cost is not None:
+            self.cost += cost
             self.priced += 1
         elif prompt is not None:
             self.unpriced += 1

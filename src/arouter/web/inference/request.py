@@ -63,10 +63,10 @@ class RequestReader(Call):
 
     @property
     def asked_bytes(self) -> int | None:
-        size_bytes = 0
+        fields, size_bytes = self.fields, 0
         for name in self.asks:
-            if name in self.fields:
-                size_bytes += len(memoryview(self.fields[name]))
+            if name in fields:
+                size_bytes += len(memoryview(fields[name]))
         return size_bytes
 
     def read(self, body: bytes) -> None:
