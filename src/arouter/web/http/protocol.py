@@ -35,6 +35,7 @@ MOST_EARLY_BYTES = 256 * 1024
 
 _METHOD = b"POST "
 _END_OF_HEAD = b"\r\n\r\n"
+_END_BYTES = len(_END_OF_HEAD)
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n").search
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 _CLOSING = (b"connection", b"close")
@@ -149,8 +150,8 @@ class GatewayProtocol(GeneralProtocol):
     # ---------------------------------------------------------------- whose request it is
 
     def _begin(self, data: bytes) -> None:
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        if end < len(_END_OF_HEAD):
+        end = data.find(_END_OF_HEAD) + _END_BYTES
+        if end < _END_BYTES:
             self._begin_head(data)
             return
         if end > MOST_HEAD_BYTES:
