@@ -99,6 +99,7 @@ class Gateway:
         self._report_fonts = report_fonts(settings)
         self._prices = LatePrices(settings.prices)
         self._directory_changed = asyncio.Event()
+        self._last_changes: LastChanges | None = None
         name = secrets.token_hex(_NAME_BYTES)
         database = open_store(
             settings,
@@ -163,7 +164,7 @@ class Gateway:
         on, off = deployments(self.settings, await self._sandbox_url())
         self._routing = Routing(on, off=off, models=model_routes(self.settings))
         self._own_keys = self._new_own_keys()
-        await self._refresh()
+        await self._follow()
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self.read_prices())
         self._tasks.start("share counters", self._leasing.run())
@@ -335,8 +336,7 @@ class Gateway:
     # ---------------------------------------------------------------- beside requests
 
     async def _refresh_keys(self) -> None:
-        loop, directory = asyncio.get_running_loop(), self.store.directory
-        known: LastChanges | None = None
+        loop = asyncio.get_running_loop()
         failed = False
         while True:
             timer = loop.call_later(REFRESH_S, self._directory_changed.set)
@@ -344,15 +344,19 @@ class Gateway:
             timer.cancel()
             self._directory_changed.clear()
             try:
-                last = await directory.last_changes()
-                if last != known:
-                    await self._refresh()
-                    known = last
+                await self._follow()
                 failed = False
             except StorageUnavailable as failure:
                 if not failed:
                     self._log.error("keys cannot be compared with the directory", reason=failure.message)
                 failed = True
+
+    async def _follow(self) -> None:
+        """Refresh if anything has changed since the last time."""
+        last = await self.store.directory.last_changes()
+        if last != self._last_changes:
+            await self._refresh()
+            self._last_changes = last
 
     async def _refresh(self) -> None:
         """What is remembered of the directory is what is in it now."""
