@@ -254,11 +254,14 @@ class GatewayProtocol(GeneralProtocol):
     async def _work(self) -> None:
         """Answer what comes, one request after the other."""
         while not self._closing:
-            reply, asked = self._reply, self._asked
-            if reply is None or asked is None:
+            if self._reply is None:
                 self._next = self.loop.create_future()
                 await self._next
-                continue
+                if self._closing:
+                    return
+            reply, asked = self._reply, self._asked
+            assert reply is not None
+            assert asked is not None
             endpoint, head = asked
             try:
                 await endpoint.answer(head, self._said, reply)
@@ -289,7 +292,7 @@ class GatewayProtocol(GeneralProtocol):
         elif body.missing:
             self._buffer = b""
             self.linger()
-        elif reply.closes or not self.stays:
+        elif reply.closes or not self._stays:
             self.transport.close()
         else:
             self._go_on()

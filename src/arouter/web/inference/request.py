@@ -71,19 +71,19 @@ class RequestReader(Call):
 
     def read(self, body: bytes) -> None:
         """InvalidRequest at the first thing that is not as it must be."""
-        self.fields = read_object(body)
-        said = self._read_user(self.head.user() if self.head.headers else None)
+        fields = self.fields = read_object(body)
+        said = self._read_user(self.head.user() if self.headers else None)
         self.user = user = resolve_user(self.key, said)
         self.overruled = user != said
         model = self.requested_model = self._read_model()
-        self.models = self._read_models(model) if model is None or "models" in self.fields else (model,)
+        self.models = self._read_models(model) if model is None or "models" in fields else (model,)
         if self.default_provider is not None:
             self.models = tuple(name if "/" in name else f"{self.default_provider}/{name}" for name in self.models)
         self.stream = self._read_stream()
-        if "stream_options" in self.fields:
+        if "stream_options" in fields:
             self.include_usage = self._read_include_usage()
-        if "provider" in self.fields:
-            self.preferences = self.fields["provider"]
+        if "provider" in fields:
+            self.preferences = fields["provider"]
         session_id = self._read_session()
         if session_id is not None:
             self.session_id = session_id.encode(errors="replace")[:MOST_SESSION_BYTES].decode(errors="ignore")
