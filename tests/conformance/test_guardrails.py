@@ -9,6 +9,7 @@ from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.limits import Budget, LimitReset, Limits
 from arouter.domain.money import Picodollars
 from tests.conformance.backends import Backend
+from tests.conformance.samples import append, record
 
 NOW_US = 1_790_000_000_000_000
 
@@ -175,6 +176,28 @@ def test_who_is_blocked_is_listed_by_name(backend: Backend) -> None:
     assert listed(after="ab", descending=True) == ["a", ""]
     backend.run(directory.put_user_rules(replace(RULES, user="a", blocked=False)))
     assert listed(prefix="a") == ["ab"]
+
+
+def test_the_last_changes_tell_whether_there_is_anything_new(backend: Backend) -> None:
+    directory = backend.directory
+
+    def told() -> tuple[int, int]:
+        last = backend.run(directory.last_changes())
+        assert last.revision == backend.run(directory.revision())
+        assert last.user_rules == backend.run(directory.user_rules_changed(0)).latest
+        return last.revision, last.user_rules
+
+    before = told()
+    append(backend, record("a"))
+    assert told() == before
+    add(backend, guardrail())
+    changed = told()
+    assert changed[0] > before[0]
+    assert changed[1] == before[1]
+    backend.run(directory.put_user_rules(RULES))
+    assert told() == (changed[0], changed[1] + 1)
+    backend.run(directory.put_user_rules(replace(RULES, blocked=not RULES.blocked)))
+    assert told() == (changed[0], changed[1] + 2)
 
 
 def test_who_changed_since_is_told_and_the_revision_stays(backend: Backend) -> None:

@@ -63,5 +63,5 @@ async def test_the_name_that_a_request_is_routed_by_is_known_before_it_runs() ->
     completions = Pipeline().completions
     assert completions.routed_name(call().models[0]) == "openai/gpt-5.4"
     assert completions.routed_name("llama") == "openai/llama"
-    for unknown in (None, "nobody/knows", "openai/", "\n"):
+    for unknown in ("nobody/knows", "openai/", "\n"):
         assert completions.routed_name(unknown) is None

@@ -10,9 +10,12 @@ import httpx2
 import pytest
 import structlog
 
-from arouter.settings import SettingsError, load
+from arouter.domain.guardrails import UserRules
+from arouter.settings import Settings, SettingsError, load
+from arouter.store.sqlite.database import SqliteStore
 from arouter.wiring.gateway import Gateway
 from arouter.wiring.logs import configure_logs
+from tests.conformance.samples import key
 
 SECRET = "sk-provider-secret"
 
@@ -87,6 +90,52 @@ def test_the_log_names_requests_and_never_a_key_or_a_prompt(
     for hidden in (SECRET, "the prompt itself", *keys):
         assert hidden not in said
         assert hidden not in built.metrics.text().decode()
+
+
+class Following(Gateway):
+    """Tells how often it looked whether anything changed, and how often it read what."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.looks = self.reads = 0
+        self.looked = asyncio.Condition()
+        super().__init__(settings)
+
+    async def _follow(self) -> None:
+        await super()._follow()
+        async with self.looked:
+            self.looks += 1
+            self.looked.notify_all()
+
+    async def _refresh(self) -> None:
+        await super()._refresh()
+        self.reads += 1
+
+    async def after(self, looks: int) -> int:
+        """How often it had read after so many more looks."""
+        until = self.looks + looks
+        async with self.looked:
+            await self.looked.wait_for(lambda: self.looks >= until)
+        return self.reads
+
+
+def test_it_reads_of_the_directory_when_somebody_has_changed_it_and_not_before(tmp_path: Path) -> None:
+    async def visit() -> None:
+        built = Following(load(environment={}, cwd=tmp_path))
+        await built.start()
+        other = SqliteStore.open(str(tmp_path / "arouter.db"), clock=lambda: 1)
+        await other.start()
+        try:
+            assert await built.after(2) == 1
+            await other.directory.add_key(key(organization_id="org_other"), secret="s")
+            assert await built.after(2) == 2
+            rules = UserRules(organization_id="org_other", user="u", blocked=True)
+            await other.directory.put_user_rules(rules)
+            assert await built.after(2) == 3
+        finally:
+            await other.close()
+            await built.stop()
+
+    asyncio.run(visit())
 
 
 def test_the_metrics_can_have_a_port_of_their_own(tmp_path: Path) -> None:

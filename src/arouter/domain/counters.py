@@ -112,34 +112,32 @@ def _bounds_of_days(window: Window, day: int) -> tuple[int, int]:
 class Allotment:
     """What one process may use of a counter, and does. Mutable; plain integers, no I/O."""
 
-    __slots__ = ("free", "held", "settled")
+    __slots__ = ("free", "lease", "settled")
 
     def __init__(self) -> None:
+        self.lease = 0
+        """What the others must leave alone: what is free, held and settled."""
         self.free = 0
-        self.held = 0
         self.settled = 0
 
     @property
-    def lease(self) -> int:
-        """What the others must leave alone."""
-        return self.free + self.held + self.settled
+    def held(self) -> int:
+        """By requests that run."""
+        return self.lease - self.free - self.settled
 
     def take(self, units: int) -> bool:
         """Hold units, if so many are free."""
         if self.free < units:
             return False
         self.free -= units
-        self.held += units
         return True
 
     def give_back(self, units: int) -> None:
         """Units that were held are free again."""
-        self.held -= units
         self.free += units
 
     def settle(self, held: int, used: int) -> int:
         """A hold becomes what was really used, of which the overage is returned: what was used beyond the hold."""
-        self.held -= held
         self.settled += used
         self.free += held - used
         return max(0, used - held)
@@ -147,12 +145,14 @@ class Allotment:
     def surrender(self) -> tuple[int, int]:
         """Before the lease is renewed: nothing is free from now on; what is held and has to be kept, and what was
         settled until now and is posted when the lease is renewed."""
+        self.lease -= self.free
         self.free = 0
         return self.held, self.settled
 
     def renew(self, granted: int, posted: int) -> None:
         """The lease was renewed: `granted` units are free besides what is held, and of what was settled `posted` is
         posted."""
+        self.lease += granted - posted
         self.settled -= posted
         self.free += granted
 

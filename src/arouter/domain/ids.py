@@ -2,6 +2,8 @@
 
 GENERATION_PREFIX = "gen-"
 RANDOM_BYTES = 9
+RANDOM_DIGITS = 17
+"""Hexadecimal ones, of a record's id."""
 
 
 def generation_id(now_us: int, entropy: bytes) -> str:
@@ -9,7 +11,7 @@ def generation_id(now_us: int, entropy: bytes) -> str:
 
     `now_us` is microseconds since the epoch, `entropy` `RANDOM_BYTES` random bytes, of which half a byte is not used.
     """
-    return f"{GENERATION_PREFIX}{now_us:015x}{entropy.hex()[1:]}"
+    return f"{GENERATION_PREFIX}{now_us:015x}{entropy.hex()[-RANDOM_DIGITS:]}"
 
 
 def named_id(prefix: str, entropy: bytes) -> str:

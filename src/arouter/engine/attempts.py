@@ -194,7 +194,7 @@ def _new_head(deployment: Deployment, prepared: Prepared) -> bytes:
 def _prepared(call: Call, plan: Plan, route: Route, exchange: Callable[[Call, Route], Exchange]) -> Exchange:
     """The request for a route. InvalidRequest if it cannot be said there, or not all of it and it must."""
     if route.listed and route.deployment.vendor.takes_routing_fields and "provider" in call.fields:
-        call = replace(call, fields=_for_gateway(call.fields))
+        call = call.with_fields(_for_gateway(call.fields))
     asked = exchange(call, route)
     if plan.require_parameters and (dropped := asked.prepared.dropped):
         raise InvalidRequest(

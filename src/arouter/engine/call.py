@@ -1,6 +1,7 @@
 """A request on its way through the gateway, the dialect that it came in, and the client's end of it."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Protocol
 
 from msgspec import Raw
@@ -59,9 +60,10 @@ AnswerHere = Callable[["Call", Route], bytes | None]
 """The whole answer to a call; None if the provider of the route is to be asked."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=False, slots=True, kw_only=True)
 class Call:
-    """What an ingress dialect has read of an authenticated request."""
+    """What an ingress dialect has read of an authenticated request. Whoever reads it fills it, and nobody changes it
+    from then on."""
 
     ingress: Ingress
     opening: Opening
@@ -86,6 +88,12 @@ class Call:
     """The query string, still encoded."""
     headers: Mapping[bytes, bytes] | None = None
     """The header fields that matter to a dialect, by lower-case name."""
+
+    def with_fields(self, fields: Fields) -> "Call":
+        """The same with another top level."""
+        other = copy(self)
+        other.fields = fields
+        return other
 
     def header(self, name: bytes) -> str | None:
         told = None if self.headers is None else self.headers.get(name)

@@ -83,7 +83,6 @@ class Completions:
         `on_record` sees every record and what went wrong, for metrics and the log."""
         self._admission = admission
         self._guardian = guardian
-        self._routing = routing
         self._selection = selection
         self._own_keys = own_keys
         self._attempts = attempts
@@ -98,6 +97,8 @@ class Completions:
         self._type_of = type_of
         self._on_record = on_record
         self._drains = drains
+        self.routed_name = routing.name_of
+        """`provider/model` for a model's name; None for one that has no route."""
 
     # ---------------------------------------------------------------- the way in
 
@@ -177,11 +178,6 @@ class Completions:
         reply.fail(error)
         if reply.paused:
             await reply.drained()
-
-    def routed_name(self, requested: str | None) -> str | None:
-        """`provider/model` for a model's name; None for one that has no route."""
-        route = None if requested is None else self._routing.find(requested)
-        return None if route is None else route.name
 
     # ---------------------------------------------------------------- asking
 

@@ -38,6 +38,8 @@ _decode_tier = msgspec.json.Decoder(str | None).decode
 
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _NESTED = (("generationConfig", "maxOutputTokens", "candidateCount"), ("generation_config", "max_output_tokens", "n"))
+_SAID = frozenset({*_LIMITS, "n", *(section for section, _, _ in _NESTED)})
+"""The fields that say anything of it."""
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 
 _OUTPUT_OF: Mapping[str, int] = MappingProxyType(
@@ -119,6 +121,8 @@ def output_tokens(fields: Fields, endpoint: str, default: int) -> int:
     usual = _OUTPUT_OF.get(endpoint, default)
     if not usual:
         return 0
+    if _SAID.isdisjoint(fields):
+        return min(MOST_TOKENS, usual)
     limit: int | None = None
     choices = 1
     for name in _LIMITS:

@@ -75,7 +75,6 @@ class Hold:
         for share, kind, units in self._taken:
             # As `Allotment.settle`: a call for each would cost more than all the sums.
             used = uses[kind]
-            share.held -= units
             share.settled += used
             share.free += units - used
             if used > units:
@@ -268,13 +267,12 @@ class Guardian:
                     share = slot.share_at(at_us)
                 kind = slot.kind
                 units = amounts[kind]
-                if units > slot.rule.most:
-                    units = max(1, slot.rule.most)  # or nothing would ever fit
+                if units > slot.most:
+                    units = slot.most
                 share.touched = True
                 if share.free >= units:
                     # As `Allotment.take`: a call for each would cost more than all the sums.
                     share.free -= units
-                    share.held += units
                     taken.append((share, kind, units))
                 else:
                     lacking.append((share, units))
@@ -354,10 +352,12 @@ def _nearest(slots: tuple[Slot, ...], at_us: int) -> tuple[Slot, Share]:
     share = slot.share or slot.share_at(at_us)
     if len(slots) == 1:
         return slot, share
+    remaining = share.remaining
     for other in slots[1:]:
         another = other.share or other.share_at(at_us)
-        if another.remaining * slot.limit < share.remaining * other.limit:
-            slot, share = other, another
+        left = another.remaining
+        if left * slot.limit < remaining * other.limit:
+            slot, share, remaining = other, another, left
     return slot, share
 
 

@@ -92,7 +92,7 @@ class Rule:
 class Slot:
     """A rule that somebody is under, and this process's share of it now."""
 
-    __slots__ = ("_leasing", "end_us", "kind", "limit", "rule", "share", "start_us", "who")
+    __slots__ = ("_leasing", "end_us", "kind", "limit", "most", "rule", "share", "start_us", "who")
 
     def __init__(self, leasing: Leasing, rule: Rule, who: tuple[str, str]) -> None:
         """`who`: organization and scope id."""
@@ -100,6 +100,8 @@ class Slot:
         self.who = who
         self.rule = rule
         self.limit = rule.limit
+        self.most = max(1, rule.most)
+        """More is never held, and never nothing, or nothing would ever fit."""
         self.kind = rule.kind
         self.share: Share | None = None
         """That of the window from `start_us` to `end_us`, unless it has `ended`."""

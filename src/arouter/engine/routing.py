@@ -210,6 +210,12 @@ class Routing:
         except ARouterError:
             return None
 
+    def name_of(self, requested: str) -> str | None:
+        """`provider/model` for a model's name; None for one that has no route."""
+        known = self._resolved.get(requested)
+        route = self.find(requested) if known is None else known.routes[0]
+        return None if route is None else route.name
+
     # ---------------------------------------------------------------- names
 
     def _resolve(self, requested: str) -> Candidates:

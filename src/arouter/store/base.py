@@ -118,6 +118,16 @@ def first_of(home: Home, now_us: int) -> tuple[Organization, Workspace]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastChanges:
+    """Numbers that grow with every change that whoever remembers a directory has to know of."""
+
+    revision: int
+    """As of `Directory.revision`."""
+    user_rules: int
+    """As of `UserRulesChange.latest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserRulesChange:
     """What changed of the rules of single users since somebody looked last."""
 
@@ -182,6 +192,9 @@ class Directory(ProviderKeys, Guardrails, Organizations, Credits, SignIns, Audit
 
     async def revision(self) -> int:
         """A number that grows with every change of the directory, by whichever process."""
+
+    async def last_changes(self) -> LastChanges:
+        """Whether there is anything new. To be asked a few times a second; costs next to nothing while there is not."""
 
     async def find_key(self, secret: str) -> Key | None:
         """The key whose plaintext has this SHA-256, unless it was deleted.

@@ -8,7 +8,7 @@ from arouter.domain.audit import AuditAction
 from arouter.domain.keys import Key, by_previous_plaintext
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
-from arouter.store.base import Home, KeyLabel, KeySecrets, first_of
+from arouter.store.base import Home, KeyLabel, KeySecrets, LastChanges, first_of
 from arouter.store.memory_audit import MemoryAudit, Trail
 from arouter.store.memory_counters import CounterData
 from arouter.store.memory_credits import CreditData, MemoryCredits
@@ -159,6 +159,9 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
     async def revision(self) -> int:
         data = self._data
         return data.revision + data.structure.changes + data.guardrails.changes + data.credits.changes
+
+    async def last_changes(self) -> LastChanges:
+        return LastChanges(revision=await self.revision(), user_rules=self._latest())
 
     async def find_key(self, secret: str) -> Key | None:
         if secret in self._data.secrets:

@@ -69,23 +69,6 @@ class _End:
         self.latency = latency
         self.first_token = first_token
 
-    def add(self, record: Record) -> None:
-        self.requests += 1
-        prompt = record.usage.prompt_tokens
-        if prompt is not None:
-            self.prompt_tokens += prompt
-        if (completion := record.usage.completion_tokens) is not None:
-            self.completion_tokens += completion
-        if record.cost is not None:
-            self.cost += record.cost
-            self.priced += 1
-        elif prompt is not None:
-            self.unpriced += 1
-        if record.latency_us is not None:
-            self.latency.add(record.latency_us / 1e6)
-        if record.time_to_first_token_us is not None:
-            self.first_token.add(record.time_to_first_token_us / 1e6)
-
 
 class Metrics(Collector):
     """The meters of the process."""
@@ -110,7 +93,21 @@ class Metrics(Collector):
             provider = record.provider if record.provider is not None else ""
             end = _End(_of(self._latency, provider), _of(self._first_token, provider))
             self._ends[record.provider, record.status] = end
-        end.add(record)
+        end.requests += 1
+        usage, cost = record.usage, record.cost
+        if (prompt := usage.prompt_tokens) is not None:
+            end.prompt_tokens += prompt
+        if (completion := usage.completion_tokens) is not None:
+            end.completion_tokens += completion
+        if cost is not None:
+            end.cost += cost
+            end.priced += 1
+        elif prompt is not None:
+            end.unpriced += 1
+        if record.latency_us is not None:
+            end.latency.add(record.latency_us / 1e6)
+        if record.time_to_first_token_us is not None:
+            end.first_token.add(record.time_to_first_token_us / 1e6)
 
     def on_lag(self, seconds: float) -> None:
         """How late the event loop was."""

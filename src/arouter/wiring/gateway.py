@@ -36,7 +36,7 @@ from arouter.jobs.recovery import Recovery
 from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
 from arouter.settings import Settings
-from arouter.store.base import Home
+from arouter.store.base import Home, LastChanges
 from arouter.web import errors
 from arouter.web.api.app import ApiServices, Check, Readiness, create_api
 from arouter.web.api.services import Headers
@@ -51,13 +51,13 @@ from arouter.web.metrics import Metrics
 from arouter.web.user_tokens import UserTokens
 from arouter.wiring.asking import Asking, model_routes, timeouts_of
 from arouter.wiring.clickhouse import WithCopy, check_copy
-from arouter.wiring.entropy import Entropy
 from arouter.wiring.heap import settle_heap
 from arouter.wiring.issuers import issuers
 from arouter.wiring.journal import delivery, is_behind, ledger_checks, watch_journal, with_journal
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
 from arouter.wiring.providers import deployments, wants_sandbox
+from arouter.wiring.record_ids import RecordIds
 from arouter.wiring.report_fonts import report_fonts
 from arouter.wiring.started import FirstKeys, Started
 from arouter.wiring.storage import find_home, first_keys, open_store
@@ -99,6 +99,7 @@ class Gateway:
         self._report_fonts = report_fonts(settings)
         self._prices = LatePrices(settings.prices)
         self._directory_changed = asyncio.Event()
+        self._last_changes: LastChanges | None = None
         name = secrets.token_hex(_NAME_BYTES)
         database = open_store(
             settings,
@@ -113,6 +114,7 @@ class Gateway:
         self._upstream = _upstream(settings)
         self._lag = LoopLag(self.metrics.on_lag)
         self._drains = Drains(_drain_limits(settings))
+        self._record_ids = RecordIds(secrets.token_bytes)
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._leasing = Leasing(
             self.store.counters,
@@ -162,7 +164,7 @@ class Gateway:
         on, off = deployments(self.settings, await self._sandbox_url())
         self._routing = Routing(on, off=off, models=model_routes(self.settings))
         self._own_keys = self._new_own_keys()
-        await self._refresh()
+        await self._follow()
         self._tasks.start("refresh keys", self._refresh_keys())
         self._tasks.start("read prices", self.read_prices())
         self._tasks.start("share counters", self._leasing.run())
@@ -223,7 +225,7 @@ class Gateway:
             user_tokens=user_tokens,
             completions=completions,
             clock=self._clock,
-            entropy=Entropy(secrets.token_bytes),
+            new_id=self._record_ids,
             tasks=self._tasks,
             body_most_bytes=self.settings.server.body_most_bytes,
         )
@@ -334,20 +336,27 @@ class Gateway:
     # ---------------------------------------------------------------- beside requests
 
     async def _refresh_keys(self) -> None:
+        loop = asyncio.get_running_loop()
         failed = False
         while True:
-            # `asyncio.wait_for` may swallow the cancellation that ends this, where the event comes at that moment.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH_S):
-                    await self._directory_changed.wait()
+            timer = loop.call_later(REFRESH_S, self._directory_changed.set)
+            await self._directory_changed.wait()
+            timer.cancel()
             self._directory_changed.clear()
             try:
-                await self._refresh()
+                await self._follow()
                 failed = False
             except StorageUnavailable as failure:
                 if not failed:
                     self._log.error("keys cannot be compared with the directory", reason=failure.message)
                 failed = True
+
+    async def _follow(self) -> None:
+        """Refresh if anything has changed since the last time."""
+        last = await self.store.directory.last_changes()
+        if last != self._last_changes:
+            await self._refresh()
+            self._last_changes = last
 
     async def _refresh(self) -> None:
         """What is remembered of the directory is what is in it now."""

@@ -18,7 +18,7 @@ from arouter.web.app import App, Handlers
 from arouter.web.asgi import Receive, Scope, Send
 from arouter.web.http.protocol import GatewayProtocol
 from arouter.web.inference.asgi_reply import AsgiReply
-from arouter.web.inference.body import AsgiBody, Body
+from arouter.web.inference.body import AsgiBody, Body, too_large
 from arouter.web.inference.head import Head, read_head
 from arouter.web.inference.reply import HttpReply
 from arouter.wiring.server import GatewayServer
@@ -52,14 +52,14 @@ class Endpoint:
         reply = AsgiReply(receive, send, self.tasks)
         await self.answer(read_head(headers, scope["query_string"]), AsgiBody(headers, receive), reply)
 
-    async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
-        reply.identify("gen-1", head.request_id("gen-1"))
+    async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
+        reply.identify("gen-1", "gen-1" if head.request_id is None else head.request_id)
         if head.session_id == "unknown":
             reply.fail(NotAuthenticated("Who are you?"))
             await reply.drained()
             return
         try:
-            data = await body.read(MOST_BODY_BYTES)
+            data = await read(body)
         except ARouterError as error:
             self.failures.append(error.code)
             reply.fail(error)
@@ -76,6 +76,15 @@ class Endpoint:
 
     def _see_leave(self) -> None:
         self.left += 1
+
+
+async def read(body: bytes | Body) -> bytes:
+    """As an endpoint does."""
+    if not isinstance(body, bytes):
+        return await body.read(MOST_BODY_BYTES)
+    if len(body) > MOST_BODY_BYTES:
+        raise too_large(MOST_BODY_BYTES)
+    return body
 
 
 class Noise(logging.Handler):

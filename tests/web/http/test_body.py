@@ -22,7 +22,9 @@ def test_what_belongs_to_the_body_is_taken_and_the_rest_comes_back(pieces: list[
 
 
 def test_a_body_that_is_there_is_read_at_once() -> None:
-    assert asyncio.run(LineBody(5, b"hello").read(5)) == b"hello"
+    body = LineBody(5)
+    body.take(b"hello")
+    assert asyncio.run(body.read(5)) == b"hello"
     assert asyncio.run(LineBody(0).read(0)) == b""
 
 
@@ -72,6 +74,7 @@ def test_a_client_that_leaves_before_the_end(early: bool) -> None:
 
 
 def test_a_client_that_leaves_after_the_end_is_none_of_its_business() -> None:
-    body = LineBody(5, b"hello")
+    body = LineBody(5)
+    body.take(b"hello")
     body.leave()
     assert asyncio.run(body.read(5)) == b"hello"

@@ -196,8 +196,7 @@ def test_who_writes_waits_for_a_slow_client_only() -> None:
         paper = Paper()
         reply = reply_on(paper)
         await reply.drained()
-        paper.write_paused = True
-        assert reply.paused
+        reply.paused = True
         waiting = asyncio.ensure_future(reply.drained())
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -206,6 +205,12 @@ def test_who_writes_waits_for_a_slow_client_only() -> None:
         await waiting
 
     asyncio.run(play())
+
+
+def test_an_answer_on_a_line_that_still_waits_waits_too() -> None:
+    paper = Paper()
+    paper.write_paused = True
+    assert reply_on(paper).paused
 
 
 def test_a_client_that_leaves_is_told_of_once() -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from arouter.domain.errors import UpstreamFailed
+from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.keys import Key, KeyKind, UserPolicy, digest, new_plaintext
 from arouter.domain.record import Record, Status
 from arouter.store.memory import MemoryStore
@@ -64,7 +65,7 @@ class Exchange:
             authenticator=Authenticator(store.directory, now_us=self.pipeline.clock.now_us),
             completions=self.pipeline.completions,
             clock=self.pipeline.clock,
-            entropy=lambda size: b"\xab" * size,
+            new_id=lambda now_us: generation_id(now_us, b"\xab" * RANDOM_BYTES),
             tasks=self.pipeline.tasks,
             user_tokens=UserTokens(store.directory, secret=bytes(32), now_us=self.pipeline.clock.now_us, entropy=bytes),
             body_most_bytes=1000,

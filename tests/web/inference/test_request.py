@@ -122,6 +122,15 @@ def test_what_was_understood_of_a_refused_request_is_kept() -> None:
     assert reader.session_id == "from the header"
 
 
+def test_it_is_the_call_that_it_becomes_and_the_same_with_other_fields_too() -> None:
+    call = read({**PLAIN, "provider": {"only": ["openai"]}}, user_policy=UserPolicy.OPTIONAL)
+    assert bytes(call.fields["provider"]) == b'{"only": ["openai"]}'
+    assert call.preferences is call.fields["provider"]
+    other = call.with_fields({})
+    assert (other.fields, other.models, other.key, other.preferences) == ({}, call.models, call.key, call.preferences)
+    assert set(call.fields) == {"model", "messages", "provider"}
+
+
 def test_a_session_is_cut_between_characters() -> None:
     assert read({**PLAIN, "session_id": "é" * 200}).session_id == "é" * 128
     assert read({**PLAIN, "session_id": ""}).session_id == ""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.keys import Key, by_previous_plaintext
-from arouter.store.base import Home, KeyLabel, KeySecrets, first_of
+from arouter.store.base import Home, KeyLabel, KeySecrets, LastChanges, first_of
 from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, Row, key_values, read_key
 from arouter.store.postgres.audit import AREA
 from arouter.store.postgres.changes import Change, Unchanged, count_change, reading
@@ -54,6 +54,11 @@ class PostgresDirectory(
     async def revision(self) -> int:
         async with self._pool.lend() as connection:
             return int(await connection.fetchval(queries(AREA)["revision"]))
+
+    async def last_changes(self) -> LastChanges:
+        async with self._pool.lend() as connection:
+            row = await connection.fetchrow(queries(AREA)["last_changes"])
+        return LastChanges(revision=0, user_rules=0) if row is None else LastChanges(**row)
 
     async def find_key(self, secret: str) -> Key | None:
         found = await self._first(read_key, _over_keys("find_key"), secret)

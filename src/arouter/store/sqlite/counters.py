@@ -8,6 +8,7 @@ import apsw
 from arouter.domain.counters import Counter
 from arouter.store.base import Leased, LeaseWanted, Standing
 from arouter.store.leasing import Lease, Leases, Renewal, counter_of, posts, text_of, units_of
+from arouter.store.sqlite.lasting import Lasting
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.owners import living_owners
@@ -33,6 +34,7 @@ class SqliteCounters:
         self._writer = writer
         self._readers = readers
         self._forgot_at_us = 0
+        self._recalled = Lasting(readers, self._read_recalled)
 
     def lease(self, wanted: Sequence[LeaseWanted], *, now_us: int) -> Awaitable[Sequence[Leased]]:
         def run(connection: apsw.Connection) -> Sequence[Leased]:
@@ -49,10 +51,10 @@ class SqliteCounters:
         return self._writer.command(run)
 
     async def recalled(self) -> Sequence[tuple[Counter, int]]:
-        owner_no = self._writer.owner.number
-        if owner_no is None:
-            return ()
-        rows = await self._readers.read(lambda connection: fetch(connection, queries()["recalled_leases"], owner_no))
+        return () if self._writer.owner.number is None else await self._recalled.read()
+
+    def _read_recalled(self, connection: apsw.Connection) -> Sequence[tuple[Counter, int]]:
+        rows = fetch(connection, queries()["recalled_leases"], self._writer.owner.number)
         return [(counter_of(text), int(limit)) for text, limit in rows]
 
     async def standings(self, counters: Sequence[Counter]) -> Sequence[Standing]:

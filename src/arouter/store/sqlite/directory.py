@@ -6,16 +6,19 @@ import apsw
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.keys import Key, by_previous_plaintext
-from arouter.store.base import Home, KeyLabel, KeySecrets, first_of
+from arouter.store.base import Home, KeyLabel, KeySecrets, LastChanges, first_of
 from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, key_values, read_key
 from arouter.store.sqlite.changes import Change
 from arouter.store.sqlite.credits import SqliteCredits
-from arouter.store.sqlite.guardrails import SqliteGuardrails
+from arouter.store.sqlite.guardrails import SqliteGuardrails, last_change_of_user_rules
+from arouter.store.sqlite.lasting import Lasting
 from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.organizations import SqliteOrganizations, adding, creating
 from arouter.store.sqlite.provider_keys import SqliteProviderKeys
+from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.sign_in import SqliteSignIns
 from arouter.store.sqlite.statements import queries
+from arouter.store.sqlite.writer import Writer
 
 _COLUMN_LIST = ", ".join(KEY_COLUMNS)
 _CHANGEABLE = {"columns": ", ".join(CHANGEABLE_KEY_COLUMNS), "places": ", ".join("?" * len(CHANGEABLE_KEY_COLUMNS))}
@@ -23,6 +26,10 @@ _CHANGEABLE = {"columns": ", ".join(CHANGEABLE_KEY_COLUMNS), "places": ", ".join
 
 class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations, SqliteCredits, SqliteSignIns):
     """All parts as one."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        super().__init__(writer, readers)
+        self._last_changes = Lasting(readers, _last_changes)
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         home = await self._readers.read(_home)
@@ -47,7 +54,10 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         return result
 
     async def revision(self) -> int:
-        return await self._readers.read(lambda connection: int(connection.execute(queries()["revision"]).get))
+        return await self._readers.read(_revision)
+
+    async def last_changes(self) -> LastChanges:
+        return await self._last_changes.read()
 
     async def find_key(self, secret: str) -> Key | None:
         found = await self._one("find_key", secret)
@@ -142,6 +152,14 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         sql = queries()[name].format(columns=_COLUMN_LIST)
         row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
         return None if row is None else read_key(row)
+
+
+def _revision(connection: apsw.Connection) -> int:
+    return int(connection.execute(queries()["revision"]).get)
+
+
+def _last_changes(connection: apsw.Connection) -> LastChanges:
+    return LastChanges(revision=_revision(connection), user_rules=last_change_of_user_rules(connection))
 
 
 def _check_free(connection: apsw.Connection, secret: str, key_hash: str) -> None:

@@ -93,7 +93,7 @@ class SqliteGuardrails(SqliteChanges):
 
     async def user_rules_changed(self, since: int) -> UserRulesChange:
         def read(connection: apsw.Connection) -> UserRulesChange:
-            latest = int(connection.execute(queries()["last_change_of_user_rules"]).get)
+            latest = last_change_of_user_rules(connection)
             users: list[tuple[str, str]] = []
             if latest > since:
                 users = fetch(connection, queries()["changed_user_rules"], since, MOST_TOLD + 1)
@@ -110,6 +110,11 @@ class SqliteGuardrails(SqliteChanges):
         return await self._readers.read(
             lambda connection: tuple(map(read_guardrail, connection.execute(sql, parameters).fetchall()))
         )
+
+
+def last_change_of_user_rules(connection: apsw.Connection) -> int:
+    """Its number; 0 if there was none."""
+    return int(connection.execute(queries()["last_change_of_user_rules"]).get)
 
 
 def _of(action: AuditAction, guardrail: Guardrail) -> Change:

@@ -112,7 +112,7 @@ class ApiServices:
         """`X-Request-Id` if it is a sensible one, else one that is made here. The answer tells it."""
         known: str | None = getattr(request.state, "request_id", None)
         if known is None:
-            known = request_id_of(dict(request.scope["headers"]), f"req-{self.entropy(REQUEST_ID_BYTES).hex()}")
+            known = request_id_of(dict(request.scope["headers"])) or f"req-{self.entropy(REQUEST_ID_BYTES).hex()}"
             request.state.request_id = known
         return known
 

@@ -6,16 +6,16 @@ from arouter.web.inference.body import client_left, too_large
 
 
 class LineBody:
-    """Implements `arouter.web.inference.body.Body`."""
+    """One that is not there yet. Implements `arouter.web.inference.body.Body`."""
 
     __slots__ = ("_left", "_pieces", "_waiter", "_wanted", "length", "missing")
 
-    def __init__(self, length: int, whole: bytes | None = None) -> None:
-        """`length` in bytes; `whole` is the body if it is there already."""
+    def __init__(self, length: int) -> None:
+        """`length` in bytes."""
         self.length = length
-        self.missing = length if whole is None else 0
+        self.missing = length
         """Bytes that have not come yet."""
-        self._pieces: list[bytes] = [] if whole is None else [whole]
+        self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self._left = False
         self._wanted = True

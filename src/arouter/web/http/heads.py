@@ -24,6 +24,7 @@ _MOST_ONE_BYTES = 4096
 _MOST_LENGTH_DIGITS = 15
 
 _CUT = b"ength: "
+_CUT_BYTES = len(_CUT)
 _LENGTH_LINE = b"content-length: "
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
@@ -53,13 +54,13 @@ class Heads(Generic[T]):
 
         `head` ends with the first empty line. None if it is for others.
         """
-        at = head.find(_CUT)
-        start = at + len(_CUT)
+        start = head.find(_CUT) + _CUT_BYTES
         end = head.find(b"\r", start)
         digits = head[start:end]
         known = self._known.get(head[:start] + head[end:])
-        if known is not None and digits.isdigit() and len(digits) <= _MOST_LENGTH_DIGITS:
-            return *known, int(digits)
+        if known is not None and digits.isdigit() and end - start <= _MOST_LENGTH_DIGITS:
+            made, stays = known
+            return made, stays, int(digits)
         return self._read(head, start, end)
 
     def _read(self, head: bytes, start: int, end: int) -> tuple[T, bool, int] | None:

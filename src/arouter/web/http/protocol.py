@@ -15,6 +15,7 @@ What is under way is answered by one task for each connection, which lives as lo
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from uvicorn.config import Config
@@ -34,6 +35,7 @@ MOST_EARLY_BYTES = 256 * 1024
 
 _METHOD = b"POST "
 _END_OF_HEAD = b"\r\n\r\n"
+_END_BYTES = len(_END_OF_HEAD)
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n").search
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 _CLOSING = (b"connection", b"close")
@@ -43,8 +45,8 @@ _CLOSING = (b"connection", b"close")
 class Endpoint(Protocol):
     """Whoever answers the requests to one inference path."""
 
-    async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
-        """Answer one request. Raises nothing but CancelledError."""
+    async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
+        """Answer one request, whose body is there or comes. Raises nothing but CancelledError."""
 
 
 Asked = tuple[Endpoint, Head]
@@ -77,6 +79,8 @@ class GatewayProtocol(GeneralProtocol):
         self._reply: LineReply | None = None
         self._body = self._no_body = LineBody(0)
         self._asked: Asked | None = None
+        self._said: bytes | Body = b""
+        """The body that is there, or `_body`."""
         self._worker: asyncio.Task[None] | None = None
         self._next: asyncio.Future[None] | None = None
         self._closing = False
@@ -88,11 +92,14 @@ class GatewayProtocol(GeneralProtocol):
         self._drain: asyncio.Future[None] | None = None
         self._stays = True
         self.write_paused = False
+        self.write: Callable[[bytes], None] = _forget
+        """Send; nothing happens if the client has left."""
 
     # ---------------------------------------------------------------- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
+        self.write = self.transport.write
         self._heard_s = self.loop.time()
         self._timer = self.loop.call_later(self._idle_timeout_s, self._check_idle)
 
@@ -102,15 +109,12 @@ class GatewayProtocol(GeneralProtocol):
             self._take(data)
         elif self._theirs:
             self._pass_on(data)
-        elif self._buffer:
-            # Not heard: a head is whole within the time that a client may be silent, or that is the end.
-            self._begin(self._buffer + data)
         elif not self.deaf:
-            self._heard_s = self.loop.time()
-            self._begin(data)
+            self._begin(self._buffer + data if self._buffer else data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
+        self.write = _forget
         if self._timer is not None:
             self._timer.cancel()
         self.resume_writing()
@@ -122,10 +126,14 @@ class GatewayProtocol(GeneralProtocol):
 
     def pause_writing(self) -> None:
         self.write_paused = True
+        if self._reply is not None:
+            self._reply.paused = True
         super().pause_writing()
 
     def resume_writing(self) -> None:
         self.write_paused = False
+        if self._reply is not None:
+            self._reply.paused = False
         if self._drain is not None and not self._drain.done():
             self._drain.set_result(None)
         super().resume_writing()
@@ -142,8 +150,8 @@ class GatewayProtocol(GeneralProtocol):
     # ---------------------------------------------------------------- whose request it is
 
     def _begin(self, data: bytes) -> None:
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        if end < len(_END_OF_HEAD):
+        end = data.find(_END_OF_HEAD) + _END_BYTES
+        if end < _END_BYTES:
             self._begin_head(data)
             return
         if end > MOST_HEAD_BYTES:
@@ -160,20 +168,26 @@ class GatewayProtocol(GeneralProtocol):
         self._stays = self._stays and stays
         self._reply = LineReply(self)
         if len(data) == end + length:
-            self._body = LineBody(length, data[end:])
+            self._said = data[end:]
         else:
-            self._body = body = LineBody(length)
+            self._heard_s = self.loop.time()
+            self._said = self._body = body = LineBody(length)
             self._hold(body.take(data[end:]))
         if self._worker is None:
             self._worker = self.loop.create_task(self._work())
-        self.tasks.add(self._worker)
-        self._wake_worker()
+            self.tasks.add(self._worker)
+            self._worker.add_done_callback(self.tasks.discard)
+        else:
+            self._wake_worker()
 
     def _begin_head(self, data: bytes) -> None:
         """A head that is not whole yet is kept, as long as it may be one for us."""
         if len(data) > MOST_HEAD_BYTES:
             self._refuse_head()
         elif (data.startswith(_METHOD) and not _BARE_LINE_FEED(data)) or _METHOD.startswith(data):
+            if not self._buffer:
+                # Once: a head is whole within the time that a client may be silent, or that is the end.
+                self._heard_s = self.loop.time()
             self._buffer = data
         else:
             self._hand_over(data)
@@ -240,14 +254,17 @@ class GatewayProtocol(GeneralProtocol):
     async def _work(self) -> None:
         """Answer what comes, one request after the other."""
         while not self._closing:
-            reply, asked = self._reply, self._asked
-            if reply is None or asked is None:
+            if self._reply is None:
                 self._next = self.loop.create_future()
                 await self._next
-                continue
+                if self._closing:
+                    return
+            reply, asked = self._reply, self._asked
+            assert reply is not None
+            assert asked is not None
             endpoint, head = asked
             try:
-                await endpoint.answer(head, self._body, reply)
+                await endpoint.answer(head, self._said, reply)
             except asyncio.CancelledError:
                 self._stays = False
                 raise
@@ -264,11 +281,9 @@ class GatewayProtocol(GeneralProtocol):
 
     def _finish(self, reply: LineReply) -> None:
         """The answer is out, or nobody is there for it."""
-        if self._worker is not None:
-            self.tasks.discard(self._worker)
-        self.server_state.total_requests += 1
         self._heard_s = self.loop.time()
         self._reply = None
+        self._said = b""  # A connection may last long.
         body, self._body = self._body, self._no_body
         if self._closing:
             return
@@ -277,7 +292,7 @@ class GatewayProtocol(GeneralProtocol):
         elif body.missing:
             self._buffer = b""
             self.linger()
-        elif reply.closes or not self.stays:
+        elif reply.closes or not self._stays:
             self.transport.close()
         else:
             self._go_on()
@@ -308,13 +323,13 @@ class GatewayProtocol(GeneralProtocol):
     def stays(self) -> bool:
         return self._stays and not self._body.missing and _CLOSING not in self.server_state.default_headers
 
-    def write(self, data: bytes) -> None:
-        if not self._closing:
-            self.transport.write(data)
-
     def until_drained(self) -> asyncio.Future[None]:
         if self._drain is None or self._drain.done():
             self._drain = self.loop.create_future()
             if not self.write_paused:
                 self._drain.set_result(None)
         return self._drain
+
+
+def _forget(data: bytes) -> None:
+    """What is written to a client that has left."""

@@ -17,10 +17,10 @@ _REASONS = {
 """With the words of RFC 9110, which the standard library has only since Python 3.13."""
 _STREAM = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
-    b"x-accel-buffering: no\r\n%btransfer-encoding: chunked\r\n%b\r\n"
+    b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n%b\r\n"
 )
-_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n"
-_OTHER = b"HTTP/1.1 %d %b\r\n%b%b%b\r\n"
+_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n"
+_OTHER = b"HTTP/1.1 %d %b\r\n%b%b\r\n"
 _LENGTH = b"content-length: %d\r\n"
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 _IDS = b"x-generation-id: %b\r\nx-request-id: %b\r\n"
@@ -53,11 +53,15 @@ class Line(Protocol):
 class LineReply(HttpReply):
     """One answer."""
 
-    __slots__ = ("_bodiless", "_line", "closes")
+    __slots__ = ("_bodiless", "_line", "closes", "paused")
+
+    paused: bool
+    """As `Reply.paused`. The line sets it."""
 
     def __init__(self, line: Line) -> None:
         super().__init__()
         self._line = line
+        self.paused = line.write_paused
         self._bodiless = False
         self.closes = False
         """Whether the client was told that this is the last answer on its connection."""
@@ -66,12 +70,8 @@ class LineReply(HttpReply):
     def gone(self) -> bool:
         return self._left
 
-    @property
-    def paused(self) -> bool:
-        return self._line.write_paused
-
     async def drained(self) -> None:
-        if self._line.write_paused:
+        if self.paused:
             await self._line.until_drained()
 
     def send(self, data: bytes) -> None:
@@ -84,12 +84,11 @@ class LineReply(HttpReply):
         self.started = True
         head = self._head
         if head is None:
-            self._line.write(_STREAM % (self._fields(()), self._close()))
+            self._line.write(_STREAM % self._fields(()))
             return
         self._bodiless = head.status in BODILESS
         framing = b"" if self._bodiless else _CHUNKED
-        fields = self._fields(head.headers)
-        self._line.write(_OTHER % (head.status, reason_of(head.status), framing, fields, self._close()))
+        self._line.write(_OTHER % (head.status, reason_of(head.status), framing, self._fields(head.headers)))
 
     def _cut(self) -> None:
         """The connection closes an answer that has not ended."""
@@ -102,27 +101,25 @@ class LineReply(HttpReply):
     def _whole(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
         self.started = self.ended = True
         line = self._line
-        close = self._close()
         if status == 200 and headers is PLAIN:
-            head = _OK % (len(body), self._fields(()), close)
+            head = _OK % (len(body), self._fields(()))
         else:
             length = b"" if status in BODILESS else _LENGTH % len(body)
-            head = _OTHER % (status, reason_of(status), length, self._fields(headers), close)
+            head = _OTHER % (status, reason_of(status), length, self._fields(headers))
         if len(body) <= JOIN_UP_TO_BYTES:
             line.write(head + body)
         else:
             line.write(head)
             line.write(body)
 
-    def _close(self) -> bytes:
-        if self._line.stays:
-            return b""
-        self.closes = True
-        return CLOSE
-
     def _fields(self, headers: tuple[Header, ...]) -> bytes:
-        ids = _IDS % (self._record_id.encode(), self._request_id.encode()) if self._record_id else b""
-        rates = self._rate_lines()
-        if not (headers or self._headers):
-            return ids + rates
-        return b"".join((ids, rates, *(b"%b: %b\r\n" % header for header in (*headers, *self._headers))))
+        """The lines of a head behind those that are always the same."""
+        fields = _IDS % (self._record_id.encode(), self._request_id.encode()) if self._record_id else b""
+        if self._rates is not None:
+            fields += self._rate_lines()
+        if headers or self._headers:
+            fields += b"".join([b"%b: %b\r\n" % header for header in (*headers, *self._headers)])
+        if not self._line.stays:
+            self.closes = True
+            fields += CLOSE
+        return fields

@@ -14,7 +14,7 @@ class ClientLeft(ARouterError):
 
 
 class Body(Protocol):
-    """Whoever has the body of a request, or waits for it."""
+    """Whoever waits for the body of a request."""
 
     async def read(self, most_bytes: int) -> bytes:
         """The whole body. RequestTooLarge over `most_bytes`, before it is read if the client says so; ClientLeft."""

@@ -4,19 +4,18 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from arouter.domain import ids
 from arouter.domain.errors import ARouterError, ShuttingDown, forget_frames
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.domain.value import constructor
-from arouter.engine.call import AnswerHere, Call, Ingress
+from arouter.engine.call import AnswerHere, Ingress
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Receive, Scope, Send
 from arouter.web.auth import Authenticator, no_credentials
 from arouter.web.inference.asgi_reply import AsgiReply
-from arouter.web.inference.body import AsgiBody, Body
+from arouter.web.inference.body import AsgiBody, Body, too_large
 from arouter.web.inference.head import Head, read_head
 from arouter.web.inference.headers import user_header
 from arouter.web.inference.reply import ErrorWriter, HttpReply, openai_error
@@ -25,7 +24,6 @@ from arouter.web.user_tokens import HEADER as USER_TOKEN
 from arouter.web.user_tokens import UserTokens
 
 _new_opening = constructor(Opening)
-_new_call = constructor(Call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,8 @@ class Inference:
     authenticator: Authenticator
     completions: Completions
     clock: Clock
-    entropy: Callable[[int], bytes]
+    new_id: Callable[[int], str]
+    """The id of a record that begins at a time, in microseconds since the epoch."""
     tasks: Tasks
     user_tokens: UserTokens
     body_most_bytes: int
@@ -62,14 +61,15 @@ class Inference:
         head = read_head(headers, scope["query_string"], scope["path"])
         await self.answer(head, AsgiBody(headers, receive), reply)
 
-    async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
+    async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         """Answer one request. Everything that goes wrong is told in the reply."""
+        dialect = self.dialect
         now_us = self.clock.now_us()
-        record_id = ids.generation_id(now_us, self.entropy(ids.RANDOM_BYTES))
-        request_id = head.request_id(record_id)
+        record_id = self.new_id(now_us)
+        request_id = record_id if head.request_id is None else head.request_id
         reply.identify(record_id, request_id)
         reply.wants_attempts = head.wants_attempts
-        reply.write_error = self.dialect.write_error
+        reply.write_error = dialect.write_error
         credentials = head.credentials
         key = None if credentials is None else self.authenticator.recall(credentials, now_us)
         if key is None:
@@ -81,21 +81,26 @@ class Inference:
                 reply.fail(error)
                 await reply.drained()
                 return
-        reader = self.dialect.reader(key, head)
+        reader = dialect.reader(key, head)
         tags: tuple[str, ...] = ()
         refusal: ARouterError | None = None
         try:
-            data = await body.read(self.body_most_bytes)
-            tags = head.tags()
-            if USER_TOKEN in head.headers:
-                key = await self.user_tokens.fixed(key, head.headers[USER_TOKEN])
-                reader = self.dialect.reader(key, head)
-            reader.read(data)
+            if not isinstance(body, bytes):
+                body = await body.read(self.body_most_bytes)
+            elif len(body) > self.body_most_bytes:
+                raise too_large(self.body_most_bytes)
+            if head.headers:
+                tags = head.tags()
+                if USER_TOKEN in head.headers:
+                    key = await self.user_tokens.fixed(key, head.headers[USER_TOKEN])
+                    reader = dialect.reader(key, head)
+            reader.read(body)
         except ARouterError as error:
             refusal = error
             forget_frames(refusal)
         except asyncio.CancelledError:
             refusal = ShuttingDown("The gateway is stopping, and the request was not whole yet. Ask again.")
+        requested, models = reader.requested_model, reader.models
         opening = _new_opening(
             id=record_id,
             request_id=request_id,
@@ -104,42 +109,23 @@ class Inference:
             workspace_id=key.workspace_id,
             key_hash=key.hash,
             user=reader.user,
-            endpoint=self.dialect.path,
-            requested_model=reader.requested_model,
+            endpoint=dialect.path,
+            requested_model=requested,
             streamed=reader.stream,
             session_id=reader.session_id,
             tags=tags,
             app_url=head.app_url,
             app_title=head.app_title,
             asked_bytes=reader.asked_bytes,
-            routed_model=self._routed_model(reader),
+            routed_model=None if requested is None or not models else self.completions.routed_name(models[0]),
         )
         if reader.overruled:
             reply.add_header(user_header(reader.user))
         if refusal is not None:
             await self.completions.reject(opening, refusal, reply)
             return
-        await self.completions.run(_call(self.dialect, opening, key, reader), reply)
-
-    def _routed_model(self, reader: RequestReader) -> str | None:
-        if not reader.models or reader.requested_model is None:
-            return None
-        return self.completions.routed_name(reader.models[0])
-
-
-def _call(dialect: Dialect, opening: Opening, key: Key, reader: RequestReader) -> Call:
-    return _new_call(
-        ingress=dialect.ingress,
-        opening=opening,
-        key=key,
-        models=reader.models,
-        fields=reader.fields,
-        stream=reader.stream or reader.in_pieces,
-        include_usage=reader.include_usage,
-        in_events=reader.in_events,
-        here=dialect.here,
-        sent=reader.sent,
-        preferences=reader.fields.get("provider"),
-        query=reader.head.query,
-        headers=reader.head.headers,
-    )
+        reader.opening = opening
+        reader.ingress = dialect.ingress
+        reader.here = dialect.here
+        reader.stream = reader.stream or reader.in_pieces
+        await self.completions.run(reader, reply)

@@ -5,9 +5,7 @@ from typing import ClassVar
 import msgspec
 
 from arouter.domain.errors import InvalidRequest
-from arouter.domain.keys import Key
 from arouter.engine.call import Sent
-from arouter.web.inference.head import Head
 from arouter.web.inference.request import RequestReader, read_text
 from arouter.wire.multipart import boundary_of, read_form
 
@@ -95,15 +93,11 @@ class SpeechReader(RequestReader):
 class FormReader(RequestReader):
     """A form with a file. Its few fields that matter here are read as those of a JSON object."""
 
-    __slots__ = ("sent",)
+    __slots__ = ()
 
     read_: ClassVar[tuple[str, ...]] = ("model", "user", "session_id", "stream", "response_format", "prompt")
     files: ClassVar[tuple[str, ...]] = ("file",)
     """One of them has to be there."""
-
-    def __init__(self, key: Key, head: Head) -> None:
-        super().__init__(key, head)
-        self.sent = None
 
     @property
     def asked_bytes(self) -> int | None:

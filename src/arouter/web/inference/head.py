@@ -51,6 +51,8 @@ class Head:
     """As it was asked for."""
     query: bytes = b""
     """Still encoded."""
+    request_id: str | None = None
+    """The client's own, if it has told one."""
     session_id: str | None = None
     app_url: str | None = None
     app_title: str | None = None
@@ -61,16 +63,13 @@ class Head:
     def content_type(self) -> str:
         return self.forwarded.get(b"content-type", b"").decode("latin-1")
 
-    def request_id(self, otherwise: str) -> str:
-        return request_id_of(self.headers, otherwise) if self.headers else otherwise
-
     def user(self) -> str | None:
         """Whom the fields name. InvalidRequest if that is no text."""
-        return user_of(self.headers) if self.headers else None
+        return user_of(self.headers)
 
     def tags(self) -> tuple[str, ...]:
         """InvalidRequest for too many or too long ones."""
-        return tags_of(self.headers) if self.headers else ()
+        return tags_of(self.headers)
 
 
 def read_head(headers: Mapping[bytes, bytes], query: bytes, path: str = "", method: str = "POST") -> Head:
@@ -88,6 +87,7 @@ def read_head(headers: Mapping[bytes, bytes], query: bytes, path: str = "", meth
         method=method,
         path=path,
         query=query,
+        request_id=request_id_of(said),
         session_id=session_of(said),
         app_url=app_url,
         app_title=app_title,

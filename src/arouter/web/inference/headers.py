@@ -17,12 +17,12 @@ _REQUEST_ID_CHARACTERS = frozenset((string.ascii_letters + string.digits + "-_.:
 _MOST_REQUEST_ID_BYTES = 128
 
 
-def request_id_of(headers: Headers, otherwise: str) -> str:
-    """`X-Request-Id` if it is one that can be echoed and logged safely, else `otherwise`."""
+def request_id_of(headers: Headers) -> str | None:
+    """`X-Request-Id` if it is one that can be echoed and logged safely."""
     value = headers.get(b"x-request-id", b"")
     if 0 < len(value) <= _MOST_REQUEST_ID_BYTES and _REQUEST_ID_CHARACTERS.issuperset(value):
         return value.decode("ascii")
-    return otherwise
+    return None
 
 
 def user_of(headers: Headers) -> str | None:

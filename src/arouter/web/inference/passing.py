@@ -62,7 +62,7 @@ class PassThrough:
         head = read_head(headers, scope["query_string"], path, scope["method"])
         await self.answer(head, AsgiBody(headers, receive), AsgiReply(receive, send, self.inference.tasks))
 
-    async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
+    async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         """As `Inference.answer`."""
         provider, path = split_path(head.path)
         passes = self.passes(head.method, provider, path)

@@ -36,13 +36,12 @@ _flag_decoder = msgspec.json.Decoder(bool)
 class PassingReader(RequestReader):
     """Reads one request."""
 
-    __slots__ = ("_asked", "sent")
+    __slots__ = ("_asked",)
 
     in_pieces = True
 
     def __init__(self, key: Key, head: Head) -> None:
         super().__init__(key, head)
-        self.sent: Sent | None = None
         self._asked: int | None = None
 
     @property
@@ -52,7 +51,7 @@ class PassingReader(RequestReader):
     def read(self, body: bytes) -> None:
         head = self.head
         said = head.user()
-        self.user = resolve_user(self._key, said)
+        self.user = resolve_user(self.key, said)
         self.overruled = self.user != said
         if b"sec-websocket-key" in head.headers:
             raise InvalidRequest(
@@ -88,7 +87,7 @@ class PassingReader(RequestReader):
             return None
         self.stream = _is_true(fields.get("stream"))
         self._asked = len(body)
-        if self._key.allowed_models is not None:
+        if self.key.allowed_models is not None:
             _check_one_model(fields, body)
         return model
 

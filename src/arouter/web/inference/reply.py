@@ -49,7 +49,7 @@ class HttpReply(ABC):
 
     def __init__(self) -> None:
         self._head: AnswerHead | None = None
-        self._headers: list[Header] = []
+        self._headers: tuple[Header, ...] = ()
         self._rates: Callable[[], tuple[RateTold, ...]] | None = None
         self._record_id = ""
         self._request_id = ""
@@ -106,7 +106,7 @@ class HttpReply(ABC):
     def add_header(self, header: Header) -> None:
         """To be sent with the answer; before its first byte. What may not be in a value is left out of it."""
         name, text = header
-        self._headers.append((name, _NOT_IN_A_VALUE.sub(b"", text)))
+        self._headers += ((name, _NOT_IN_A_VALUE.sub(b"", text)),)
 
     # ---------------------------------------------------------------- the answer
 

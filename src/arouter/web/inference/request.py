@@ -13,7 +13,7 @@ import msgspec
 from arouter.domain.errors import InvalidRequest
 from arouter.domain.keys import Key
 from arouter.engine.admission import resolve_user
-from arouter.engine.call import Sent
+from arouter.engine.call import Call
 from arouter.providers.openai import Fields
 from arouter.web.inference.head import Head
 
@@ -30,66 +30,60 @@ MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding may raise: of JSON that is none, of text that is none, of arrays in arrays without end."""
 
 
-class RequestReader:
-    """Reads one request."""
+class RequestReader(Call):
+    """Reads one request, and is the call that it becomes: what it has read is not copied from one to the other."""
 
-    __slots__ = (
-        "_key",
-        "fields",
-        "head",
-        "in_events",
-        "include_usage",
-        "models",
-        "overruled",
-        "requested_model",
-        "session_id",
-        "stream",
-        "user",
-    )
+    __slots__ = ("head", "overruled", "requested_model", "session_id", "user")
 
     asks: ClassVar[tuple[str, ...]] = ()
     """The fields that the model is to read: what an estimate of the input is made from."""
-    sent: Sent | None = None
-    """For `Call.sent`."""
     in_pieces: ClassVar[bool] = False
     """The answer goes on as it comes, also where the client did not ask for a stream."""
     default_provider: ClassVar[str | None] = None
     """Whose a model is that is named without a provider; None leaves it to the routing."""
 
     def __init__(self, key: Key, head: Head) -> None:
-        self._key = key
+        self.key = key
         self.head = head
-        self.fields: Fields = {}
+        self.query = head.query
+        self.headers = head.headers
+        self.fields = {}
         self.user: str | None = None
         self.overruled = False
         """The key attributes the request to somebody else than it says."""
         self.session_id = head.session_id
         self.requested_model: str | None = None
         """As the client wrote it."""
-        self.models: tuple[str, ...] = ()
-        """The model asked for, and those to fall back to, as the routing knows them."""
+        self.models = ()
         self.stream = False
         self.include_usage = True
         self.in_events = True
-        """Whether a stream is one of server-sent events."""
+        self.preferences = None
+        self.sent = None
 
     @property
     def asked_bytes(self) -> int | None:
-        fields = self.fields
-        return sum([len(memoryview(fields[name])) for name in self.asks if name in fields])
+        fields, size_bytes = self.fields, 0
+        for name in self.asks:
+            if name in fields:
+                size_bytes += len(memoryview(fields[name]))
+        return size_bytes
 
     def read(self, body: bytes) -> None:
         """InvalidRequest at the first thing that is not as it must be."""
-        self.fields = read_object(body)
-        said = self._read_user(self.head.user())
-        self.user = resolve_user(self._key, said)
-        self.overruled = self.user != said
-        self.models = self._read_models()
+        fields = self.fields = read_object(body)
+        said = self._read_user(self.head.user() if self.headers else None)
+        self.user = user = resolve_user(self.key, said)
+        self.overruled = user != said
+        model = self.requested_model = self._read_model()
+        self.models = self._read_models(model) if model is None or "models" in fields else (model,)
         if self.default_provider is not None:
             self.models = tuple(name if "/" in name else f"{self.default_provider}/{name}" for name in self.models)
         self.stream = self._read_stream()
-        if "stream_options" in self.fields:
+        if "stream_options" in fields:
             self.include_usage = self._read_include_usage()
+        if "provider" in fields:
+            self.preferences = fields["provider"]
         session_id = self._read_session()
         if session_id is not None:
             self.session_id = session_id.encode(errors="replace")[:MOST_SESSION_BYTES].decode(errors="ignore")
@@ -111,11 +105,9 @@ class RequestReader:
             user = read_text(self.fields, "safety_identifier")
         return header_user if user is None else user
 
-    def _read_models(self) -> tuple[str, ...]:
-        model = self.requested_model = self._read_model()
-        fallbacks = self._read_fallbacks() if "models" in self.fields else ()
-        if model is not None and not fallbacks:
-            return (model,)
+    def _read_models(self, model: str | None) -> tuple[str, ...]:
+        """Those to fall back to, behind `model` if that is named."""
+        fallbacks = self._read_fallbacks()
         if model is None and not fallbacks:
             raise InvalidRequest(
                 "you must provide a model parameter, such as openai/gpt-5.4.",

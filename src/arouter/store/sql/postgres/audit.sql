@@ -51,6 +51,9 @@ ORDER BY no LIMIT $8;
 -- name: revision
 SELECT coalesce((SELECT revision FROM directory_revision WHERE one = 1), 0);
 
+-- name: last_changes
+SELECT revision, user_rules FROM directory_revision WHERE one = 1;
+
 -- name: raise_revision
 INSERT INTO directory_revision (one, revision, user_rules) VALUES (1, 1, 0)
 ON CONFLICT (one) DO UPDATE SET revision = directory_revision.revision + 1;
