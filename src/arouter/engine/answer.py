@@ -14,13 +14,17 @@ from contextlib import suppress
 from typing import Protocol
 
 from arouter.domain.errors import UpstreamFailed
-from arouter.engine.head import Headers, RawFields
+from arouter.engine.head import Headers
 
 WAKE_AT_BYTES = 128 * 1024
 """A reader of the whole body is woken when this much waits, or more than it wants, and at the end."""
 LINGER_S = 0.1
 LINGER_BYTES = 64 * 1024
 """How long, and for how much, `release` waits for an end that is under way."""
+
+
+Listener = Callable[[bytes], None]
+"""Takes what came; it raises nothing."""
 
 
 class Source(Protocol):
@@ -42,12 +46,11 @@ class Answer:
 
     __slots__ = (
         "_failure",
-        "_headers",
-        "heard_s",
+        "head",
         "host",
         "listener",
         "pieces",
-        "raw",
+        "quiet_since_s",
         "source",
         "status",
         "waiter",
@@ -58,26 +61,23 @@ class Answer:
         self.host = host
         self.status = 0
         """The HTTP status; 0 until the header fields are in, which nobody but the connection sees."""
-        self.raw: RawFields = []
+        self.head = b""
+        """The status line and the header fields as they came, without trailers."""
         self.source: Source | None = source
         """The connection's: None as soon as no more bytes will come."""
         self.pieces = pieces
         """The connection's own list until then."""
         self.waiter: asyncio.Future[None] | None = None
         self.wake_at_bytes = 0
-        self.heard_s = 0.0
-        """When the peer said something last, by the loop's clock."""
-        self.listener: Callable[[], None] | None = None
-        """Called, instead of waking anybody, when there is more, or the end."""
+        self.quiet_since_s = 0.0
+        """When the peer said something last, or was wanted to, by the loop's clock."""
+        self.listener: Listener | None = None
         self._failure: UpstreamFailed | None = None
-        self._headers: Headers | None = None
 
     @property
     def headers(self) -> Headers:
         """The header fields, without trailers."""
-        if self._headers is None:
-            self._headers = Headers(self.raw)
-        return self._headers
+        return Headers(self.head)
 
     @property
     def content_type(self) -> str:
@@ -154,15 +154,20 @@ class Answer:
         finally:
             self.waiter = None
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """From now on be called for every piece, and at the end."""
-        self.wake_at_bytes = 1
+    async def listen(self, listener: Listener) -> None:
+        """Lets `listener` have what comes, as it comes, once nothing waits for the reader. Returns at the end, or when
+        the listener has called `wake`: what comes from then on waits again."""
+        assert not self.pieces
         self.listener = listener
+        try:
+            await self.wait(1)
+        finally:
+            self.listener = None
 
     def wake(self) -> None:
-        if self.listener is not None:
-            self.listener()
-        elif self.waiter is not None and not self.waiter.done():
+        """Whoever waits or listens goes on."""
+        self.listener = None
+        if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
     def end(self, failure: UpstreamFailed | None) -> None:

@@ -31,7 +31,7 @@ class KeepAlive:
             self._handle = None
 
     def _check(self) -> None:
-        due_s = max(self._since_s, self._answer.heard_s) + self._period_s
+        due_s = max(self._since_s, self._answer.quiet_since_s) + self._period_s
         now_s = self._loop.time()
         if now_s >= due_s:
             if not (self._reply.gone or self._reply.paused):
