@@ -101,28 +101,36 @@ class Answer:
             if self.source is None:
                 self.raise_failure()
                 return None
-            await self.wait(1)
+            await self.woken(1)
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body. UpstreamFailed as `next`, and if the body is longer than `limit_bytes`: it is not read on."""
-        if self.source is not None and (length := self.content_length) is not None and length > limit_bytes:
-            raise self._too_long(limit_bytes)
-        taken: list[bytes] = []
-        size_bytes = 0
         try:
-            while True:
-                ended = self.source is None
-                if self.pieces:
-                    size_bytes += sum(map(len, self.pieces))
-                    if size_bytes > limit_bytes:
-                        raise self._too_long(limit_bytes)
-                    taken.append(self.take())
-                if ended:
-                    self.raise_failure()
-                    return taken[0] if len(taken) == 1 else b"".join(taken)
-                await self.wait(min(WAKE_AT_BYTES, limit_bytes - size_bytes + 1))
+            if self.source is not None:
+                await self._read_on(limit_bytes)
+            body = b"".join(self.pieces)
+            if len(body) > limit_bytes:
+                raise self._too_long(limit_bytes)
+            if self._failure is not None:
+                raise self._failure
+            return body
         finally:
             self.close()
+
+    async def _read_on(self, limit_bytes: int) -> None:
+        """Returns at the end, with everything in `pieces`."""
+        if (length := self.content_length) is not None and length > limit_bytes:
+            raise self._too_long(limit_bytes)
+        taken: list[bytes] = []
+        left_bytes = limit_bytes
+        while self.source is not None:
+            if self.pieces:
+                taken.append(self.take())
+                left_bytes -= len(taken[-1])
+                if left_bytes < 0:
+                    raise self._too_long(limit_bytes)
+            await self.woken(min(WAKE_AT_BYTES, left_bytes + 1))
+        self.pieces = taken + self.pieces
 
     async def release(self) -> None:
         """The reader has all that it needs. An end that is under way is waited for, briefly, so that the connection
@@ -145,14 +153,11 @@ class Answer:
 
     # ---------------------------------------------------------------- for the connection and the client
 
-    async def wait(self, wake_at_bytes: int) -> None:
-        """Returns when about so many bytes are there, or the end."""
+    def woken(self, wake_at_bytes: int) -> asyncio.Future[None]:
+        """Done when about so many bytes are there, or the end."""
         self.wake_at_bytes = wake_at_bytes
-        self.waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self.waiter
-        finally:
-            self.waiter = None
+        self.waiter = waiter = asyncio.get_running_loop().create_future()
+        return waiter
 
     async def listen(self, listener: Listener) -> None:
         """Lets `listener` have what comes, as it comes, once nothing waits for the reader. Returns at the end, or when
@@ -160,20 +165,23 @@ class Answer:
         assert not self.pieces
         self.listener = listener
         try:
-            await self.wait(1)
+            await self.woken(1)
         finally:
             self.listener = None
 
     def wake(self) -> None:
         """Whoever waits or listens goes on."""
         self.listener = None
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def end(self, failure: UpstreamFailed | None) -> None:
         """No more bytes will come. The pieces that are there stay with the reader."""
         self.source = None
-        self.pieces = self.pieces.copy()
+        shared = self.pieces
+        self.pieces = shared.copy()
+        shared.clear()
         self._failure = failure
         self.wake()
 
@@ -183,9 +191,8 @@ class Answer:
 
     def take(self) -> bytes:
         """What is there; there is something."""
-        pieces = self.pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        data = b"".join(self.pieces)
+        self.pieces.clear()
         if self.source is not None:
             self.source.consumed()
         return data

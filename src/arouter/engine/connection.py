@@ -73,10 +73,10 @@ class Connection(asyncio.Protocol):
         "_pieces",
         "_poll",
         "_refusal",
+        "_sent_s",
         "_timeouts",
         "_timer",
         "_timer_at_s",
-        "_total_at_s",
         "_transport",
         "_unread_bytes",
         "host",
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         self._unread_bytes = 0
         self._paused = False
         self._timeouts = Timeouts()
-        self._total_at_s = 0.0
+        self._sent_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
 
@@ -129,10 +129,13 @@ class Connection(asyncio.Protocol):
         This asks the kernel, for it is the last moment at which another connection can be chosen safely. It is not
         for a fresh connection, on which TLS may still have something to say.
         """
-        return self.connected and not self.gone and (self._poll is None or not self._poll.poll(0))
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._gone:
+            return False
+        return self._poll is None or not self._poll.poll(0)
 
     def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
-        """Sends a request, head and body ready to write, on a connection that is idle or fresh."""
+        """Sends a request on a connection that is idle or fresh. `head` lacks the body's length and the empty line."""
         transport = self._transport
         assert transport is not None
         self._answer = answer = Answer(self.host, self, self._pieces)
@@ -141,12 +144,14 @@ class Connection(asyncio.Protocol):
         self._framing_bytes = 0
         self._timeouts = timeouts
         answer.quiet_since_s = now_s = self._loop.time()
-        self._total_at_s = now_s + timeouts.total_s
-        self._arm(now_s + timeouts.check_s)
-        if len(body) <= JOIN_UP_TO_BYTES:
-            transport.write(head + body)
+        self._sent_s = now_s
+        if self._timer is None or self._timer_at_s > now_s + timeouts.check_s:
+            self._arm(now_s + timeouts.check_s)
+        size_bytes = len(body)
+        if size_bytes <= JOIN_UP_TO_BYTES:
+            transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, size_bytes, body))
         else:
-            transport.write(head)
+            transport.write(b"%bContent-Length: %d\r\n\r\n" % (head, size_bytes))
             transport.write(body)
         return answer
 
@@ -277,8 +282,11 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, answer: Answer) -> None:
         """The answer is whole: it keeps its pieces, and the connection leaves it."""
-        self._let_go(answer, None)
-        self.consumed()
+        self._answer = None
+        answer.end(None)
+        self._unread_bytes = 0
+        if self._paused:
+            self._resume()
         transport = self._transport
         if self._keep_alive and transport is not None and not transport.get_write_buffer_size():
             self.idle_since_s = answer.quiet_since_s
@@ -286,16 +294,12 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
 
-    def _let_go(self, answer: Answer, failure: UpstreamFailed | None) -> None:
-        self._answer = None
-        answer.end(failure)
-        self._pieces.clear()
-
     def _drop(self, failure: UpstreamFailed) -> None:
         """Hangs up; says so to the owner, and to the answer if there is one that is not whole."""
         self._gone = True
-        if self._answer is not None:
-            self._let_go(self._answer, failure)
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.end(failure)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -306,7 +310,8 @@ class Connection(asyncio.Protocol):
     def _stream_ended(self, exc: Exception | None) -> None:
         answer = self._answer
         if answer is not None and exc is None and _ends_with_the_stream(answer) and self._end_is_the_peers():
-            self._let_go(answer, None)
+            self._answer = None
+            answer.end(None)
         self._drop(self._broken_off(answer, exc))
 
     def _end_is_the_peers(self) -> bool:
@@ -325,8 +330,6 @@ class Connection(asyncio.Protocol):
 
     def _arm(self, at_s: float) -> None:
         if self._timer is not None:
-            if self._timer_at_s <= at_s:
-                return
             self._timer.cancel()
         self._timer_at_s = at_s
         self._timer = self._loop.call_at(at_s, self._check)
@@ -341,10 +344,11 @@ class Connection(asyncio.Protocol):
         if self._paused:
             answer.quiet_since_s = now_s
         allowed_s = timeouts.idle_s if answer.status else timeouts.first_byte_s
-        due_s = min(answer.quiet_since_s + allowed_s, self._total_at_s)
+        total_at_s = self._sent_s + timeouts.total_s
+        due_s = min(answer.quiet_since_s + allowed_s, total_at_s)
         if now_s < due_s:
             self._arm(min(due_s, now_s + timeouts.check_s))
-        elif now_s >= self._total_at_s:
+        elif now_s >= total_at_s:
             self._drop(self._timeout(answer, f"the answer was not complete after {timeouts.total_s:g} s"))
         elif answer.status:
             self._drop(self._timeout(answer, f"the answer broke off for {timeouts.idle_s:g} s"))
