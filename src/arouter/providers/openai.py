@@ -155,7 +155,7 @@ class Relay:
         self._usage = b""
         self._envelope: Fields | None = None
         self._likeness: Likeness | None = None
-        """That of the event before, where it came alone and said nothing but text."""
+        """That of the event before, where it said nothing but text. Nothing has come of the next one."""
         self._unlike = 0
         """How many likenesses were of no use, one after the other."""
         self.told = Told()
@@ -225,38 +225,50 @@ class Relay:
                 self.told.output_bytes += text_bytes
                 self._unlike = 0
                 return data
-            self._likeness = None
         splitter = self._splitter
         if splitter is None:
             splitter = self._splitter = sse.Splitter()
         said = splitter.only_event(data)
         if said is None:
             return self._feed(splitter, data)
+        self._likeness = None
         told = self.told
         if told.complete or told.failure is not None:
             return b""  # Nothing counts after the end, however the network cut it.
         if said == sse.DONE:
             told.complete = True
             return b""
-        return self._forward(data, said, alone=True)
+        return self._forward(data, said)
 
     def _feed(self, splitter: sse.Splitter, data: bytes) -> bytes:
         forwarded = []
         try:
-            events = splitter.feed(data)
+            events = splitter.cut(data)
         except sse.EventTooLarge as exc:
             raise UpstreamFailed(
                 f"The provider {self._vendor} sent a stream that is not one.", retryable=False, detail=str(exc)
             ) from exc
-        for event in events:
-            if self.told.complete or self.told.failure is not None:
+        told = self.told
+        for raw in events:
+            if told.complete or told.failure is not None:
                 break
-            if not event.data:
-                forwarded.append(event.raw)
-            elif event.data == sse.DONE:
-                self.told.complete = True
+            if self._likeness is not None:
+                text_bytes = self._likeness.text_bytes(raw)
+                if text_bytes is not None:
+                    told.output_bytes += text_bytes
+                    self._unlike = 0
+                    forwarded.append(raw)
+                    continue
+                self._likeness = None
+            said = sse.read_event(raw).data
+            if not said:
+                forwarded.append(raw)
+            elif said == sse.DONE:
+                told.complete = True
             else:
-                forwarded.append(self._forward(event.raw, event.data))
+                forwarded.append(self._forward(raw, said))
+        if splitter.pending:
+            self._likeness = None  # What comes next is not an event from its beginning on.
         return b"".join(forwarded)
 
     def end(self) -> None:
@@ -276,8 +288,8 @@ class Relay:
         self._envelope["usage"] = msgspec.Raw(self._usage_with(charge))
         return _event(self._envelope) + done
 
-    def _forward(self, event: bytes, said: bytes, *, alone: bool = False) -> bytes:
-        """What to forward of an event, whose data are `said`. It is `alone` if nothing came with it or is missing."""
+    def _forward(self, event: bytes, said: bytes) -> bytes:
+        """What to forward of an event, whose data are `said`."""
         try:
             chunk = decode_answer(said)
             is_plain = self._envelope is not None and (chunk.usage is _NULL or chunk.usage == _NULL)
@@ -294,7 +306,7 @@ class Relay:
         if chunk.choices:
             self._read_choices(chunk.choices)
         if is_plain:
-            if alone and self._unlike < MOST_UNLIKE:
+            if self._unlike < MOST_UNLIKE and event.find(b"\r") < 0:  # Behind which a line feed may still come.
                 self._unlike += 1
                 self._likeness = _likeness(event, chunk.choices)
             return event
