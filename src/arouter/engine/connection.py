@@ -15,6 +15,7 @@ exchange to the next.
 """
 
 import asyncio
+import math
 import re
 import select
 import ssl
@@ -109,7 +110,7 @@ class Connection(asyncio.Protocol):
         self._timeouts = Timeouts()
         self._sent_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at_s = 0.0
+        self._timer_at_s = math.inf
 
     # ---------------------------------------------------------------- for the pool and the client
 
@@ -145,8 +146,8 @@ class Connection(asyncio.Protocol):
         self._timeouts = timeouts
         answer.quiet_since_s = now_s = self._loop.time()
         self._sent_s = now_s
-        if self._timer is None or self._timer_at_s > now_s + timeouts.check_s:
-            self._arm(now_s + timeouts.check_s)
+        if self._timer_at_s > (check_at_s := now_s + timeouts.check_s):
+            self._arm(check_at_s)
         size_bytes = len(body)
         if size_bytes <= JOIN_UP_TO_BYTES:
             transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, size_bytes, body))
@@ -337,6 +338,7 @@ class Connection(asyncio.Protocol):
     def _check(self) -> None:
         """The timer fired: too late for the answer, or to be armed again."""
         self._timer = None
+        self._timer_at_s = math.inf
         answer = self._answer
         if answer is None:
             return

@@ -327,10 +327,13 @@ class Relay:
     def _usage_with(self, charge: Charge) -> bytes:
         """The provider's usage object with our cost; one of our own where it told none."""
         raw = self.told.raw_usage
-        cost, prompt_cost, completion_cost = charge.cost, charge.prompt_cost, charge.completion_cost
-        if raw is None:
-            return usage_json(charge.usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
-        return extend_usage(raw, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+        if raw is not None:
+            return extend_usage(
+                raw, cost=charge.cost, prompt_cost=charge.prompt_cost, completion_cost=charge.completion_cost
+            )
+        return usage_json(
+            charge.usage, cost=charge.cost, prompt_cost=charge.prompt_cost, completion_cost=charge.completion_cost
+        )
 
     def _read_choices(self, choices: list[Choice]) -> None:
         told = self.told
