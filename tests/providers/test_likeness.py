@@ -36,6 +36,7 @@ def test_another_text() -> None:
     assert like.text_bytes(plain(b" you")) == 4
     assert like.text_bytes(plain(b"")) == 0
     assert like.text_bytes(plain("日本".encode())) == 6
+    assert like.text_bytes(plain(b'\\"a\\"\\n\\\\')) == 9
 
 
 def test_another_padding() -> None:
@@ -43,13 +44,17 @@ def test_another_padding() -> None:
     assert like is not None
     assert like.text_bytes(padded(b" you", b"AbCdEf")) == 4
     assert like.text_bytes(padded(b" you", b"")) == 4
+    assert like.text_bytes(padded(b"\\n" + PADDED.replace(b'"', b'\\"'), b"x")) == 2 + len(PADDED) + PADDED.count(b'"')
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        plain(b'a\\"b'),
-        plain(b"a\\nb"),
+        plain(b"a\\"),
+        plain(b"a\\\\\\"),
+        plain(b'a\\"b"'),
+        plain(b"a\\u0041"),
+        plain(b"a\\x"),
         plain(b"a\x01b"),
         plain(b"a\nb"),
         plain(b'a","role":"x'),
@@ -70,7 +75,7 @@ def test_another_event(event: bytes) -> None:
     assert like.text_bytes(event) is None
 
 
-@pytest.mark.parametrize("padding", [b'a","error":"b', b"a\\", b"a\\u0041", b'a"} '])
+@pytest.mark.parametrize("padding", [b'a","error":"b', b"a\\", b"a\\u0041", b'a"} ', b'a\\"","error":"b'])
 def test_a_padding_that_says_more(padding: bytes) -> None:
     like = likeness_of(padded(b"Hello", b"x9"), b'"Hello"')
     assert like is not None

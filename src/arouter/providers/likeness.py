@@ -2,7 +2,7 @@
 
 A provider says the same object over and over, and only the text in it is another one each time – with OpenAI the
 padding behind it too, which hides the text's length. Where the bytes around those strings are the bytes of the event
-before, and neither string has anything in it that could end it, the event is the same JSON but for the two strings.
+before, and what is between them is what one JSON string can hold, the event is the same JSON but for the two strings.
 """
 
 import re
@@ -12,8 +12,8 @@ _TEXT: Final = b'"content":'
 _PADDING: Final = b'"obfuscation":"'
 _end_of_text: Final = re.compile(rb'["\\\x00-\x1f]').search
 """The first byte that a JSON string cannot hold as it is."""
-_is_text: Final = re.compile(rb'[^"\\\x00-\x1f]*').fullmatch
-"""Whether a stretch of bytes has none of them; the stretch does not end before it begins."""
+_is_text: Final = re.compile(rb'[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*').fullmatch
+"""Whether a stretch of bytes has none of them but in escapes of one letter; it does not end before it begins."""
 
 
 class Likeness:
