@@ -15,6 +15,7 @@ What is under way is answered by one task for each connection, which lives as lo
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from uvicorn.config import Config
@@ -88,11 +89,14 @@ class GatewayProtocol(GeneralProtocol):
         self._drain: asyncio.Future[None] | None = None
         self._stays = True
         self.write_paused = False
+        self.write: Callable[[bytes], None] = _forget
+        """The transport's own, as long as there is a client."""
 
     # ---------------------------------------------------------------- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
+        self.write = self.transport.write
         self._heard_s = self.loop.time()
         self._timer = self.loop.call_later(self._idle_timeout_s, self._check_idle)
 
@@ -111,6 +115,7 @@ class GatewayProtocol(GeneralProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
+        self.write = _forget
         if self._timer is not None:
             self._timer.cancel()
         self.resume_writing()
@@ -308,13 +313,13 @@ class GatewayProtocol(GeneralProtocol):
     def stays(self) -> bool:
         return self._stays and not self._body.missing and _CLOSING not in self.server_state.default_headers
 
-    def write(self, data: bytes) -> None:
-        if not self._closing:
-            self.transport.write(data)
-
     def until_drained(self) -> asyncio.Future[None]:
         if self._drain is None or self._drain.done():
             self._drain = self.loop.create_future()
             if not self.write_paused:
                 self._drain.set_result(None)
         return self._drain
+
+
+def _forget(data: bytes) -> None:
+    """Nobody is there to read it."""
