@@ -105,17 +105,15 @@ class Answer:
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body. UpstreamFailed as `next`, and if the body is longer than `limit_bytes`: it is not read on."""
-        try:
-            if self.source is not None:
-                await self._read_on(limit_bytes)
-            body = b"".join(self.pieces)
-            if len(body) > limit_bytes:
-                raise self._too_long(limit_bytes)
-            if self._failure is not None:
-                raise self._failure
-            return body
-        finally:
-            self.close()
+        if self.source is not None:
+            await self._read_on(limit_bytes)
+        body = b"".join(self.pieces)
+        self.pieces = []
+        if len(body) > limit_bytes:
+            raise self._too_long(limit_bytes)
+        if self._failure is not None:
+            raise self._failure
+        return body
 
     async def _read_on(self, limit_bytes: int) -> None:
         """Returns at the end, with everything in `pieces`."""
@@ -123,13 +121,17 @@ class Answer:
             raise self._too_long(limit_bytes)
         taken: list[bytes] = []
         left_bytes = limit_bytes
-        while self.source is not None:
-            if self.pieces:
-                taken.append(self.take())
-                left_bytes -= len(taken[-1])
-                if left_bytes < 0:
-                    raise self._too_long(limit_bytes)
-            await self.woken(min(WAKE_AT_BYTES, left_bytes + 1))
+        try:
+            while self.source is not None:
+                if self.pieces:
+                    taken.append(self.take())
+                    left_bytes -= len(taken[-1])
+                    if left_bytes < 0:
+                        raise self._too_long(limit_bytes)
+                await self.woken(min(WAKE_AT_BYTES, left_bytes + 1))
+        finally:
+            if self.source is not None:
+                self.close()
         self.pieces = taken + self.pieces
 
     async def release(self) -> None:
