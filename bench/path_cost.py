@@ -42,6 +42,7 @@ from bench.answers import Dialect, events_of, whole_answer
 from bench.cases import BY_NAME, Case
 from bench.counting import Counted, count
 from bench.limited import budget, limited_part
+from bench.passed_on import PassedOn
 from bench.requests import body_of
 
 BUDGETS = Path(__file__).with_name("path_cost.json")
@@ -156,6 +157,7 @@ def parts() -> Mapping[str, Work]:
         "make the record": lambda: json.account(answered).record(bill, now_us=NOW_US, monotonic_us=1),
         "split a chunk": partial(Splitter().feed, events_of("openai", 1)[1]),
         **_streamed("relay", stream, "openai"),
+        "pass a chunk on": PassedOn(stream.exchange(), stream.call.opening).again,
         "end a relayed stream": lambda: _whole_stream(stream, "openai"),
         **_streamed(
             "translate from Anthropic", Sample(BY_NAME["stream-anthropic"], "anthropic/claude-sonnet-4-5"), "anthropic"

@@ -39,7 +39,8 @@ class _Player:
     def __init__(self, says: Says) -> None:
         self.answer = Answer("scripted", self, [])
         self.answer.status = says.status
-        self.answer.raw = list(says.headers)
+        self.answer.head = b"HTTP/1.1 %d \r\n" % says.status
+        self.answer.head += b"".join(b"%b: %b\r\n" % field for field in says.headers)
         self.hung_up = False
         self._taken = asyncio.Event()
         self._task = asyncio.ensure_future(self._play(says.steps))
@@ -50,14 +51,20 @@ class _Player:
                 self.answer.end(step)
                 return
             if isinstance(step, bytes):
-                self._taken.clear()
-                self.answer.heard_s = asyncio.get_running_loop().time()
-                self.answer.pieces.append(step)
-                self.answer.wake()
-                await self._taken.wait()
+                self.answer.quiet_since_s = asyncio.get_running_loop().time()
+                if self.answer.listener is not None:
+                    self.answer.listener(step)
+                else:
+                    await self._wait_until_taken(step)
             else:
                 await _pause(step)
         self.answer.end(None)
+
+    async def _wait_until_taken(self, piece: bytes) -> None:
+        self._taken.clear()
+        self.answer.pieces.append(piece)
+        self.answer.wake()
+        await self._taken.wait()
 
     def consumed(self) -> None:
         self._taken.set()

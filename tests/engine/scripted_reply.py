@@ -92,13 +92,14 @@ class ScriptedReply:
         self.blocked.set()
         await asyncio.Event().wait()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> bool:
         assert not self.ends, "a piece after the end"
         assert not self.paused, "a piece for a client that takes none"
         self._begin()
         self.pieces.append(data)
         if len(self.pieces) == self._leaves_after:
             self.leave()
+        return not self.paused
 
     def end(self, data: bytes) -> None:
         self._finish("end", data)

@@ -23,6 +23,7 @@ from tests.engine.dialogue import (
     reset,
     saying,
     silence,
+    until,
     whole,
 )
 from tests.engine.scripted_peer import Peer, Visit, on_each_loop
@@ -213,6 +214,101 @@ async def test_redirects_are_returned_as_they_are() -> None:
         assert (answer.status, answer.headers["location"]) == (307, "http://elsewhere.example/")
         assert await answer.read(10) == b""
         assert peer.visits == 1
+
+
+@on_each_loop
+async def test_empty_lines_between_answers_and_fields_of_interim_ones_are_no_fields() -> None:
+    interim = b"\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nTransfer-Encoding: gzip\r\n\r\n"
+    async with Peer(saying(interim, b"\r\n\r\n" + OK)) as peer, client() as upstream:
+        answer = await post(upstream, at(peer))
+        assert (answer.status, dict(answer.headers)) == (200, {"content-length": "2"})
+        assert await answer.read(10) == b"ok"
+        assert counts(upstream) == ONE_IDLE
+
+
+# ---------------------------------------------------------------- listening
+
+
+@on_each_loop
+async def test_a_listener_gets_what_comes_until_the_end() -> None:
+    async with Peer(saying(CHUNKED, chunk(b"one"), chunk(b"two"), b"0\r\n\r\n", then=silence)) as peer, client() as up:
+        answer = await post(up, at(peer))
+        heard: list[bytes] = []
+        await answer.listen(heard.append)
+        assert heard == [b"one", b"two"]
+        assert await answer.next() is None
+        assert counts(up) == ONE_IDLE
+
+
+@on_each_loop
+async def test_what_comes_with_the_end_waits_for_the_reader() -> None:
+    async with Peer(saying(CHUNKED, chunk(b"one"), chunk(b"two") + b"0\r\n\r\n")) as peer, client() as upstream:
+        answer = await post(upstream, at(peer))
+        heard: list[bytes] = []
+        await answer.listen(heard.append)
+        assert (heard, await answer.next(), await answer.next()) == ([b"one"], b"two", None)
+
+
+@on_each_loop
+async def test_what_comes_with_a_failure_waits_for_the_reader() -> None:
+    async with Peer(saying(CHUNKED, chunk(b"one"), chunk(b"two") + b"x")) as peer, client() as upstream:
+        answer = await post(upstream, at(peer))
+        heard: list[bytes] = []
+        await answer.listen(heard.append)
+        assert (heard, await answer.next()) == ([b"one"], b"two")
+        with pytest.raises(UpstreamFailed, match="not valid HTTP"):
+            await answer.next()
+
+
+@on_each_loop
+async def test_a_listener_that_has_enough_leaves_the_rest_to_the_reader() -> None:
+    """Which holds the peer back, if it is much."""
+    size_bytes = 16_000_000
+    listening = asyncio.Event()
+
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        await visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size_bytes)
+        await listening.wait()
+        for _ in range(size_bytes // 64_000):
+            await visit.say(b"x" * 64_000)
+        await visit.hung_up()
+
+    async with Peer(script) as peer, client() as upstream:
+        answer = await post(upstream, at(peer))
+        heard_bytes = 0
+
+        def listener(data: bytes) -> None:
+            nonlocal heard_bytes
+            heard_bytes += len(data)
+            if heard_bytes > 100_000:
+                answer.wake()
+
+        listening.set()
+        await answer.listen(listener)
+        enough_bytes = heard_bytes
+        await until(lambda: sum(map(len, answer.pieces)) > PAUSE_AT_BYTES)
+        assert heard_bytes == enough_bytes
+        assert sum(map(len, answer.pieces)) < 3 * PAUSE_AT_BYTES
+        while (data := await answer.next()) is not None:
+            heard_bytes += len(data)
+        assert heard_bytes == size_bytes
+        assert counts(upstream) == ONE_IDLE
+
+
+@on_each_loop
+async def test_a_listener_that_closes_the_answer_hears_no_more() -> None:
+    async with Peer(saying(CHUNKED, chunk(b"one"), chunk(b"two"), then=silence)) as peer, client() as upstream:
+        answer = await post(upstream, at(peer))
+        heard: list[bytes] = []
+
+        def listener(data: bytes) -> None:
+            heard.append(data)
+            answer.close()
+
+        await answer.listen(listener)
+        assert heard == [b"one"]
+        assert counts(upstream) == NOTHING_LEFT
 
 
 # ---------------------------------------------------------------- back-pressure

@@ -702,6 +702,39 @@ async def test_a_silent_stream_is_kept_alive() -> None:
     await pipeline.only_record()
 
 
+class Outbox(ScriptedReply):
+    """A client that is sent to in `drained` only, as over ASGI."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[bytes] = []
+
+    @property
+    def paused(self) -> bool:
+        return bool(self.waiting)
+
+    def send(self, data: bytes) -> bool:
+        self._begin()
+        self.waiting.append(data)
+        return False
+
+    async def drained(self) -> None:
+        self.pieces += self.waiting
+        self.waiting.clear()
+
+
+@playing
+async def test_a_comment_does_not_wait_for_the_provider() -> None:
+    may_speak = asyncio.Event()
+    pipeline = Pipeline(Says(steps=[may_speak, *STREAM]), keep_alive_s=0.001)
+    reply = Outbox()
+    running = asyncio.ensure_future(pipeline.completions.run(call(stream=True), reply))
+    await until(lambda: COMMENT in reply.pieces)
+    may_speak.set()
+    await running
+    assert [piece for piece in reply.pieces if piece != COMMENT] == list(STREAM[:3])
+
+
 @playing
 async def test_the_time_to_the_first_token_is_not_that_of_a_comment() -> None:
     pipeline = Pipeline(Says(steps=[0.05, UpstreamFailed("cut")]), keep_alive_s=0.02)

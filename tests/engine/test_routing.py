@@ -32,6 +32,14 @@ def test_a_name_is_a_provider_and_the_providers_own_name(asked: str, provider: s
     assert (route.deployment.provider, route.model, route.name) == (provider, model, f"{provider}/{model}")
 
 
+def test_a_route_knows_the_dialect_of_its_model() -> None:
+    assert [ROUTING.resolve(name).dialect for name in ("gpt-5.4", "gpt-5.4-pro")] == ["openai", "responses"]
+    routing = Routing(
+        [deployment("openai"), deployment("anthropic")], models={"m": ModelRoute(names=("anthropic/c", "o3"))}
+    )
+    assert [route.dialect for route in routing.candidates("m").routes] == ["anthropic", "openai"]
+
+
 def test_a_provider_of_ones_own_comes_before_an_alias() -> None:
     routing = Routing([deployment("x-ai", vendor=OWN), deployment("xai")])
     assert routing.resolve("x-ai/m").deployment.vendor is OWN

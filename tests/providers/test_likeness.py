@@ -36,6 +36,7 @@ def test_another_text() -> None:
     assert like.text_bytes(plain(b" you")) == 4
     assert like.text_bytes(plain(b"")) == 0
     assert like.text_bytes(plain("日本".encode())) == 6
+    assert like.text_bytes(plain(b'\\"a\\"\\n\\\\')) == 9
 
 
 def test_another_padding() -> None:
@@ -43,13 +44,17 @@ def test_another_padding() -> None:
     assert like is not None
     assert like.text_bytes(padded(b" you", b"AbCdEf")) == 4
     assert like.text_bytes(padded(b" you", b"")) == 4
+    assert like.text_bytes(padded(b"\\n" + PADDED.replace(b'"', b'\\"'), b"x")) == 2 + len(PADDED) + PADDED.count(b'"')
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        plain(b'a\\"b'),
-        plain(b"a\\nb"),
+        plain(b"a\\"),
+        plain(b"a\\\\\\"),
+        plain(b'a\\"b"'),
+        plain(b"a\\u0041"),
+        plain(b"a\\x"),
         plain(b"a\x01b"),
         plain(b"a\nb"),
         plain(b'a","role":"x'),
@@ -70,7 +75,7 @@ def test_another_event(event: bytes) -> None:
     assert like.text_bytes(event) is None
 
 
-@pytest.mark.parametrize("padding", [b'a","error":"b', b"a\\", b"a\\u0041", b'a"} '])
+@pytest.mark.parametrize("padding", [b'a","error":"b', b"a\\", b"a\\u0041", b'a"} ', b'a\\"","error":"b'])
 def test_a_padding_that_says_more(padding: bytes) -> None:
     like = likeness_of(padded(b"Hello", b"x9"), b'"Hello"')
     assert like is not None
@@ -101,6 +106,11 @@ def told(pieces: list[bytes]) -> tuple[bytes, dict[str, object]]:
     except UpstreamFailed as failure:
         failed = failure.message
     return sent, {**asdict(relay.told), "failed": failed}
+
+
+def apart(stream: list[bytes]) -> list[bytes]:
+    """Each event in two pieces: no event is compared with the one before."""
+    return [piece for event in stream for piece in (event[:1], event[1:])]
 
 
 FIRST = b'data: {"id":"c1","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
@@ -163,17 +173,28 @@ def test_only_the_event_before_counts() -> None:
 def test_what_comes_between_counts(between: bytes) -> None:
     one = b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
     stream = [FIRST, one, one, between, one]
-    assert told(stream) == told([b"".join(stream)])
+    assert told(stream) == told([b"".join(stream)]) == told(apart(stream))
 
 
 def test_a_piece_of_an_event_is_not_left_behind() -> None:
     one = b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
-    assert told([FIRST, one, b": wait", one, one]) == told([FIRST + one + b": wait" + one + one])
+    pieces = [FIRST, one, b": wait", one, one]
+    assert told(pieces) == told([b"".join(pieces)]) == told(apart(pieces))
+    pieces = [FIRST, one + one + b": wait", one, one]
+    assert told(pieces) == told(apart(pieces))
 
 
-@given(events())
-def test_it_says_the_same_alone_and_together(stream: list[bytes]) -> None:
-    assert told(stream) == told([b"".join(stream)])
+def test_the_rest_of_a_line_end_is_not_left_behind() -> None:
+    one = b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}\r\n\r'
+    stream = [FIRST, one, b"\n" + one, b"\n" + one + b"\n"]
+    assert told(stream) == told([b"".join(stream)]) == told(apart(stream))
+    assert told(stream)[1]["output_bytes"] == 3
+
+
+@given(events(), st.integers(2, 5))
+def test_it_says_the_same_alone_and_together(stream: list[bytes], together: int) -> None:
+    some = [b"".join(stream[at : at + together]) for at in range(0, len(stream), together)]
+    assert told(stream) == told([b"".join(stream)]) == told(some) == told(apart(stream))
 
 
 def test_recordings_say_the_same_alone_and_together() -> None:
@@ -183,7 +204,7 @@ def test_recordings_say_the_same_alone_and_together() -> None:
         for recording in recordings(api):
             if recording.status == 200 and recording.stream:
                 stream = [each + b"\n\n" for each in recording.response_text.encode().split(b"\n\n") if each]
-                assert told(stream) == told([b"".join(stream)]), recording.id
+                assert told(stream) == told([b"".join(stream)]) == told(apart(stream)), recording.id
                 compared += 1
     assert compared
 

@@ -1,5 +1,6 @@
 """The relay of OpenAI's dialect: what is changed on the way, what is read, and that no cut changes it."""
 
+import json
 import random
 from contextlib import suppress
 from dataclasses import asdict
@@ -294,6 +295,16 @@ def test_a_whole_answer_keeps_its_fields_and_gets_our_usage() -> None:
         b'{"upstream_inference_cost":null,"prompt_cost":null,"completion_cost":null}},"model":"m-1","x":[1.0],'
         b'"choices":[{"message":{"content":"Hi \\u00fc"},"finish_reason":"stop"}],"service_tier":"flex"}'
     )
+
+
+def test_only_the_usage_of_the_answer_itself_gets_our_cost() -> None:
+    """Also where another member of that name has the same bytes, and is written otherwise."""
+    usage = b'{"prompt_tokens":1,"completion_tokens":2}'
+    relay = Relay(OPENAI)
+    relay.read_answer(b'{"choices":[{"usage":%b}],"usage" : %b}' % (usage, usage))
+    answer = json.loads(relay.answer(Charge(cost=Picodollars(3))))
+    assert answer["choices"] == [{"usage": json.loads(usage)}]
+    assert answer["usage"]["cost"] == 3e-12
 
 
 def test_an_error_with_status_200_is_an_error() -> None:

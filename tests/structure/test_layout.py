@@ -209,7 +209,7 @@ TESTED_BY = {
     "tests/engine/test_guardian.py": ("engine/guards.py",),
     "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
     "tests/engine/test_reporting.py": ("domain/report.py",),
-    "tests/engine/test_upstream.py": ("engine/head.py", "engine/proxy.py", "engine/timeouts.py"),
+    "tests/engine/test_upstream.py": ("engine/proxy.py", "engine/timeouts.py"),
     "tests/faults/test_workers.py": (
         "wiring/channel.py",
         "wiring/metrics_port.py",

@@ -28,8 +28,7 @@ class Adapters:
 
     def of(self, route: Route) -> Adapter:
         """The adapter for the dialect in which a route's model is asked."""
-        vendor = route.deployment.vendor
-        dialect = vendor.dialect_of(route.model)
+        vendor, dialect = route.deployment.vendor, route.dialect
         adapter = self._made.get((vendor.name, dialect))
         if adapter is None:
             adapter = self._made[vendor.name, dialect] = _MAKERS[dialect](vendor)

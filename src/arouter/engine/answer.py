@@ -14,13 +14,17 @@ from contextlib import suppress
 from typing import Protocol
 
 from arouter.domain.errors import UpstreamFailed
-from arouter.engine.head import Headers, RawFields
+from arouter.engine.head import Headers
 
 WAKE_AT_BYTES = 128 * 1024
 """A reader of the whole body is woken when this much waits, or more than it wants, and at the end."""
 LINGER_S = 0.1
 LINGER_BYTES = 64 * 1024
 """How long, and for how much, `release` waits for an end that is under way."""
+
+
+Listener = Callable[[bytes], None]
+"""Takes what came; it raises nothing."""
 
 
 class Source(Protocol):
@@ -42,12 +46,11 @@ class Answer:
 
     __slots__ = (
         "_failure",
-        "_headers",
-        "heard_s",
+        "head",
         "host",
         "listener",
         "pieces",
-        "raw",
+        "quiet_since_s",
         "source",
         "status",
         "waiter",
@@ -58,26 +61,23 @@ class Answer:
         self.host = host
         self.status = 0
         """The HTTP status; 0 until the header fields are in, which nobody but the connection sees."""
-        self.raw: RawFields = []
+        self.head = b""
+        """The status line and the header fields as they came, without trailers."""
         self.source: Source | None = source
         """The connection's: None as soon as no more bytes will come."""
         self.pieces = pieces
         """The connection's own list until then."""
         self.waiter: asyncio.Future[None] | None = None
         self.wake_at_bytes = 0
-        self.heard_s = 0.0
-        """When the peer said something last, by the loop's clock."""
-        self.listener: Callable[[], None] | None = None
-        """Called, instead of waking anybody, when there is more, or the end."""
+        self.quiet_since_s = 0.0
+        """When the peer said something last, or was wanted to, by the loop's clock."""
+        self.listener: Listener | None = None
         self._failure: UpstreamFailed | None = None
-        self._headers: Headers | None = None
 
     @property
     def headers(self) -> Headers:
         """The header fields, without trailers."""
-        if self._headers is None:
-            self._headers = Headers(self.raw)
-        return self._headers
+        return Headers(self.head)
 
     @property
     def content_type(self) -> str:
@@ -101,28 +101,38 @@ class Answer:
             if self.source is None:
                 self.raise_failure()
                 return None
-            await self.wait(1)
+            await self.woken(1)
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body. UpstreamFailed as `next`, and if the body is longer than `limit_bytes`: it is not read on."""
-        if self.source is not None and (length := self.content_length) is not None and length > limit_bytes:
+        if self.source is not None:
+            await self._read_on(limit_bytes)
+        body = b"".join(self.pieces)
+        self.pieces = []
+        if len(body) > limit_bytes:
+            raise self._too_long(limit_bytes)
+        if self._failure is not None:
+            raise self._failure
+        return body
+
+    async def _read_on(self, limit_bytes: int) -> None:
+        """Returns at the end, with everything in `pieces`."""
+        if (length := self.content_length) is not None and length > limit_bytes:
             raise self._too_long(limit_bytes)
         taken: list[bytes] = []
-        size_bytes = 0
+        left_bytes = limit_bytes
         try:
-            while True:
-                ended = self.source is None
+            while self.source is not None:
                 if self.pieces:
-                    size_bytes += sum(map(len, self.pieces))
-                    if size_bytes > limit_bytes:
-                        raise self._too_long(limit_bytes)
                     taken.append(self.take())
-                if ended:
-                    self.raise_failure()
-                    return taken[0] if len(taken) == 1 else b"".join(taken)
-                await self.wait(min(WAKE_AT_BYTES, limit_bytes - size_bytes + 1))
+                    left_bytes -= len(taken[-1])
+                    if left_bytes < 0:
+                        raise self._too_long(limit_bytes)
+                await self.woken(min(WAKE_AT_BYTES, left_bytes + 1))
         finally:
-            self.close()
+            if self.source is not None:
+                self.close()
+        self.pieces = taken + self.pieces
 
     async def release(self) -> None:
         """The reader has all that it needs. An end that is under way is waited for, briefly, so that the connection
@@ -145,30 +155,35 @@ class Answer:
 
     # ---------------------------------------------------------------- for the connection and the client
 
-    async def wait(self, wake_at_bytes: int) -> None:
-        """Returns when about so many bytes are there, or the end."""
+    def woken(self, wake_at_bytes: int) -> asyncio.Future[None]:
+        """Done when about so many bytes are there, or the end."""
         self.wake_at_bytes = wake_at_bytes
-        self.waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self.waiter
-        finally:
-            self.waiter = None
+        self.waiter = waiter = asyncio.get_running_loop().create_future()
+        return waiter
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """From now on be called for every piece, and at the end."""
-        self.wake_at_bytes = 1
+    async def listen(self, listener: Listener) -> None:
+        """Lets `listener` have what comes, as it comes, once nothing waits for the reader. Returns at the end, or when
+        the listener has called `wake`: what comes from then on waits again."""
+        assert not self.pieces
         self.listener = listener
+        try:
+            await self.woken(1)
+        finally:
+            self.listener = None
 
     def wake(self) -> None:
-        if self.listener is not None:
-            self.listener()
-        elif self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        """Whoever waits or listens goes on."""
+        self.listener = None
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def end(self, failure: UpstreamFailed | None) -> None:
         """No more bytes will come. The pieces that are there stay with the reader."""
         self.source = None
-        self.pieces = self.pieces.copy()
+        shared = self.pieces
+        self.pieces = shared.copy()
+        shared.clear()
         self._failure = failure
         self.wake()
 
@@ -178,9 +193,8 @@ class Answer:
 
     def take(self) -> bytes:
         """What is there; there is something."""
-        pieces = self.pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        data = b"".join(self.pieces)
+        self.pieces.clear()
         if self.source is not None:
             self.source.consumed()
         return data

@@ -18,7 +18,7 @@ from arouter.engine.answer import Answer
 from arouter.engine.breaker import Breakers
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
-from arouter.engine.credentials import credential_lines
+from arouter.engine.credentials import Credentials, credential_lines
 from arouter.engine.departure import Departure
 from arouter.engine.exchange import Exchange
 from arouter.engine.manner import FIRST_FAILURE, head_in_manner, passes_on
@@ -87,29 +87,35 @@ class Attempts:
         said to anybody.
         """
         self._budget.earn()
-        turns = Turns(plan.routes, self._rules, began_us=self._clock.monotonic_us())
+        turns: Turns | None = None
         route: Route | None = plan.routes[0]
         failure: ARouterError | None = None
         while route is not None:
             try:
                 asked = _prepared(call, plan, route, exchange)
                 answer = await self._ask(route, asked, account, turns)
-            except InvalidRequest as refusal:
-                failure = refusal if failure is None else failure
-            except UpstreamFailed as failed:
-                forget_frames(failed)  # They hold this request's body, and the next attempt may take long.
-                failure = failed
-                turns.failed(route, failed)
-                if not failed.retryable:
-                    break
+            except (InvalidRequest, UpstreamFailed) as failed:
+                if turns is None:
+                    began_us = account.asked_us if account.attempts else self._clock.monotonic_us()
+                    turns = Turns(plan.routes, self._rules, began_us=began_us)
+                if isinstance(failed, InvalidRequest):
+                    failure = failed if failure is None else failure
+                else:
+                    forget_frames(failed)  # They hold this request's body, and the next attempt may take long.
+                    failure = failed
+                    turns.failed(route, failed)
+                    if not failed.retryable:
+                        break
             else:
                 if asked.prepared.dropped:
                     reply.tell_dropped(asked.prepared.dropped)
-                self._tell(reply, account)
+                if reply.wants_attempts:
+                    self._tell(reply, account)
                 return answer
             route = await self._next(turns, departure)
         assert failure is not None
-        self._tell(reply, account)
+        if reply.wants_attempts:
+            self._tell(reply, account)
         raise failure
 
     async def _next(self, turns: Turns, departure: Departure) -> Route | None:
@@ -123,39 +129,40 @@ class Attempts:
             await self._sleep(turn.wait_s)
         return None if departure.gone else turn.route
 
-    async def _ask(self, route: Route, asked: Exchange, account: Account, turns: Turns) -> Answer:
-        deployment = route.deployment
+    async def _ask(self, route: Route, asked: Exchange, account: Account, turns: Turns | None) -> Answer:
+        """One request. UpstreamFailed, in our contract's words, for a status that is not a good one."""
+        deployment, prepared = route.deployment, asked.prepared
         now_us = self._clock.monotonic_us()
         account.asks(route, asked, now_us)
         self._breakers.asked(deployment, now_us)
         timeouts = deployment.timeouts
-        if account.attempts > 1:
+        if turns is not None and account.attempts > 1:
             timeouts = self._within(timeouts, turns.left_s(now_us))
         try:
-            answer = await self._send(route, asked.prepared, account, timeouts)
+            head = self._head(deployment, prepared)
+            if (credentials := deployment.credentials) is not None:
+                head += await self._credentials(credentials, deployment, prepared)
+            answer = await self._upstream.send(deployment.origin, head, prepared.body, timeouts=timeouts)
+            account.upstream_status = status = answer.status
+            if not (200 <= status < 300 or passes_on(prepared, status)):
+                raise await self._refusal(route, answer)
         except UpstreamFailed as failed:
             failed_us = self._clock.monotonic_us()
             account.fails(failed, failed_us)
             self._breakers.failed(deployment, failed, failed_us)
             raise
         self._breakers.answered(deployment)
-        account.answered = answer.status < FIRST_FAILURE
+        account.answered = status < FIRST_FAILURE
         return answer
 
-    async def _send(self, route: Route, prepared: Prepared, account: Account, timeouts: Timeouts | None) -> Answer:
-        """One request. UpstreamFailed, in our contract's words, for a status that is not a good one."""
-        deployment = route.deployment
-        head = self._head(deployment, prepared)
-        if (credentials := deployment.credentials) is not None:
-            now_us = self._clock.now_us()
-            head += await credential_lines(credentials, deployment.origin, prepared, self._upstream, now_us)
-        answer = await self._upstream.send(deployment.origin, head, prepared.body, timeouts=timeouts)
-        account.upstream_status = answer.status
-        if 200 <= answer.status < 300 or passes_on(prepared, answer.status):
-            return answer
+    async def _credentials(self, credentials: Credentials, deployment: Deployment, prepared: Prepared) -> bytes:
+        now_us = self._clock.now_us()
+        return await credential_lines(credentials, deployment.origin, prepared, self._upstream, now_us)
+
+    async def _refusal(self, route: Route, answer: Answer) -> UpstreamFailed:
         failure = self._read_error(route, answer.status, await answer.read(_MOST_ERROR_BYTES))
         failure.retry_after_s = _seconds(answer.headers.get("retry-after"))
-        raise blamed_rightly(in_contract(failure, answer.status), route)
+        return blamed_rightly(in_contract(failure, answer.status), route)
 
     def _read_error(self, route: Route, status: int, body: bytes) -> UpstreamFailed:
         platform = route.deployment.platform
@@ -169,7 +176,7 @@ class Attempts:
         return timeouts if own.first_byte_s <= left_s else replace(own, first_byte_s=max(left_s, _LEAST_S))
 
     def _tell(self, reply: Reply, account: Account) -> None:
-        if reply.wants_attempts and account.attempts:
+        if account.attempts:
             reply.tell_attempts(account.attempts_until(self._clock.monotonic_us()))
 
     def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:

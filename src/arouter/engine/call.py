@@ -164,8 +164,8 @@ class Reply(Protocol):
     async def drained(self) -> None:
         """Returns when more may be said, or the client has left."""
 
-    def send(self, data: bytes) -> None:
-        """A piece of a stream."""
+    def send(self, data: bytes) -> bool:
+        """A piece of a stream. Whether the client takes more at once; else it is `paused`."""
 
     def end(self, data: bytes) -> None:
         """The last piece of a stream."""

@@ -135,7 +135,8 @@ class Completions:
             if bill is NOTHING_USED:
                 bill = self._bill(call, account)
             record = self._settle(account, bill, reply)
-            forget_frames(account.error)
+            if account.error is not None:
+                forget_frames(account.error)
         await self._finish(call, account, record, last, reply)
 
     async def _answer(self, call: Call, account: Account, reply: Reply, departure: Departure) -> tuple[Bill, bytes]:
@@ -162,7 +163,9 @@ class Completions:
         if departure.gone:
             return NOTHING_USED, b""
         bill = self._bill(call, account)
-        return bill, _last(call, account, bill)
+        if call.stream:
+            return bill, exchange.last(bill if call.include_usage else None)
+        return bill, exchange.answer(bill)
 
     async def reject(self, opening: Opening, error: ARouterError, reply: Reply) -> None:
         """A request that passed authentication and cannot become a call: a record, and the error."""
@@ -183,12 +186,13 @@ class Completions:
 
     async def _admit(self, call: Call, account: Account, reply: Reply, departure: Departure) -> Plan:
         """Who may be asked. From here on the ledger knows that the request runs."""
+        key, opening = call.key, call.opening
         selection = self._selection
-        if call.key.organization_id in self._own_keys.holders:
-            selection = await self._own_keys.selection(call.key)
-        guard = self._guardian.recall(call.key, call.opening.user)
+        if key.organization_id in self._own_keys.holders:
+            selection = await self._own_keys.selection(key)
+        guard = self._guardian.recall(key, opening.user)
         if guard is None:
-            guard = await self._guardian.find(call.key, call.opening.user)
+            guard = await self._guardian.find(key, opening.user)
         try:
             if guard is NO_GUARD:
                 plan = selection.plan(call, self._admission.check)
@@ -198,10 +202,10 @@ class Completions:
         except ARouterError:
             account.route = selection.find(call.models[0])
             raise
-        account.route = plan.routes[0]
+        account.route = route = plan.routes[0]
         if guard.slots:
             account.hold = await self._guardian.hold(guard, call, plan.routes, reply)
-        self._recorder.open(noted(call.opening, plan.routes[0]))
+        self._recorder.open(noted(opening, route))
         reply.watch(departure.begin)
         return plan
 
@@ -209,7 +213,8 @@ class Completions:
         identity = self._identity(call, route.deployment)
         relayed = call.ingress.relay(call, route, identity)
         if relayed is not None:
-            exchange: Exchange = RelayExchange(call, route, *relayed)
+            prepared, relay = relayed
+            exchange: Exchange = RelayExchange(call, route, prepared, relay)
         else:
             exchange = TranslatedExchange(call, route, self._adapters.of(route), identity)
         platform = route.deployment.platform
@@ -219,39 +224,38 @@ class Completions:
 
     def _identity(self, call: Call, deployment: Deployment) -> str | None:
         """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""
-        user = call.opening.user
+        opening = call.opening
+        user = opening.user
         if user is None or deployment.identity == "none":
             return None
         if deployment.identity == "raw":
             return user
-        return self._pseudonyms.of(call.opening.organization_id, user)
+        return self._pseudonyms.of(opening.organization_id, user)
 
     # ---------------------------------------------------------------- settling
 
     def _bill(self, call: Call, account: Account) -> Bill:
-        if not account.answered or account.route is None or account.exchange is None:
+        route, exchange, opening = account.route, account.exchange, call.opening
+        if not account.answered or route is None or exchange is None:
             return NOTHING_USED
-        return self._billing.bill(
-            account.route,
-            account.exchange.told,
-            asked_bytes=call.opening.asked_bytes,
-            at_us=call.opening.created_at_us,
-        )
+        return self._billing.bill(route, exchange.told, asked_bytes=opening.asked_bytes, at_us=opening.created_at_us)
 
     def _settle(self, account: Account, bill: Bill, reply: Reply) -> Record:
         """The record, told to whoever counts."""
-        if isinstance(account.error, PassedOn):
+        error = account.error
+        if isinstance(error, PassedOn):
             account.http_status = account.passed_on
-        elif account.error is not None and not reply.started and not account.gone:
-            account.http_status = self._status_of(account.error)
+        elif error is not None and not reply.started and not account.gone:
+            account.http_status = self._status_of(error)
         elif reply.started or not (account.gone or account.interrupted):
             account.http_status = 200 if account.passed_on is None else account.passed_on
-        record = account.record(bill, now_us=self._clock.now_us(), monotonic_us=self._clock.monotonic_us())
+        clock = self._clock
+        record = account.record(bill, now_us=clock.now_us(), monotonic_us=clock.monotonic_us())
         if record.model is not None and record.opening.requested_model is None:
             record = replace(record, model=None)  # The provider was asked for something that is no model's.
         if account.hold is not None:
             account.hold.settle(record)
-        self._on_record(record, account.error)
+        self._on_record(record, error)
         return record
 
     async def _finish(self, call: Call, account: Account, record: Record, last: bytes, reply: Reply) -> None:
@@ -276,11 +280,3 @@ class Completions:
             reply.whole(last)
         if reply.paused:
             await reply.drained()
-
-
-def _last(call: Call, account: Account, bill: Bill) -> bytes:
-    """What goes out once the record is durable."""
-    assert account.exchange is not None
-    if not call.stream:
-        return account.exchange.answer(bill)
-    return account.exchange.last(bill if call.include_usage else None)

@@ -15,6 +15,8 @@ exchange to the next.
 """
 
 import asyncio
+import math
+import re
 import select
 import ssl
 from typing import Protocol, cast
@@ -23,7 +25,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from arouter.domain.errors import UpstreamFailed, UpstreamTimeout
 from arouter.engine.answer import Answer
-from arouter.engine.head import RawFields
+from arouter.engine.head import LINE_END
 from arouter.engine.timeouts import Timeouts
 
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -35,11 +37,10 @@ PAUSE_AT_BYTES = 256 * 1024
 """From this much unread the transport is paused."""
 JOIN_UP_TO_BYTES = 64 * 1024
 """A body up to this length is joined to its head, so that one packet carries both."""
-FIELD_OVERHEAD_BYTES = 4
-"""A colon, a space and the line's end."""
 
-_CODING = b"transfer-encoding"
-_CODING_BYTES = len(_CODING)
+_END_OF_HEAD = re.compile(rb"(?<=[^\r\n])\r\n\r\n").search
+"""Of a head that the parser took: lines end with CR LF there, and empty lines may come before the first one."""
+_CODING = b"\r\ntransfer-encoding:"
 
 FIRST_STATUS = 100
 FIRST_FINAL_STATUS = 200
@@ -60,11 +61,11 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
-        "_codings",
         "_complete",
         "_framing_bytes",
         "_gone",
-        "_head_bytes",
+        "_head",
+        "_head_begins",
         "_keep_alive",
         "_loop",
         "_owner",
@@ -72,13 +73,11 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_pieces",
         "_poll",
-        "_quiet_since_s",
-        "_raw",
         "_refusal",
+        "_sent_s",
         "_timeouts",
         "_timer",
         "_timer_at_s",
-        "_total_at_s",
         "_transport",
         "_unread_bytes",
         "host",
@@ -98,21 +97,20 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append  # the parser appends by itself, without a Python frame per chunk
-        self._raw: RawFields | None = None
-        self._codings: list[bytes] = []
         self._parser = HttpResponseParser(self)
         self._complete = False
         self._keep_alive = False
         self._refusal: str | None = None
-        self._head_bytes = 0
+        self._head = b""
+        """What came of the head, with the interim heads before it; nothing once it is in."""
+        self._head_begins = 0
         self._framing_bytes = 0
         self._unread_bytes = 0
         self._paused = False
         self._timeouts = Timeouts()
-        self._quiet_since_s = 0.0
-        self._total_at_s = 0.0
+        self._sent_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at_s = 0.0
+        self._timer_at_s = math.inf
 
     # ---------------------------------------------------------------- for the pool and the client
 
@@ -132,26 +130,29 @@ class Connection(asyncio.Protocol):
         This asks the kernel, for it is the last moment at which another connection can be chosen safely. It is not
         for a fresh connection, on which TLS may still have something to say.
         """
-        return self.connected and not self.gone and (self._poll is None or not self._poll.poll(0))
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._gone:
+            return False
+        return self._poll is None or not self._poll.poll(0)
 
     def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
-        """Sends a request, head and body ready to write, on a connection that is idle or fresh."""
+        """Sends a request on a connection that is idle or fresh. `head` lacks the body's length and the empty line."""
         transport = self._transport
         assert transport is not None
-        answer = Answer(self.host, self, self._pieces)
-        self._answer = answer
-        self._raw = answer.raw
+        self._answer = answer = Answer(self.host, self, self._pieces)
         self._complete = False
-        self._head_bytes = 0
+        self._head_begins = 0
         self._framing_bytes = 0
         self._timeouts = timeouts
-        self._quiet_since_s = now_s = self._loop.time()
-        self._total_at_s = now_s + timeouts.total_s
-        self._arm(now_s + timeouts.check_s)
-        if len(body) <= JOIN_UP_TO_BYTES:
-            transport.write(head + body)
+        answer.quiet_since_s = now_s = self._loop.time()
+        self._sent_s = now_s
+        if self._timer_at_s > (check_at_s := now_s + timeouts.check_s):
+            self._arm(check_at_s)
+        size_bytes = len(body)
+        if size_bytes <= JOIN_UP_TO_BYTES:
+            transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, size_bytes, body))
         else:
-            transport.write(head)
+            transport.write(b"%bContent-Length: %d\r\n\r\n" % (head, size_bytes))
             transport.write(body)
         return answer
 
@@ -182,9 +183,10 @@ class Connection(asyncio.Protocol):
         if answer is None:  # nobody asked
             self.abort()
             return
-        in_head = not answer.status
-        if not in_head:
-            self._quiet_since_s = answer.heard_s = self._loop.time()
+        if answer.status:
+            answer.quiet_since_s = self._loop.time()
+        else:
+            self._head += data
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:
@@ -192,26 +194,19 @@ class Connection(asyncio.Protocol):
             if not self._complete:
                 self._drop(self._malformed(str(exc)))
                 return
-        if in_head and not self._head_is_acceptable(answer, data):
+        if self._head and not self._head_is_acceptable(answer):
             return
         if self._complete:
             self._finish(answer)
-            return
-        if not answer.status:
-            return
-        if self._pieces:
-            # What waits for the reader. Framing alone does not count, or it could block the body behind it.
-            self._unread_bytes = unread_bytes = self._unread_bytes + len(data)
-            if unread_bytes > PAUSE_AT_BYTES:
-                self._pause()
-            if answer.listener is not None:
-                answer.listener()
-            elif in_head or unread_bytes >= answer.wake_at_bytes:
-                answer.wake()
+        elif not self._pieces:
+            if answer.status:
+                self._account_framing(answer, len(data))
+        elif answer.listener is not None:
+            heard = b"".join(self._pieces)
+            self._pieces.clear()
+            answer.listener(heard)
         else:
-            self._account_framing(len(data))
-            if in_head:
-                answer.wake()
+            self._account_unread(answer, len(data))
 
     def eof_received(self) -> None:
         self._stream_ended(None)
@@ -226,88 +221,86 @@ class Connection(asyncio.Protocol):
         if self._complete:
             raise HttpParserError("a second answer to one request")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._raw is not None:
-            self._raw.append((name, value))
-            if len(name) == _CODING_BYTES and name.lower() == _CODING:
-                self._codings.append(value)
-
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        raw, answer = self._raw, self._answer
-        assert raw is not None
+        answer, end = self._answer, _END_OF_HEAD(self._head, self._head_begins)
         assert answer is not None
+        assert end is not None
         if status < FIRST_FINAL_STATUS:
             if status < FIRST_STATUS:
                 self._refusal = "a status below 100"
-            raw.clear()
-            self._codings.clear()
+            self._head_begins = end.end()
             return
         answer.status = status
-        self._raw = None  # trailers are not kept
-        if self._codings:
-            if [coding.lower() for coding in self._codings] != [b"chunked"]:
+        answer.head = head = self._head[self._head_begins : end.start() + len(LINE_END)]
+        if _CODING in head.lower():
+            codings = [coding.lower() for coding in answer.headers.get_all("transfer-encoding")]
+            if codings != ["chunked"]:
                 self._refusal = "an unknown transfer coding"
-            self._codings.clear()
 
     def on_message_complete(self) -> None:
-        if self._raw is None:  # else it was an interim answer
+        if self._answer is not None and self._answer.status:  # else it was an interim answer
             self._complete = True
             self._keep_alive = self._parser.should_keep_alive()
 
     # ---------------------------------------------------------------- the exchange
 
-    def _head_is_acceptable(self, answer: Answer, data: bytes) -> bool:
+    def _head_is_acceptable(self, answer: Answer) -> bool:
         """Looks at what came so far of the head; hangs up if it is too much or refused."""
-        self._head_bytes += len(data)
-        if self._head_bytes > HEAD_LIMIT_BYTES:
-            fields = sum(len(name) + len(value) + FIELD_OVERHEAD_BYTES for name, value in answer.raw)
-            if not answer.status or fields > HEAD_LIMIT_BYTES:
-                self._refusal = "more than 64 kB of header fields"
+        if len(self._head) > HEAD_LIMIT_BYTES and (not answer.status or len(answer.head) > HEAD_LIMIT_BYTES):
+            self._refusal = "more than 64 kB of header fields"
         if self._refusal is not None:
             self._drop(self._malformed(self._refusal))
             return False
         if answer.status:
-            self._quiet_since_s = self._loop.time()
+            self._head = b""
+            answer.quiet_since_s = self._loop.time()
         return True
 
-    def _pause(self) -> None:
-        if not self._paused and self._transport is not None:
+    def _account_unread(self, answer: Answer, size_bytes: int) -> None:
+        """More waits for the reader. Framing alone does not count, or it could block the body behind it."""
+        self._unread_bytes = unread_bytes = self._unread_bytes + size_bytes
+        if unread_bytes > PAUSE_AT_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
+        if unread_bytes >= answer.wake_at_bytes:
+            answer.wake()
 
-    def _account_framing(self, size_bytes: int) -> None:
+    def _account_framing(self, answer: Answer, size_bytes: int) -> None:
+        """No more waits for the reader, who may be content with the head."""
         self._framing_bytes += size_bytes
         if self._framing_bytes > FRAMING_LIMIT_BYTES:
             self._drop(self._malformed("more than 4 MB around the body"))
+        elif not answer.wake_at_bytes:
+            answer.wake()
 
     def _resume(self) -> None:
         self._paused = False
-        self._quiet_since_s = self._loop.time()
+        if self._answer is not None:
+            self._answer.quiet_since_s = self._loop.time()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _finish(self, answer: Answer) -> None:
         """The answer is whole: it keeps its pieces, and the connection leaves it."""
-        self._let_go(answer, None)
-        self.consumed()
+        self._answer = None
+        answer.end(None)
+        self._unread_bytes = 0
+        if self._paused:
+            self._resume()
         transport = self._transport
         if self._keep_alive and transport is not None and not transport.get_write_buffer_size():
-            self.idle_since_s = self._quiet_since_s
+            self.idle_since_s = answer.quiet_since_s
             self._owner.returned(self)
         else:
             self.abort()
 
-    def _let_go(self, answer: Answer, failure: UpstreamFailed | None) -> None:
-        self._answer = None
-        answer.end(failure)
-        self._pieces.clear()
-
     def _drop(self, failure: UpstreamFailed) -> None:
         """Hangs up; says so to the owner, and to the answer if there is one that is not whole."""
         self._gone = True
-        if self._answer is not None:
-            self._let_go(self._answer, failure)
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.end(failure)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -318,7 +311,8 @@ class Connection(asyncio.Protocol):
     def _stream_ended(self, exc: Exception | None) -> None:
         answer = self._answer
         if answer is not None and exc is None and _ends_with_the_stream(answer) and self._end_is_the_peers():
-            self._let_go(answer, None)
+            self._answer = None
+            answer.end(None)
         self._drop(self._broken_off(answer, exc))
 
     def _end_is_the_peers(self) -> bool:
@@ -337,8 +331,6 @@ class Connection(asyncio.Protocol):
 
     def _arm(self, at_s: float) -> None:
         if self._timer is not None:
-            if self._timer_at_s <= at_s:
-                return
             self._timer.cancel()
         self._timer_at_s = at_s
         self._timer = self._loop.call_at(at_s, self._check)
@@ -346,17 +338,19 @@ class Connection(asyncio.Protocol):
     def _check(self) -> None:
         """The timer fired: too late for the answer, or to be armed again."""
         self._timer = None
+        self._timer_at_s = math.inf
         answer = self._answer
         if answer is None:
             return
         now_s, timeouts = self._loop.time(), self._timeouts
         if self._paused:
-            self._quiet_since_s = now_s
+            answer.quiet_since_s = now_s
         allowed_s = timeouts.idle_s if answer.status else timeouts.first_byte_s
-        due_s = min(self._quiet_since_s + allowed_s, self._total_at_s)
+        total_at_s = self._sent_s + timeouts.total_s
+        due_s = min(answer.quiet_since_s + allowed_s, total_at_s)
         if now_s < due_s:
             self._arm(min(due_s, now_s + timeouts.check_s))
-        elif now_s >= self._total_at_s:
+        elif now_s >= total_at_s:
             self._drop(self._timeout(answer, f"the answer was not complete after {timeouts.total_s:g} s"))
         elif answer.status:
             self._drop(self._timeout(answer, f"the answer broke off for {timeouts.idle_s:g} s"))
@@ -382,5 +376,6 @@ class Connection(asyncio.Protocol):
 
 def _ends_with_the_stream(answer: Answer) -> bool:
     """Whether there is a body, without a length of its own (RFC 9112, section 6.3, rule 8)."""
-    has_length = "content-length" in answer.headers or "transfer-encoding" in answer.headers
+    headers = answer.headers
+    has_length = "content-length" in headers or "transfer-encoding" in headers
     return answer.status > 0 and not has_length

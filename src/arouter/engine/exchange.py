@@ -64,19 +64,17 @@ class Exchange(Protocol):
 class RelayExchange:
     """The client's dialect is the provider's."""
 
-    __slots__ = ("_call", "_relay", "_route", "feed", "prepared", "read_answer", "told")
+    __slots__ = ("_call", "_relay", "_route", "answer", "feed", "prepared", "read_answer", "told")
 
     def __init__(self, call: Call, route: Route, prepared: Prepared, relay: Relay) -> None:
         self.prepared = prepared
         self.told = relay.told
         self.feed = relay.feed
         self.read_answer = relay.read_answer
+        self.answer = relay.answer
         self._relay = relay
         self._call = call
         self._route = route
-
-    def answer(self, bill: Bill) -> bytes:
-        return self._relay.answer(bill)
 
     def end(self) -> None:
         self._relay.end()

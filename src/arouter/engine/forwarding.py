@@ -6,8 +6,6 @@ provider writes, for which it waits. What the provider sends in that time stays 
 reading when it has enough of it.
 """
 
-import asyncio
-
 from arouter.domain.errors import UpstreamFailed
 from arouter.engine.account import Account
 from arouter.engine.answer import Answer
@@ -30,9 +28,10 @@ class Forwarding:
         "_ended",
         "_exchange",
         "_failure",
+        "_feed",
         "_given_up",
         "_reply",
-        "_woken",
+        "_told",
     )
 
     def __init__(
@@ -40,6 +39,8 @@ class Forwarding:
     ) -> None:
         self._answer = answer
         self._exchange = exchange
+        self._feed = exchange.feed
+        self._told = exchange.told
         self._account = account
         self._reply = reply
         self._departure = departure
@@ -47,7 +48,6 @@ class Forwarding:
         self._failure: Exception | None = None
         self._ended = False
         self._given_up = False
-        self._woken: asyncio.Future[None] | None = None
 
     async def run(self, tasks: Tasks, keep_alive_s: float) -> None:
         """Forward until the provider's end, or until a drain is given up.
@@ -63,7 +63,7 @@ class Forwarding:
             if self._given_up:
                 return
             self._exchange.end()
-            if not self._exchange.told.complete:
+            if not self._told.complete:
                 raise UpstreamFailed(
                     "The provider closed the stream before its end.",
                     metadata=self._account.provider_metadata,
@@ -72,69 +72,55 @@ class Forwarding:
             whole = True
         finally:
             keep_alive.stop()
-            answer.listener = None
             if not whole:
                 answer.close()
             elif answer.source is not None:
                 tasks.start("release", answer.release())
 
     async def _forward(self) -> None:
+        """Until nothing more can come, or need."""
         answer, reply = self._answer, self._reply
-        loop = asyncio.get_running_loop()
-        while not (self._ended or self._move()):
+        while not self._ended:
+            if answer.source is None and not answer.pieces:
+                answer.raise_failure()
+                return
             if reply.paused and not self._departure.gone:
                 await reply.drained()
-                continue
-            self._woken = loop.create_future()
-            answer.listen(self._on_more)
-            try:
-                await self._woken
-            finally:
-                self._woken = None
-                answer.listener = None
-            if self._failure is not None:
-                raise self._failure
+            elif answer.pieces:
+                self._pass_on(answer.take())
+            else:
+                await answer.listen(self._pass_on)
+        if self._failure is not None:
+            raise self._failure
 
-    def _on_more(self) -> None:
-        """Called by the connection, whose business what goes wrong here is not: the task raises it."""
-        woken = self._woken
-        if woken is None or woken.done():
-            return
+    def _pass_on(self, data: bytes) -> None:
+        """Forward a piece. Mostly called by the connection, whose business what goes wrong here is not: the task raises
+        it."""
         try:
-            self._ended = self._move()
-            if self._ended or (self._reply.paused and not self._departure.gone):
-                woken.set_result(None)
-        except Exception as failure:  # noqa: BLE001 – handed to the task, at the edge of the connection
-            self._failure = failure
-            self._answer.close()
-            woken.set_result(None)
-
-    def _move(self) -> bool:
-        """Forward what is there, at the client's pace; whether that was the end."""
-        answer, departure, reply = self._answer, self._departure, self._reply
-        exchange = self._exchange
-        told = exchange.told
-        while answer.pieces:
-            if departure.gone:
-                data = answer.take()
-                exchange.feed(data)
-                if departure.drained(len(data)):
+            said = self._feed(data)
+            if self._departure.gone:
+                if self._departure.drained(len(data)):
                     self._given_up = True
-                    return True
-            elif reply.paused:
-                return False
-            elif data := exchange.feed(answer.take()):
+                    self._end()
+                    return
+            elif said:
                 if self._account.first_us is None:
                     self._account.first_us = self._clock.monotonic_us()
-                reply.send(data)
+                if not self._reply.send(said):
+                    self._answer.wake()
+            told = self._told
             if told.failure is not None:
                 raise _reported_failure(told.failure, told.failure_code, self._account)
             if told.complete:
-                return True
-        if answer.source is None:
-            answer.raise_failure()
-            return True
-        return False
+                self._end()
+        except Exception as failure:  # noqa: BLE001 – handed to the task, at the edge of the connection
+            self._failure = failure
+            self._answer.close()
+            self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._answer.wake()
 
 
 def _reported_failure(message: str, code: str | None, account: Account) -> UpstreamFailed:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from arouter.engine.origin import Origin
 
-RawFields = list[tuple[bytes, bytes]]
-"""Header fields as they came, in order."""
+LINE_END = b"\r\n"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"/[!-~]*")
 _NOT_IN_A_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_BLANKS = b" \t"
 _OWN_FIELDS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "trailer"})
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -47,29 +47,35 @@ def _field(name: str, value: str) -> str:
 
 
 class Headers(Mapping[str, str]):
-    """The header fields of an answer by lower-case name; of a repeated field the last one. Decoded when asked for."""
+    """The header fields of an answer by lower-case name; of a repeated field the last one. Read when asked for."""
 
-    __slots__ = ("_by_name", "_raw")
+    __slots__ = ("_by_name", "_head")
 
-    def __init__(self, raw: RawFields) -> None:
-        self._raw = raw
-        self._by_name: dict[bytes, bytes] | None = None
+    def __init__(self, head: bytes) -> None:
+        """`head` is what a strict parser took: a status line and a line for each field, without folded ones, each with
+        CR LF at its end."""
+        self._head = head
+        self._by_name: dict[str, str] | None = None
 
     def __getitem__(self, name: str) -> str:
-        return self._index()[name.encode("latin-1")].decode("latin-1")
+        return self._index()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name.decode("latin-1") for name in self._index())
+        return iter(self._index())
 
     def __len__(self) -> int:
         return len(self._index())
 
     def get_all(self, name: str) -> list[str]:
         """Every value of a field, in the order in which they came."""
-        wanted = name.encode("latin-1")
-        return [value.decode("latin-1") for key, value in self._raw if key.lower() == wanted]
+        return [value for key, value in self._fields() if key == name]
 
-    def _index(self) -> dict[bytes, bytes]:
+    def _index(self) -> dict[str, str]:
         if self._by_name is None:
-            self._by_name = {name.lower(): value for name, value in self._raw}
+            self._by_name = dict(self._fields())
         return self._by_name
+
+    def _fields(self) -> Iterator[tuple[str, str]]:
+        for line in self._head.lstrip(LINE_END).split(LINE_END)[1:-1]:
+            name, _, value = line.partition(b":")
+            yield name.lower().decode("latin-1"), value.lstrip(_BLANKS).decode("latin-1")

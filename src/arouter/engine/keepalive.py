@@ -31,11 +31,11 @@ class KeepAlive:
             self._handle = None
 
     def _check(self) -> None:
-        due_s = max(self._since_s, self._answer.heard_s) + self._period_s
+        due_s = max(self._since_s, self._answer.quiet_since_s) + self._period_s
         now_s = self._loop.time()
         if now_s >= due_s:
-            if not (self._reply.gone or self._reply.paused):
-                self._reply.send(COMMENT)
+            if not (self._reply.gone or self._reply.paused) and not self._reply.send(COMMENT):
+                self._answer.wake()  # Whoever waits for the provider has to wait for the client.
             self._since_s = now_s
             due_s = now_s + self._period_s
         self._handle = self._loop.call_at(due_s, self._check)

@@ -88,7 +88,8 @@ def begin_as_told(answer: Answer, account: Account, reply: Reply, keep_alive_s: 
 
 
 def _headers(answer: Answer, is_events: bool) -> tuple[tuple[bytes, bytes], ...]:
-    told = {name: answer.headers[name].encode("latin-1") for name in _BACK if name in answer.headers}
+    headers = answer.headers
+    told = {name: headers[name].encode("latin-1") for name in _BACK if name in headers}
     told.setdefault(_CONTENT_TYPE, _BINARY)
     if not is_events:
         return tuple((name.encode(), value) for name, value in told.items())

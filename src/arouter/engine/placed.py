@@ -12,10 +12,9 @@ class PlacedExchange:
     __slots__ = ("_inner", "_unwrapper", "answer", "end", "failure", "last", "prepared", "read_answer")
 
     def __init__(self, inner: Exchange, platform: Platform, route: Route) -> None:
-        dialect = route.deployment.vendor.dialect_of(route.model)
-        self.prepared = platform.place(inner.prepared, route.model, dialect)
+        self.prepared = platform.place(inner.prepared, route.model, route.dialect)
         self._inner = inner
-        self._unwrapper = platform.unwrapper(dialect)
+        self._unwrapper = platform.unwrapper(route.dialect)
         self.read_answer = inner.read_answer
         self.answer = inner.answer
         self.end = inner.end

@@ -98,7 +98,7 @@ class Pool:
 
     def returned(self, connection: Connection) -> None:
         """The connection is idle: it serves who waits longest, or is kept."""
-        if self._hand_over(connection):
+        if self._waiting and self._hand_over(connection):
             return
         if self.closed or len(self._idle) >= self._limits.max_idle:
             connection.abort()

@@ -11,7 +11,7 @@ models of several providers.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from itertools import chain
 from types import MappingProxyType
 from typing import Literal
@@ -92,6 +92,11 @@ class Route:
     """It is in the operator's table, and was not asked for by its own name."""
     stands_in: bool = False
     """The operator's, to be asked only after an organization's own key for this provider failed."""
+    dialect: Dialect = field(init=False, repr=False, compare=False)
+    """In which the model is asked."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dialect", self.deployment.vendor.dialect_of(self.model))
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -86,9 +86,9 @@ class Upstream:
             connection = await self._connected(route, origin, timeouts.connect_s)
         if route.proxy is not None and not route.tls:
             head = route.proxy.absolute(origin, head)
-        answer = connection.start(b"%bContent-Length: %d\r\n\r\n" % (head, len(body)), body, timeouts)
+        answer = connection.start(head, body, timeouts)
         try:
-            await answer.wait(0)
+            await answer.woken(0)
         except asyncio.CancelledError:
             answer.close()
             raise

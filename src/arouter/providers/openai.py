@@ -48,6 +48,8 @@ CHAT_PATH = "/chat/completions"
 _new_prepared = constructor(Prepared)
 _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
+_USAGE_NAME = b'"usage"'
+_USAGE = b'"usage":'
 
 MOST_UNLIKE = 4
 """After so many events that are not like the one before, the next ones are not compared any more."""
@@ -116,12 +118,12 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
 
     `identity` is the end user's pseudonym; what the client sent as `user` or `safety_identifier` never leaves.
     """
-    sent = dict(fields)
+    sent: dict[str, object] = {**fields}
     for name in (_TAKEN if vendor.takes_routing_fields else _TAKEN_FROM_VENDORS) & sent.keys():
         del sent[name]
-    sent["model"] = msgspec.Raw(_encode(model))
+    sent["model"] = model
     if identity is not None and vendor.identity_field is not None:
-        sent[vendor.identity_field] = msgspec.Raw(_encode(identity))
+        sent[vendor.identity_field] = identity
     if "stream_options" in sent and not vendor.takes_stream_options:
         del sent["stream_options"]
     elif stream and vendor.takes_stream_options:
@@ -148,12 +150,12 @@ class Relay:
 
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor.name
-        self._splitter = sse.Splitter()
+        self._splitter: sse.Splitter | None = None
         self._body = b""
         self._usage = b""
         self._envelope: Fields | None = None
         self._likeness: Likeness | None = None
-        """That of the event before, where it came alone and said nothing but text."""
+        """That of the event before, where it said nothing but text. Nothing has come of the next one."""
         self._unlike = 0
         """How many likenesses were of no use, one after the other."""
         self.told = Told()
@@ -166,19 +168,21 @@ class Relay:
             answer = _decode_whole(body)
         except MALFORMED as exc:
             raise _no_completion(self._vendor, body) from exc
-        if answer.error != _NULL:
+        if answer.error is not _NULL and answer.error != _NULL:
             raise read_error(self._vendor, 200, body)
         if answer.choices is None:
             raise _no_completion(self._vendor, body)
         self._body = body
         told = self.told
-        self._read_head(answer)
+        told.upstream_id = answer.id or None
+        told.upstream_model = answer.model or None
+        told.service_tier = answer.service_tier
         for choice in answer.choices:
             if choice.finish_reason:
                 told.finish_reason = choice.finish_reason
         if answer.usage != _NULL:
-            self._usage = bytes(answer.usage)
-            self._read_usage(self._usage)
+            self._usage = usage = bytes(answer.usage)
+            self._read_usage(usage)
         if told.usage is None:
             self._count_output(body)
         told.complete = True
@@ -199,9 +203,9 @@ class Relay:
         UpstreamFailed if it is not Unicode where that had not to be read before.
         """
         body, own, usage = self._body, self._usage, self._usage_with(charge)
-        name = body.rfind(b'"usage":')
-        at = name + len(b'"usage":')
-        if own and name >= 0 and body.startswith(own, at) and body.find(b'"usage"', 0, name) < 0:
+        name = body.rfind(_USAGE)
+        at = name + len(_USAGE)
+        if own and name >= 0 and body.startswith(own, at) and body.count(_USAGE_NAME) == 1:
             # The only member of this name, wherever it may be, is the one that was read.
             return b"".join((body[:at], usage, body[at + len(own) :]))
         try:
@@ -221,35 +225,50 @@ class Relay:
                 self.told.output_bytes += text_bytes
                 self._unlike = 0
                 return data
-            self._likeness = None
-        said = self._splitter.only_event(data)
+        splitter = self._splitter
+        if splitter is None:
+            splitter = self._splitter = sse.Splitter()
+        said = splitter.only_event(data)
         if said is None:
-            return self._feed(data)
+            return self._feed(splitter, data)
+        self._likeness = None
         told = self.told
         if told.complete or told.failure is not None:
             return b""  # Nothing counts after the end, however the network cut it.
         if said == sse.DONE:
             told.complete = True
             return b""
-        return self._forward(data, said, alone=True)
+        return self._forward(data, said)
 
-    def _feed(self, data: bytes) -> bytes:
+    def _feed(self, splitter: sse.Splitter, data: bytes) -> bytes:
         forwarded = []
         try:
-            events = self._splitter.feed(data)
+            events = splitter.cut(data)
         except sse.EventTooLarge as exc:
             raise UpstreamFailed(
                 f"The provider {self._vendor} sent a stream that is not one.", retryable=False, detail=str(exc)
             ) from exc
-        for event in events:
-            if self.told.complete or self.told.failure is not None:
+        told = self.told
+        for raw in events:
+            if told.complete or told.failure is not None:
                 break
-            if not event.data:
-                forwarded.append(event.raw)
-            elif event.data == sse.DONE:
-                self.told.complete = True
+            if self._likeness is not None:
+                text_bytes = self._likeness.text_bytes(raw)
+                if text_bytes is not None:
+                    told.output_bytes += text_bytes
+                    self._unlike = 0
+                    forwarded.append(raw)
+                    continue
+                self._likeness = None
+            said = sse.read_event(raw).data
+            if not said:
+                forwarded.append(raw)
+            elif said == sse.DONE:
+                told.complete = True
             else:
-                forwarded.append(self._forward(event.raw, event.data))
+                forwarded.append(self._forward(raw, said))
+        if splitter.pending:
+            self._likeness = None  # What comes next is not an event from its beginning on.
         return b"".join(forwarded)
 
     def end(self) -> None:
@@ -269,8 +288,8 @@ class Relay:
         self._envelope["usage"] = msgspec.Raw(self._usage_with(charge))
         return _event(self._envelope) + done
 
-    def _forward(self, event: bytes, said: bytes, *, alone: bool = False) -> bytes:
-        """What to forward of an event, whose data are `said`. It is `alone` if nothing came with it or is missing."""
+    def _forward(self, event: bytes, said: bytes) -> bytes:
+        """What to forward of an event, whose data are `said`."""
         try:
             chunk = decode_answer(said)
             is_plain = self._envelope is not None and (chunk.usage is _NULL or chunk.usage == _NULL)
@@ -287,7 +306,7 @@ class Relay:
         if chunk.choices:
             self._read_choices(chunk.choices)
         if is_plain:
-            if alone and self._unlike < MOST_UNLIKE:
+            if self._unlike < MOST_UNLIKE and event.find(b"\r") < 0:  # Behind which a line feed may still come.
                 self._unlike += 1
                 self._likeness = _likeness(event, chunk.choices)
             return event
@@ -308,10 +327,13 @@ class Relay:
     def _usage_with(self, charge: Charge) -> bytes:
         """The provider's usage object with our cost; one of our own where it told none."""
         raw = self.told.raw_usage
-        cost, prompt_cost, completion_cost = charge.cost, charge.prompt_cost, charge.completion_cost
-        if raw is None:
-            return usage_json(charge.usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
-        return extend_usage(raw, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+        if raw is not None:
+            return extend_usage(
+                raw, cost=charge.cost, prompt_cost=charge.prompt_cost, completion_cost=charge.completion_cost
+            )
+        return usage_json(
+            charge.usage, cost=charge.cost, prompt_cost=charge.prompt_cost, completion_cost=charge.completion_cost
+        )
 
     def _read_choices(self, choices: list[Choice]) -> None:
         told = self.told

@@ -78,6 +78,10 @@ class Splitter:
 
     def feed(self, data: bytes) -> list[ServerEvent]:
         """The events that `data` completes, in order. EventTooLarge if one never ends."""
+        return [read_event(block) for block in self.cut(data)]
+
+    def cut(self, data: bytes) -> list[bytes]:
+        """As `feed`, the events as they came: for `read_event`."""
         if self._fresh:
             data = self._buffer + data
             self._buffer = b""
@@ -98,7 +102,7 @@ class Splitter:
         if self._stray and blocks:
             blocks[0] = self._stray + blocks[0]
             self._stray = b""
-        return [_parse(block) for block in blocks]
+        return blocks
 
     def _cut_plain(self, buffer: bytes) -> list[bytes]:
         """The common case: line feeds only."""
@@ -116,7 +120,8 @@ class Splitter:
         return blocks
 
 
-def _parse(block: bytes) -> ServerEvent:
+def read_event(block: bytes) -> ServerEvent:
+    """An event that a splitter has cut off."""
     if block.find(b"\r") < 0:
         # The two forms that providers send nearly always, without a search for lines.
         end = block.find(b"\n", 0, -2)

@@ -15,9 +15,9 @@ class Chat:
     conversation: str | None = None
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
-        vendor = route.deployment.vendor
-        if vendor.dialect_of(route.model) != "openai":
+        if route.dialect != "openai":
             return None
+        vendor = route.deployment.vendor
         prepared = openai.relay_request(
             call.fields, vendor=vendor, model=route.model, stream=call.stream, identity=identity
         )

@@ -50,8 +50,7 @@ class _Embeddings(ABC):
     conversation: str | None = None
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
-        vendor = route.deployment.vendor
-        match vendor.dialect_of(route.model):
+        match route.dialect:
             case "openai":
                 return self._to_openai(call, route, identity)
             case "gemini":

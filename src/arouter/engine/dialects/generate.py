@@ -17,12 +17,11 @@ class Generate:
     conversation: str | None = "contents"
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
-        vendor = route.deployment.vendor
-        if vendor.dialect_of(route.model) != "gemini":
+        if route.dialect != "gemini":
             return None
         prepared = relay_generate_request(
             call.fields,
-            vendor=vendor,
+            vendor=route.deployment.vendor,
             model=route.model,
             stream=call.stream,
             identity=identity,

@@ -15,12 +15,11 @@ class Messages:
     conversation: str | None = "messages"
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
-        vendor = route.deployment.vendor
-        if vendor.dialect_of(route.model) != "anthropic":
+        if route.dialect != "anthropic":
             return None
         prepared = relay_messages_request(
             call.fields,
-            vendor=vendor,
+            vendor=route.deployment.vendor,
             model=route.model,
             stream=call.stream,
             identity=identity,

@@ -36,7 +36,7 @@ class Endpoint:
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
-        return self._relay(call, vendor, route.model, identity) if vendor.dialect_of(route.model) in DIALECTS else None
+        return self._relay(call, vendor, route.model, identity) if route.dialect in DIALECTS else None
 
     @abstractmethod
     def _relay(self, call: Call, vendor: Vendor, model: str, identity: str | None) -> tuple[Prepared, Relay]:

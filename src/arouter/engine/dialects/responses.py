@@ -16,7 +16,7 @@ class Responses:
 
     def relay(self, call: Call, route: Route, identity: str | None) -> tuple[Prepared, Relay] | None:
         vendor = route.deployment.vendor
-        dialect = vendor.dialect_of(route.model)
+        dialect = route.dialect
         if dialect != "responses" and not (dialect == "openai" and vendor.has_responses):
             return None
         prepared = relay_responses_request(

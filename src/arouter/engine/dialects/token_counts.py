@@ -34,7 +34,7 @@ class _TokenCount(ABC):
         """The answer with an estimate; None where the provider counts. InvalidRequest as for the request itself."""
         deployment = route.deployment
         # Clouds that host the dialect have no such path.
-        if deployment.vendor.dialect_of(route.model) == self.dialect and deployment.platform is None:
+        if route.dialect == self.dialect and deployment.platform is None:
             return None
         return self._estimated(call, route.model)
 

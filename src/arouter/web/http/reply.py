@@ -74,11 +74,13 @@ class LineReply(HttpReply):
         if self.paused:
             await self._line.until_drained()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> bool:
+        line = self._line
         if not self.started:
             self._start_stream()
         if data and not self._bodiless:  # An empty chunk would be the end.
-            self._line.write(b"%x\r\n%b\r\n" % (len(data), data))
+            line.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return not line.write_paused
 
     def _start_stream(self) -> None:
         self.started = True

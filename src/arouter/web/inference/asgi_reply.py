@@ -82,10 +82,11 @@ class AsgiReply(HttpReply):
         told = [*headers, *ids, *self._headers, *rate_headers(self._rate_lines())]
         self._outbox.append({"type": "http.response.start", "status": status, "headers": told})
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> bool:
         if not self.started:
             self._start_stream()
         self._outbox.append({"type": "http.response.body", "body": data, "more_body": True})
+        return False
 
     def _cut(self) -> None:
         """The server closes the connection of an answer that its application left without an end."""

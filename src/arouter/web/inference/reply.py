@@ -123,7 +123,7 @@ class HttpReply(ABC):
         """As `Reply.drained`."""
 
     @abstractmethod
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> bool:
         """As `Reply.send`."""
 
     def end(self, data: bytes) -> None:
