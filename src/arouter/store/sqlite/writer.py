@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 from queue import Empty
 from typing import Any, Final, TypeVar
 
@@ -234,7 +234,7 @@ class Writer:
         try:
             if self._last_error is not None:
                 self._catch_up()
-            outcomes, records = self._transact(items, new)
+            outcomes, records, refused = self._transact(items, new)
         except _OUR_FAULT as exc:
             if new:
                 self._work(items, new=False)
@@ -248,7 +248,7 @@ class Writer:
             self._fail(items, exc)
         else:
             self._last_error = None
-            self._count_refused(items, outcomes)
+            self._lost += refused
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
 
     def _do(self, chore: Chore) -> None:
@@ -267,13 +267,10 @@ class Writer:
         else:
             chore.done.set_result(result)
 
-    def _count_refused(self, items: Sequence[Item], outcomes: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
-        refused = {done for done, outcome in outcomes if isinstance(outcome, ValueError)}
-        if refused:
-            self._lost += sum(type(item) is tuple and item[1] in refused for item in items)
-
-    def _transact(self, items: Sequence[Item], new: bool) -> tuple[list[tuple["asyncio.Future[Any]", object]], int]:
-        """Write everything; who is to be told what, and how many records there were."""
+    def _transact(
+        self, items: Sequence[Item], new: bool
+    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int, int]:
+        """Write everything; who is to be told what, how many records there were, and how many of them were refused."""
         with self._writing() as connection:
             done = self._apply(connection, items, new)
         self._rested_at_s = time.monotonic() + (LONG_REST_S if len(items) >= MANY else REST_S)
@@ -344,19 +341,20 @@ class Writer:
 
     def _apply(
         self, connection: apsw.Connection, items: Sequence[Item], new: bool
-    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int]:
+    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int, int]:
         outcomes: list[tuple[asyncio.Future[Any], object]] = []
         openings: list[Opening] = []
         appends: list[Append] = []
-        count = 0
+        count = refused = 0
 
         def flush() -> None:
-            nonlocal count
-            records = [record for record, _, _ in appends]
-            noted = [record.opening.id for record, _, noted in appends if noted]
-            problems = self._append(connection, openings, records, noted, new=new)
-            outcomes.extend([(done, problem) for (_, done, _), problem in zip(appends, problems, strict=True)])
+            nonlocal count, refused
+            records, waiting, noted = zip(*appends, strict=True) if appends else ((), (), ())
+            ids = [record.opening.id for record in compress(records, noted)]
+            problems = self._append(connection, openings, records, ids, new=new)
+            outcomes.extend(zip(waiting, problems, strict=True))
             count += len(records)
+            refused += len(problems) - problems.count(None)
             openings.clear()
             appends.clear()
 
@@ -369,7 +367,7 @@ class Writer:
                 flush()
                 outcomes.append((item.done, self._run_command(connection, item.run)))
         flush()
-        return outcomes, count
+        return outcomes, count, refused
 
     def _run_command(self, connection: apsw.Connection, run: Callable[[apsw.Connection], Any]) -> object:
         """What the command returns, or its own fault; the transaction goes on without it."""
