@@ -14,7 +14,7 @@ Rules:
 4. Nothing reported is an unknown cost, not a cost of nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from decimal import Decimal, Inexact, InvalidOperation, localcontext
 from fractions import Fraction
@@ -67,6 +67,22 @@ _DECIMALS = 30
 _QUECTODOLLARS_PER_PICODOLLAR = 10**18
 _HALF_A_PICODOLLAR = _QUECTODOLLARS_PER_PICODOLLAR // 2
 
+_PRICED = (*METERS, REASONING, REQUESTS)
+"""What a request is priced by; the last two where a card rates them."""
+_PLACES = range(len(_PRICED))
+_PROMPT, _COMPLETION, _OTHERS = range(3)
+_SHARES = (
+    *(_PROMPT for _ in INPUT_METERS),
+    *(_COMPLETION for _ in OUTPUT_METERS),
+    *(_OTHERS for _ in COUNT_METERS),
+    _COMPLETION,
+    _OTHERS,
+)
+"""Whose share of the cost each of `_PRICED` is."""
+_TOKEN_METERS = len(INPUT_METERS) + len(OUTPUT_METERS)
+_OUTPUT = METERS.index("output_tokens")
+_meter_counts = attrgetter(*METERS)
+
 
 @value(frozen=True, slots=True, kw_only=True)
 class Rate:
@@ -97,11 +113,11 @@ class RateCard:
     rates: Mapping[str, Rate | None]
     """By the names in `RATED_PER`; never changed. None stands for a meter that has more than one price at once, which
     its count alone cannot tell apart: it is unpriced, and is not priced at anything more general either."""
-    of_meters: tuple[Rate | None, ...] = field(init=False, repr=False, compare=False)
-    """The rate of each of `METERS`, in their order: worked out once, for every request goes by them."""
+    in_order: tuple[Rate | None, ...] = field(init=False, repr=False, compare=False)
+    """The rates of `_PRICED`: worked out once, since every request goes by them."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "of_meters", tuple([self.rate(meter) for meter in METERS]))
+        object.__setattr__(self, "in_order", tuple([self.rate(meter) for meter in _PRICED]))
 
     def rate(self, meter: str) -> Rate | None:
         """The rate of a meter, its own or the nearest more general one."""
@@ -137,19 +153,19 @@ def price(card: RateCard, usage: Usage) -> Priced:
     told = _meter_counts(usage)
     if told[:_TOKEN_METERS].count(None) == _TOKEN_METERS:
         return Priced(cost=None, parts={})
-    used: Iterable[_Used] = compress(zip(METERS, _SHARES, card.of_meters, told, strict=True), told)
     if REASONING in card.rates or REQUESTS in card.rates:
-        used = _with_more_rates(card, usage, used)
+        told = _with_more_rated(card, usage, told)
     parts: dict[str, int] = {}
     unpriced = []
     shares = [0, 0, 0]
-    for meter, share, rate, count in used:
+    for place in compress(_PLACES, told):
+        rate = card.in_order[place]
         each = None if rate is None else rate.base if not rate.tiers else _in_tier(rate, usage.prompt_tokens)
         if each is None:
-            unpriced.append(meter)
+            unpriced.append(_PRICED[place])
         else:
-            parts[meter] = part = count * each
-            shares[share] += part
+            parts[_PRICED[place]] = part = told[place] * each
+            shares[_SHARES[place]] += part
     if unpriced:
         return Priced(cost=None, unpriced_meters=tuple(unpriced), parts=parts)
     prompt, completion, others = shares
@@ -161,35 +177,19 @@ def price(card: RateCard, usage: Usage) -> Priced:
     )
 
 
-_Used = tuple[str, int, Rate | None, int]
-"""What is to be priced: a meter, whose share it is, its rate, its count."""
-
-_PROMPT, _COMPLETION, _OTHERS = range(3)
-_SHARES = (_PROMPT,) * len(INPUT_METERS) + (_COMPLETION,) * len(OUTPUT_METERS) + (_OTHERS,) * len(COUNT_METERS)
-"""Of each of `METERS`."""
-_TOKEN_METERS = len(INPUT_METERS) + len(OUTPUT_METERS)
-_meter_counts = attrgetter(*METERS)
-
-
 def _in_tier(rate: Rate, input_tokens: int | None) -> int | None:
     """None where nobody can tell which tier it is."""
     return None if input_tokens is None else rate.at(input_tokens)
 
 
-def _with_more_rates(card: RateCard, usage: Usage, used: Iterable[_Used]) -> Iterator[_Used]:
-    """The same with reasoning apart from other output, and with the request itself, where the card rates them."""
+def _with_more_rated(card: RateCard, usage: Usage, told: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The counts of `_PRICED`, where the card rates reasoning apart from other output, or the request itself."""
     reasoning = usage.reasoning_tokens or 0 if REASONING in card.rates else 0
-    apart = 0
-    for meter, share, rate, count in used:
-        if meter == "output_tokens" and reasoning <= count:
-            apart = reasoning
-        rest = count - apart if meter == "output_tokens" else count
-        if rest:
-            yield meter, share, rate, rest
-    if apart:
-        yield REASONING, _COMPLETION, card.rates[REASONING], apart
-    if REQUESTS in card.rates:
-        yield REQUESTS, _OTHERS, card.rates[REQUESTS], 1
+    output = told[_OUTPUT] or 0
+    if reasoning > output:
+        reasoning = 0
+    apart = output - reasoning if reasoning else told[_OUTPUT]
+    return (*told[:_OUTPUT], apart, *told[_OUTPUT + 1 :], reasoning, int(REQUESTS in card.rates))
 
 
 def price_quantity(card: RateCard, meter: str, quantity: Fraction) -> Priced:

@@ -10,7 +10,6 @@ behind the ledger's back shows.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import apsw
@@ -144,7 +143,9 @@ class Appender:
         tags = opening.tags
         if tags:
             "".join(tags).encode()
-        "".join(filter(None, _only_in_the_row(plain))).encode()
+        for place in _ONLY_IN_THE_ROW:
+            if (text := plain[place]) is not None and not text.isascii():
+                text.encode()
         named = self._numbers.names(connection, texts)
         user = None
         if opening.user is not None:
@@ -242,6 +243,6 @@ def last_batch(connection: apsw.Connection) -> Batch:
 
 _CREATED_AT = COLUMNS.index("created_at_us")
 _IS_BYOK = COLUMNS.index("is_byok")
-_only_in_the_row = itemgetter(*[PLAIN.index(name) for name in ("id", "request_id", "session_id", "upstream_id")])
+_ONLY_IN_THE_ROW = tuple(PLAIN.index(name) for name in ("id", "request_id", "session_id", "upstream_id"))
 """Texts that nothing else looks at before the row is written: whether they are Unicode."""
 _ORGANIZATION = NAMED.index("organization_no")
