@@ -37,14 +37,12 @@ class Recorder:
         on_lost: Callable[[Record, StorageUnavailable], None],
     ) -> None:
         """`on_lost` is told of a record that the ledger could not take: the last chance to keep it somewhere."""
+        self.open: Callable[[Opening], None] = ledger.open
+        """Remember that the request runs. StorageUnavailable if the ledger takes nothing now."""
         self._ledger = ledger
         self._strict = durability == "strict"
         self._tasks = tasks
         self._on_lost = on_lost
-
-    def open(self, opening: Opening) -> None:
-        """Remember that the request runs. StorageUnavailable if the ledger takes nothing now."""
-        self._ledger.open(opening)
 
     def close(self, record: Record) -> Awaitable[None]:
         """Append the record. StorageUnavailable, in strict mode, if it did not become durable or cannot be stored.

@@ -81,6 +81,7 @@ class Writer:
         self._queue: Inbox[Item | Chore | None] = Inbox()
         self._chores: deque[Chore] = deque()
         self._intents = Intents(self._queue.put)
+        self.open: Callable[[Opening], None] = self._intents.add
         self._appender = Appender()
         self._turns = Turns(path)
         self._owner = Owner(path, clock())
@@ -88,17 +89,13 @@ class Writer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: apsw.Connection | None = None
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
-        self._last_error: StorageUnavailable | None = None
+        self.last_error: StorageUnavailable | None = None
+        """Why the last transaction failed; None if it did not. Written by the thread."""
         self._stopped = False
         self._delayed = 0
         self._lost = 0
         self._rested_at_s = 0.0
         self._last_size = 0
-
-    @property
-    def last_error(self) -> StorageUnavailable | None:
-        """Why the last transaction failed; None if it did not."""
-        return self._last_error
 
     @property
     def kept(self) -> int:
@@ -138,9 +135,6 @@ class Writer:
         if self._thread.ident is not None:
             self._queue.put(None)
             self._thread.join()
-
-    def open(self, opening: Opening) -> None:
-        self._intents.add(opening)
 
     def flush_intents(self) -> None:
         """Write the intents that still wait. On the event loop's thread, as everything above `stop`."""
@@ -188,12 +182,12 @@ class Writer:
         try:
             while going:
                 items, going = self._take()
-                if items or self._last_error:
+                if items or self.last_error:
                     self._work(items)
                 while self._chores:
                     self._do(self._chores.popleft())
             for _ in range(_LAST_TRIES):
-                if self._last_error is None:
+                if self.last_error is None:
                     break
                 time.sleep(RETRY_S)
                 self._work(())
@@ -202,12 +196,12 @@ class Writer:
             # After a programming error nobody may wait for ever, and nothing more may be spent.
             self._stopped = True
             if going:
-                self._last_error = StorageUnavailable("The storage's writer has died.")
+                self.last_error = StorageUnavailable("The storage's writer has died.")
 
     def _take(self) -> tuple[list[Item], bool]:
         """All that is queued, at least one item unless there is something to try again; False after the last."""
         try:
-            first = self._queue.get(RETRY_S if self._last_error else None)
+            first = self._queue.get(RETRY_S if self.last_error else None)
         except Empty:
             return [], True
         self._gather()
@@ -232,7 +226,7 @@ class Writer:
         """Do it all. `new`: the records are taken for new until that proves wrong."""
         started_us = self._clock()
         try:
-            if self._last_error is not None:
+            if self.last_error is not None:
                 self._catch_up()
             outcomes, records, refused = self._transact(items, new)
         except _OUR_FAULT as exc:
@@ -247,7 +241,7 @@ class Writer:
         except (apsw.Error, OSError, StorageUnavailable) as exc:
             self._fail(items, exc)
         else:
-            self._last_error = None
+            self.last_error = None
             self._lost += refused
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
 
@@ -419,7 +413,7 @@ class Writer:
         nothing only so many are kept; the others are as many as requests were running, since no new ones are.
         """
         error = unavailable(exc)
-        self._last_error = error
+        self.last_error = error
         outcomes: list[tuple[asyncio.Future[Any], object]] = []
         for item in items:
             if type(item) is list:
