@@ -117,13 +117,15 @@ class Billing:
             card = self._found[served]
         except KeyError:
             card = self._find_card(vendor, served)
-        rated = None if card is None else price(card, usage)
-        if rated is not None and advice:
-            rated = self._with_advice(rated, served, advice)
-        if rated is not None and rated.cost is None and raw_usage is not None and usage.total_tokens is None:
-            rated = _without_tokens(card, raw_usage)
+        rated = _NOT_RATED
+        if card is not None:
+            rated = price(card, usage)
+            if advice:
+                rated = self._with_advice(rated, served, advice)
+            if rated.cost is None and raw_usage is not None and usage.total_tokens is None:
+                rated = _without_tokens(card, raw_usage)
         reported = reported_cost(raw_usage) if vendor.reports_cost and raw_usage is not None else None
-        return _bill(usage, source, card, _NOT_RATED if rated is None else rated, reported)
+        return _bill(usage, source, card, rated, reported)
 
     def _find_card(self, vendor: Vendor, served: _Served) -> RateCard | None:
         if len(self._found) >= MOST_FOUND:
@@ -172,10 +174,10 @@ def _estimated(told: Told, asked_bytes: int | None) -> tuple[Usage, UsageSource]
     return Usage(input_tokens=asked, output_tokens=tokens_of(told.output_bytes)), UsageSource.ESTIMATED
 
 
-def _without_tokens(card: RateCard | None, raw_usage: bytes) -> Priced | None:
+def _without_tokens(card: RateCard, raw_usage: bytes) -> Priced:
     """By the length of the sound or of the text, where that is what is known."""
     quantity = quantity_in(raw_usage)
-    return None if card is None or quantity is None else price_quantity(card, *quantity)
+    return _NOT_RATED if quantity is None else price_quantity(card, *quantity)
 
 
 def _with_counted_output(usage: Usage, output_bytes: int) -> Usage:

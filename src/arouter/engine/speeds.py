@@ -47,8 +47,8 @@ class Speeds:
         if record.status is not Status.SUCCESS or record.attempts != 1 or name is None:
             return
         now_us = record.completed_at_us
-        known = self._fresh(name, now_us)
-        if known is None:
+        known = self._known.get(name)
+        if known is None or now_us - known.at_us >= LIFETIME_US:
             if len(self._known) >= MOST_MODELS:
                 self._known.clear()
             known = self._known[name] = _Speed()
