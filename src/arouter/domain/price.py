@@ -80,7 +80,7 @@ _SHARES = (
 )
 """Whose share of the cost each of `_PRICED` is."""
 _TOKEN_METERS = len(INPUT_METERS) + len(OUTPUT_METERS)
-_OUTPUT = METERS.index("output_tokens")
+_INPUT, _OUTPUT = METERS.index("input_tokens"), METERS.index("output_tokens")
 _meter_counts = attrgetter(*METERS)
 
 
@@ -151,7 +151,7 @@ _new_priced = constructor(Priced)
 def price(card: RateCard, usage: Usage) -> Priced:
     """What `usage`, the usage of one request, costs by `card`."""
     told = _meter_counts(usage)
-    if told[:_TOKEN_METERS].count(None) == _TOKEN_METERS:
+    if told[_INPUT] is None and told[_OUTPUT] is None and told[:_TOKEN_METERS].count(None) == _TOKEN_METERS:
         return Priced(cost=None, parts={})
     if REASONING in card.rates or REQUESTS in card.rates:
         told = _with_more_rated(card, usage, told)
