@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arouter.domain.usage import Usage
-from arouter.domain.value import constructor, value
+from arouter.domain.value import constructor, unfilled, value
 
 
 def test_equal_fields_are_equal_values() -> None:
@@ -45,3 +45,17 @@ def test_a_class_that_does_more_has_no_constructor() -> None:
 
     with pytest.raises(ValueError, match="Listed"):
         constructor(Listed)
+
+
+@given(st.fixed_dictionaries({field.name: COUNTS for field in fields(Usage)}))
+def test_an_unfilled_value_whose_fields_are_all_set_is_what_the_class_makes(counts: dict[str, int | None]) -> None:
+    made = unfilled(Usage)
+    for name, count in counts.items():
+        setattr(made, name, count)
+    assert type(made) is Usage
+    assert made == Usage(**counts)
+
+
+def test_a_field_that_was_forgotten_is_not_there() -> None:
+    with pytest.raises(AttributeError):
+        assert unfilled(Usage).input_tokens is None

@@ -191,7 +191,6 @@ TESTED_BY = {
     ),
     "tests/domain/test_guardrails.py": ("domain/limits.py",),
     "tests/engine/test_completions.py": (
-        "engine/account.py",
         "engine/adapters.py",
         "engine/admission.py",
         "engine/billing.py",

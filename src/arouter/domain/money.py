@@ -48,7 +48,7 @@ def to_text(amount: Picodollars | int) -> str:
     It is a valid JSON number, and it is what every view of the ledger shows.
     """
     if 0 < amount < PICODOLLARS_PER_DOLLAR:
-        return f"0.{amount:012d}".rstrip("0")
+        return "0." + str(amount).zfill(_DECIMALS).rstrip("0")
     sign = "-" if amount < 0 else ""
     whole, rest = divmod(abs(amount), PICODOLLARS_PER_DOLLAR)
     if not rest:

@@ -15,13 +15,14 @@ Rules:
 """
 
 from collections.abc import Mapping
+from dataclasses import field
 from decimal import Decimal, Inexact, InvalidOperation, localcontext
 from fractions import Fraction
 from itertools import compress
 from operator import attrgetter
 
-from arouter.domain.money import Picodollars
-from arouter.domain.usage import INPUT_METERS, METERS, OUTPUT_METERS, Usage
+from arouter.domain.money import ZERO, Picodollars
+from arouter.domain.usage import COUNT_METERS, INPUT_METERS, METERS, OUTPUT_METERS, Usage
 from arouter.domain.value import constructor, value
 
 REQUESTS = "requests"
@@ -66,8 +67,21 @@ _DECIMALS = 30
 _QUECTODOLLARS_PER_PICODOLLAR = 10**18
 _HALF_A_PICODOLLAR = _QUECTODOLLARS_PER_PICODOLLAR // 2
 
-_INPUT = frozenset(INPUT_METERS)
-_OUTPUT = frozenset((*OUTPUT_METERS, REASONING))
+_PRICED = (*METERS, REASONING, REQUESTS)
+"""What a request is priced by; the last two where a card rates them."""
+_PLACES = range(len(_PRICED))
+_PROMPT, _COMPLETION, _OTHERS = range(3)
+_SHARES = (
+    *(_PROMPT for _ in INPUT_METERS),
+    *(_COMPLETION for _ in OUTPUT_METERS),
+    *(_OTHERS for _ in COUNT_METERS),
+    _COMPLETION,
+    _OTHERS,
+)
+"""Whose share of the cost each of `_PRICED` is."""
+_TOKEN_METERS = len(INPUT_METERS) + len(OUTPUT_METERS)
+_INPUT, _OUTPUT = METERS.index("input_tokens"), METERS.index("output_tokens")
+_meter_counts = attrgetter(*METERS)
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -99,6 +113,11 @@ class RateCard:
     rates: Mapping[str, Rate | None]
     """By the names in `RATED_PER`; never changed. None stands for a meter that has more than one price at once, which
     its count alone cannot tell apart: it is unpriced, and is not priced at anything more general either."""
+    in_order: tuple[Rate | None, ...] = field(init=False, repr=False, compare=False)
+    """The rates of `_PRICED`: worked out once, since every request goes by them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "in_order", tuple([self.rate(meter) for meter in _PRICED]))
 
     def rate(self, meter: str) -> Rate | None:
         """The rate of a meter, its own or the nearest more general one."""
@@ -120,19 +139,10 @@ class Priced:
     """Meters that were used and have no rate, in the order of `METERS`."""
     parts: Mapping[str, int]
     """Quectodollars by meter, for those that were used and have a rate; unrounded, so that they add up."""
-    prompt_part: int = 0
-    completion_part: int = 0
-    """What of the parts is input's, and output's."""
-
-    @property
-    def prompt_cost(self) -> Picodollars | None:
-        """The input's share, rounded by itself; None where the cost is."""
-        return None if self.cost is None else round_to_picodollars(self.prompt_part)
-
-    @property
-    def completion_cost(self) -> Picodollars | None:
-        """The output's share, rounded by itself; None where the cost is."""
-        return None if self.cost is None else round_to_picodollars(self.completion_part)
+    prompt_cost: Picodollars | None = None
+    """The input's share, rounded by itself; None where the cost is."""
+    completion_cost: Picodollars | None = None
+    """The output's share, rounded by itself; None where the cost is."""
 
 
 _new_priced = constructor(Priced)
@@ -140,50 +150,46 @@ _new_priced = constructor(Priced)
 
 def price(card: RateCard, usage: Usage) -> Priced:
     """What `usage`, the usage of one request, costs by `card`."""
-    input_tokens = usage.prompt_tokens
-    if input_tokens is None and usage.completion_tokens is None:
+    told = _meter_counts(usage)
+    if told[_INPUT] is None and told[_OUTPUT] is None and told[:_TOKEN_METERS].count(None) == _TOKEN_METERS:
         return Priced(cost=None, parts={})
+    if REASONING in card.rates or REQUESTS in card.rates:
+        told = _with_more_rated(card, usage, told)
     parts: dict[str, int] = {}
     unpriced = []
-    prompt = completion = others = 0
-    for meter, count in _counts(card, usage):
-        rate = card.rates[meter] if meter in card.rates else card.rate(meter)
-        if rate is None or (rate.tiers and input_tokens is None):
-            unpriced.append(meter)
+    shares = [0, 0, 0]
+    for place in compress(_PLACES, told):
+        rate = card.in_order[place]
+        each = None if rate is None else rate.base if not rate.tiers else _in_tier(rate, usage.prompt_tokens)
+        if each is None:
+            unpriced.append(_PRICED[place])
         else:
-            parts[meter] = part = count * (rate.at(input_tokens or 0) if rate.tiers else rate.base)
-            if meter in _INPUT:
-                prompt += part
-            elif meter in _OUTPUT:
-                completion += part
-            else:
-                others += part
-    cost = None if unpriced else round_to_picodollars(prompt + completion + others)
+            parts[_PRICED[place]] = part = told[place] * each
+            shares[_SHARES[place]] += part
+    if unpriced:
+        return Priced(cost=None, unpriced_meters=tuple(unpriced), parts=parts)
+    prompt, completion, others = shares
     return _new_priced(
-        cost=cost, unpriced_meters=tuple(unpriced), parts=parts, prompt_part=prompt, completion_part=completion
+        cost=round_to_picodollars(prompt + completion + others),
+        parts=parts,
+        prompt_cost=round_to_picodollars(prompt),
+        completion_cost=round_to_picodollars(completion),
     )
 
 
-_meter_counts = attrgetter(*METERS)
+def _in_tier(rate: Rate, input_tokens: int | None) -> int | None:
+    """None where nobody can tell which tier it is."""
+    return None if input_tokens is None else rate.at(input_tokens)
 
 
-def _counts(card: RateCard, usage: Usage) -> list[tuple[str, int]]:
-    """What is to be priced: the meters above zero, and reasoning and the request where the card rates them."""
-    told = _meter_counts(usage)
-    counts = list(compress(zip(METERS, told, strict=True), told))
-    if REASONING in card.rates:
-        counts = _with_reasoning_apart(counts, usage.reasoning_tokens)
-    if REQUESTS in card.rates:
-        counts.append((REQUESTS, 1))
-    return counts
-
-
-def _with_reasoning_apart(counts: list[tuple[str, int]], reasoning: int | None) -> list[tuple[str, int]]:
-    output = dict(counts).get("output_tokens", 0)
-    if not reasoning or reasoning > output:
-        return counts
-    rest = {**dict(counts), "output_tokens": output - reasoning, REASONING: reasoning}
-    return [(meter, count) for meter, count in rest.items() if count]
+def _with_more_rated(card: RateCard, usage: Usage, told: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The counts of `_PRICED`, where the card rates reasoning apart from other output, or the request itself."""
+    reasoning = usage.reasoning_tokens or 0 if REASONING in card.rates else 0
+    output = told[_OUTPUT] or 0
+    if reasoning > output:
+        reasoning = 0
+    apart = output - reasoning if reasoning else told[_OUTPUT]
+    return (*told[:_OUTPUT], apart, *told[_OUTPUT + 1 :], reasoning, int(REQUESTS in card.rates))
 
 
 def price_quantity(card: RateCard, meter: str, quantity: Fraction) -> Priced:
@@ -192,9 +198,9 @@ def price_quantity(card: RateCard, meter: str, quantity: Fraction) -> Priced:
     rate = card.rates.get(meter)
     if rate is None:
         return Priced(cost=None, unpriced_meters=(meter,), parts={})
-    picodollars = round(quantity * rate.base / _QUECTODOLLARS_PER_PICODOLLAR)
-    part = picodollars * _QUECTODOLLARS_PER_PICODOLLAR
-    return Priced(cost=Picodollars(picodollars), parts={meter: part}, prompt_part=part)
+    cost = Picodollars(round(quantity * rate.base / _QUECTODOLLARS_PER_PICODOLLAR))
+    parts = {meter: cost * _QUECTODOLLARS_PER_PICODOLLAR}
+    return Priced(cost=cost, parts=parts, prompt_cost=cost, completion_cost=ZERO)
 
 
 def rate_from_decimal(dollars: Decimal, per: int) -> int:
@@ -229,6 +235,6 @@ def rate_to_decimal(rate: int, per: int = 1) -> Decimal:
 def round_to_picodollars(quectodollars: int) -> Picodollars:
     """Half to even."""
     whole, rest = divmod(quectodollars, _QUECTODOLLARS_PER_PICODOLLAR)
-    if rest > _HALF_A_PICODOLLAR or (rest == _HALF_A_PICODOLLAR and whole & 1):
+    if rest and (rest > _HALF_A_PICODOLLAR or (rest == _HALF_A_PICODOLLAR and whole & 1)):
         whole += 1
     return whole  # type: ignore[return-value]  # a call of the NewType for nothing

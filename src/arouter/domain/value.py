@@ -6,7 +6,9 @@ promise: it takes `value` for `dataclass` and refuses every assignment to a fiel
 fields, as frozen dataclasses do.
 
 To call a class costs again as much: its keyword arguments are packed into a dictionary and taken out of it. A function
-gets them as they are, so `constructor` makes one of a class, for the few places where every request passes.
+gets them as they are, so `constructor` makes one of a class, for the few places where every request passes. That holds
+for fifteen of them: Python packs more into a dictionary there, too, at 40 ns each. Who makes such a value for every
+request starts with one that is `unfilled` (a record: 1.3 µs against 0.3 µs).
 """
 
 from collections.abc import Callable
@@ -22,7 +24,7 @@ else:
         return dataclass(slots=slots, kw_only=kw_only, unsafe_hash=frozen)
 
 
-__all__ = ["constructor", "value"]
+__all__ = ["constructor", "unfilled", "value"]
 
 V = TypeVar("V")
 
@@ -43,3 +45,9 @@ def constructor(of: type[V]) -> type[V]:
     exec("\n".join(lines), scope)  # noqa: S102
     made: type[V] = scope["make"]
     return made
+
+
+def unfilled(of: type[Any]) -> Any:
+    """A value of a class without any of its fields, for whoever sets each of them at once, defaults included. The
+    checker does not know of a field that is forgotten: a test has to."""
+    return object.__new__(of)

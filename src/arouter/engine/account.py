@@ -3,7 +3,7 @@
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError, UpstreamFailed
 from arouter.domain.record import Opening, Record, Status
-from arouter.domain.value import constructor
+from arouter.domain.value import unfilled
 from arouter.engine.billing import NOTHING_USED, Bill
 from arouter.engine.exchange import Exchange
 from arouter.engine.guardian import Hold
@@ -11,7 +11,6 @@ from arouter.engine.routing import Route
 from arouter.providers.told import Told
 
 _NOTHING_TOLD = Told()
-_new_record = constructor(Record)
 
 
 class Account:
@@ -122,31 +121,31 @@ class Account:
     def record(self, bill: Bill = NOTHING_USED, *, now_us: int, monotonic_us: int) -> Record:
         """The record, as things stand now."""
         told = self.exchange.told if self.exchange is not None else _NOTHING_TOLD
-        route = self.route
-        error_code = None if self.error is None else self.error.code
-        return _new_record(
-            opening=self.opening,
-            completed_at_us=now_us,
-            status=self.status,
-            http_status=self.http_status,
-            model=None if route is None else route.name,
-            provider=None if route is None else route.deployment.provider,
-            upstream_model=told.upstream_model,
-            upstream_id=told.upstream_id,
-            finish_reason=told.finish_reason,
-            error_code=error_code,
-            service_tier=told.service_tier,
-            usage=bill.usage,
-            raw_usage=told.raw_usage,
-            usage_source=bill.usage_source,
-            cost=bill.cost,
-            rated_cost=bill.rated_cost,
-            reported_cost=bill.reported_cost,
-            price_source=bill.price_source,
-            price_version=bill.price_version,
-            is_byok=self.is_byok,
-            latency_us=monotonic_us - self.started_us,
-            time_to_first_token_us=None if self.first_us is None else self.first_us - self.started_us,
-            attempts=self.attempts,
-            tried=self.tried and (*self.tried, self.failed or self._attempt(error_code, monotonic_us)),
-        )
+        route, first_us, error = self.route, self.first_us, self.error
+        made = unfilled(Record)
+        made.opening = self.opening
+        made.completed_at_us = now_us
+        made.status = self.status
+        made.http_status = self.http_status
+        made.model = None if route is None else route.name
+        made.provider = None if route is None else route.deployment.provider
+        made.upstream_model = told.upstream_model
+        made.upstream_id = told.upstream_id
+        made.finish_reason = told.finish_reason
+        made.error_code = error_code = None if error is None else error.code
+        made.service_tier = told.service_tier
+        made.usage = bill.usage
+        made.raw_usage = told.raw_usage
+        made.usage_source = bill.usage_source
+        made.cost = bill.cost
+        made.rated_cost = bill.rated_cost
+        made.reported_cost = bill.reported_cost
+        made.price_source = bill.price_source
+        made.price_version = bill.price_version
+        made.is_byok = self.is_byok
+        made.latency_us = monotonic_us - self.started_us
+        made.time_to_first_token_us = None if first_us is None else first_us - self.started_us
+        made.attempts = self.attempts
+        made.tried = self.tried and (*self.tried, self.failed or self._attempt(error_code, monotonic_us))
+        record: Record = made
+        return record

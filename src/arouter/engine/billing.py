@@ -25,6 +25,7 @@ OPERATOR = "operator"
 PROVIDER = "provider"
 
 MOST_FOUND = 4096
+_SECOND_US = 1_000_000
 
 
 class CardFinder(Protocol):
@@ -59,23 +60,11 @@ _new_bill = constructor(Bill)
 _NOT_RATED = Priced(cost=None, parts={})
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class _Served:
-    """What the price of an answer depends on besides its usage."""
-
-    vendor: Vendor
-    asked: str
-    """The provider's own name of the model that was asked for, and of the one that says it answered."""
-    answered: str | None
-    service_tier: str | None
-    speed: str | None
-    advice: tuple[tuple[str, Usage], ...]
-    raw_usage: bytes | None
-    at_s: int
-    """When the request was made, in seconds since the epoch: prices change with time."""
-
-
-_new_served = constructor(_Served)
+_Served = tuple[int, str, str, str | None, str | None, str | None]
+"""What the price of an answer depends on besides its usage: when the request was made, in seconds since the epoch; the
+vendor; the provider's own name of the model that was asked for, and of the one that says it answered; the tier of
+service; the speed."""
+_Advice = tuple[tuple[str, Usage], ...]
 
 
 class Billing:
@@ -83,7 +72,7 @@ class Billing:
 
     def __init__(self, card: CardFinder) -> None:
         self._card = card
-        self._found: dict[tuple[object, ...], RateCard | None] = {}
+        self._found: dict[_Served, RateCard | None] = {}
         """The cards that were found lately: under load the same few over and over."""
 
     def bill(self, route: Route, told: Told, *, asked_bytes: int | None, at_us: int) -> Bill:
@@ -92,30 +81,14 @@ class Billing:
         `asked_bytes` is the size of what the model was to read, from which the input is estimated if no usage came;
         `at_us` is when the request was made, in microseconds: prices change with time.
         """
-        if told.usage is None and not told.countable:
-            usage = NOTHING_REPORTED
-            source = UsageSource.NONE if told.raw_usage is None else UsageSource.ESTIMATED
-        elif told.usage is None:
-            asked = None if asked_bytes is None else tokens_of(asked_bytes)
-            usage = Usage(input_tokens=asked, output_tokens=tokens_of(told.output_bytes))
-            source = UsageSource.ESTIMATED
-        else:
-            usage = told.usage
-            source = UsageSource.PROVIDER
-            if not told.complete:
-                source = UsageSource.PARTIAL
-                usage = _with_counted_output(usage, told.output_bytes)
-        served = _new_served(
-            vendor=route.deployment.vendor,
-            asked=route.model,
-            answered=told.upstream_model,
-            service_tier=told.service_tier,
-            speed=told.speed,
-            advice=told.advice,
-            raw_usage=told.raw_usage,
-            at_s=at_us // 1_000_000,
-        )
-        return self._rate(usage, source, served)
+        usage, source = told.usage, UsageSource.PROVIDER
+        if usage is None:
+            usage, source = _estimated(told, asked_bytes)
+        elif not told.complete:
+            usage, source = _with_counted_output(usage, told.output_bytes), UsageSource.PARTIAL
+        vendor = route.deployment.vendor
+        served = (at_us // _SECOND_US, vendor.name, route.model, told.upstream_model, told.service_tier, told.speed)
+        return self._rate(usage, source, vendor, served, told.advice, told.raw_usage)
 
     def bill_again(self, record: Record, vendor: Vendor) -> Bill:
         """The bill for a request that has its record, as `bill` would make it now: the usage is the record's, the
@@ -126,74 +99,85 @@ class Billing:
         if record.usage_source is UsageSource.NONE or record.provider is None or record.model is None:
             return NOTHING_USED
         tier, speed, advice = _circumstances(record, vendor)
-        served = _new_served(
-            vendor=vendor,
-            asked=record.model.removeprefix(f"{record.provider}/"),
-            answered=record.upstream_model,
-            service_tier=tier,
-            speed=speed,
-            advice=advice,
-            raw_usage=record.raw_usage,
-            at_s=record.opening.created_at_us // 1_000_000,
-        )
-        return self._rate(record.usage, record.usage_source, served)
+        asked = record.model.removeprefix(f"{record.provider}/")
+        at_s = record.opening.created_at_us // _SECOND_US
+        served = (at_s, vendor.name, asked, record.upstream_model, tier, speed)
+        return self._rate(record.usage, record.usage_source, vendor, served, advice, record.raw_usage)
 
-    def _rate(self, usage: Usage, source: UsageSource, served: _Served) -> Bill:
-        card = self._find_card(served)
-        rated = price(card, usage) if card is not None else None
-        if rated is not None and served.advice:
-            rated = self._with_advice(rated, served)
-        if rated is not None and rated.cost is None and served.raw_usage is not None and usage.total_tokens is None:
-            rated = _without_tokens(card, served.raw_usage)
-        return _bill(usage, source, card, rated, _reported(served))
-
-    def _find_card(self, served: _Served) -> RateCard | None:
-        circumstances = (
-            *(served.at_s, served.vendor.name, served.asked, served.answered),
-            *(served.service_tier, served.speed),
-        )
+    def _rate(
+        self,
+        usage: Usage,
+        source: UsageSource,
+        vendor: Vendor,
+        served: _Served,
+        advice: _Advice,
+        raw_usage: bytes | None,
+    ) -> Bill:
         try:
-            return self._found[circumstances]
+            card = self._found[served]
         except KeyError:
-            if len(self._found) >= MOST_FOUND:
-                self._found.clear()
-            card = self._found[circumstances] = self._look_up(served)
-            return card
+            card = self._find_card(vendor, served)
+        rated = _NOT_RATED
+        if card is not None:
+            rated = price(card, usage)
+            if advice:
+                rated = self._with_advice(rated, served, advice)
+            if rated.cost is None and raw_usage is not None and usage.total_tokens is None:
+                rated = _without_tokens(card, raw_usage)
+        reported = reported_cost(raw_usage) if vendor.reports_cost and raw_usage is not None else None
+        return _bill(usage, source, card, rated, reported)
 
-    def _look_up(self, served: _Served) -> RateCard | None:
+    def _find_card(self, vendor: Vendor, served: _Served) -> RateCard | None:
+        if len(self._found) >= MOST_FOUND:
+            self._found.clear()
+        card = self._found[served] = self._look_up(vendor, served)
+        return card
+
+    def _look_up(self, vendor: Vendor, served: _Served) -> RateCard | None:
         """The price of the model that says it answered, else of the one that was asked for.
 
         Providers answer by a dated name (`gpt-4o-2024-08-06`): an operator's price for the name that was asked for
         comes before a published one for the name that answered. Where quite another model answered (a router's
         choice) and has no price, the price of the one that was asked for would be an invented one.
         """
-        vendor, at = served.vendor.name, _instant(served)
-        tier, speed = served.service_tier, served.speed
-        asked = self._card(vendor, served.asked, at, service_tier=tier, speed=speed)
-        if not served.answered or served.answered == served.asked or served.vendor.priced_as_asked:
+        at_s, name, asked_name, answered_name, tier, speed = served
+        at = _instant(at_s)
+        asked = self._card(name, asked_name, at, service_tier=tier, speed=speed)
+        if not answered_name or answered_name == asked_name or vendor.priced_as_asked:
             return asked
-        answered = self._card(vendor, served.answered, at, service_tier=tier, speed=speed)
+        answered = self._card(name, answered_name, at, service_tier=tier, speed=speed)
         if _is_operators(asked) and not _is_operators(answered):
             return asked
-        if answered is None and _are_versions(served.asked, served.answered):
+        if answered is None and _are_versions(asked_name, answered_name):
             return asked
         return answered
 
-    def _with_advice(self, rated: Priced, served: _Served) -> Priced:
+    def _with_advice(self, rated: Priced, served: _Served, advice: _Advice) -> Priced:
         """Add what other models were asked on behalf of this answer, each at its own price. One without a price makes
         the whole unknown."""
+        at_s, vendor, *_ = served
         cost: int | None = rated.cost
-        for model, usage in served.advice:
-            card = self._card(served.vendor.name, model, _instant(served))
-            advice = price(card, usage).cost if card is not None else None
-            cost = None if cost is None or advice is None else cost + advice
-        return replace(rated, cost=None if cost is None else Picodollars(cost))
+        for model, usage in advice:
+            card = self._card(vendor, model, _instant(at_s))
+            cost_of_it = price(card, usage).cost if card is not None else None
+            cost = None if cost is None or cost_of_it is None else cost + cost_of_it
+        if cost is None:
+            return replace(rated, cost=None, prompt_cost=None, completion_cost=None)
+        return replace(rated, cost=Picodollars(cost))
 
 
-def _without_tokens(card: RateCard | None, raw_usage: bytes) -> Priced | None:
+def _estimated(told: Told, asked_bytes: int | None) -> tuple[Usage, UsageSource]:
+    """Where the provider told no usage: what can be counted."""
+    if not told.countable:
+        return NOTHING_REPORTED, UsageSource.NONE if told.raw_usage is None else UsageSource.ESTIMATED
+    asked = None if asked_bytes is None else tokens_of(asked_bytes)
+    return Usage(input_tokens=asked, output_tokens=tokens_of(told.output_bytes)), UsageSource.ESTIMATED
+
+
+def _without_tokens(card: RateCard, raw_usage: bytes) -> Priced:
     """By the length of the sound or of the text, where that is what is known."""
     quantity = quantity_in(raw_usage)
-    return None if card is None or quantity is None else price_quantity(card, *quantity)
+    return _NOT_RATED if quantity is None else price_quantity(card, *quantity)
 
 
 def _with_counted_output(usage: Usage, output_bytes: int) -> Usage:
@@ -212,13 +196,7 @@ def _is_operators(card: RateCard | None) -> bool:
     return card is not None and card.source == OPERATOR
 
 
-def _reported(served: _Served) -> Picodollars | None:
-    if not served.vendor.reports_cost or served.raw_usage is None:
-        return None
-    return reported_cost(served.raw_usage)
-
-
-def _circumstances(record: Record, vendor: Vendor) -> tuple[str | None, str | None, tuple[tuple[str, Usage], ...]]:
+def _circumstances(record: Record, vendor: Vendor) -> tuple[str | None, str | None, _Advice]:
     """Service tier, speed and advice. In the dialect of OpenAI the usage object does not tell the tier."""
     raw = record.raw_usage
     asked = (record.model or "").removeprefix(f"{record.provider}/")
@@ -227,15 +205,13 @@ def _circumstances(record: Record, vendor: Vendor) -> tuple[str | None, str | No
     return *circumstances(raw), advice_in(raw)
 
 
-def _instant(served: _Served) -> datetime:
-    return datetime.fromtimestamp(served.at_s, UTC)
+def _instant(at_s: int) -> datetime:
+    return datetime.fromtimestamp(at_s, UTC)
 
 
 def _bill(
-    usage: Usage, source: UsageSource, card: RateCard | None, rated: Priced | None, reported: Picodollars | None
+    usage: Usage, source: UsageSource, card: RateCard | None, rated: Priced, reported: Picodollars | None
 ) -> Bill:
-    if rated is None:
-        rated = _NOT_RATED
     if reported is not None and not _is_operators(card):
         return _new_bill(
             usage=usage,

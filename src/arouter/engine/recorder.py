@@ -1,6 +1,6 @@
 """How records reach the ledger: opened without waiting, closed before the client sees the end of its answer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Literal
 
@@ -10,6 +10,16 @@ from arouter.engine.tasks import Tasks
 from arouter.store.base import Ledger
 
 Durability = Literal["strict", "relaxed"]
+
+
+class _AtOnce:
+    """Is over as soon as it is awaited."""
+
+    def __await__(self) -> Generator[None]:
+        yield from ()
+
+
+_AT_ONCE = _AtOnce()
 
 
 class Recorder:
@@ -27,25 +37,23 @@ class Recorder:
         on_lost: Callable[[Record, StorageUnavailable], None],
     ) -> None:
         """`on_lost` is told of a record that the ledger could not take: the last chance to keep it somewhere."""
+        self.open: Callable[[Opening], None] = ledger.open
+        """Remember that the request runs. StorageUnavailable if the ledger takes nothing now."""
         self._ledger = ledger
         self._strict = durability == "strict"
         self._tasks = tasks
         self._on_lost = on_lost
 
-    def open(self, opening: Opening) -> None:
-        """Remember that the request runs. StorageUnavailable if the ledger takes nothing now."""
-        self._ledger.open(opening)
-
-    async def close(self, record: Record) -> None:
+    def close(self, record: Record) -> Awaitable[None]:
         """Append the record. StorageUnavailable, in strict mode, if it did not become durable or cannot be stored.
 
-        The append is under way when this is called, and goes on if the caller is cancelled.
+        The append is under way when this returns, and goes on if whoever awaits it is cancelled.
         """
         written = self._ledger.close(record)
         if self._strict:
-            await self._wait(record, written)
-        else:
-            self._tasks.start("record", self._follow(record, written))
+            return self._wait(record, written)
+        self._tasks.start("record", self._follow(record, written))
+        return _AT_ONCE
 
     async def _follow(self, record: Record, written: Awaitable[None]) -> None:
         with suppress(StorageUnavailable):

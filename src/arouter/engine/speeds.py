@@ -5,7 +5,6 @@ then. Figures are hints for a choice and never on a record.
 """
 
 from arouter.domain.record import Record, Status
-from arouter.domain.value import value
 
 NEW_SHARE = 0.2
 """The weight of the newest measurement."""
@@ -15,22 +14,24 @@ MOST_MODELS = 10_000
 SECOND_US = 1_000_000
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Speed:
+class _Speed:
     """One model at one provider."""
 
-    latency_us: float | None
-    """To the first token of a stream."""
-    tokens_per_s: float | None
-    at_us: int
-    """When it was measured last."""
+    __slots__ = ("at_us", "latency_us", "tokens_per_s")
+
+    def __init__(self) -> None:
+        self.at_us = 0
+        """When it was measured last."""
+        self.latency_us: float | None = None
+        """To the first token of a stream."""
+        self.tokens_per_s: float | None = None
 
 
 class Speeds:
     """By `provider/model`, in this process."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Speed] = {}
+        self._known: dict[str, _Speed] = {}
 
     def latency_us(self, name: str, now_us: int) -> float | None:
         known = self._fresh(name, now_us)
@@ -45,23 +46,23 @@ class Speeds:
         name = record.model
         if record.status is not Status.SUCCESS or record.attempts != 1 or name is None:
             return
-        known = self._fresh(name, record.completed_at_us)
-        first_us, tokens, whole_us = record.time_to_first_token_us, record.usage.completion_tokens, record.latency_us
-        rate = tokens * SECOND_US / whole_us if tokens and whole_us else None
-        if len(self._known) >= MOST_MODELS:
-            self._known.clear()
-        self._known[name] = Speed(
-            latency_us=_mean(None if known is None else known.latency_us, first_us),
-            tokens_per_s=_mean(None if known is None else known.tokens_per_s, rate),
-            at_us=record.completed_at_us,
-        )
+        now_us = record.completed_at_us
+        known = self._known.get(name)
+        if known is None or now_us - known.at_us >= LIFETIME_US:
+            if len(self._known) >= MOST_MODELS:
+                self._known.clear()
+            known = self._known[name] = _Speed()
+        known.at_us = now_us
+        first_us, whole_us, tokens = record.time_to_first_token_us, record.latency_us, record.usage.completion_tokens
+        if first_us is not None:
+            known.latency_us = _mean(known.latency_us, first_us)
+        if tokens and whole_us:
+            known.tokens_per_s = _mean(known.tokens_per_s, tokens * SECOND_US / whole_us)
 
-    def _fresh(self, name: str, now_us: int) -> Speed | None:
+    def _fresh(self, name: str, now_us: int) -> _Speed | None:
         known = self._known.get(name)
         return known if known is not None and now_us - known.at_us < LIFETIME_US else None
 
 
-def _mean(before: float | None, new: float | None) -> float | None:
-    if before is None or new is None:
-        return before if new is None else float(new)
-    return before + NEW_SHARE * (new - before)
+def _mean(before: float | None, new: float) -> float:
+    return new if before is None else before + NEW_SHARE * (new - before)

@@ -15,7 +15,6 @@ Input is the decoded JSON object exactly as the provider sent it (`usage`, or Ge
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated
@@ -90,12 +89,11 @@ def openai_usage_from_json(raw: bytes, vendor: str = "") -> Usage:
 
     Raises msgspec.MsgspecError if `raw` is not a JSON object.
     """
-    if vendor not in _COUNTED_BESIDE:
-        with suppress(msgspec.ValidationError):
-            usage = _plain_usage(_PLAIN.decode(raw))
-            if usage is not None:
-                return usage
-    return openai_usage(_OBJECT.decode(raw), vendor)
+    try:
+        usage = None if vendor in _COUNTED_BESIDE else _plain_usage(_PLAIN.decode(raw))
+    except msgspec.ValidationError:
+        usage = None
+    return openai_usage(_OBJECT.decode(raw), vendor) if usage is None else usage
 
 
 def _plain_usage(told: _PlainUsage) -> Usage | None:
@@ -106,20 +104,20 @@ def _plain_usage(told: _PlainUsage) -> Usage | None:
         read = _NO_INPUT
     if made is None:
         made = _NO_OUTPUT
-    uncached = (
-        told.prompt_tokens - (read.cached_tokens or 0) - (read.cache_write_tokens or 0) - (read.audio_tokens or 0)
-    )
-    text = told.completion_tokens - (made.audio_tokens or 0)
-    if uncached < 0 or text < (made.reasoning_tokens or 0):
+    cached, written, heard = read.cached_tokens, read.cache_write_tokens, read.audio_tokens
+    spoken, reasoning = made.audio_tokens, made.reasoning_tokens
+    uncached = told.prompt_tokens - (cached or 0) - (written or 0) - (heard or 0)
+    text = told.completion_tokens - (spoken or 0)
+    if uncached < 0 or text < (reasoning or 0):
         return None
     return _new_usage(
         input_tokens=uncached,
-        input_audio_tokens=read.audio_tokens,
-        cache_read_tokens=read.cached_tokens,
-        cache_write_tokens=read.cache_write_tokens,
+        input_audio_tokens=heard,
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
         output_tokens=text,
-        output_audio_tokens=made.audio_tokens,
-        reasoning_tokens=made.reasoning_tokens,
+        output_audio_tokens=spoken,
+        reasoning_tokens=reasoning,
     )
 
 

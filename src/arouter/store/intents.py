@@ -46,21 +46,16 @@ class Intents:
 
     def drop(self, record_id: str) -> bool:
         """The record comes. Whether it came before its intent was handed over: then there is none to forget."""
-        waited = self._drop(record_id)
-        if self._due:
-            self._hand_due()
+        waits = self._young.pop(record_id, None)
+        if self._old or self._due:
+            waits = waits or self._old.pop(record_id, None) or self._due.pop(record_id, None)
+            if self._due:
+                self._hand_due()
         if record_id in self._handed:
             # It may have been opened again since then.
             self._handed.discard(record_id)
             return False
-        return waited
-
-    def _drop(self, record_id: str) -> bool:
-        for waiting in (self._young, self._old, self._due):
-            if record_id in waiting:
-                del waiting[record_id]
-                return True
-        return False
+        return waits is not None
 
     def flush(self) -> None:
         """Hand everything over now."""

@@ -57,15 +57,13 @@ class SqliteLedger:
         self._summaries = summaries
         self._clock = clock
         self._texts = Texts()
+        self.close: Callable[[Record], Awaitable[None]] = writer.append
 
     def open(self, opening: Opening) -> None:
         failure = self._writer.last_error
         if failure is not None:
             raise StorageUnavailable(failure.message, detail=failure.detail)
         self._writer.open(opening)
-
-    def close(self, record: Record) -> Awaitable[None]:
-        return self._writer.append(record)
 
     def adjust(
         self, adjustments: Sequence[Adjustment], *, seen: Mapping[str, str | None] | None = None

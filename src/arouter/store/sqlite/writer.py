@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 from queue import Empty
 from typing import Any, Final, TypeVar
 
@@ -81,6 +81,7 @@ class Writer:
         self._queue: Inbox[Item | Chore | None] = Inbox()
         self._chores: deque[Chore] = deque()
         self._intents = Intents(self._queue.put)
+        self.open: Callable[[Opening], None] = self._intents.add
         self._appender = Appender()
         self._turns = Turns(path)
         self._owner = Owner(path, clock())
@@ -88,17 +89,13 @@ class Writer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: apsw.Connection | None = None
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
-        self._last_error: StorageUnavailable | None = None
+        self.last_error: StorageUnavailable | None = None
+        """Why the last transaction failed; None if it did not. Written by the thread."""
         self._stopped = False
         self._delayed = 0
         self._lost = 0
         self._rested_at_s = 0.0
         self._last_size = 0
-
-    @property
-    def last_error(self) -> StorageUnavailable | None:
-        """Why the last transaction failed; None if it did not."""
-        return self._last_error
 
     @property
     def kept(self) -> int:
@@ -138,9 +135,6 @@ class Writer:
         if self._thread.ident is not None:
             self._queue.put(None)
             self._thread.join()
-
-    def open(self, opening: Opening) -> None:
-        self._intents.add(opening)
 
     def flush_intents(self) -> None:
         """Write the intents that still wait. On the event loop's thread, as everything above `stop`."""
@@ -188,12 +182,12 @@ class Writer:
         try:
             while going:
                 items, going = self._take()
-                if items or self._last_error:
+                if items or self.last_error:
                     self._work(items)
                 while self._chores:
                     self._do(self._chores.popleft())
             for _ in range(_LAST_TRIES):
-                if self._last_error is None:
+                if self.last_error is None:
                     break
                 time.sleep(RETRY_S)
                 self._work(())
@@ -202,12 +196,12 @@ class Writer:
             # After a programming error nobody may wait for ever, and nothing more may be spent.
             self._stopped = True
             if going:
-                self._last_error = StorageUnavailable("The storage's writer has died.")
+                self.last_error = StorageUnavailable("The storage's writer has died.")
 
     def _take(self) -> tuple[list[Item], bool]:
         """All that is queued, at least one item unless there is something to try again; False after the last."""
         try:
-            first = self._queue.get(RETRY_S if self._last_error else None)
+            first = self._queue.get(RETRY_S if self.last_error else None)
         except Empty:
             return [], True
         self._gather()
@@ -232,9 +226,9 @@ class Writer:
         """Do it all. `new`: the records are taken for new until that proves wrong."""
         started_us = self._clock()
         try:
-            if self._last_error is not None:
+            if self.last_error is not None:
                 self._catch_up()
-            outcomes, records = self._transact(items, new)
+            outcomes, records, refused = self._transact(items, new)
         except _OUR_FAULT as exc:
             if new:
                 self._work(items, new=False)
@@ -247,8 +241,8 @@ class Writer:
         except (apsw.Error, OSError, StorageUnavailable) as exc:
             self._fail(items, exc)
         else:
-            self._last_error = None
-            self._count_refused(items, outcomes)
+            self.last_error = None
+            self._lost += refused
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
 
     def _do(self, chore: Chore) -> None:
@@ -267,13 +261,10 @@ class Writer:
         else:
             chore.done.set_result(result)
 
-    def _count_refused(self, items: Sequence[Item], outcomes: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
-        refused = {done for done, outcome in outcomes if isinstance(outcome, ValueError)}
-        if refused:
-            self._lost += sum(type(item) is tuple and item[1] in refused for item in items)
-
-    def _transact(self, items: Sequence[Item], new: bool) -> tuple[list[tuple["asyncio.Future[Any]", object]], int]:
-        """Write everything; who is to be told what, and how many records there were."""
+    def _transact(
+        self, items: Sequence[Item], new: bool
+    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int, int]:
+        """Write everything; who is to be told what, how many records there were, and how many of them were refused."""
         with self._writing() as connection:
             done = self._apply(connection, items, new)
         self._rested_at_s = time.monotonic() + (LONG_REST_S if len(items) >= MANY else REST_S)
@@ -344,19 +335,20 @@ class Writer:
 
     def _apply(
         self, connection: apsw.Connection, items: Sequence[Item], new: bool
-    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int]:
+    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int, int]:
         outcomes: list[tuple[asyncio.Future[Any], object]] = []
         openings: list[Opening] = []
         appends: list[Append] = []
-        count = 0
+        count = refused = 0
 
         def flush() -> None:
-            nonlocal count
-            records = [record for record, _, _ in appends]
-            noted = [record.opening.id for record, _, noted in appends if noted]
-            problems = self._append(connection, openings, records, noted, new=new)
-            outcomes.extend([(done, problem) for (_, done, _), problem in zip(appends, problems, strict=True)])
+            nonlocal count, refused
+            records, waiting, noted = zip(*appends, strict=True) if appends else ((), (), ())
+            ids = [record.opening.id for record in compress(records, noted)]
+            problems = self._append(connection, openings, records, ids, new=new)
+            outcomes.extend(zip(waiting, problems, strict=True))
             count += len(records)
+            refused += len(problems) - problems.count(None)
             openings.clear()
             appends.clear()
 
@@ -369,7 +361,7 @@ class Writer:
                 flush()
                 outcomes.append((item.done, self._run_command(connection, item.run)))
         flush()
-        return outcomes, count
+        return outcomes, count, refused
 
     def _run_command(self, connection: apsw.Connection, run: Callable[[apsw.Connection], Any]) -> object:
         """What the command returns, or its own fault; the transaction goes on without it."""
@@ -421,7 +413,7 @@ class Writer:
         nothing only so many are kept; the others are as many as requests were running, since no new ones are.
         """
         error = unavailable(exc)
-        self._last_error = error
+        self.last_error = error
         outcomes: list[tuple[asyncio.Future[Any], object]] = []
         for item in items:
             if type(item) is list:
