@@ -28,7 +28,7 @@ class Handler:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked.append((self.name, scope["path"]))
 
-    async def answer(self, head: Head, body: Body, reply: HttpReply) -> None:
+    async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         raise AssertionError("nothing came this way")
 
 
