@@ -84,12 +84,17 @@ def test_partitions_of_months_that_are_over_are_dropped_once_nothing_is_in_them(
     settings = {"AROUTER_STORAGE__URL": url}
     succeeded("db", "migrate", cwd=tmp_path, env=settings)
 
+    def apply() -> int:
+        return int(told("db", "retention", "apply", "--yes", cwd=tmp_path, env=settings)["partitions"])
+
     async def make_past() -> None:
         async with gateway(url) as other, other.pool.lend() as connection:
             await make_partitions(connection, [(2020, 1), (2020, 2)])
 
+    while apply():  # The server's databases serve one test after the other, and keep the partitions of earlier ones.
+        pass
     asyncio.run(make_past())
     dropped = 0
     while dropped < 2:  # What the server itself does with one at the moment leaves it to the next time.
-        dropped += told("db", "retention", "apply", "--yes", cwd=tmp_path, env=settings)["partitions"]
+        dropped += apply()
     assert dropped == 2

@@ -156,6 +156,7 @@ def test_no_method_that_changes_something_is_left_out() -> None:
         "find_",
         "audit_page",
         "revision",
+        "last_changes",
         "members_with_",
         "sealed_",
         "every_",
