@@ -16,7 +16,6 @@ exchange to the next.
 
 import asyncio
 import math
-import re
 import select
 import ssl
 from typing import Protocol, cast
@@ -38,8 +37,8 @@ PAUSE_AT_BYTES = 256 * 1024
 JOIN_UP_TO_BYTES = 64 * 1024
 """A body up to this length is joined to its head, so that one packet carries both."""
 
-_END_OF_HEAD = re.compile(rb"(?<=[^\r\n])\r\n\r\n").search
-"""Of a head that the parser took: lines end with CR LF there, and empty lines may come before the first one."""
+_END_OF_HEAD = LINE_END + LINE_END
+"""Of a head that the parser took: lines end with CR LF there."""
 _CODING = b"\r\ntransfer-encoding:"
 
 FIRST_STATUS = 100
@@ -223,16 +222,18 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        answer, end = self._answer, _END_OF_HEAD(self._head, self._head_begins)
+        answer, so_far, begins = self._answer, self._head, self._head_begins
         assert answer is not None
-        assert end is not None
+        while so_far[begins] in LINE_END:  # The parser skips empty lines before the first one.
+            begins += 1
+        end = so_far.index(_END_OF_HEAD, begins)
         if status < FIRST_FINAL_STATUS:
             if status < FIRST_STATUS:
                 self._refusal = "a status below 100"
-            self._head_begins = end.end()
+            self._head_begins = end + len(_END_OF_HEAD)
             return
         answer.status = status
-        answer.head = head = self._head[self._head_begins : end.start() + len(LINE_END)]
+        answer.head = head = so_far[begins : end + len(LINE_END)]
         if _CODING in head.lower():
             codings = [coding.lower() for coding in answer.headers.get_all("transfer-encoding")]
             if codings != ["chunked"]:
