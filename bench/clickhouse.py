@@ -343,9 +343,8 @@ async def run(wanted: argparse.Namespace) -> int:
     tables = (await (copier.state() if wanted.again else copier.make_anew())).tables
 
     def build(client: Client) -> tuple[Expected, list[str], float]:
-        return fill(
-            client._client, tables, plan, again=wanted.again, most_s=60 * wanted.minutes if wanted.minutes else math.inf
-        )  # type: ignore[attr-defined]
+        most_s = 60 * wanted.minutes if wanted.minutes else math.inf
+        return fill(client._client, tables, plan, again=wanted.again, most_s=most_s)  # type: ignore[attr-defined]
 
     expected, names, taken = await connections.run(build)
     records = expected.total()[0]

@@ -37,6 +37,7 @@ class _Player:
     """Plays the steps of one answer; the connection behind it."""
 
     def __init__(self, says: Says) -> None:
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.answer = Answer("scripted", self, [])
         self.answer.status = says.status
         self.answer.head = b"HTTP/1.1 %d \r\n" % says.status
@@ -51,7 +52,7 @@ class _Player:
                 self.answer.end(step)
                 return
             if isinstance(step, bytes):
-                self.answer.quiet_since_s = asyncio.get_running_loop().time()
+                self.answer.quiet_since_s = self.loop.time()
                 if self.answer.listener is not None:
                     self.answer.listener(step)
                 else:

@@ -30,6 +30,8 @@ Listener = Callable[[bytes], None]
 class Source(Protocol):
     """The connection behind an answer that is not whole yet."""
 
+    loop: asyncio.AbstractEventLoop
+
     def consumed(self) -> None:
         """The reader took all pieces: more may come."""
 
@@ -156,9 +158,10 @@ class Answer:
     # ---------------------------------------------------------------- for the connection and the client
 
     def woken(self, wake_at_bytes: int) -> asyncio.Future[None]:
-        """Done when about so many bytes are there, or the end."""
+        """Done when about so many bytes are there, or the end, which is still to come."""
+        assert self.source is not None
         self.wake_at_bytes = wake_at_bytes
-        self.waiter = waiter = asyncio.get_running_loop().create_future()
+        self.waiter = waiter = self.source.loop.create_future()
         return waiter
 
     async def listen(self, listener: Listener) -> None:

@@ -66,7 +66,6 @@ class Connection(asyncio.Protocol):
         "_head",
         "_head_begins",
         "_keep_alive",
-        "_loop",
         "_owner",
         "_parser",
         "_paused",
@@ -81,6 +80,7 @@ class Connection(asyncio.Protocol):
         "_unread_bytes",
         "host",
         "idle_since_s",
+        "loop",
         "on_body",
     )
 
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         self.host = host
         self.idle_since_s = 0.0
         self._owner = owner
-        self._loop = loop
+        self.loop = loop
         self._transport: asyncio.Transport | None = None
         self._gone = False
         self._poll: select.poll | None = None
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
         self._head_begins = 0
         self._framing_bytes = 0
         self._timeouts = timeouts
-        answer.quiet_since_s = now_s = self._loop.time()
+        answer.quiet_since_s = now_s = self.loop.time()
         self._sent_s = now_s
         if self._timer_at_s > (check_at_s := now_s + timeouts.check_s):
             self._arm(check_at_s)
@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         if answer.status:
-            answer.quiet_since_s = self._loop.time()
+            answer.quiet_since_s = self.loop.time()
         else:
             self._head += data
         try:
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol):
             return False
         if answer.status:
             self._head = b""
-            answer.quiet_since_s = self._loop.time()
+            answer.quiet_since_s = self.loop.time()
         return True
 
     def _account_unread(self, answer: Answer, size_bytes: int) -> None:
@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
     def _resume(self) -> None:
         self._paused = False
         if self._answer is not None:
-            self._answer.quiet_since_s = self._loop.time()
+            self._answer.quiet_since_s = self.loop.time()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -334,7 +334,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at_s = at_s
-        self._timer = self._loop.call_at(at_s, self._check)
+        self._timer = self.loop.call_at(at_s, self._check)
 
     def _check(self) -> None:
         """The timer fired: too late for the answer, or to be armed again."""
@@ -343,7 +343,7 @@ class Connection(asyncio.Protocol):
         answer = self._answer
         if answer is None:
             return
-        now_s, timeouts = self._loop.time(), self._timeouts
+        now_s, timeouts = self.loop.time(), self._timeouts
         if self._paused:
             answer.quiet_since_s = now_s
         allowed_s = timeouts.idle_s if answer.status else timeouts.first_byte_s

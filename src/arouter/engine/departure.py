@@ -22,11 +22,13 @@ class DrainLimits:
 
 
 class Drains:
-    """The drains of the process, counted."""
+    """The drains of the process, counted. They belong to one event loop."""
 
     def __init__(self, limits: DrainLimits) -> None:
         self.limits = limits
         self.running = 0
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Known from the first request on: to ask which one runs takes a call of the system."""
 
 
 class Departure:
@@ -36,7 +38,9 @@ class Departure:
 
     def __init__(self, drains: Drains) -> None:
         self._drains = drains
-        self._task = asyncio.current_task()
+        if drains.loop is None:
+            drains.loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(drains.loop)
         self._deadline: asyncio.TimerHandle | None = None
         self._drained_bytes = 0
         self._over = False
