@@ -4,6 +4,8 @@ GENERATION_PREFIX = "gen-"
 RANDOM_BYTES = 9
 RANDOM_DIGITS = 17
 """Hexadecimal ones, of a record's id."""
+GENERATION_ID = f"{GENERATION_PREFIX}%015x%s"
+"""Made of microseconds since the epoch, and of so many random digits."""
 
 
 def generation_id(now_us: int, entropy: bytes) -> str:
@@ -11,7 +13,7 @@ def generation_id(now_us: int, entropy: bytes) -> str:
 
     `now_us` is microseconds since the epoch, `entropy` `RANDOM_BYTES` random bytes, of which half a byte is not used.
     """
-    return f"{GENERATION_PREFIX}{now_us:015x}{entropy.hex()[-RANDOM_DIGITS:]}"
+    return GENERATION_ID % (now_us, entropy.hex()[-RANDOM_DIGITS:])
 
 
 def named_id(prefix: str, entropy: bytes) -> str:

@@ -129,10 +129,7 @@ class Connection(asyncio.Protocol):
         This asks the kernel, for it is the last moment at which another connection can be chosen safely. It is not
         for a fresh connection, on which TLS may still have something to say.
         """
-        transport = self._transport
-        if transport is None or transport.is_closing() or self._gone:
-            return False
-        return self._poll is None or not self._poll.poll(0)
+        return self.connected and not self.gone and (self._poll is None or not self._poll.poll(0))
 
     def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
         """Sends a request on a connection that is idle or fresh. `head` lacks the body's length and the empty line."""

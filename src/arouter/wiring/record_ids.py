@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from arouter.domain.ids import GENERATION_PREFIX, RANDOM_DIGITS
+from arouter.domain.ids import GENERATION_ID, RANDOM_DIGITS
 
 IDS_IN_BLOCK = 120
 _BLOCK_BYTES = IDS_IN_BLOCK * RANDOM_DIGITS // 2
@@ -23,4 +23,4 @@ class RecordIds:
         if not self._endings:
             digits = self._source(_BLOCK_BYTES).hex()
             self._endings = [digits[at : at + RANDOM_DIGITS] for at in range(0, len(digits), RANDOM_DIGITS)]
-        return f"{GENERATION_PREFIX}{now_us:015x}{self._endings.pop()}"
+        return GENERATION_ID % (now_us, self._endings.pop())

@@ -18,13 +18,14 @@ ENGINE: Final = "clickhouse"
 PERIOD_US: Final = 32 * DAY_US
 """Whole days, about a month."""
 EIGHT_US: Final = 8 * DAY_US
+DAYS_BY_USER: Final = "days_by_user"
 PROJECTIONS: Final = (
     "by_time",
     "user_totals",
     "users_by_32_days",
     "users_by_8_days",
     "users_by_day",
-    "days_by_user",
+    DAYS_BY_USER,
     "days",
     "quarters",
 )

@@ -12,7 +12,7 @@ from typing import Final
 
 from arouter.domain.activity import PERCENTILES, TIME_DIMENSIONS, Dimension, SummaryQuery
 from arouter.store.buckets import DAY_US, SLOT_US
-from arouter.store.clickhouse.schema import EIGHT_US, PERIOD_US
+from arouter.store.clickhouse.schema import DAYS_BY_USER, EIGHT_US, PERIOD_US
 
 _WHOLE_DAYS: Final = frozenset({Dimension.DAY, Dimension.WEEK, Dimension.MONTH})
 _OF_USERS: Final = frozenset({Dimension.USER, Dimension.API_KEY, Dimension.WORKSPACE, Dimension.ORGANIZATION})
@@ -56,7 +56,7 @@ def projection_of(span: Span, query: SummaryQuery) -> str | None:
         return "user_totals"
     if span.unit_us == DAY_US:
         if is_named:
-            return "days_by_user"
+            return DAYS_BY_USER
         return "users_by_day" if Dimension.USER in query.group_by else "days"
     return {PERIOD_US: "users_by_32_days", EIGHT_US: "users_by_8_days", SLOT_US: "quarters"}.get(span.unit_us)
 

@@ -17,7 +17,7 @@ from arouter.store.clickhouse.conditions import (
     updated_since,
     user_conditions,
 )
-from arouter.store.clickhouse.schema import ADDING, number_of
+from arouter.store.clickhouse.schema import ADDING, DAYS_BY_USER, number_of
 from arouter.store.clickhouse.spans import Span, projection_of, reads_sums, spans_of
 from arouter.store.tally import MEASURES
 
@@ -301,7 +301,7 @@ class _Question:
             columns.append("groupArray(latency_us) AS latencies")
         group_by = f" GROUP BY {', '.join(names)}" if names else ""
         # It would be found among all of them, but each is looked into for that.
-        projection = _BY_HASH if self._finds_by_hash_alone(span) else projection_of(span, query)
+        projection = DAYS_BY_USER if self._finds_by_hash_alone(span) else projection_of(span, query)
         hint = f" SETTINGS preferred_optimize_projection_name = '{projection}'" if projection else ""
         return f"SELECT {', '.join(columns)} FROM {self._table} WHERE {' AND '.join(conditions)}{group_by}{hint}"
 
@@ -352,7 +352,6 @@ def _day_of_slot() -> str:
     return f"intDiv({number_of(SLOT_US)}, 96)"
 
 
-_BY_HASH: Final = "days_by_user"
 _ADDING: Final = dict(zip(MEASURES, ADDING, strict=True))
 _COUNT: Final = "'Nullable(Int64)'"
 _SUM: Final = "'Int64'"
