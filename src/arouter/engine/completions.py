@@ -148,6 +148,7 @@ class Completions:
             plan = await self._admit(call, account, reply, departure)
         else:
             plan = begun.plan
+            account.hold = begun.hold
             reply.watch(departure.begin)
         if call.here is not None and (told := call.here(call, plan.routes[0])) is not None:
             return NOTHING_USED, told
@@ -211,7 +212,7 @@ class Completions:
             raise
         account.route = route = plan.routes[0]
         if guard.slots:
-            account.hold = await self._guardian.hold(guard, call, plan.routes, reply)
+            account.hold = await self._guardian.hold(guard, call.fields, opening, plan.routes, reply)
         self._recorder.open(noted(opening, route))
         reply.watch(departure.begin)
         return plan

@@ -32,7 +32,7 @@ from arouter.engine.billing import Billing
 from arouter.engine.breaker import Breakers
 from arouter.engine.call import Reply
 from arouter.engine.clock import Clock
-from arouter.engine.guardian import NO_GUARD, Guardian
+from arouter.engine.guardian import NO_GUARD, Guardian, Hold
 from arouter.engine.own_keys import OwnKeys
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Plan, Route
@@ -90,17 +90,11 @@ class _Way:
     """Of the request to the provider."""
 
 
-@value(frozen=False, slots=True, kw_only=True)
-class Asked:
-    """A request as it came, for whoever has to read it once more."""
+class Pipeline(Protocol):
+    """Answers what is not usual."""
 
-    key: Key
-    body: bytes
-    opening: Opening
-
-
-Pipeline = Callable[[Asked, Begun, Reply], Coroutine[Any, Any, None]]
-"""Goes on with a request whose provider was asked."""
+    async def go_on(self, key: Key, head: Any, body: bytes, opening: Opening, begun: Begun, reply: Any) -> None:
+        """Answer a request whose provider was asked. `head` and `reply` are those that `Express.begin` was given."""
 
 
 class Express:
@@ -139,10 +133,10 @@ class Express:
         self.clock = clock
         self.on_record = on_record
 
-    def begin(self, key: Key, body: bytes, reply: ExpressReply, now_us: int, pipeline: Pipeline) -> bool:
+    def begin(self, key: Key, head: Any, body: bytes, reply: ExpressReply, now_us: int, pipeline: Pipeline) -> bool:
         """Answer a request of a valid key, if it is a usual one. Whether it is under way; else nothing was done.
 
-        Only its body says something: neither the path nor the header fields do.
+        Only its body says something: neither its path nor its header fields do. `head` is for the `pipeline`.
         """
         try:
             fields = _decode_fields(body)
@@ -159,11 +153,10 @@ class Express:
             way = self._find(key, model)
             if way is None:
                 return False
-        if (
-            self._guardian.recall(key, user) is not NO_GUARD
-            or self.breakers.some_failed
-            or key.organization_id in self._own_keys.holders
-        ):
+        guard = self._guardian.recall(key, user)
+        if guard is not NO_GUARD and (guard is None or guard.blocked is not None or guard.lists):
+            return False
+        if self.breakers.some_failed or key.organization_id in self._own_keys.holders:
             return False
         route = way.route
         deployment = route.deployment
@@ -175,15 +168,23 @@ class Express:
         if connection is None:
             return False
         opening = _opened(self._new_id(now_us), now_us, way, user, _size(fields, messages))
+        hold: Hold | None = None
+        if guard.slots:
+            hold = self._guardian.hold_at_once(guard, fields, opening, way.plan.routes, reply)
+            if hold is None:
+                connection.give_back()
+                return False
         try:
             self.recorder.open(opening)
         except StorageUnavailable:
             connection.abort()
+            if hold is not None:
+                hold.release()
             return False
         self._budget.earn()
         started_us = self.clock.monotonic_us()
         answer = self._upstream.start(connection, way.head, prepared.body, deployment.timeouts)
-        Trip(self, way, Asked(key=key, body=body, opening=opening), answer, started_us, reply, pipeline)
+        Trip(self, way, opening, answer, started_us, hold, reply, head, body, pipeline)
         return True
 
     def _find(self, key: Key, model: bytes) -> _Way | None:
@@ -217,28 +218,46 @@ class Express:
 class Trip:
     """One request on its way."""
 
-    __slots__ = ("_answer", "_asked", "_bill", "_express", "_last", "_pipeline", "_reply", "_started_us", "_way")
+    __slots__ = (
+        "_answer",
+        "_body",
+        "_express",
+        "_head",
+        "_hold",
+        "_last",
+        "_opening",
+        "_pipeline",
+        "_reply",
+        "_started_us",
+        "_way",
+    )
 
     def __init__(
         self,
         express: Express,
         way: _Way,
-        asked: Asked,
+        opening: Opening,
         answer: Answer,
         started_us: int,
+        hold: Hold | None,
         reply: ExpressReply,
+        head: Any,
+        body: bytes,
         pipeline: Pipeline,
     ) -> None:
         self._express = express
         self._way = way
-        self._asked = asked
+        self._opening = opening
+        self._head = head
+        self._body = body
         self._answer = answer
         self._started_us = started_us
+        self._hold = hold
         self._reply = reply
         self._pipeline = pipeline
         self._last = b""
         answer.then(self._answered)
-        reply.identify(asked.opening.id, asked.opening.id)
+        reply.identify(opening.id, opening.id)
         reply.until_task(self._hand_over)
 
     def _answered(self) -> None:
@@ -247,7 +266,7 @@ class Trip:
         if body is None or self._answer.status != _OK:
             self._hand_over()
             return
-        express, way, opening = self._express, self._way, self._asked.opening
+        express, way, opening = self._express, self._way, self._opening
         relay = Relay(way.route.deployment.vendor)
         told = relay.told
         try:
@@ -265,6 +284,8 @@ class Trip:
         account.answers(way.route, told, self._started_us)
         clock = express.clock
         record = account.record(bill, now_us=clock.now_us(), monotonic_us=clock.monotonic_us())
+        if self._hold is not None:
+            self._hold.settle(record)
         express.on_record(record, None)
         express.recorder.close_then(record, self._recorded)
 
@@ -287,8 +308,9 @@ class Trip:
         self._reply.go_on(self._go_on)
 
     async def _go_on(self) -> None:
-        begun = Begun(answer=self._answer, plan=self._way.plan, asked_us=self._started_us)
-        await self._pipeline(self._asked, begun, self._reply)
+        begun = Begun(answer=self._answer, plan=self._way.plan, asked_us=self._started_us, hold=self._hold)
+        key, opening = self._way.key, self._opening
+        await self._pipeline.go_on(key, self._head, self._body, opening, begun, self._reply)
 
 
 def _opened(record_id: str, now_us: int, way: _Way, user: str | None, asked_bytes: int) -> Opening:

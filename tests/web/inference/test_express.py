@@ -16,6 +16,7 @@ from arouter.domain.errors import ARouterError, StorageUnavailable
 from arouter.domain.guardrails import UserRules
 from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.keys import Key, KeyKind, UserPolicy, digest, new_plaintext
+from arouter.domain.limits import Limits
 from arouter.domain.record import Record, Status, UsageSource
 from arouter.engine.answer import WAKE_AT_BYTES
 from arouter.engine.departure import DrainLimits, OnDisconnect
@@ -126,6 +127,7 @@ class Gateway:
 
     def __init__(self, provider: Provider, upstream: Upstream, origin: Origin, one: Key, **how: Any) -> None:
         self.provider = provider
+        self.upstream = upstream
         deployed = how.pop("deployed", {})
         self.pipeline = Pipeline(
             upstream=upstream,
@@ -206,7 +208,6 @@ class Gateway:
         return asks
 
     async def records(self) -> list[Record]:
-        await self.pipeline.settled()
         told = [record.opening.id for record, _ in self.pipeline.told]
         assert self.pipeline.ledger.closed == told, "one record for each request"
         found = {record.opening.id: record for record in await self.pipeline.ledger.records()}
@@ -240,8 +241,8 @@ async def gateway(
         try:
             await made.warm_up()
             yield made
-            await made.pipeline.settled()
         finally:
+            await made.pipeline.tasks.stop()
             await upstream.aclose()
 
 
@@ -456,7 +457,6 @@ def test_fields_of_the_head_that_say_something_make_it_unusual(fields: dict[byte
         {"user_policy": UserPolicy.FIXED, "fixed_user": "u"},
         {"allowed_models": ("groq/llama",)},
         {"allowed_providers": ("groq",)},
-        {"limit": 10**12},
     ],
     ids=repr,
 )
@@ -662,6 +662,7 @@ async def test_a_relaxed_ledger_is_not_waited_for() -> None:
         await client.until_over()
         assert client.ends == ["whole"]
         there.pipeline.ledger.late.set()
+        await there.pipeline.settled()
         assert (await there.only_record()).status is Status.SUCCESS
 
 
@@ -683,10 +684,83 @@ async def test_a_client_that_reads_slowly_is_waited_for_by_a_task() -> None:
         assert len(await there.records()) == 1
 
 
+# ---------------------------------------------------------------- budgets and rates
+
+
+def limited(**limits: Any) -> dict[str, Any]:
+    """Rules of a key that has a budget of a thousand dollars and these limits."""
+    return {"limit": 1000 * 10**12, "rate_limit": Limits(**limits)}
+
+
+async def used(there: Gateway) -> list[tuple[str, int, int]]:
+    """Of each limit: its name, what was used and what is held."""
+    _, figures = await there.pipeline.guardian.figures(there.key, "user_12345", there.pipeline.clock.now_us())
+    return [(figure.slot.rule.name, figure.used, figure.held) for figure in figures]
+
+
+MANY = limited(requests_per_minute=10_000, tokens_per_minute=10**8)
+
+
 @playing
-async def test_limits_of_a_user_make_its_requests_unusual_and_no_others() -> None:
-    async with gateway(http(completion())) as there:
+async def test_what_a_key_may_spend_is_held_and_settled_alike() -> None:
+    async with gateway(*[http(completion())] * 2, rules=MANY) as there:
+        short = there.begin()
+        await short.until_over()
+        long = await there.the_long_way(BODY)
+        one, other = await there.records()
+        assert alike(one) == alike(other)
+        # The first request warmed up.
+        assert one.cost is not None
+        assert one.usage.total_tokens is not None
+        assert await used(there) == [
+            ("budget", 3 * one.cost, 0),
+            ("requests_per_minute", 3, 0),
+            ("tokens_per_minute", 3 * one.usage.total_tokens, 0),
+        ]
+        assert [rate.name for rate in short.rates] == ["requests_per_minute", "tokens_per_minute"]
+        assert [rate.name for rate in long.rates] == ["requests_per_minute", "tokens_per_minute"]
+        assert [was.remaining - now.remaining for was, now in zip(short.rates, long.rates, strict=True)] == [1, 120]
+
+
+@pytest.mark.parametrize("answer", [http(b"oh", 500), http(completion(usage=None))], ids=["500", "no usage"])
+def test_what_is_held_is_settled_once_by_whoever_ends_it(answer: bytes) -> None:
+    @playing
+    async def scene() -> None:
+        async with gateway(answer, rules=MANY) as there:
+            await there.begin().until_over()
+            short = await used(there)
+        async with gateway(answer, rules=MANY) as there:
+            await there.the_long_way(BODY)
+            assert await used(there) == short
+        assert [held for _, _, held in short] == [0, 0, 0]
+
+    scene()
+
+
+@playing
+async def test_a_request_that_needs_more_than_is_at_hand_is_left_to_the_pipeline() -> None:
+    async with gateway(*[http(completion())] * 4, rules=limited(requests_per_minute=5)) as there:
+        await there.begin().until_over()
+        assert there.refuses(), "half of the limit was leased, and is used up"
+        for _ in range(3):
+            assert (await there.the_long_way(BODY)).ends == ["whole"]
+        assert there.refuses()
+        refused = await there.the_long_way(BODY)
+        assert refused.error is not None
+        assert refused.error.code == "rate_limit_exceeded"
+        assert await used(there) == [("budget", 5 * 400_000_000, 0), ("requests_per_minute", 5, 0)]
+        (counts,) = there.upstream.counts().values()
+        assert (counts.open, counts.idle) == (1, 1), "the connection is as it was"
+
+
+@playing
+async def test_a_blocked_user_is_refused_by_the_pipeline() -> None:
+    async with gateway() as there:
         directory = there.pipeline.directory
         await directory.put_user_rules(UserRules(organization_id="org_1", user="user_12345", blocked=True))
         await there.pipeline.guardian.refresh()
+        assert there.refuses()
+        refused = await there.the_long_way(BODY)
+        assert refused.error is not None
+        assert refused.error.code == "user_blocked"
         assert there.refuses()

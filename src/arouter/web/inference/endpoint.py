@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from arouter.domain.errors import ARouterError, ShuttingDown, forget_frames
 from arouter.domain.keys import Key
@@ -13,7 +12,7 @@ from arouter.engine.attempts import Begun
 from arouter.engine.call import AnswerHere, Call, Ingress, Reply
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
-from arouter.engine.express import Asked, Express, ExpressReply
+from arouter.engine.express import Express, ExpressReply
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Receive, Scope, Send
 from arouter.web.auth import Authenticator, no_credentials
@@ -73,13 +72,13 @@ class Inference:
             return False
         now_us = self.clock.now_us()
         key = self.authenticator.recall(credentials, now_us)
-        return key is not None and express.begin(key, body, reply, now_us, partial(self._go_on, head))
+        return key is not None and express.begin(key, head, body, reply, now_us, self)
 
-    async def _go_on(self, head: Head, asked: Asked, begun: Begun, reply: Reply) -> None:
-        """A request that `begin` has begun is an unusual one."""
-        reader = self.dialect.reader(asked.key, head)
-        reader.read(asked.body)
-        await self.completions.run(self._call(reader, asked.opening), reply, begun)
+    async def go_on(self, key: Key, head: Head, body: bytes, opening: Opening, begun: Begun, reply: Reply) -> None:
+        """A request that `begin` took for a usual one is none."""
+        reader = self.dialect.reader(key, head)
+        reader.read(body)
+        await self.completions.run(self._call(reader, opening), reply, begun)
 
     async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         """Answer one request. Everything that goes wrong is told in the reply."""
