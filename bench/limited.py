@@ -53,7 +53,7 @@ class Limited:
         if guard is None:
             guard = await guardian.find(call.key, user)
         if guard.slots:
-            held: Hold = await guardian.hold(guard, call, routes, self._client)  # type: ignore[arg-type]
+            held: Hold = await guardian.hold(guard, call.fields, call.opening, routes, self._client)  # type: ignore[arg-type]
             held.settle(_ended(call))
 
     async def end(self) -> None:

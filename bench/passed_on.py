@@ -9,6 +9,7 @@ from arouter.engine.clock import SystemClock
 from arouter.engine.connection import Connection
 from arouter.engine.departure import Departure, DrainLimits, Drains
 from arouter.engine.exchange import Exchange
+from arouter.engine.express import Work
 from arouter.engine.forwarding import Forwarding
 from arouter.engine.tasks import Tasks
 from arouter.engine.timeouts import Timeouts
@@ -40,6 +41,12 @@ class _Line:
 
     def write(self, data: bytes) -> None:
         pass
+
+    def go_on(self, work: Work) -> None:
+        raise NotImplementedError
+
+    def over(self) -> None:
+        raise NotImplementedError
 
     def until_drained(self) -> asyncio.Future[None]:
         raise NotImplementedError

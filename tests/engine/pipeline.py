@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from arouter.domain.errors import ARouterError, StorageUnavailable, UpstreamFailed
+from arouter.domain.pseudonym import Pseudonyms
 from arouter.domain.record import Record
 from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
@@ -30,6 +31,7 @@ from arouter.engine.selection import Selection
 from arouter.engine.speeds import Speeds
 from arouter.engine.standing import Standing
 from arouter.engine.tasks import Tasks
+from arouter.engine.upstream import Upstream
 from arouter.store.memory import MemoryStore
 from arouter.store.memory_counters import CounterData
 from arouter.store.memory_directory import MemoryDirectory
@@ -69,12 +71,14 @@ class Pipeline:
         breaker: BreakerRules | None = None,
         provider_order: tuple[str, ...] = (),
         beside: "Pipeline | None" = None,
+        upstream: Upstream | None = None,
+        tick_us: int = 1000,
     ) -> None:
         """`own_keys` is given the operator's routing, and what makes selections. `beside`: another process on the same
-        data."""
+        data. `upstream` asks real providers, and nothing is scripted. The clock goes on by `tick_us` at each look."""
         self.client = ScriptedClient(*answers)
         self.ledger: ScriptedLedger = ScriptedLedger() if beside is None else beside.ledger
-        self.clock = ScriptedClock(tick_us=1000)
+        self.clock = ScriptedClock(tick_us=tick_us)
         self.drains = Drains(DrainLimits() if drain is None else drain)
         self.failed_tasks: list[tuple[str, BaseException]] = []
         self.lost: list[tuple[Record, StorageUnavailable]] = []
@@ -116,32 +120,38 @@ class Pipeline:
             Estimates(known),
             on_overage=lambda _, share, units: self.overages.append((share.counter.meter, units)),
         )
+        self.selection = selection(operator)
+        self.own_keys = (no_own_keys if own_keys is None else own_keys)(operator, selection)
+        self.attempts = Attempts(
+            upstream=self.client if upstream is None else upstream,
+            adapters=Adapters(),
+            breakers=self.breakers,
+            rules=RetryRules() if retries is None else retries,
+            clock=self.clock,
+            random=self.random.random,
+            sleep=self._sleep,
+        )
+        self.pseudonyms = Pseudonyms(SECRET)
+        self.billing = Billing(known)
+        self.recorder = Recorder(
+            self.ledger,
+            durability=durability,
+            tasks=self.tasks,
+            on_lost=lambda record, failure: self.lost.append((record, failure)),
+        )
         self.completions = Completions(
             admission=Admission(),
             guardian=self.guardian,
             routing=operator,
-            selection=selection(operator),
-            own_keys=(no_own_keys if own_keys is None else own_keys)(operator, selection),
-            attempts=Attempts(
-                upstream=self.client,
-                adapters=Adapters(),
-                breakers=self.breakers,
-                rules=RetryRules() if retries is None else retries,
-                clock=self.clock,
-                random=self.random.random,
-                sleep=self._sleep,
-            ),
+            selection=self.selection,
+            own_keys=self.own_keys,
+            attempts=self.attempts,
             adapters=Adapters(),
-            billing=Billing(known),
-            recorder=Recorder(
-                self.ledger,
-                durability=durability,
-                tasks=self.tasks,
-                on_lost=lambda record, failure: self.lost.append((record, failure)),
-            ),
+            billing=self.billing,
+            recorder=self.recorder,
             clock=self.clock,
             tasks=self.tasks,
-            secret=SECRET,
+            pseudonyms=self.pseudonyms,
             limits=Limits(keep_alive_s=keep_alive_s),
             drains=self.drains,
             status_of=status_of,

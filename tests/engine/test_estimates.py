@@ -54,7 +54,7 @@ def test_what_is_encoded_counts_as_a_picture() -> None:
     text = "word " * 10_000
     pictures = [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "QUJD" * 50_000}}] * 2
     request = call(messages=[{"role": "user", "content": [{"type": "text", "text": text}, *pictures]}])
-    read, _ = Estimates(Cards({})).tokens(request)
+    read, _ = Estimates(Cards({})).tokens(request.fields, request.opening)
     assert 2 * TOKENS_OF_AN_ATTACHMENT + len(text) // 3 < read < 2 * TOKENS_OF_AN_ATTACHMENT + len(text) // 2
 
 
@@ -70,8 +70,8 @@ def test_no_usage_within_the_estimate_costs_more(output: int, size: int, cached:
     stated = RateCard(source="operator", version="1", rates=rates)
     estimates = Estimates(Cards({MODEL: stated}))
     request = call(MODEL, asked_bytes=size, max_tokens=output)
-    both = estimates.tokens(request)
-    held = estimates.cost(request, [route(MODEL)], both)
+    both = estimates.tokens(request.fields, request.opening)
+    held = estimates.cost(request.fields, request.opening, [route(MODEL)], both)
     read = both[0]
     for usage in (
         Usage(input_tokens=read, output_tokens=output),
@@ -87,12 +87,12 @@ def test_the_dearest_route_counts_and_an_unknown_price_is_nothing() -> None:
     estimates = Estimates(Cards({MODEL: card(), "groq/llama": card(input=1, output=1)}))
     request = call(asked_bytes=3_000_000, max_tokens=0)
     routes = [route("groq/llama"), route(MODEL), route("mistral/unknown")]
-    assert estimates.cost(request, routes, (10**6, 0)) == 2 * 10**12
-    assert estimates.cost(request, routes[2:], (10**6, 10**6)) == 0
+    assert estimates.cost(request.fields, request.opening, routes, (10**6, 0)) == 2 * 10**12
+    assert estimates.cost(request.fields, request.opening, routes[2:], (10**6, 10**6)) == 0
 
 
 def test_a_tier_that_is_asked_for_has_its_own_price() -> None:
     cards = Cards({MODEL: card()})
-    Estimates(cards).cost(call(service_tier="priority"), [route(MODEL)], (1, 1))
-    Estimates(cards).cost(call(service_tier=5), [route(MODEL)], (1, 1))
+    for request in (call(service_tier="priority"), call(service_tier=5)):
+        Estimates(cards).cost(request.fields, request.opening, [route(MODEL)], (1, 1))
     assert [tier for _, _, tier, _ in cards.asked] == ["priority", None]

@@ -53,7 +53,13 @@ TESTED_BY = {
     "tests/domain/test_organizations.py": ("domain/roles.py",),
     "tests/acceptance/test_docs_commands.py": ("web/metrics.py",),
     "tests/acceptance/test_recordings.py": ("domain/estimate.py", "providers/openai.py"),
-    "tests/acceptance/test_startup.py": ("web/app.py", "wiring/gateway.py", "wiring/server.py", "wiring/storage.py"),
+    "tests/acceptance/test_startup.py": (
+        "web/app.py",
+        "wiring/gateway.py",
+        "wiring/pipeline.py",
+        "wiring/server.py",
+        "wiring/storage.py",
+    ),
     "tests/acceptance/test_users.py": (
         "domain/ids.py",
         "engine/dialects/generate.py",
@@ -205,6 +211,7 @@ TESTED_BY = {
         "engine/tasks.py",
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
+    "tests/web/inference/test_express.py": ("engine/express.py",),
     "tests/engine/test_guardian.py": ("engine/guards.py",),
     "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
     "tests/engine/test_reporting.py": ("domain/report.py",),

@@ -33,6 +33,7 @@ class Account:
         "passed_on",
         "route",
         "started_us",
+        "told",
         "tried",
         "upstream_status",
     )
@@ -45,6 +46,8 @@ class Account:
         """When the first byte of the answer went to the client."""
         self.route: Route | None = None
         self.exchange: Exchange | None = None
+        self.told = _NOTHING_TOLD
+        """What the provider that was asked last has told."""
         self.hold: Hold | None = None
         """What is held of budgets and rates until it is settled."""
         self.is_byok = False
@@ -92,9 +95,19 @@ class Account:
         self.route = route
         self.is_byok = route.deployment.own_key is not None
         self.exchange = exchange
+        self.told = exchange.told
         self.attempts += 1
         self.asked_us = monotonic_us
         self.upstream_status = None
+
+    def answers(self, route: Route, told: Told, monotonic_us: int) -> None:
+        """The one provider that was asked, at that time, has answered: all is well."""
+        self.route = route
+        self.told = told
+        self.attempts = 1
+        self.asked_us = monotonic_us
+        self.answered = True
+        self.upstream_status = self.http_status = 200
 
     def fails(self, failure: UpstreamFailed, monotonic_us: int) -> None:
         """The last attempt failed, and had no answer that could have cost anything. There may be another one."""
@@ -120,8 +133,7 @@ class Account:
 
     def record(self, bill: Bill = NOTHING_USED, *, now_us: int, monotonic_us: int) -> Record:
         """The record, as things stand now."""
-        told = self.exchange.told if self.exchange is not None else _NOTHING_TOLD
-        route, first_us, error = self.route, self.first_us, self.error
+        told, route, first_us, error = self.told, self.route, self.first_us, self.error
         made = unfilled(Record)
         made.opening = self.opening
         made.completed_at_us = now_us

@@ -48,6 +48,7 @@ class Answer:
 
     __slots__ = (
         "_failure",
+        "_then",
         "head",
         "host",
         "listener",
@@ -74,12 +75,20 @@ class Answer:
         self.quiet_since_s = 0.0
         """When the peer said something last, or was wanted to, by the loop's clock."""
         self.listener: Listener | None = None
+        self._then: Callable[[], None] | None = None
         self._failure: UpstreamFailed | None = None
 
     @property
     def headers(self) -> Headers:
         """The header fields, without trailers."""
         return Headers(self.head)
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body, which stays to be read; None while it is not whole, and if it will never be."""
+        if self.source is not None or self._failure is not None:
+            return None
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
     @property
     def content_type(self) -> str:
@@ -91,6 +100,18 @@ class Answer:
         """The length of the body in bytes if the peer said so."""
         length = self.headers.get("content-length")
         return None if length is None else int(length)
+
+    async def begun(self) -> "Answer":
+        """Itself, as soon as its header fields are in. UpstreamFailed, UpstreamTimeout; cancelled, it is closed."""
+        if self.source is not None and not self.status:
+            try:
+                await self.woken(0)
+            except asyncio.CancelledError:
+                self.close()
+                raise
+        if not self.status:
+            self.raise_failure()
+        return self
 
     async def next(self) -> bytes | None:
         """What arrived since the last call, or the next bytes to arrive; None at the end of the body.
@@ -174,9 +195,18 @@ class Answer:
         finally:
             self.listener = None
 
+    def then(self, call: Callable[[], None] | None) -> None:
+        """Call, once, at the end, or when `WAKE_AT_BYTES` wait, instead of waking a reader; None: do not call."""
+        self._then = call
+        self.wake_at_bytes = WAKE_AT_BYTES
+
     def wake(self) -> None:
         """Whoever waits or listens goes on."""
         self.listener = None
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+            return
         waiter = self.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import msgspec
 
 from arouter.domain.errors import ARouterError, InvalidRequest, RateLimited, UpstreamFailed, forget_frames
+from arouter.domain.value import value
 from arouter.engine.account import Account
 from arouter.engine.adapters import Adapters
 from arouter.engine.answer import Answer
@@ -21,6 +22,7 @@ from arouter.engine.clock import Clock
 from arouter.engine.credentials import Credentials, credential_lines
 from arouter.engine.departure import Departure
 from arouter.engine.exchange import Exchange
+from arouter.engine.guardian import Hold
 from arouter.engine.manner import FIRST_FAILURE, head_in_manner, passes_on
 from arouter.engine.own_keys import blamed_rightly
 from arouter.engine.retrying import RetryBudget, RetryRules, Turns
@@ -43,6 +45,18 @@ _CONDITIONS = frozenset(
 
 _decode_fields: Callable[[msgspec.Raw], Fields | None] = msgspec.json.Decoder(Fields | None).decode
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+@value(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A provider that was asked before there was anybody to wait for it: the first of a plan."""
+
+    answer: Answer
+    plan: Plan
+    asked_us: int
+    """When, by the monotonic clock: then the request began."""
+    hold: Hold | None
+    """What is held of budgets and rates."""
 
 
 class Attempts:
@@ -69,7 +83,8 @@ class Attempts:
         self._random = random
         self._timeouts = Timeouts() if timeouts is None else timeouts
         self._sleep = sleep
-        self._budget = RetryBudget()
+        self.budget = RetryBudget()
+        """Whoever asks by itself has earned for it, too."""
         self._heads: dict[tuple[object, ...], bytes] = {}
 
     async def begin(
@@ -80,20 +95,23 @@ class Attempts:
         reply: Reply,
         departure: Departure,
         exchange: Callable[[Call, Route], Exchange],
+        begun: Begun | None = None,
     ) -> Answer:
-        """The first answer with a good status. `exchange` makes the request to a provider.
+        """The first answer with a good status. `exchange` makes the request to a provider; `begun` says that the first
+        one was asked.
 
         UpstreamFailed of the last provider that was asked, if nobody answers; InvalidRequest if the request cannot be
         said to anybody.
         """
-        self._budget.earn()
+        if begun is None:
+            self.budget.earn()
         turns: Turns | None = None
         route: Route | None = plan.routes[0]
         failure: ARouterError | None = None
         while route is not None:
             try:
                 asked = _prepared(call, plan, route, exchange)
-                answer = await self._ask(route, asked, account, turns)
+                answer = await self._ask(route, asked, account, turns, begun)
             except (InvalidRequest, UpstreamFailed) as failed:
                 if turns is None:
                     began_us = account.asked_us if account.attempts else self._clock.monotonic_us()
@@ -112,6 +130,7 @@ class Attempts:
                 if reply.wants_attempts:
                     self._tell(reply, account)
                 return answer
+            begun = None
             route = await self._next(turns, departure)
         assert failure is not None
         if reply.wants_attempts:
@@ -124,25 +143,30 @@ class Attempts:
         if turn is None:
             return None
         if turn.repeats and not departure.gone:
-            if not self._budget.spend():
+            if not self.budget.spend():
                 return None
             await self._sleep(turn.wait_s)
         return None if departure.gone else turn.route
 
-    async def _ask(self, route: Route, asked: Exchange, account: Account, turns: Turns | None) -> Answer:
+    async def _ask(
+        self, route: Route, asked: Exchange, account: Account, turns: Turns | None, begun: Begun | None
+    ) -> Answer:
         """One request. UpstreamFailed, in our contract's words, for a status that is not a good one."""
         deployment, prepared = route.deployment, asked.prepared
-        now_us = self._clock.monotonic_us()
+        now_us = self._clock.monotonic_us() if begun is None else begun.asked_us
         account.asks(route, asked, now_us)
         self._breakers.asked(deployment, now_us)
         timeouts = deployment.timeouts
         if turns is not None and account.attempts > 1:
             timeouts = self._within(timeouts, turns.left_s(now_us))
         try:
-            head = self._head(deployment, prepared)
-            if (credentials := deployment.credentials) is not None:
-                head += await self._credentials(credentials, deployment, prepared)
-            answer = await self._upstream.send(deployment.origin, head, prepared.body, timeouts=timeouts)
+            if begun is not None:
+                answer = await begun.answer.begun()
+            else:
+                head = self.head(deployment, prepared)
+                if (credentials := deployment.credentials) is not None:
+                    head += await self._credentials(credentials, deployment, prepared)
+                answer = await self._upstream.send(deployment.origin, head, prepared.body, timeouts=timeouts)
             account.upstream_status = status = answer.status
             if not (200 <= status < 300 or passes_on(prepared, status)):
                 raise await self._refusal(route, answer)
@@ -179,7 +203,8 @@ class Attempts:
         if account.attempts:
             reply.tell_attempts(account.attempts_until(self._clock.monotonic_us()))
 
-    def _head(self, deployment: Deployment, prepared: Prepared) -> bytes:
+    def head(self, deployment: Deployment, prepared: Prepared) -> bytes:
+        """The head of a request to a deployment, as `arouter.engine.upstream.Upstream.send` takes it."""
         if deployment.own_key is not None or prepared.manner is not None:
             return _new_head(deployment, prepared)  # Not kept: it holds somebody's key, or will not come again.
         key = (deployment.provider, deployment.name, prepared.path, prepared.query, prepared.headers)

@@ -102,6 +102,11 @@ class Breakers:
         self._own: dict[str, None] = {}
         """The labels among them of own keys, the longest known first."""
 
+    @property
+    def some_failed(self) -> bool:
+        """Whether there is one that failed and has not answered since."""
+        return bool(self._known)
+
     def resting(self, now_us: int) -> tuple[str, ...]:
         """The labels of the operator's that rest."""
         return tuple(

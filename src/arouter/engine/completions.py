@@ -30,7 +30,7 @@ from arouter.domain.record import Opening, Record
 from arouter.engine.account import Account
 from arouter.engine.adapters import Adapters
 from arouter.engine.admission import Admission
-from arouter.engine.attempts import Attempts
+from arouter.engine.attempts import Attempts, Begun
 from arouter.engine.billing import NOTHING_USED, Bill, Billing
 from arouter.engine.call import Call, Reply
 from arouter.engine.clock import Clock
@@ -72,14 +72,14 @@ class Completions:
         recorder: Recorder,
         clock: Clock,
         tasks: Tasks,
-        secret: bytes,
+        pseudonyms: Pseudonyms,
         limits: Limits,
         drains: Drains,
         status_of: Callable[[ARouterError], int],
         type_of: Callable[[ARouterError], str],
         on_record: Callable[[Record, ARouterError | None], None],
     ) -> None:
-        """`secret` is the server's own, for pseudonyms; `status_of` and `type_of` are the rim's words for an error;
+        """`status_of` and `type_of` are the rim's words for an error;
         `on_record` sees every record and what went wrong, for metrics and the log."""
         self._admission = admission
         self._guardian = guardian
@@ -91,7 +91,7 @@ class Completions:
         self._recorder = recorder
         self._clock = clock
         self._tasks = tasks
-        self._pseudonyms = Pseudonyms(secret)
+        self._pseudonyms = pseudonyms
         self._limits = limits
         self._status_of = status_of
         self._type_of = type_of
@@ -102,18 +102,19 @@ class Completions:
 
     # ---------------------------------------------------------------- the way in
 
-    async def run(self, call: Call, reply: Reply) -> None:
-        """Answer `call` through `reply`. Leaves exactly one record.
+    async def run(self, call: Call, reply: Reply, begun: Begun | None = None) -> None:
+        """Answer `call` through `reply`. Leaves exactly one record. A call whose provider was asked has `begun`.
 
         To cancel it is to interrupt it: it settles, tells the client, and returns. CancelledError only if it is
         cancelled a second time, or at its very end.
         """
-        account = Account(call.opening, started_us=self._clock.monotonic_us())
+        started_us = self._clock.monotonic_us() if begun is None else begun.asked_us
+        account = Account(call.opening, started_us=started_us)
         bill = NOTHING_USED
         last = b""
         departure = Departure(self._drains)
         try:
-            bill, last = await self._answer(call, account, reply, departure)
+            bill, last = await self._answer(call, account, reply, departure, begun)
         except ARouterError as error:
             if isinstance(error, UpstreamFailed):
                 error.metadata = {**account.provider_metadata, **error.metadata}
@@ -139,12 +140,19 @@ class Completions:
                 forget_frames(account.error)
         await self._finish(call, account, record, last, reply)
 
-    async def _answer(self, call: Call, account: Account, reply: Reply, departure: Departure) -> tuple[Bill, bytes]:
+    async def _answer(
+        self, call: Call, account: Account, reply: Reply, departure: Departure, begun: Begun | None
+    ) -> tuple[Bill, bytes]:
         """The bill, and what goes out once the record is durable; nothing of both if the client has left."""
-        plan = await self._admit(call, account, reply, departure)
+        if begun is None:
+            plan = await self._admit(call, account, reply, departure)
+        else:
+            plan = begun.plan
+            account.hold = begun.hold
+            reply.watch(departure.begin)
         if call.here is not None and (told := call.here(call, plan.routes[0])) is not None:
             return NOTHING_USED, told
-        answer = await self._attempts.begin(call, plan, account, reply, departure, self._exchange)
+        answer = await self._attempts.begin(call, plan, account, reply, departure, self._exchange, begun)
         exchange = account.exchange
         assert exchange is not None
         keep_alive_s = self._limits.keep_alive_s
@@ -204,7 +212,7 @@ class Completions:
             raise
         account.route = route = plan.routes[0]
         if guard.slots:
-            account.hold = await self._guardian.hold(guard, call, plan.routes, reply)
+            account.hold = await self._guardian.hold(guard, call.fields, opening, plan.routes, reply)
         self._recorder.open(noted(opening, route))
         reply.watch(departure.begin)
         return plan

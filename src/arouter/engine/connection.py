@@ -152,6 +152,10 @@ class Connection(asyncio.Protocol):
             transport.write(body)
         return answer
 
+    def give_back(self) -> None:
+        """Nothing was sent on it: it is idle, as before."""
+        self._owner.returned(self)
+
     def consumed(self) -> None:
         """The reader took everything that had arrived."""
         self._unread_bytes = 0

@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from arouter.domain.price import REASONING, REQUESTS, Rate, RateCard, round_to_picodollars
+from arouter.domain.record import Opening
 from arouter.engine.billing import CardFinder
-from arouter.engine.call import Call
 from arouter.engine.routing import Route
 from arouter.providers.openai import Fields
 
@@ -74,14 +74,14 @@ class Estimates:
         self._default = default_output_tokens
         self._found: dict[tuple[str, str, int, str | None], _Rates | _Flat | None] = {}
 
-    def tokens(self, call: Call) -> tuple[int, int]:
+    def tokens(self, fields: Fields, opening: Opening) -> tuple[int, int]:
         """The most that is likely to be read, and to be generated."""
-        return input_tokens(call), output_tokens(call.fields, call.opening.endpoint, self._default)
+        return input_tokens(fields, opening.asked_bytes), output_tokens(fields, opening.endpoint, self._default)
 
-    def cost(self, call: Call, routes: Sequence[Route], tokens: tuple[int, int]) -> int:
+    def cost(self, fields: Fields, opening: Opening, routes: Sequence[Route], tokens: tuple[int, int]) -> int:
         """The highest cost on any of the routes, in picodollars; 0 where no price is known."""
-        at_s = call.opening.created_at_us // 1_000_000
-        tier = _tier(call.fields) if "service_tier" in call.fields else None
+        at_s = opening.created_at_us // 1_000_000
+        tier = _tier(fields) if "service_tier" in fields else None
         highest = 0
         for route in routes:
             rates = self._rates(route.deployment.vendor.name, route.model, at_s, tier)
@@ -101,15 +101,14 @@ class Estimates:
             return rates
 
 
-def input_tokens(call: Call) -> int:
-    """The most that a model is likely to read."""
-    size = call.opening.asked_bytes
+def input_tokens(fields: Fields, size: int | None) -> int:
+    """The most that a model is likely to read; `size` in bytes, if it is known."""
     if not size:
         return 0
     if size <= _LONG_BYTES:
         return -(-size // BYTES_PER_TOKEN)
     attachments = encoded = 0
-    for raw in call.fields.values():
+    for raw in fields.values():
         for found in _ENCODED.finditer(raw):
             attachments += 1
             encoded += found.end() - found.start()

@@ -18,7 +18,7 @@ from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, R
 from arouter.domain.guardrails import Guardrail, Target, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars, to_text
-from arouter.domain.record import Record, Status
+from arouter.domain.record import Opening, Record, Status
 from arouter.domain.value import constructor, value
 from arouter.engine.call import Call, RateTold, Reply
 from arouter.engine.estimates import Estimates
@@ -33,6 +33,7 @@ from arouter.engine.guards import (
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.routing import Route
 from arouter.engine.selection import Permit
+from arouter.providers.openai import Fields
 from arouter.store.base import Directory
 
 MOST_USERS: Final = 20_000
@@ -242,41 +243,16 @@ class Guardian:
 
     # ---------------------------------------------------------------- holding
 
-    async def hold(self, guard: Guard, call: Call, routes: Sequence[Route], reply: Reply) -> Hold:
-        """What the call is likely to use at most, of all that applies. The client is told how its rates stand.
+    async def hold(self, guard: Guard, fields: Fields, opening: Opening, routes: Sequence[Route], reply: Reply) -> Hold:
+        """What a request is likely to use at most, of all that applies. The client is told how its rates stand.
 
         PaymentRequired or RateLimited if something has not so much left, StorageUnavailable if nobody can say so; then
         nothing is held.
         """
-        at_us = call.opening.created_at_us
-        cost = tokens = 1
-        if guard.counts_tokens:
-            both = self._estimates.tokens(call)
-            # Something is always held, or what is spent would let through what seems to cost nothing.
-            tokens = max(1, sum(both))
-            cost = max(1, self._estimates.cost(call, routes, both))
-        amounts = (1, cost, tokens, 1)  # in the order of `KINDS`
-        taken: list[Taken] = []
-        lacking: list[tuple[Share, int]] = []
-        places: list[Slot] = []
+        at_us = opening.created_at_us
+        taken, lacking, places = self._at_hand(guard, fields, opening, routes)
         hold = Hold(taken, self._on_overage, counts_tokens=guard.counts_tokens)
         try:
-            for slot in guard.slots:
-                share = slot.share
-                if share is None or share.ended or not slot.start_us <= at_us < slot.end_us:
-                    share = slot.share_at(at_us)
-                kind = slot.kind
-                units = amounts[kind]
-                if units > slot.most:
-                    units = slot.most
-                share.touched = True
-                if share.free >= units:
-                    # As `Allotment.take`: a call for each would cost more than all the sums.
-                    share.free -= units
-                    taken.append((share, kind, units))
-                else:
-                    lacking.append((share, units))
-                    places.append(slot)
             if lacking:
                 refused = await self._take(places, lacking)
                 if refused is not None:
@@ -286,14 +262,65 @@ class Guardian:
             hold.release()
             raise
         finally:
-            if guard.rates:
-                nearest = [_nearest(slots, at_us) for slots in guard.rates]
-                told = self._leasing.told
-                for _, share in nearest:
-                    if share not in told:
-                        self._leasing.will_tell(share)
-                reply.tell_rates(partial(_rates_told, nearest, self._leasing.now_us))
+            self._tell_rates(guard, at_us, reply)
         return hold
+
+    def hold_at_once(
+        self, guard: Guard, fields: Fields, opening: Opening, routes: Sequence[Route], reply: Reply
+    ) -> Hold | None:
+        """As `hold`, where so much of everything is at hand; None, and nothing is held, where somebody has to be asked
+        or the request is to be refused."""
+        taken, lacking, _ = self._at_hand(guard, fields, opening, routes)
+        hold = Hold(taken, self._on_overage, counts_tokens=guard.counts_tokens)
+        if lacking:
+            hold.release()
+            return None
+        self._tell_rates(guard, opening.created_at_us, reply)
+        return hold
+
+    def _at_hand(
+        self, guard: Guard, fields: Fields, opening: Opening, routes: Sequence[Route]
+    ) -> tuple[list[Taken], list[tuple[Share, int]], list[Slot]]:
+        """What was taken of what this process has; of what it has not enough, and in which slots."""
+        at_us = opening.created_at_us
+        cost = tokens = 1
+        if guard.counts_tokens:
+            both = self._estimates.tokens(fields, opening)
+            # Something is always held, or what is spent would let through what seems to cost nothing.
+            tokens = max(1, sum(both))
+            cost = max(1, self._estimates.cost(fields, opening, routes, both))
+        amounts = (1, cost, tokens, 1)  # in the order of `KINDS`
+        taken: list[Taken] = []
+        lacking: list[tuple[Share, int]] = []
+        places: list[Slot] = []
+        for slot in guard.slots:
+            share = slot.share
+            if share is None or share.ended or not slot.start_us <= at_us < slot.end_us:
+                share = slot.share_at(at_us)
+            kind = slot.kind
+            units = amounts[kind]
+            if units > slot.most:
+                units = slot.most
+            share.touched = True
+            if share.free >= units:
+                # As `Allotment.take`: a call for each would cost more than all the sums.
+                share.free -= units
+                taken.append((share, kind, units))
+            else:
+                lacking.append((share, units))
+                places.append(slot)
+        return taken, lacking, places
+
+    def _tell_rates(self, guard: Guard, at_us: int, reply: Reply) -> None:
+        """Let the client be told how the rates stand when its answer begins."""
+        if not guard.rates:
+            return
+        nearest = [_nearest(slots, at_us) for slots in guard.rates]
+        told = self._leasing.told
+        for _, share in nearest:
+            if share not in told:
+                self._leasing.will_tell(share)
+        reply.tell_rates(partial(_rates_told, nearest, self._leasing.now_us))
 
     async def _take(self, slots: Sequence[Slot], lacking: Sequence[tuple[Share, int]]) -> int | None:
         """As `Leasing.take`; whoever cannot be asked now is told of which limit, the first of them."""

@@ -1,5 +1,6 @@
 """How records reach the ledger: opened without waiting, closed before the client sees the end of its answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Literal
@@ -55,6 +56,31 @@ class Recorder:
         self._tasks.start("record", self._follow(record, written))
         return _AT_ONCE
 
+    def close_then(self, record: Record, done: Callable[[StorageUnavailable | None], None]) -> None:
+        """As `close`, for who does not await it: `done` is called where that returns, or with what that raises."""
+        written = self._ledger.close(record)
+        if not self._strict:
+            self._tasks.start("record", self._follow(record, written))
+            done(None)
+        elif isinstance(written, asyncio.Future):
+            written.add_done_callback(lambda written: done(self._failure(record, written)))
+        else:
+            self._tasks.start("record", self._then(record, written, done))
+
+    async def _then(
+        self, record: Record, written: Awaitable[None], done: Callable[[StorageUnavailable | None], None]
+    ) -> None:
+        try:
+            await self._wait(record, written)
+        except StorageUnavailable as failure:
+            done(failure)
+        else:
+            done(None)
+
+    def _failure(self, record: Record, written: "asyncio.Future[None]") -> StorageUnavailable | None:
+        failure = written.exception()
+        return None if failure is None else self._lost(record, failure)
+
     async def _follow(self, record: Record, written: Awaitable[None]) -> None:
         with suppress(StorageUnavailable):
             await self._wait(record, written)
@@ -62,10 +88,15 @@ class Recorder:
     async def _wait(self, record: Record, written: Awaitable[None]) -> None:
         try:
             await written
-        except StorageUnavailable as failure:
-            self._on_lost(record, failure)
-            raise
-        except ValueError as refused:
-            unstorable = StorageUnavailable("The ledger cannot hold this record.", detail=str(refused))
-            self._on_lost(record, unstorable)
-            raise unstorable from refused
+        except (StorageUnavailable, ValueError) as refused:
+            failure = self._lost(record, refused)
+            if failure is refused:
+                raise
+            raise failure from refused
+
+    def _lost(self, record: Record, failure: BaseException) -> StorageUnavailable:
+        """What is told of a record that the ledger did not take."""
+        if not isinstance(failure, StorageUnavailable):
+            failure = StorageUnavailable("The ledger cannot hold this record.", detail=str(failure))
+        self._on_lost(record, failure)
+        return failure

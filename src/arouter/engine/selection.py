@@ -46,6 +46,10 @@ class Selection:
         """The first route for a model's name, whoever asks; None where there is none."""
         return self._routing.find(requested)
 
+    def plain(self, model: str) -> Plan | None:
+        """The plan for a model's name, if it is known that one deployment alone answers it."""
+        return self._plain.get((model,))
+
     def plan(self, call: Call, permit: Permit) -> Plan:
         """The plan for a call.
 

@@ -96,6 +96,15 @@ class Upstream:
             answer.raise_failure()
         return answer
 
+    def take_idle(self, origin: Origin) -> Connection | None:
+        """A connection on which `start` may send at once; None if there is none. Whoever gets it sends or aborts."""
+        route = self._routes.get(origin.endpoint)
+        return None if route is None or route.proxy is not None else route.pool.take_idle()
+
+    def start(self, connection: Connection, head: bytes, body: bytes, timeouts: Timeouts | None) -> Answer:
+        """Send a request, as `send` does, on a connection of `take_idle`. The answer has not begun."""
+        return connection.start(head, body, self._timeouts if timeouts is None else timeouts)
+
     async def aclose(self) -> None:
         """Hangs up every connection; requests that are under way fail, and so do later ones."""
         self._closed = True

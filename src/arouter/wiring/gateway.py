@@ -17,13 +17,11 @@ from arouter.domain.keys import Key
 from arouter.domain.models import ModelInfo
 from arouter.domain.provider_keys import ProviderKey
 from arouter.domain.record import Record
-from arouter.engine.adapters import Adapters
-from arouter.engine.admission import Admission
-from arouter.engine.billing import Billing
 from arouter.engine.clock import Clock, SystemClock
 from arouter.engine.completions import Completions, Limits
 from arouter.engine.departure import DrainLimits, Drains
 from arouter.engine.estimates import Estimates
+from arouter.engine.express import Express
 from arouter.engine.guardian import Guardian
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.loop_lag import LoopLag
@@ -37,7 +35,6 @@ from arouter.sandbox.behaviour import Behaviour
 from arouter.sandbox.server import Sandbox, start_sandbox
 from arouter.settings import Settings
 from arouter.store.base import Home, LastChanges
-from arouter.web import errors
 from arouter.web.api.app import ApiServices, Check, Readiness, create_api
 from arouter.web.api.services import Headers
 from arouter.web.app import App, Handlers
@@ -56,6 +53,7 @@ from arouter.wiring.issuers import issuers
 from arouter.wiring.journal import delivery, is_behind, ledger_checks, watch_journal, with_journal
 from arouter.wiring.late_prices import LatePrices
 from arouter.wiring.own_keys import own_providers
+from arouter.wiring.pipeline import pipeline
 from arouter.wiring.providers import deployments, wants_sandbox
 from arouter.wiring.record_ids import RecordIds
 from arouter.wiring.report_fonts import report_fonts
@@ -176,7 +174,8 @@ class Gateway:
             self._end_metrics = self.metrics.serve(self.settings.server.host, self.settings.server.metrics_port)
         self._watch()
         self._lag.start()
-        inference = partial(self._inference, completions=self._completions(home), user_tokens=self._user_tokens(home))
+        completions, express = self._pipeline(home)
+        inference = partial(self._inference, completions=completions, user_tokens=self._user_tokens(home))
         passing = PassThrough(
             inference=inference(CHAT),
             providers=self._routing.dialects,
@@ -184,7 +183,7 @@ class Gateway:
         )
         return Handlers(
             inference={
-                dialect.path: inference(dialect)
+                dialect.path: inference(dialect, express=express if dialect is CHAT else None)
                 for dialect in dialects(metadata_user=self.settings.server.metadata_user_id)
             },
             patterns=[
@@ -218,7 +217,9 @@ class Gateway:
 
     # ---------------------------------------------------------------- the parts
 
-    def _inference(self, dialect: Dialect, *, completions: Completions, user_tokens: UserTokens) -> Inference:
+    def _inference(
+        self, dialect: Dialect, *, completions: Completions, user_tokens: UserTokens, express: Express | None = None
+    ) -> Inference:
         return Inference(
             dialect=dialect,
             authenticator=self._authenticator,
@@ -228,6 +229,7 @@ class Gateway:
             new_id=self._record_ids,
             tasks=self._tasks,
             body_most_bytes=self.settings.server.body_most_bytes,
+            express=express,
         )
 
     def _user_tokens(self, home: Home) -> UserTokens:
@@ -239,28 +241,23 @@ class Gateway:
             revision=lambda: self._authenticator.revision,
         )
 
-    def _completions(self, home: Home) -> Completions:
-        ledger = self.store.ledger
-        adapters = Adapters()
-        return Completions(
-            admission=Admission(),
-            guardian=self._guardian,
+    def _pipeline(self, home: Home) -> tuple[Completions, Express]:
+        return pipeline(
+            asking=self._asking,
             routing=self._routing,
-            selection=self._asking.selection(self._routing, self._prices),
+            prices=self._prices,
+            guardian=self._guardian,
             own_keys=self._own_keys,
-            attempts=self._asking.attempts(self._upstream, adapters),
-            adapters=adapters,
-            billing=Billing(self._prices),
+            upstream=self._upstream,
             recorder=Recorder(
-                ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost
+                self.store.ledger, durability=self.settings.storage.durability, tasks=self._tasks, on_lost=self._lost
             ),
             clock=self._clock,
             tasks=self._tasks,
+            drains=self._drains,
             secret=home.secret,
             limits=Limits(keep_alive_s=self.settings.server.keep_alive_s),
-            drains=self._drains,
-            status_of=errors.status_of,
-            type_of=errors.type_of,
+            new_id=self._record_ids,
             on_record=self._recorded,
         )
 

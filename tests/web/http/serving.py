@@ -52,6 +52,9 @@ class Endpoint:
         reply = AsgiReply(receive, send, self.tasks)
         await self.answer(read_head(headers, scope["query_string"]), AsgiBody(headers, receive), reply)
 
+    def begin(self, head: Head, body: bytes, reply: HttpReply) -> bool:
+        return False
+
     async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         reply.identify("gen-1", "gen-1" if head.request_id is None else head.request_id)
         if head.session_id == "unknown":

@@ -16,12 +16,14 @@ What is under way is answered by one task for each connection, which lives as lo
 import asyncio
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from arouter.domain.errors import InternalError
+from arouter.engine.express import Work
 from arouter.web.http.body import LineBody
 from arouter.web.http.general import GeneralProtocol, head_too_large
 from arouter.web.http.heads import MOST_HEAD_BYTES, Heads
@@ -44,6 +46,10 @@ _CLOSING = (b"connection", b"close")
 
 class Endpoint(Protocol):
     """Whoever answers the requests to one inference path."""
+
+    def begin(self, head: Head, body: bytes, reply: LineReply) -> bool:
+        """Answer a request without a task, if it is of a kind that needs none. Whether it is under way; else nothing
+        was done, and it is to be answered by `answer`."""
 
     async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         """Answer one request, whose body is there or comes. Raises nothing but CancelledError."""
@@ -78,9 +84,8 @@ class GatewayProtocol(GeneralProtocol):
         self._theirs = False
         self._reply: LineReply | None = None
         self._body = self._no_body = LineBody(0)
-        self._asked: Asked | None = None
-        self._said: bytes | Body = b""
-        """The body that is there, or `_body`."""
+        self._work_left: Work | None = None
+        """What the worker is to do next."""
         self._worker: asyncio.Task[None] | None = None
         self._next: asyncio.Future[None] | None = None
         self._closing = False
@@ -141,11 +146,12 @@ class GatewayProtocol(GeneralProtocol):
     def shutdown(self) -> None:
         """Called by the server when it stops: no request after the one that is under way."""
         self._stays = False
-        if self._reply is None:
-            if self._theirs:
-                super().shutdown()
-            else:
-                self.transport.close()
+        if self._reply is not None:
+            self._reply.need_task()
+        elif self._theirs:
+            super().shutdown()
+        else:
+            self.transport.close()
 
     # ---------------------------------------------------------------- whose request it is
 
@@ -163,16 +169,22 @@ class GatewayProtocol(GeneralProtocol):
             self._hand_over(_UPGRADE.sub(b"", data[:end]) + data[end:])
             return
         self._buffer = b""
-        asked, stays, length = read
-        self._asked = asked
+        (endpoint, head), stays, length = read
         self._stays = self._stays and stays
-        self._reply = LineReply(self)
+        self._reply = reply = LineReply(self)
+        said: bytes | Body
         if len(data) == end + length:
-            self._said = data[end:]
+            said = data[end:]
+            if endpoint.begin(head, said, reply):
+                return
         else:
             self._heard_s = self.loop.time()
-            self._said = self._body = body = LineBody(length)
+            said = self._body = body = LineBody(length)
             self._hold(body.take(data[end:]))
+        self.go_on(partial(endpoint.answer, head, said, reply))
+
+    def go_on(self, work: Work) -> None:
+        self._work_left = work
         if self._worker is None:
             self._worker = self.loop.create_task(self._work())
             self.tasks.add(self._worker)
@@ -253,18 +265,18 @@ class GatewayProtocol(GeneralProtocol):
 
     async def _work(self) -> None:
         """Answer what comes, one request after the other."""
-        while not self._closing:
-            if self._reply is None:
-                self._next = self.loop.create_future()
-                await self._next
+        while True:
+            work, self._work_left = self._work_left, None
+            if work is None:
                 if self._closing:
                     return
-            reply, asked = self._reply, self._asked
+                self._next = self.loop.create_future()
+                await self._next
+                continue
+            reply = self._reply
             assert reply is not None
-            assert asked is not None
-            endpoint, head = asked
             try:
-                await endpoint.answer(head, self._said, reply)
+                await work()
             except asyncio.CancelledError:
                 self._stays = False
                 raise
@@ -273,7 +285,12 @@ class GatewayProtocol(GeneralProtocol):
                 if not reply.started:
                     reply.fail(InternalError("The gateway failed to process this request. It is not your fault."))
             finally:
+                del work  # It holds the body, and a connection may last long.
                 self._finish(reply)
+
+    def over(self) -> None:
+        assert self._reply is not None
+        self._finish(self._reply)
 
     def _wake_worker(self) -> None:
         if self._next is not None and not self._next.done():
@@ -283,7 +300,6 @@ class GatewayProtocol(GeneralProtocol):
         """The answer is out, or nobody is there for it."""
         self._heard_s = self.loop.time()
         self._reply = None
-        self._said = b""  # A connection may last long.
         body, self._body = self._body, self._no_body
         if self._closing:
             return

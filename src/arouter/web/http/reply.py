@@ -1,9 +1,11 @@
 """An answer on a connection of the gateway's own protocol: bytes, written at once."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
 
+from arouter.engine.express import Work
 from arouter.web.inference.reply import BODILESS, PLAIN, Header, HttpReply
 
 JOIN_UP_TO_BYTES = 64 * 1024
@@ -46,6 +48,12 @@ class Line(Protocol):
     def write(self, data: bytes) -> None:
         """Send; nothing happens if the client has left."""
 
+    def go_on(self, work: Work) -> None:
+        """Let a task do what is left of the request that is under way."""
+
+    def over(self) -> None:
+        """The request that was under way, without a task, is over."""
+
     def until_drained(self) -> "asyncio.Future[None]":
         """Done when it is not paused any more, or the client has left."""
 
@@ -53,7 +61,7 @@ class Line(Protocol):
 class LineReply(HttpReply):
     """One answer."""
 
-    __slots__ = ("_bodiless", "_line", "closes", "paused")
+    __slots__ = ("_bodiless", "_hand_over", "_line", "closes", "paused")
 
     paused: bool
     """As `Reply.paused`. The line sets it."""
@@ -63,12 +71,38 @@ class LineReply(HttpReply):
         self._line = line
         self.paused = line.write_paused
         self._bodiless = False
+        self._hand_over: Callable[[], None] | None = None
         self.closes = False
         """Whether the client was told that this is the last answer on its connection."""
 
     @property
     def gone(self) -> bool:
         return self._left
+
+    # ---------------------------------------------------------------- where no task answers: `ExpressReply`
+
+    def until_task(self, hand_over: Callable[[], None] | None) -> None:
+        self._hand_over = hand_over
+        if self._left:
+            self.need_task()
+
+    def need_task(self) -> None:
+        """A task has to go on with the request, if none is at it."""
+        hand_over, self._hand_over = self._hand_over, None
+        if hand_over is not None:
+            hand_over()
+
+    def leave(self) -> None:
+        super().leave()
+        self.need_task()
+
+    def go_on(self, work: Work) -> None:
+        self._line.go_on(work)
+
+    def over(self) -> None:
+        self._line.over()
+
+    # ---------------------------------------------------------------- how the bytes go
 
     async def drained(self) -> None:
         if self.paused:

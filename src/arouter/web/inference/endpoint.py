@@ -8,9 +8,11 @@ from arouter.domain.errors import ARouterError, ShuttingDown, forget_frames
 from arouter.domain.keys import Key
 from arouter.domain.record import Opening
 from arouter.domain.value import constructor
-from arouter.engine.call import AnswerHere, Ingress
+from arouter.engine.attempts import Begun
+from arouter.engine.call import AnswerHere, Call, Ingress, Reply
 from arouter.engine.clock import Clock
 from arouter.engine.completions import Completions
+from arouter.engine.express import Express, ExpressReply
 from arouter.engine.tasks import Tasks
 from arouter.web.asgi import Receive, Scope, Send
 from arouter.web.auth import Authenticator, no_credentials
@@ -52,6 +54,8 @@ class Inference:
     tasks: Tasks
     user_tokens: UserTokens
     body_most_bytes: int
+    express: Express | None = None
+    """Answers usual requests of this dialect."""
     methods: frozenset[str] = frozenset({"POST"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +64,21 @@ class Inference:
         reply = AsgiReply(receive, send, self.tasks)
         head = read_head(headers, scope["query_string"], scope["path"])
         await self.answer(head, AsgiBody(headers, receive), reply)
+
+    def begin(self, head: Head, body: bytes, reply: ExpressReply) -> bool:
+        """As `arouter.web.http.protocol.Endpoint.begin`."""
+        express, credentials = self.express, head.credentials
+        if express is None or credentials is None or head.headers or len(body) > self.body_most_bytes:
+            return False
+        now_us = self.clock.now_us()
+        key = self.authenticator.recall(credentials, now_us)
+        return key is not None and express.begin(key, head, body, reply, now_us, self)
+
+    async def go_on(self, key: Key, head: Head, body: bytes, opening: Opening, begun: Begun, reply: Reply) -> None:
+        """A request that `begin` took for a usual one is none."""
+        reader = self.dialect.reader(key, head)
+        reader.read(body)
+        await self.completions.run(self._call(reader, opening), reply, begun)
 
     async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         """Answer one request. Everything that goes wrong is told in the reply."""
@@ -124,8 +143,12 @@ class Inference:
         if refusal is not None:
             await self.completions.reject(opening, refusal, reply)
             return
+        await self.completions.run(self._call(reader, opening), reply)
+
+    def _call(self, reader: RequestReader, opening: Opening) -> Call:
+        """What was read, with what else a call needs."""
         reader.opening = opening
-        reader.ingress = dialect.ingress
-        reader.here = dialect.here
+        reader.ingress = self.dialect.ingress
+        reader.here = self.dialect.here
         reader.stream = reader.stream or reader.in_pieces
-        await self.completions.run(reader, reply)
+        return reader

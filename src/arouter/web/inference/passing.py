@@ -62,6 +62,10 @@ class PassThrough:
         head = read_head(headers, scope["query_string"], path, scope["method"])
         await self.answer(head, AsgiBody(headers, receive), AsgiReply(receive, send, self.inference.tasks))
 
+    def begin(self, head: Head, body: bytes, reply: HttpReply) -> bool:
+        """Never: what passes through is not known well enough."""
+        return False
+
     async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         """As `Inference.answer`."""
         provider, path = split_path(head.path)
