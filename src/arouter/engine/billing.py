@@ -11,7 +11,7 @@ from typing import Protocol
 from arouter.domain.charge import Charge
 from arouter.domain.estimate import tokens_of
 from arouter.domain.money import Picodollars
-from arouter.domain.price import Priced, RateCard, price, price_quantity
+from arouter.domain.price import Priced, RateCard, plain_costs, price, price_quantity
 from arouter.domain.record import Record, UsageSource
 from arouter.domain.usage import NOTHING_REPORTED, Usage
 from arouter.domain.value import constructor, value
@@ -117,14 +117,26 @@ class Billing:
             card = self._found[served]
         except KeyError:
             card = self._find_card(vendor, served)
-        rated = _NOT_RATED
-        if card is not None:
-            rated = price(card, usage)
-            if advice:
-                rated = self._with_advice(rated, served, advice)
-            if rated.cost is None and raw_usage is not None and usage.total_tokens is None:
-                rated = _without_tokens(card, raw_usage)
         reported = reported_cost(raw_usage) if vendor.reports_cost and raw_usage is not None else None
+        if card is None:
+            return _bill(usage, source, None, _NOT_RATED, reported)
+        if reported is None and not advice and (costs := plain_costs(card, usage)) is not None:
+            cost, prompt_cost, completion_cost = costs
+            return _new_bill(
+                usage=usage,
+                usage_source=source,
+                cost=cost,
+                prompt_cost=prompt_cost,
+                completion_cost=completion_cost,
+                rated_cost=cost,
+                price_source=card.source,
+                price_version=card.version,
+            )
+        rated = price(card, usage)
+        if advice:
+            rated = self._with_advice(rated, served, advice)
+        if rated.cost is None and raw_usage is not None and usage.total_tokens is None:
+            rated = _without_tokens(card, raw_usage)
         return _bill(usage, source, card, rated, reported)
 
     def _find_card(self, vendor: Vendor, served: _Served) -> RateCard | None:
