@@ -446,7 +446,7 @@ def _fitting(whole: int, parts: Meters) -> Meters:
 
 
 def _known(parts: Meters) -> int:
-    return sum(count for count in parts.values() if count is not None)
+    return sum(filter(None, parts.values()))
 
 
 def _part(whole: int | None, part: int | None) -> int | None:

@@ -57,7 +57,16 @@ def extend_usage(
     """
     if raw_usage.endswith(b"}") and raw_usage.find(b":") > 0 and _is_plain(raw_usage):
         # Nearly every answer: nothing to move and nothing to tidy, so the object only grows at its end.
-        return raw_usage[:-1] + _ending(cost, prompt_cost, completion_cost)
+        whole = "null" if cost is None else to_text(cost)
+        prompt = "null" if prompt_cost is None else to_text(prompt_cost)
+        completion = "null" if completion_cost is None else to_text(completion_cost)
+        return (
+            raw_usage[:-1]
+            + (
+                f',"cost":{whole},"cost_details":{{"upstream_inference_cost":null,'
+                f'"prompt_cost":{prompt},"completion_cost":{completion}}}}}'
+            ).encode()
+        )
     told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
     details = _raw_object(told.get("cost_details"))
     own_cost = told.get("cost", _NULL)
@@ -73,18 +82,8 @@ def extend_usage(
 
 def _is_plain(raw: bytes) -> bool:
     """Whether there is no cost of its own in it, no key that may be one in escapes, and no white space."""
-    # `in` tries the text as a number first, which costs more than the search.
-    return raw.find(b'"cost') < 0 and raw.find(b"\\") < 0 and raw.split() == [raw]
-
-
-def _ending(cost: Picodollars | None, prompt_cost: Picodollars | None, completion_cost: Picodollars | None) -> bytes:
-    whole = "null" if cost is None else to_text(cost)
-    prompt = "null" if prompt_cost is None else to_text(prompt_cost)
-    completion = "null" if completion_cost is None else to_text(completion_cost)
-    return (
-        f',"cost":{whole},"cost_details":{{"upstream_inference_cost":null,'
-        f'"prompt_cost":{prompt},"completion_cost":{completion}}}}}'
-    ).encode()
+    # `in` tries the text as a number first, which costs more than the search; backwards is quicker between quotes.
+    return raw.rfind(b'"cost') < 0 and raw.find(b"\\") < 0 and raw.split() == [raw]
 
 
 def _raw_object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
