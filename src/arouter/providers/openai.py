@@ -55,15 +55,15 @@ MOST_UNLIKE = 4
 """After so many events that are not like the one before, the next ones are not compared any more."""
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, gc=False):
     arguments: msgspec.Raw = _NOTHING
 
 
-class _ToolCall(msgspec.Struct):
+class _ToolCall(msgspec.Struct, gc=False):
     function: _Function | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     content: msgspec.Raw = _NOTHING
     reasoning: msgspec.Raw = _NOTHING
     reasoning_content: msgspec.Raw = _NOTHING
@@ -71,7 +71,7 @@ class _Delta(msgspec.Struct):
     tool_calls: list[_ToolCall] | None = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     """What a chunk or a completion says of one choice."""
 
     delta: _Delta | None = None
@@ -81,7 +81,7 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     """What a chunk and a whole completion say beside their choices, as far as the ledger needs it."""
 
     id: str | None = None
@@ -97,11 +97,11 @@ class _Answer(_Head):
     choices: list[Choice] | None = None
 
 
-class _WholeChoice(msgspec.Struct):
+class _WholeChoice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
 
 
-class _Whole(_Head):
+class _Whole(_Head, gc=False):
     """A whole completion where the provider tells the usage: what was generated is not looked into."""
 
     choices: list[_WholeChoice] | None = None

@@ -54,13 +54,13 @@ def openai_usage(raw: Mapping[str, object], vendor: str = "") -> Usage:
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
 
 
-class _PlainInput(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     cached_tokens: Count | None = None
     audio_tokens: Count | None = None
     cache_write_tokens: Count | None = None
 
 
-class _PlainOutput(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainOutput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     reasoning_tokens: Count | None = None
     audio_tokens: Count | None = None
     accepted_prediction_tokens: Count | None = None
@@ -71,7 +71,7 @@ _NO_INPUT = _PlainInput()
 _NO_OUTPUT = _PlainOutput()
 
 
-class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     prompt_tokens: Count
     completion_tokens: Count
     total_tokens: Count | None = None
