@@ -57,14 +57,12 @@ class Speeds:
         known.at_us = now_us
         first_us, whole_us, tokens = record.time_to_first_token_us, record.latency_us, record.usage.completion_tokens
         if first_us is not None:
-            known.latency_us = _mean(known.latency_us, first_us)
+            before_us = known.latency_us
+            known.latency_us = first_us if before_us is None else before_us + NEW_SHARE * (first_us - before_us)
         if tokens and whole_us:
-            known.tokens_per_s = _mean(known.tokens_per_s, tokens * SECOND_US / whole_us)
+            speed, before = tokens * SECOND_US / whole_us, known.tokens_per_s
+            known.tokens_per_s = speed if before is None else before + NEW_SHARE * (speed - before)
 
     def _fresh(self, name: str, now_us: int) -> _Speed | None:
         known = self._known.get(name)
         return known if known is not None and now_us - known.at_us < LIFETIME_US else None
-
-
-def _mean(before: float | None, new: float) -> float:
-    return new if before is None else before + NEW_SHARE * (new - before)
