@@ -119,8 +119,10 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
     `identity` is the end user's pseudonym; what the client sent as `user` or `safety_identifier` never leaves.
     """
     sent: dict[str, object] = {**fields}
-    for name in (_TAKEN if vendor.takes_routing_fields else _TAKEN_FROM_VENDORS) & sent.keys():
-        del sent[name]
+    taken = _TAKEN if vendor.takes_routing_fields else _TAKEN_FROM_VENDORS
+    for name in fields:
+        if name in taken:
+            del sent[name]
     sent["model"] = model
     if identity is not None and vendor.identity_field is not None:
         sent[vendor.identity_field] = identity
