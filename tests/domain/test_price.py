@@ -5,7 +5,7 @@ from fractions import Fraction
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from arouter.domain.money import to_text
@@ -14,6 +14,7 @@ from arouter.domain.price import (
     RATED_PER,
     Rate,
     RateCard,
+    plain_costs,
     price,
     price_quantity,
     rate_from_decimal,
@@ -116,6 +117,64 @@ def test_thirds_of_a_picodollar_are_not_lost_before_the_end() -> None:
     priced = price(third, Usage(input_tokens=2, output_tokens=1))
     assert priced.cost == 1
     assert (priced.prompt_cost, priced.completion_cost) == (1, 0)
+
+
+# ---------------------------------------------------------------- nearly every request
+
+PLAIN_METERS = ("input_tokens", "cache_read_tokens", "output_tokens")
+WHOLE_RATES = st.builds(Rate, base=st.integers(0, 10**10).map(lambda picodollars: picodollars * 10**18))
+TIERED_RATES = st.builds(Rate, base=RATES, tiers=st.just(((200_000, 10**24),)) | st.just(((100, 0), (10**6, 1))))
+ANY_CARD = st.dictionaries(
+    st.sampled_from([*PLAIN_METERS, "input_audio_tokens", "reasoning_tokens", "requests", "web_searches"]),
+    st.none() | WHOLE_RATES | TIERED_RATES | st.builds(Rate, base=RATES),
+)
+FEW_COUNTS = st.none() | st.just(0) | st.integers(0, 300_000)
+PLAIN_USAGES = st.builds(
+    Usage,
+    **dict.fromkeys([*PLAIN_METERS, "reasoning_tokens"], FEW_COUNTS),
+    **dict.fromkeys(["input_audio_tokens", "cache_write_tokens", "output_audio_tokens"], st.none() | st.just(0)),
+)
+USAGES = PLAIN_USAGES | st.builds(Usage, **dict.fromkeys([*METERS, "reasoning_tokens"], FEW_COUNTS))
+
+
+@given(ANY_CARD, USAGES)
+@example({"input_tokens": Rate(base=10**24)}, Usage(input_tokens=5))
+def test_the_quick_way_says_what_the_general_one_says(rates: dict[str, Rate | None], usage: Usage) -> None:
+    rated = RateCard(source="", version="", rates=rates)
+    costs, priced = plain_costs(rated, usage), price(rated, usage)
+    assert costs is None or costs == (priced.cost, priced.prompt_cost, priced.completion_cost)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(PLAIN_METERS, WHOLE_RATES)), PLAIN_USAGES)
+def test_text_at_plain_prices_goes_the_quick_way(rates: dict[str, Rate], usage: Usage) -> None:
+    costs = plain_costs(RateCard(source="", version="", rates=rates), usage)
+    is_told = usage.prompt_tokens is not None and usage.output_tokens == usage.completion_tokens
+    assert (costs is not None) == is_told
+
+
+def test_so_does_what_is_below_the_first_tier() -> None:
+    rate = Rate(base=10**24, tiers=((100, 2 * 10**24),))
+    tiered = RateCard(source="", version="", rates={"input_tokens": rate, "output_tokens": rate})
+    assert plain_costs(tiered, Usage(input_tokens=60, cache_read_tokens=40, output_tokens=10)) == (
+        110_000_000,
+        100_000_000,
+        10_000_000,
+    )
+    assert plain_costs(tiered, Usage(input_tokens=60, cache_read_tokens=41, output_tokens=10)) is None
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        {"input_tokens": Rate(base=10**18)},
+        {"input_tokens": Rate(base=10**18), "output_tokens": Rate(base=10**18), "cache_read_tokens": None},
+        {"input_tokens": Rate(base=10**18 + 1), "output_tokens": Rate(base=10**18)},
+        {"input_tokens": Rate(base=10**18), "output_tokens": Rate(base=10**18), "reasoning_tokens": Rate(base=0)},
+        {"input_tokens": Rate(base=10**18), "output_tokens": Rate(base=10**18), "requests": Rate(base=1)},
+    ],
+)
+def test_other_cards_never_do(rates: dict[str, Rate | None]) -> None:
+    assert plain_costs(RateCard(source="", version="", rates=rates), Usage(input_tokens=5, output_tokens=7)) is None
 
 
 # ---------------------------------------------------------------- unknown and zero

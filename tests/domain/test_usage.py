@@ -1,6 +1,6 @@
 """Disjoint meters: sums that keep apart what is zero and what is not known."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +38,20 @@ def test_sums_count_every_meter_once_and_reasoning_never(usage: Usage) -> None:
     assert usage.completion_tokens == (sum(known(OUTPUT_METERS)) if known(OUTPUT_METERS) else None)
     every = known(INPUT_METERS + OUTPUT_METERS)
     assert usage.total_tokens == (sum(every) if every else None)
+
+
+@given(USAGES, COUNTS)
+def test_another_count_makes_another_sum(usage: Usage, output: int | None) -> None:
+    changed = replace(usage, output_tokens=output)
+    assert (
+        changed.completion_tokens
+        == Usage(
+            output_tokens=output,
+            output_audio_tokens=usage.output_audio_tokens,
+            output_image_tokens=usage.output_image_tokens,
+        ).completion_tokens
+    )
+    assert changed.prompt_tokens == usage.prompt_tokens
 
 
 def test_the_views_openai_has() -> None:

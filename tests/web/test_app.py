@@ -28,6 +28,9 @@ class Handler:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked.append((self.name, scope["path"]))
 
+    def begin(self, head: Head, body: bytes, reply: HttpReply) -> bool:
+        return False
+
     async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         raise AssertionError("nothing came this way")
 

@@ -60,6 +60,20 @@ def test_records_add_up() -> None:
     assert value(metrics, "arouter_first_token_seconds_bucket", provider="openai", le="0.05") == 0
 
 
+@pytest.mark.parametrize(("latency_us", "bound"), [(0, "0.005"), (5_000, "0.005"), (5_001, "0.01"), (10**9, "+Inf")])
+def test_a_request_counts_below_the_first_bound_that_it_keeps(latency_us: int, bound: str) -> None:
+    metrics = Metrics()
+    metrics.on_record(replace(RECORD, latency_us=latency_us, time_to_first_token_us=latency_us))
+    for name in ("arouter_request_seconds", "arouter_first_token_seconds"):
+        buckets = [
+            (dict(labels)["le"], count)
+            for (sample, labels), count in samples(metrics).items()
+            if sample == f"{name}_bucket"
+        ]
+        assert next(le for le, count in buckets if count) == bound
+        assert value(metrics, f"{name}_sum", provider="openai") == latency_us / 1e6
+
+
 def test_the_ledger_and_what_is_watched() -> None:
     metrics = Metrics()
     metrics.on_commit(7, 0.002)

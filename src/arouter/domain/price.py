@@ -14,6 +14,7 @@ Rules:
 4. Nothing reported is an unknown cost, not a cost of nothing.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import field
 from decimal import Decimal, Inexact, InvalidOperation, localcontext
@@ -115,9 +116,14 @@ class RateCard:
     its count alone cannot tell apart: it is unpriced, and is not priced at anything more general either."""
     in_order: tuple[Rate | None, ...] = field(init=False, repr=False, compare=False)
     """The rates of `_PRICED`: worked out once, since every request goes by them."""
+    plain: tuple[int, int, int, int] | None = field(init=False, repr=False, compare=False)
+    """What `plain_costs` goes by: picodollars for a token of `input_tokens`, `cache_read_tokens` and `output_tokens`,
+    and up to how many input tokens. None where one of them has no price, or one that is no whole number of
+    picodollars, and where the card rates reasoning or the request itself."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "in_order", tuple([self.rate(meter) for meter in _PRICED]))
+        object.__setattr__(self, "plain", _plain_rates(self))
 
     def rate(self, meter: str) -> Rate | None:
         """The rate of a meter, its own or the nearest more general one."""
@@ -146,6 +152,32 @@ class Priced:
 
 
 _new_priced = constructor(Priced)
+
+
+def plain_costs(card: RateCard, usage: Usage) -> tuple[Picodollars, Picodollars, Picodollars] | None:
+    """The cost, the input's share and the output's, as `price` says, for nearly every request: text alone, read or
+    read from a cache, at prices below any tier that need no rounding. None for all others: they are for `price`."""
+    rates, written, cached = card.plain, usage.output_tokens, usage.cache_read_tokens or 0
+    read, all_read = usage.input_tokens or 0, usage.prompt_tokens
+    # What adds up to the whole leaves nothing for any other meter.
+    if rates is None or read + cached != all_read or written != usage.completion_tokens or usage.web_searches:
+        return None
+    of_read, of_cached, of_written, below_tiers = rates
+    if all_read > below_tiers:
+        return None
+    prompt, completion = read * of_read + cached * of_cached, (written or 0) * of_written
+    return prompt + completion, prompt, completion  # type: ignore[return-value]  # calls of the NewType for nothing
+
+
+def _plain_rates(card: RateCard) -> tuple[int, int, int, int] | None:
+    """See `RateCard.plain`."""
+    rates = [card.rate(meter) for meter in ("input_tokens", "cache_read_tokens", "output_tokens")]
+    known = [rate for rate in rates if rate is not None and not rate.base % _QUECTODOLLARS_PER_PICODOLLAR]
+    if len(known) < len(rates) or REASONING in card.rates or REQUESTS in card.rates:
+        return None
+    of_read, of_cached, of_written = (rate.base // _QUECTODOLLARS_PER_PICODOLLAR for rate in known)
+    below_tiers = min([sys.maxsize, *(rate.tiers[0][0] for rate in known if rate.tiers)])
+    return of_read, of_cached, of_written, below_tiers
 
 
 def price(card: RateCard, usage: Usage) -> Priced:

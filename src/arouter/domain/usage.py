@@ -42,8 +42,19 @@ class UsageSource(StrEnum):
     """Nothing was used, or nothing is known."""
 
 
+class _Sums:
+    """What the meters of a `Usage` add up to: worked out once, since every request asks for it several times."""
+
+    __slots__ = ("completion_tokens", "prompt_tokens")
+
+    prompt_tokens: int | None
+    """All input tokens, as OpenAI counts them. None if the provider reported no input at all."""
+    completion_tokens: int | None
+    """All output tokens, reasoning included, as OpenAI counts them."""
+
+
 @value(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(_Sums):
     """Disjoint counts; None means that the provider did not say."""
 
     input_tokens: int | None = None
@@ -65,11 +76,9 @@ class Usage:
     """A part of `output_tokens`; never added to it."""
     web_searches: int | None = None
 
-    @property
-    def prompt_tokens(self) -> int | None:
-        """All input tokens, as OpenAI counts them. None if the provider reported no input at all."""
-        # One by one: every request asks for this several times, and a sum over a tuple takes twice as long.
-        total = (
+    def __post_init__(self) -> None:
+        # One by one: a sum over a tuple takes twice as long.
+        prompt = (
             (self.input_tokens or 0)
             + (self.input_audio_tokens or 0)
             + (self.input_image_tokens or 0)
@@ -79,13 +88,9 @@ class Usage:
             + (self.cache_write_tokens or 0)
             + (self.cache_write_1h_tokens or 0)
         )
-        return total or _zero(_input_counts(self))
-
-    @property
-    def completion_tokens(self) -> int | None:
-        """All output tokens, reasoning included, as OpenAI counts them."""
-        total = (self.output_tokens or 0) + (self.output_audio_tokens or 0) + (self.output_image_tokens or 0)
-        return total or _zero(_output_counts(self))
+        self.prompt_tokens = prompt or _zero(_input_counts(self))  # type: ignore[misc]  # a slot of the parent
+        completion = (self.output_tokens or 0) + (self.output_audio_tokens or 0) + (self.output_image_tokens or 0)
+        self.completion_tokens = completion or _zero(_output_counts(self))  # type: ignore[misc]  # likewise
 
     @property
     def total_tokens(self) -> int | None:
@@ -109,8 +114,10 @@ class Usage:
         return _add(self.input_image_tokens, self.output_image_tokens)
 
 
-NOTHING_REPORTED = Usage()
-"""No meter is known."""
+def _add(left: int | None, right: int | None) -> int | None:
+    if left is None:
+        return right
+    return left if right is None else left + right
 
 
 def _zero(counts: tuple[int | None, ...]) -> int | None:
@@ -118,7 +125,5 @@ def _zero(counts: tuple[int | None, ...]) -> int | None:
     return 0 if counts.count(None) < len(counts) else None
 
 
-def _add(left: int | None, right: int | None) -> int | None:
-    if left is None:
-        return right
-    return left if right is None else left + right
+NOTHING_REPORTED = Usage()
+"""No meter is known."""

@@ -47,7 +47,6 @@ def constructor(of: type[V]) -> type[V]:
     return made
 
 
-def unfilled(of: type[Any]) -> Any:
-    """A value of a class without any of its fields, for whoever sets each of them at once, defaults included. The
-    checker does not know of a field that is forgotten: a test has to."""
-    return object.__new__(of)
+unfilled: Callable[[type[Any]], Any] = object.__new__
+"""A value of a class without any of its fields, for whoever sets each of them at once, defaults included. The checker
+does not know of a field that is forgotten: a test has to."""

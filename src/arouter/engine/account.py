@@ -11,6 +11,7 @@ from arouter.engine.routing import Route
 from arouter.providers.told import Told
 
 _NOTHING_TOLD = Told()
+_SUCCESS = Status.SUCCESS
 
 
 class Account:
@@ -84,7 +85,7 @@ class Account:
         if self.gone:
             return Status.CLIENT_DISCONNECT
         if self.error is None:
-            return Status.SUCCESS
+            return _SUCCESS
         return Status.REJECTED if self.attempts == 0 else Status.UPSTREAM_ERROR
 
     def asks(self, route: Route, exchange: Exchange, monotonic_us: int) -> None:

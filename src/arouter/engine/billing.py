@@ -11,7 +11,7 @@ from typing import Protocol
 from arouter.domain.charge import Charge
 from arouter.domain.estimate import tokens_of
 from arouter.domain.money import Picodollars
-from arouter.domain.price import Priced, RateCard, price, price_quantity
+from arouter.domain.price import Priced, RateCard, plain_costs, price, price_quantity
 from arouter.domain.record import Record, UsageSource
 from arouter.domain.usage import NOTHING_REPORTED, Usage
 from arouter.domain.value import constructor, value
@@ -26,6 +26,8 @@ PROVIDER = "provider"
 
 MOST_FOUND = 4096
 _SECOND_US = 1_000_000
+_BY_PROVIDER = UsageSource.PROVIDER
+"""By itself: a member of an enumeration takes longer to look up than a global."""
 
 
 class CardFinder(Protocol):
@@ -81,7 +83,7 @@ class Billing:
         `asked_bytes` is the size of what the model was to read, from which the input is estimated if no usage came;
         `at_us` is when the request was made, in microseconds: prices change with time.
         """
-        usage, source = told.usage, UsageSource.PROVIDER
+        usage, source = told.usage, _BY_PROVIDER
         if usage is None:
             usage, source = _estimated(told, asked_bytes)
         elif not told.complete:
@@ -117,14 +119,26 @@ class Billing:
             card = self._found[served]
         except KeyError:
             card = self._find_card(vendor, served)
-        rated = _NOT_RATED
-        if card is not None:
-            rated = price(card, usage)
-            if advice:
-                rated = self._with_advice(rated, served, advice)
-            if rated.cost is None and raw_usage is not None and usage.total_tokens is None:
-                rated = _without_tokens(card, raw_usage)
         reported = reported_cost(raw_usage) if vendor.reports_cost and raw_usage is not None else None
+        if card is None:
+            return _bill(usage, source, None, _NOT_RATED, reported)
+        if reported is None and not advice and (costs := plain_costs(card, usage)) is not None:
+            cost, prompt_cost, completion_cost = costs
+            return _new_bill(
+                usage=usage,
+                usage_source=source,
+                cost=cost,
+                prompt_cost=prompt_cost,
+                completion_cost=completion_cost,
+                rated_cost=cost,
+                price_source=card.source,
+                price_version=card.version,
+            )
+        rated = price(card, usage)
+        if advice:
+            rated = self._with_advice(rated, served, advice)
+        if rated.cost is None and raw_usage is not None and usage.total_tokens is None:
+            rated = _without_tokens(card, raw_usage)
         return _bill(usage, source, card, rated, reported)
 
     def _find_card(self, vendor: Vendor, served: _Served) -> RateCard | None:

@@ -12,6 +12,8 @@ LIFETIME_US = 600_000_000
 """After so long without a measurement a figure is forgotten."""
 MOST_MODELS = 10_000
 SECOND_US = 1_000_000
+_SUCCESS = Status.SUCCESS
+"""By itself: to look a member of an enumeration up takes three times as long as to compare it."""
 
 
 class _Speed:
@@ -44,7 +46,7 @@ class Speeds:
     def note(self, record: Record) -> None:
         """A request ended. What failed, or was asked for more than once, tells nothing about speed."""
         name = record.model
-        if record.status is not Status.SUCCESS or record.attempts != 1 or name is None:
+        if record.status is not _SUCCESS or record.attempts != 1 or name is None:
             return
         now_us = record.completed_at_us
         known = self._known.get(name)
@@ -55,14 +57,12 @@ class Speeds:
         known.at_us = now_us
         first_us, whole_us, tokens = record.time_to_first_token_us, record.latency_us, record.usage.completion_tokens
         if first_us is not None:
-            known.latency_us = _mean(known.latency_us, first_us)
+            before_us = known.latency_us
+            known.latency_us = first_us if before_us is None else before_us + NEW_SHARE * (first_us - before_us)
         if tokens and whole_us:
-            known.tokens_per_s = _mean(known.tokens_per_s, tokens * SECOND_US / whole_us)
+            speed, before = tokens * SECOND_US / whole_us, known.tokens_per_s
+            known.tokens_per_s = speed if before is None else before + NEW_SHARE * (speed - before)
 
     def _fresh(self, name: str, now_us: int) -> _Speed | None:
         known = self._known.get(name)
         return known if known is not None and now_us - known.at_us < LIFETIME_US else None
-
-
-def _mean(before: float | None, new: float) -> float:
-    return new if before is None else before + NEW_SHARE * (new - before)

@@ -23,7 +23,7 @@ import msgspec
 
 from arouter.domain.money import LARGEST, PICODOLLARS_PER_DOLLAR, Picodollars, from_decimal, to_decimal
 from arouter.domain.usage import NOTHING_REPORTED, Usage
-from arouter.domain.value import constructor
+from arouter.domain.value import unfilled
 
 LARGEST_COUNT = 10**9
 """No request has a billion tokens; with this bound no cost at a real price exceeds what a record can hold."""
@@ -31,7 +31,6 @@ LARGEST_COUNT = 10**9
 Meters = dict[str, int | None]
 """Keyword arguments of `Usage`."""
 
-_new_usage = constructor(Usage)
 _NO_DETAILS: Mapping[str, object] = {}
 _XAI_TICK = PICODOLLARS_PER_DOLLAR // 10**10
 _DECIMAL = msgspec.json.Decoder(Decimal)
@@ -55,13 +54,13 @@ def openai_usage(raw: Mapping[str, object], vendor: str = "") -> Usage:
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
 
 
-class _PlainInput(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     cached_tokens: Count | None = None
     audio_tokens: Count | None = None
     cache_write_tokens: Count | None = None
 
 
-class _PlainOutput(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainOutput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     reasoning_tokens: Count | None = None
     audio_tokens: Count | None = None
     accepted_prediction_tokens: Count | None = None
@@ -72,7 +71,7 @@ _NO_INPUT = _PlainInput()
 _NO_OUTPUT = _PlainOutput()
 
 
-class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     prompt_tokens: Count
     completion_tokens: Count
     total_tokens: Count | None = None
@@ -110,15 +109,24 @@ def _plain_usage(told: _PlainUsage) -> Usage | None:
     text = told.completion_tokens - (spoken or 0)
     if uncached < 0 or text < (reasoning or 0):
         return None
-    return _new_usage(
-        input_tokens=uncached,
-        input_audio_tokens=heard,
-        cache_read_tokens=cached,
-        cache_write_tokens=written,
-        output_tokens=text,
-        output_audio_tokens=spoken,
-        reasoning_tokens=reasoning,
-    )
+    filled = unfilled(Usage)
+    filled.input_tokens = uncached
+    filled.input_audio_tokens = heard
+    filled.input_image_tokens = None
+    filled.input_video_tokens = None
+    filled.cache_read_tokens = cached
+    filled.cache_read_audio_tokens = None
+    filled.cache_write_tokens = written
+    filled.cache_write_1h_tokens = None
+    filled.output_tokens = text
+    filled.output_audio_tokens = spoken
+    filled.output_image_tokens = None
+    filled.reasoning_tokens = reasoning
+    filled.web_searches = None
+    filled.prompt_tokens = told.prompt_tokens
+    filled.completion_tokens = told.completion_tokens
+    usage: Usage = filled
+    return usage
 
 
 def _openai_input(raw: Mapping[str, object]) -> Meters:
@@ -438,7 +446,7 @@ def _fitting(whole: int, parts: Meters) -> Meters:
 
 
 def _known(parts: Meters) -> int:
-    return sum(count for count in parts.values() if count is not None)
+    return sum(filter(None, parts.values()))
 
 
 def _part(whole: int | None, part: int | None) -> int | None:

@@ -27,22 +27,25 @@ COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.
 class Histogram:
     """Counts by upper bound."""
 
+    __slots__ = ("bounds", "counts", "sum")
+
     def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        """By bound, each without the ones below; the last is what is above them all."""
+        self.sum = 0.0
 
     def add(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
 
     def into(self, family: HistogramMetricFamily, labels: list[str]) -> None:
         total = 0
         buckets: list[tuple[str, float]] = []
-        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
+        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
             total += count
             buckets.append((bound, total))
-        family.add_metric(labels, buckets, self._sum)
+        family.add_metric(labels, buckets, self.sum)
 
 
 class _End:
@@ -105,7 +108,10 @@ class Metrics(Collector):
         elif prompt is not None:
             end.unpriced += 1
         if record.latency_us is not None:
-            end.latency.add(record.latency_us / 1e6)
+            # As `Histogram.add` does, which every request would call.
+            latency, seconds = end.latency, record.latency_us / 1e6
+            latency.counts[bisect_left(SECONDS, seconds)] += 1
+            latency.sum += seconds
         if record.time_to_first_token_us is not None:
             end.first_token.add(record.time_to_first_token_us / 1e6)
 

@@ -17,6 +17,7 @@ from arouter.engine.tasks import Tasks
 from arouter.web.app import App, Handlers
 from arouter.web.asgi import Receive, Scope, Send
 from arouter.web.http.protocol import GatewayProtocol
+from arouter.web.http.reply import LineReply
 from arouter.web.inference.asgi_reply import AsgiReply
 from arouter.web.inference.body import AsgiBody, Body, too_large
 from arouter.web.inference.head import Head, read_head
@@ -28,6 +29,7 @@ MOST_BODY_BYTES = 1000
 LAST = b"Connection: close"
 IDLE_S = 0.3
 
+Short = Callable[["Endpoint", bytes, LineReply], None]
 Play = Callable[["Endpoint", bytes, HttpReply], Awaitable[None]]
 
 
@@ -37,6 +39,8 @@ class Endpoint:
 
     plays: dict[str, Play] = field(default_factory=dict)
     methods: frozenset[str] = frozenset({"POST"})
+    shorts: dict[str, Short] = field(default_factory=dict)
+    """Answers without a task, by the session's id."""
     bodies: list[bytes] = field(default_factory=list)
     """What was asked, in order."""
     failures: list[str] = field(default_factory=list)
@@ -52,8 +56,14 @@ class Endpoint:
         reply = AsgiReply(receive, send, self.tasks)
         await self.answer(read_head(headers, scope["query_string"]), AsgiBody(headers, receive), reply)
 
-    def begin(self, head: Head, body: bytes, reply: HttpReply) -> bool:
-        return False
+    def begin(self, head: Head, body: bytes, reply: LineReply) -> bool:
+        short = self.shorts.get(head.session_id or "")
+        if short is None:
+            return False
+        reply.identify("gen-1", "gen-1")
+        self.bodies.append(body)
+        short(self, body, reply)
+        return True
 
     async def answer(self, head: Head, body: bytes | Body, reply: HttpReply) -> None:
         reply.identify("gen-1", "gen-1" if head.request_id is None else head.request_id)

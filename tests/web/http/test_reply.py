@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from arouter.domain.errors import ARouterError, InternalError, InvalidRequest, RateLimited
 from arouter.engine.call import AnswerHead
+from arouter.engine.express import Work
 from arouter.web.errors import status_of
 from arouter.web.http.reply import JOIN_UP_TO_BYTES, LineReply, reason_of
 from arouter.web.inference.headers import user_header
@@ -25,9 +26,17 @@ class Paper:
         self.stays = stays
         self.write_paused = False
         self.drain: asyncio.Future[None] | None = None
+        self.work: list[Work] = []
+        self.overs = 0
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
+
+    def go_on(self, work: Work) -> None:
+        self.work.append(work)
+
+    def over(self) -> None:
+        self.overs += 1
 
     def until_drained(self) -> asyncio.Future[None]:
         self.drain = asyncio.get_running_loop().create_future()
@@ -291,3 +300,31 @@ def test_what_breaks_off_says_so_or_is_left_without_an_end(tells_failures: bool)
     client = Client(*paper.written)
     assert (client.body, client.whole) == ((b"halffailure", True) if tells_failures else (b"half", False))
     assert reply.ended is tells_failures
+
+
+def test_a_task_is_asked_for_once_when_the_client_leaves_or_the_server_stops() -> None:
+    called: list[str] = []
+    reply = LineReply(Paper())
+    reply.until_task(lambda: called.append("task"))
+    reply.need_task()
+    reply.need_task()
+    reply.leave()
+    assert called == ["task"]
+    LineReply(Paper()).need_task()
+
+
+def test_a_client_that_has_left_already_needs_a_task_at_once() -> None:
+    called: list[str] = []
+    reply = LineReply(Paper())
+    reply.leave()
+    reply.until_task(lambda: called.append("task"))
+    assert called == ["task"]
+
+
+def test_no_task_is_asked_for_where_nobody_wants_to_know() -> None:
+    called: list[str] = []
+    reply = LineReply(Paper())
+    reply.until_task(lambda: called.append("task"))
+    reply.until_task(None)
+    reply.leave()
+    assert called == []
