@@ -28,6 +28,8 @@ class Case:
     """Content chunks of a stream; 0 for a JSON answer."""
     pace_us: int = 0
     """From one chunk to the next; 0 for as fast as the upstream can."""
+    every_s: float = 0.0
+    """Each connection asks once in this time, and not as soon as it is answered: all peers do the same work."""
     timed: bool = False
     """Each chunk says when it was said, and the load notes how long it took."""
     status: int = 200
@@ -78,6 +80,7 @@ _STREAM = Case(name="", what="", unit="chunk", at_once=100, chunks=100, pace_us=
 
 CASES = (
     Case(name="json", what="small JSON"),
+    Case(name="json-paced", what="small JSON, 2,000 requests/s", every_s=0.016),
     Case(name="json-200kB", what="JSON, request of 200 kB", prompt_bytes=200_000),
     Case(name="json-tls", what="small JSON, TLS to the upstream", upstream="tls"),
     Case(name="json-anthropic", what="small JSON, translated for Anthropic", upstream="anthropic"),

@@ -108,7 +108,7 @@ class Bench:
         with awake(running):
             lag_before = running.lag() if running.lag is not None else {}
             asked = requests if requests is not None else requests_of(case, running)
-            load = Load(case, running.targets[case.upstream].url, asked, every_s=every_s)
+            load = Load(case, running.targets[case.upstream].url, asked, every_s=every_s or case.every_s)
             window = uvloop.run(
                 load.run(
                     warm_up_s=min(WARM_UP_S, seconds),
