@@ -144,8 +144,6 @@ class TranslatedExchange:
                 told.output_bytes += _size(event.text)
                 continue
             match event:
-                case ReasoningDelta(text=text) | RefusalDelta(text=text) | ToolCallArguments(fragment=text):
-                    told.output_bytes += _size(text)
                 case UsageReported():
                     self._note_usage(event)
                 case Started(id=upstream_id, model=model):
@@ -153,6 +151,8 @@ class TranslatedExchange:
                     told.upstream_model = model if model is not None else told.upstream_model
                 case Finished(reason=reason):
                     told.finish_reason = reason
+                case ReasoningDelta(text=text) | RefusalDelta(text=text) | ToolCallArguments(fragment=text):
+                    told.output_bytes += _size(text)
                 case Failed(message=message, code=code):
                     told.failure = message
                     told.failure_code = code

@@ -30,6 +30,7 @@ from arouter.providers.anthropic.errors import (
     from_error_object,
     not_this_dialect,
 )
+from arouter.providers.text_usage import anthropic_text_usage
 from arouter.providers.usage import anthropic_usage, merge_anthropic
 from arouter.wire import sse
 from arouter.wire.anthropic_messages.stop_reasons import FINISH_REASONS
@@ -227,4 +228,5 @@ def _finish(native_reason: str | None, details: _StopDetails | None) -> list[Eve
 
 
 def _reported(usage: dict[str, object]) -> UsageReported:
-    return UsageReported(usage=anthropic_usage(usage), raw=msgspec.json.encode(usage))
+    raw = msgspec.json.encode(usage)
+    return UsageReported(usage=anthropic_text_usage(raw) or anthropic_usage(usage), raw=raw)

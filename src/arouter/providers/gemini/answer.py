@@ -13,7 +13,7 @@
    that what was told before it, usage above all, is not lost with it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import blake2b
 
 import msgspec
@@ -51,6 +51,7 @@ from arouter.providers.gemini.schema import (
     decode,
     not_this_dialect,
 )
+from arouter.providers.text_usage import gemini_text_usage
 from arouter.providers.usage import gemini_usage
 from arouter.wire.gemini_generate.reasons import read_reason
 from arouter.wire.sse import EventTooLarge, Splitter, data_of
@@ -171,7 +172,7 @@ class _Reader:
         """How many of the choices have no reason yet."""
         self._reported = False
         """Whether usage was told."""
-        self._kept: tuple[dict[str, object], msgspec.Raw] | None = None
+        self._kept: msgspec.Raw | None = None
         """Rule 5."""
 
     @property
@@ -193,8 +194,8 @@ class _Reader:
     def take_usage(self) -> UsageReported | None:
         if self._kept is None:
             return None
-        (usage, raw), self._kept = self._kept, None
-        return _reported(usage, raw)
+        raw, self._kept = self._kept, None
+        return _reported(raw)
 
     def close(self, events: list[Event]) -> None:
         """The ends that a whole answer did not tell."""
@@ -212,16 +213,16 @@ class _Reader:
 
     def _usage(self, raw: msgspec.Raw, events: list[Event]) -> None:
         try:
-            usage = _decode_usage(raw)
+            if self._reported and self._unfinished:
+                if _decode_usage(raw) is not None:
+                    self._kept = raw
+                return
+            reported = _reported(raw)
         except (ValueError, RecursionError) as exc:
             raise not_this_dialect(str(exc)) from exc
-        if usage is None:
-            return
-        if self._reported and self._unfinished:
-            self._kept = usage, raw
-            return
-        self._reported, self._kept = True, None
-        events.append(_reported(usage, raw))
+        if reported is not None:
+            self._reported, self._kept = True, None
+            events.append(reported)
 
     def _candidate(self, candidate: Candidate, events: list[Event]) -> None:
         choice = self._choices.get(candidate.index)
@@ -307,8 +308,15 @@ def _compact(arguments: msgspec.Raw) -> str:
     return "{}" if text == "null" else text
 
 
-def _reported(usage: Mapping[str, object], raw: msgspec.Raw) -> UsageReported:
-    return UsageReported(usage=gemini_usage(usage), raw=bytes(raw))
+def _reported(raw: msgspec.Raw) -> UsageReported | None:
+    """None if it is null. Raises what decoding raises if it is nothing else than that or an object."""
+    usage = gemini_text_usage(raw)
+    if usage is None:
+        told = _decode_usage(raw)
+        if told is None:
+            return None
+        usage = gemini_usage(told)
+    return UsageReported(usage=usage, raw=bytes(raw))
 
 
 def _add_annotations(candidate: Candidate, choice: _Choice, events: list[Event]) -> None:
