@@ -49,7 +49,7 @@ class StreamReader(Protocol):
 
     def take_usage(self) -> UsageReported | None:
         """The usage told last, if `feed` has kept it back because another one is likely to replace it. None if it has
-        not, or this was asked before; the first usage of an answer is never kept back."""
+        not, or this was asked before. What the first events of an answer tell is never kept back."""
 
 
 class Adapter(Protocol):

@@ -101,11 +101,14 @@ class GeminiStreamReader:
             only = self._splitter.only_event(data)
             if only is not None:
                 self._read(only, events)
+                self._reader.keeps_usage = True
                 return events
             for block in self._splitter.cut(data):
                 said = data_of(block) or bare(block)
                 if said:
                     self._read(said, events)
+            if events:
+                self._reader.keeps_usage = True
         except EventTooLarge as exc:
             events.append(self._nonsense(not_this_dialect(str(exc))))
         except UpstreamFailed as exc:
@@ -161,7 +164,7 @@ class _Choice:
 class _Reader:
     """Turns decoded answers of one exchange into events, in order."""
 
-    __slots__ = ("_answer_id", "_blocked", "_choices", "_kept", "_reported", "_unfinished", "started")
+    __slots__ = ("_answer_id", "_blocked", "_choices", "_kept", "_unfinished", "keeps_usage", "started")
 
     def __init__(self) -> None:
         self._answer_id: str | None = None
@@ -170,10 +173,9 @@ class _Reader:
         self._choices: dict[int, _Choice] = {}
         self._unfinished = 0
         """How many of the choices have no reason yet."""
-        self._reported = False
-        """Whether usage was told."""
+        self.keeps_usage = False
+        """Rule 5. Not in what comes first: some dialects tell there how much was read."""
         self._kept: msgspec.Raw | None = None
-        """Rule 5."""
 
     @property
     def complete(self) -> bool:
@@ -213,7 +215,7 @@ class _Reader:
 
     def _usage(self, raw: msgspec.Raw, events: list[Event]) -> None:
         try:
-            if self._reported and self._unfinished:
+            if self.keeps_usage and self._unfinished:
                 if _decode_usage(raw) is not None:
                     self._kept = raw
                 return
@@ -221,7 +223,7 @@ class _Reader:
         except (ValueError, RecursionError) as exc:
             raise not_this_dialect(str(exc)) from exc
         if reported is not None:
-            self._reported, self._kept = True, None
+            self._kept = None
             events.append(reported)
 
     def _candidate(self, candidate: Candidate, events: list[Event]) -> None:
@@ -233,6 +235,8 @@ class _Reader:
             for part in candidate.content.parts or ():
                 self._part(part, choice, events)
         if candidate.logprobs_result is not None:
+            if not _says_text(candidate) and (kept := self.take_usage()) is not None:
+                events.append(kept)  # Who writes them takes them for those of a text right before them.
             _add_logprobs(candidate.logprobs_result, choice, events)
         if candidate.grounding_metadata is not None or candidate.citation_metadata is not None:
             _add_annotations(candidate, choice, events)
@@ -286,6 +290,11 @@ class _Reader:
         """Rule 3. An answer without an id, which the API always sends, is told apart by what is called."""
         answer = self._answer_id or blake2b(f"{name} {arguments}".encode(errors="replace"), digest_size=8).hexdigest()
         return f"call_{answer}_{choice}_{index}" if choice else f"call_{answer}_{index}"
+
+
+def _says_text(candidate: Candidate) -> bool:
+    parts = None if candidate.content is None else candidate.content.parts
+    return any(part.text for part in parts or ())
 
 
 def _add_image(image: Blob, choice: _Choice, events: list[Event]) -> None:
