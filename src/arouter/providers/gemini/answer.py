@@ -6,8 +6,8 @@
    for the client to answer: they are left out, with their signatures.
 3. A call without an id gets one made from the answer's id and its place, the same on every reading.
 4. Arguments keep their order of keys and every digit; only white space between tokens goes.
-5. Usage comes in every event, and the last one counts. That of an event in the middle of a stream is checked and kept
-   back: the next event has another one, and to read it takes longer than the rest of the event.
+5. Usage comes in every event, and the last one counts. In the middle of a stream it is checked, and kept back until
+   somebody asks for it: the next event has another one, and to read it takes longer than the rest of the event.
 6. `finishReason` ends a choice; a blocked prompt ends the answer without one.
 7. Nonsense at the start is not this dialect, and UpstreamFailed; nonsense after a good start is a `Failed` event, so
    that what was told before it, usage above all, is not lost with it.

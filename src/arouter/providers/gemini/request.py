@@ -43,7 +43,6 @@ _NATIVE = {
 }
 """Gemini's own top-level fields that a client of another dialect may send, by both spellings."""
 
-
 _SETTINGS = {
     "maxOutputTokens": "max_tokens",
     "temperature": "temperature",

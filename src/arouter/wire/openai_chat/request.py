@@ -33,7 +33,7 @@ def read_chat(fields: Mapping[str, msgspec.Raw], *, model: str, identity: str | 
             rest["tools"] = list(other_tools)
         if other_choice is not None:
             rest["tool_choice"] = other_choice
-    request.integer("max_completion_tokens")
+    request.integer("max_completion_tokens")  # Checked before the messages.
     messages = read_messages(request)
     for name in _READERS:
         if name in values:
