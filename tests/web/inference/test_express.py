@@ -2,7 +2,7 @@
 the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -652,6 +652,34 @@ def test_an_answer_whose_record_is_not_durable_is_none(failure: Exception) -> No
             assert [record.opening.id for record, _ in there.pipeline.lost] == [client.ids[0]]
 
     scene()
+
+
+@playing
+async def test_a_defect_behind_the_answer_is_raised_where_defects_are_told() -> None:
+    defects: list[BaseException] = []
+
+    class Telling(Client):
+        def go_on(self, work: Work) -> None:
+            async def rest() -> None:
+                try:
+                    await work()
+                except RuntimeError as defect:
+                    defects.append(defect)
+                self.over()
+
+            self.tasks.append(asyncio.create_task(rest()))
+
+    async with gateway(http(completion())) as there:
+        there.pipeline.ledger.close = _broken  # type: ignore[method-assign]
+        client = there.begin(client=Telling())
+        await client.until_over()
+        assert [str(defect) for defect in defects] == ["a defect"]
+        (counts,) = there.upstream.counts().values()
+        assert (counts.open, counts.idle) == (1, 1), "the provider's connection is none the worse"
+
+
+def _broken(record: Record) -> Awaitable[None]:
+    raise RuntimeError("a defect")
 
 
 @playing

@@ -175,8 +175,11 @@ class GatewayProtocol(GeneralProtocol):
         said: bytes | Body
         if len(data) == end + length:
             said = data[end:]
-            if endpoint.begin(head, said, reply):
-                return
+            try:
+                if endpoint.begin(head, said, reply):
+                    return
+            except Exception as defect:
+                self.logger.error("a request failed, and is answered anew", exc_info=defect)
         else:
             self._heard_s = self.loop.time()
             said = self._body = body = LineBody(length)
