@@ -16,6 +16,7 @@ exchange to the next.
 
 import asyncio
 import math
+import re
 import select
 import ssl
 from collections.abc import Callable
@@ -38,10 +39,11 @@ PAUSE_AT_BYTES = 256 * 1024
 JOIN_UP_TO_BYTES = 64 * 1024
 """A body up to this length is joined to its head, so that one packet carries both."""
 
-_END_OF_HEAD = LINE_END + LINE_END
-"""Of a head that the parser took: lines end with CR LF there."""
-_LINE_END_BYTES = len(LINE_END)
-_CODING = b"\r\ntransfer-encoding:"
+_EMPTY_LINE = b"\n\r\n"
+"""The end of a head that the parser took: lines end with CR LF there."""
+_end_or_coding = re.compile(rb"\n(?:\r\n|((?i:transfer-encoding):))").search
+"""The empty line, or the field before it. One look for both: over 25 fields, each took as long as to parse them."""
+_codings = re.compile(rb"\n(?i:transfer-encoding):[ \t]*([^\r\n]*)").findall
 _LONG_HEAD = "more than 64 kB of header fields"
 
 FIRST_STATUS = 100
@@ -225,23 +227,25 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         answer, so_far, begins = self._answer, self._head, self._head_begins
-        assert answer is not None
         while so_far[begins] in LINE_END:  # The parser skips empty lines before the first one.
             begins += 1
-        end = so_far.index(_END_OF_HEAD, begins)
+        found = _end_or_coding(so_far, begins)
+        assert answer is not None
+        assert found is not None
+        end, is_coded = found.start() + 1, found.lastindex
+        if is_coded:
+            end = so_far.index(_EMPTY_LINE, end) + 1
         if status < FIRST_FINAL_STATUS:
             if status < FIRST_STATUS:
                 self._refuse("a status below 100")
-            self._head_begins = end + len(_END_OF_HEAD)
+            self._head_begins = end + len(LINE_END)
             return
         answer.status = status
-        answer.head = head = so_far[begins : end + _LINE_END_BYTES]
+        answer.head = head = so_far[begins:end]
         if len(head) > HEAD_LIMIT_BYTES:
             self._refuse(_LONG_HEAD)
-        if _CODING in head.lower():
-            codings = [coding.lower() for coding in answer.headers.get_all("transfer-encoding")]
-            if codings != ["chunked"]:
-                self._refuse("an unknown transfer coding")
+        if is_coded and [coding.lower() for coding in _codings(head)] != [b"chunked"]:
+            self._refuse("an unknown transfer coding")
         self._head = b""
         answer.quiet_since_s = self.loop.time()
 
