@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         self.loop = loop
         self._transport: asyncio.Transport | None = None
         self._gone = False
-        self._heard: Callable[[float], list[tuple[int, int]]] | None = None
+        self._heard: Callable[[float], list[tuple[int, int]]] = _nothing_heard
         """Asks the kernel, within so many milliseconds, for what nobody has read yet."""
         self._answer: Answer | None = None
         self._pieces: list[bytes] = []
@@ -134,10 +134,10 @@ class Connection(asyncio.Protocol):
         This asks the kernel, for it is the last moment at which another connection can be chosen safely. It is not
         for a fresh connection, on which TLS may still have something to say.
         """
-        transport, heard = self._transport, self._heard
+        transport = self._transport
         if self._gone or transport is None or transport.is_closing():
             return False
-        return heard is None or not heard(0)
+        return not self._heard(0)
 
     def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
         """Sends a request on a connection that is idle or fresh. `head` lacks the body's length and the empty line."""
@@ -375,6 +375,11 @@ class Connection(asyncio.Protocol):
         return UpstreamFailed(
             f"{self.host}: {how} in the middle of its answer", upstream_status=answer.status, detail=str(exc or "")
         )
+
+
+def _nothing_heard(_: float) -> list[tuple[int, int]]:
+    """Where the kernel cannot be asked."""
+    return []
 
 
 def _ends_with_the_stream(answer: Answer) -> bool:
