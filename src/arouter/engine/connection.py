@@ -242,7 +242,7 @@ class Connection(asyncio.Protocol):
             return
         answer.status = status
         answer.head = head = so_far[begins:end]
-        if len(head) > HEAD_LIMIT_BYTES:
+        if end - begins > HEAD_LIMIT_BYTES:
             self._refuse(_LONG_HEAD)
         if is_coded and [coding.lower() for coding in _codings(head)] != [b"chunked"]:
             self._refuse("an unknown transfer coding")
