@@ -41,6 +41,7 @@ from arouter.wiring.storage import make_key
 from bench.answers import Dialect, events_of, whole_answer
 from bench.cases import BY_NAME, Case
 from bench.counting import Counted, count
+from bench.exchanged import Exchanged
 from bench.limited import budget, limited_part
 from bench.passed_on import PassedOn
 from bench.requests import body_of
@@ -151,6 +152,7 @@ def parts() -> Mapping[str, Work]:
         "route and admit": json.admit,
         "hold and settle four budgets": limited_part(json.call, json.route, budget()),
         "make the provider's request": json.exchange,
+        "ask over a connection that is kept": Exchanged().again,
         "read an answer": lambda: json.exchange().read_answer(_body("openai")),
         "price its usage": lambda: _bill(json, answered),
         "write the answer": lambda: answered.answer(bill),
