@@ -301,11 +301,15 @@ class Trip:
     def _recorded(self, failure: StorageUnavailable | None) -> None:
         """Last: the answer, or why there is none."""
         reply = self._reply
-        if failure is None:
-            reply.whole(self._last)
-        else:
-            forget_frames(failure)
-            reply.fail(failure)
+        try:
+            if failure is None:
+                reply.whole(self._last)
+            else:
+                forget_frames(failure)
+                reply.fail(failure)
+        except Exception as defect:  # noqa: BLE001 – others wait behind this one
+            reply.go_on(partial(_raise, defect))
+            return
         if reply.paused:
             reply.go_on(reply.drained)
         else:

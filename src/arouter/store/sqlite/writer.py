@@ -30,11 +30,12 @@ from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, who_waits
+from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, Outcomes, who_waits
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.turns import Turns
+from arouter.store.written import Written
 
 MOST_IN_ONE: Final = 2_000
 """Items in one transaction: a bound on its time, about a tenth of a second."""
@@ -140,9 +141,9 @@ class Writer:
         """Write the intents that still wait. On the event loop's thread, as everything above `stop`."""
         self._intents.flush()
 
-    def append(self, record: Record) -> "asyncio.Future[None]":
+    def append(self, record: Record) -> Written:
         assert self._loop is not None  # the store has started
-        done: asyncio.Future[None] = self._loop.create_future()
+        done = Written(self._loop)
         noted = not self._intents.drop(record.opening.id)
         if self._stopped:
             done.set_exception(_closed())
@@ -261,9 +262,7 @@ class Writer:
         else:
             chore.done.set_result(result)
 
-    def _transact(
-        self, items: Sequence[Item], new: bool
-    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int, int]:
+    def _transact(self, items: Sequence[Item], new: bool) -> tuple[Outcomes, int, int]:
         """Write everything; who is to be told what, how many records there were, and how many of them were refused."""
         with self._writing() as connection:
             done = self._apply(connection, items, new)
@@ -333,10 +332,8 @@ class Writer:
             else:
                 self._lost += len(records)
 
-    def _apply(
-        self, connection: apsw.Connection, items: Sequence[Item], new: bool
-    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int, int]:
-        outcomes: list[tuple[asyncio.Future[Any], object]] = []
+    def _apply(self, connection: apsw.Connection, items: Sequence[Item], new: bool) -> tuple[Outcomes, int, int]:
+        outcomes: Outcomes = []
         openings: list[Opening] = []
         appends: list[Append] = []
         count = refused = 0
@@ -414,7 +411,7 @@ class Writer:
         """
         error = unavailable(exc)
         self.last_error = error
-        outcomes: list[tuple[asyncio.Future[Any], object]] = []
+        outcomes: Outcomes = []
         for item in items:
             if type(item) is list:
                 self._keep_openings(item)
@@ -448,13 +445,13 @@ class Writer:
             self._delayed += 1
         return None
 
-    def _tell(self, outcomes: list[tuple["asyncio.Future[Any]", object]], records: int, seconds: float) -> None:
+    def _tell(self, outcomes: Outcomes, records: int, seconds: float) -> None:
         assert self._loop is not None
         # RuntimeError: the loop is closed, and nobody is left to be told.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._resolve, outcomes, records, seconds)
 
-    def _resolve(self, outcomes: list[tuple["asyncio.Future[Any]", object]], records: int, seconds: float) -> None:
+    def _resolve(self, outcomes: Outcomes, records: int, seconds: float) -> None:
         for done, outcome in outcomes:
             if done.done():
                 continue
