@@ -42,6 +42,7 @@ from bench.answers import Dialect, events_of, whole_answer
 from bench.cases import BY_NAME, Case
 from bench.counting import Counted, count
 from bench.exchanged import Exchanged
+from bench.expressed import Expressed
 from bench.limited import budget, limited_part
 from bench.passed_on import PassedOn
 from bench.requests import body_of
@@ -157,6 +158,7 @@ def parts() -> Mapping[str, Work]:
         "price its usage": lambda: _bill(json, answered),
         "write the answer": lambda: answered.answer(bill),
         "make the record": lambda: json.account(answered).record(bill, now_us=NOW_US, monotonic_us=1),
+        "a usual request, all of it": _expressed(json).again,
         "split a chunk": partial(Splitter().feed, events_of("openai", 1)[1]),
         **_streamed("relay", stream, "openai"),
         "pass a chunk on": PassedOn(stream.exchange(), stream.call.opening).again,
@@ -166,6 +168,10 @@ def parts() -> Mapping[str, Work]:
         ),
         **_streamed("translate from Gemini", Sample(BY_NAME["stream-gemini"], "google/gemini-2.5-flash"), "gemini"),
     }
+
+
+def _expressed(sample: Sample) -> Expressed:
+    return Expressed(sample.call, sample.key, sample.selection, sample.billing, sample.body)
 
 
 def _streamed(name: str, sample: Sample, dialect: Dialect) -> Mapping[str, Work]:
