@@ -8,7 +8,7 @@ behind the ledger's back shows.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +16,15 @@ import apsw
 import msgspec
 
 from arouter.domain.record import Opening, Record
-from arouter.store.limits import check_numbers
 from arouter.store.sqlite.folded import folded_beyond_us
 from arouter.store.sqlite.names import Numbers, UserKey, to_json
+from arouter.store.sqlite.prepared import Prepared, id_of, prepare_all
 from arouter.store.sqlite.rollups import raise_rollups
 from arouter.store.sqlite.rows import (
     COLUMNS,
     NAMED,
-    PLAIN,
     all_canonical_bytes,
     canonical_value,
-    named_texts,
-    plain_values,
 )
 from arouter.store.sqlite.sealed import NOTHING_SEALED, SealedIds, sealed_ids, which_are_sealed
 from arouter.store.sqlite.statements import insert_rows, insert_values, queries
@@ -51,12 +48,6 @@ class Batch:
 
 
 _NO_BATCH = Batch(no=0, last_seq=0, written_at_us=0, hash=NO_HASH)
-
-# What is known of a record before its row has a number: its tags, its plain values, the texts of its names, the numbers
-# of these and of its tags, its user.
-_Prepared = tuple[
-    tuple[str, ...], tuple[Any, ...], tuple[str | None, ...], tuple[Any, ...], Sequence[int], UserKey | None
-]
 
 
 class Appender:
@@ -104,26 +95,25 @@ class Appender:
         A record that cannot be stored does not keep the others from being written. If the caller says that all are
         `new`, that is not looked up: apsw.ConstraintError if one is not, and the caller rolls back.
         """
-        ids = [record.opening.id for record in records]
-        known = self._sealed_of(connection, ids) if new else already_there(connection, ids)
-        prepared: list[_Prepared] = []
-        problems: list[ValueError | None] = []
-        for record in records:
-            problem = None
-            record_id = record.opening.id
-            if record_id not in known:
-                try:
-                    prepared.append(self._prepare(connection, record))
-                except ValueError as exc:
-                    # Of one that is there nothing is wrong: it changes nothing.
-                    if not new or record_id not in already_there(connection, [record_id]):
-                        problem = exc
-                else:
-                    known.add(record_id)
-            problems.append(problem)
-        if prepared:
-            self._write(connection, prepared, now_us)
+        prepared, problems = prepare_all(records)
+        if any(problems):
+            forgive(connection, records, problems)
+        self.append_prepared(connection, prepared, now_us, new=new)
         return problems
+
+    def append_prepared(
+        self, connection: apsw.Connection, prepared: Sequence[Prepared], now_us: int, *, new: bool = False
+    ) -> None:
+        """The same of records in which nothing is wrong."""
+        ids = [id_of(one) for one in prepared]
+        known = self._sealed_of(connection, ids) if new else already_there(connection, ids)
+        fresh = []
+        for record_id, one in zip(ids, prepared, strict=True):
+            if record_id not in known:
+                known.add(record_id)
+                fresh.append(one)
+        if fresh:
+            self._write(connection, fresh, now_us)
 
     def close(self, connection: apsw.Connection, record_ids: Sequence[str]) -> None:
         """Forget the intents of records that were appended."""
@@ -134,43 +124,24 @@ class Appender:
         last = self._last_batch(connection)
         self._add_batch(connection, last, last.last_seq + records, last.written_at_us, earliest_us, last.hash)
 
-    def _prepare(self, connection: apsw.Connection, record: Record) -> _Prepared:
-        """ValueError if it cannot be stored."""
-        check_numbers(record)
-        opening = record.opening
-        plain: tuple[Any, ...] = plain_values(record)
-        texts = named_texts(record)
-        tags = opening.tags
-        if tags:
-            "".join(tags).encode()
-        for place in _ONLY_IN_THE_ROW:
-            if (text := plain[place]) is not None and not text.isascii():
-                text.encode()
-        named = self._numbers.names(connection, texts)
-        user = None
-        if opening.user is not None:
-            user = (named[_ORGANIZATION], opening.user)
-            self._numbers.want_user(user)
-        tag_numbers = [self._numbers.name(connection, tag) for tag in tags] if tags else ()
-        return tags, plain, texts, named, tag_numbers, user
-
-    def _write(self, connection: apsw.Connection, prepared: Sequence[_Prepared], now_us: int) -> None:
+    def _write(self, connection: apsw.Connection, prepared: Sequence[Prepared], now_us: int) -> None:
         last = self._last_batch(connection)
-        users = self._numbers.users(connection)
+        numbered = [(one, self._numbers.names(connection, one[2])) for one in prepared]
+        users = self._users(connection, numbered)
         written_at_us = max(now_us, last.written_at_us)
         seq = last.last_seq
         values: list[Any] = []
         tag_rows: list[tuple[object, ...]] = []
         canonical: list[object] = []
-        for tags, plain, texts, named, tag_numbers, user in prepared:
+        for (tags, plain, texts, user), named in numbered:
             seq += 1
-            user_no = None if user is None else users[user]
+            user_no = None if user is None else users[named[_ORGANIZATION], user]
             canonical.append(canonical_value(seq, written_at_us, user_no, tags, plain, texts))
             values += (seq, written_at_us, user_no, len(tags))
             values += plain
             values += named
             if tags:
-                tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(tag_numbers)]
+                tag_rows += [(seq, position, self._numbers.name(connection, tag)) for position, tag in enumerate(tags)]
         hashed = last.hash + all_canonical_bytes(canonical)
         insert_values(connection, "add_records", COLUMNS, values)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
@@ -182,6 +153,15 @@ class Appender:
         if earliest_us < self._folded_beyond_us:
             connection.execute(queries()["unfold_days_of_records"], (last.last_seq + 1, seq))
         self._add_batch(connection, last, seq, written_at_us, earliest_us, hashed)
+
+    def _users(
+        self, connection: apsw.Connection, numbered: Sequence[tuple[Prepared, tuple[Any, ...]]]
+    ) -> Mapping[UserKey, int]:
+        """The numbers of their users."""
+        for one, named in numbered:
+            if one[3] is not None:
+                self._numbers.want_user((named[_ORGANIZATION], one[3]))
+        return self._numbers.users(connection)
 
     def _add_batch(
         self,
@@ -232,6 +212,19 @@ def already_there(connection: apsw.Connection, ids: Sequence[str]) -> set[str]:
     return rows | which_are_sealed(connection, sealed_ids(connection), [each for each in ids if each not in rows])
 
 
+def forgive(
+    connection: apsw.Connection, records: Sequence[Record], problems: MutableSequence[ValueError | None]
+) -> None:
+    """Of a record that is there, or comes along with one that is sound, nothing is wrong: it changes nothing."""
+    seen: set[str] = set()
+    for place, record in enumerate(records):
+        record_id = record.opening.id
+        if problems[place] is None:
+            seen.add(record_id)
+        elif record_id in seen or already_there(connection, [record_id]):
+            problems[place] = None
+
+
 def last_batch(connection: apsw.Connection) -> Batch:
     """The end of the chain."""
     row = connection.execute(queries()["last_batch"]).fetchone()
@@ -243,6 +236,4 @@ def last_batch(connection: apsw.Connection) -> Batch:
 
 _CREATED_AT = COLUMNS.index("created_at_us")
 _IS_BYOK = COLUMNS.index("is_byok")
-_ONLY_IN_THE_ROW = tuple(PLAIN.index(name) for name in ("id", "request_id", "session_id", "upstream_id"))
-"""Texts that nothing else looks at before the row is written: whether they are Unicode."""
 _ORGANIZATION = NAMED.index("organization_no")

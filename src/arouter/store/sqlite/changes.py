@@ -44,7 +44,7 @@ class SqliteChanges:
         return bound
 
     async def audit_page(self, query: AuditQuery) -> Sequence[AuditEntry]:
-        return await self._readers.read(lambda connection: read_entries(connection, query))
+        return await self._readers.read(lambda connection: read_entries(connection, query), apart=True)
 
     async def _change(
         self,
@@ -74,7 +74,7 @@ class SqliteChanges:
                 self._note(connection, one, was)
             return True
 
-        result: bool = await self._writer.command(run)
+        result: bool = await self._writer.command(run, apart=True)
         return result
 
     def _note(self, connection: apsw.Connection, one: Change, was: str | None) -> None:

@@ -48,7 +48,8 @@ class SqliteCounters:
             _write(connection, owner_no, renewal)
             return renewal.leased
 
-        return self._writer.command(run)
+        # Of the others nothing is in the records.
+        return self._writer.command(run, apart=not any(one.counter.in_ledger for one in wanted))
 
     async def recalled(self) -> Sequence[tuple[Counter, int]]:
         return () if self._writer.owner.number is None else await self._recalled.read()

@@ -254,6 +254,27 @@ INSERT INTO open_records (id, owner_no, opening) VALUES {rows} ON CONFLICT DO NO
 -- name: forget_open
 DELETE FROM open_records WHERE id IN (SELECT value FROM json_each(?));
 
+-- name: add_arrivals
+INSERT INTO arrivals (writer, records) VALUES (?, ?);
+
+-- name: has_arrivals
+SELECT EXISTS (SELECT 1 FROM arrivals);
+
+-- name: arrivals
+SELECT no, writer FROM arrivals ORDER BY no;
+
+-- name: packed_arrivals
+SELECT records FROM arrivals WHERE no = ?;
+
+-- name: forget_arrivals
+DELETE FROM arrivals;
+
+-- name: set_aside_arrivals
+INSERT INTO arrivals_set_aside (records, reason) VALUES (?, ?);
+
+-- name: why_set_aside
+SELECT reason FROM arrivals_set_aside ORDER BY no;
+
 -- name: add_owner
 INSERT INTO owners (process_id, started_at_us) VALUES (?, ?);
 
