@@ -1,10 +1,10 @@
-"""What one transaction does to the ledger: intents remembered, records appended once, roll-ups raised.
+"""What becomes of records: intents remembered, records appended once, roll-ups raised.
 
 Everything is written with as few statements as can be, many rows in each: every step of SQLite gives the
 interpreter's lock away, and getting it back from a busy event loop takes longer than the step.
 
-Rows get their numbers here. `batches` chains a hash over every transaction's records, so that a change made
-behind the ledger's back shows.
+Rows get their numbers here. `batches` chains a hash over the records of every group that was acknowledged together, so
+that a change made behind the ledger's back shows.
 """
 
 import hashlib
@@ -34,6 +34,7 @@ NO_HASH = b""
 """Before the first batch."""
 
 _TAG_COLUMNS = ("seq", "position", "tag_no")
+_BATCH_COLUMNS = ("no", "first_seq", "last_seq", "written_at_us", "earliest_us", "hash")
 _OPEN_COLUMNS = ("id", "owner_no", "opening")
 
 
@@ -48,6 +49,12 @@ class Batch:
 
 
 _NO_BATCH = Batch(no=0, last_seq=0, written_at_us=0, hash=NO_HASH)
+
+
+Group = tuple[int, Sequence[Prepared]]
+"""Records that were acknowledged together, and when that was: a batch."""
+_Numbered = Sequence[tuple[Prepared, tuple[Any, ...]]]
+"""With the numbers of their names."""
 
 
 class Appender:
@@ -98,22 +105,25 @@ class Appender:
         prepared, problems = prepare_all(records)
         if any(problems):
             forgive(connection, records, problems)
-        self.append_prepared(connection, prepared, now_us, new=new)
+        self.append_groups(connection, [(now_us, prepared)], new=new)
         return problems
 
-    def append_prepared(
-        self, connection: apsw.Connection, prepared: Sequence[Prepared], now_us: int, *, new: bool = False
-    ) -> None:
-        """The same of records in which nothing is wrong."""
-        ids = [id_of(one) for one in prepared]
+    def append_groups(self, connection: apsw.Connection, groups: Sequence[Group], *, new: bool = False) -> None:
+        """The same of records in which nothing is wrong, in the order of their groups."""
+        ids = [id_of(one) for _, prepared in groups for one in prepared]
         known = self._sealed_of(connection, ids) if new else already_there(connection, ids)
-        fresh = []
-        for record_id, one in zip(ids, prepared, strict=True):
-            if record_id not in known:
-                known.add(record_id)
-                fresh.append(one)
+        fresh: list[Group] = []
+        for at_us, prepared in groups:
+            some = []
+            for one in prepared:
+                record_id = id_of(one)
+                if record_id not in known:
+                    known.add(record_id)
+                    some.append(one)
+            if some:
+                fresh.append((at_us, some))
         if fresh:
-            self._write(connection, fresh, now_us)
+            self._write(connection, fresh)
 
     def close(self, connection: apsw.Connection, record_ids: Sequence[str]) -> None:
         """Forget the intents of records that were appended."""
@@ -121,61 +131,58 @@ class Appender:
 
     def pass_over(self, connection: apsw.Connection, records: int, earliest_us: int) -> None:
         """Give numbers to records that had expired before they came here: a batch of which nothing is there."""
-        last = self._last_batch(connection)
-        self._add_batch(connection, last, last.last_seq + records, last.written_at_us, earliest_us, last.hash)
+        last, batches = self._last_batch(connection), list[tuple[object, ...]]()
+        seq = last.last_seq + records
+        self._last = _next_batch(last, seq, last.written_at_us, earliest_us, last.hash, batches)
+        insert_rows(connection, "add_batches", _BATCH_COLUMNS, batches)
 
-    def _write(self, connection: apsw.Connection, prepared: Sequence[Prepared], now_us: int) -> None:
+    def _write(self, connection: apsw.Connection, groups: Sequence[Group]) -> None:
         last = self._last_batch(connection)
-        numbered = [(one, self._numbers.names(connection, one[2])) for one in prepared]
+        first_seq = last.last_seq + 1
+        numbered = [
+            (at_us, [(one, self._numbers.names(connection, one[2])) for one in prepared]) for at_us, prepared in groups
+        ]
         users = self._users(connection, numbered)
-        written_at_us = max(now_us, last.written_at_us)
-        seq = last.last_seq
         values: list[Any] = []
         tag_rows: list[tuple[object, ...]] = []
-        canonical: list[object] = []
-        for (tags, plain, texts, user), named in numbered:
-            seq += 1
-            user_no = None if user is None else users[named[_ORGANIZATION], user]
-            canonical.append(canonical_value(seq, written_at_us, user_no, tags, plain, texts))
-            values += (seq, written_at_us, user_no, len(tags))
-            values += plain
-            values += named
-            if tags:
-                tag_rows += [(seq, position, self._numbers.name(connection, tag)) for position, tag in enumerate(tags)]
-        hashed = last.hash + all_canonical_bytes(canonical)
+        batches: list[tuple[object, ...]] = []
+        for at_us, some in numbered:
+            written_at_us = max(at_us, last.written_at_us)
+            seq = last.last_seq
+            first_value = len(values)
+            canonical: list[object] = []
+            for (tags, plain, texts, user), named in some:
+                seq += 1
+                user_no = None if user is None else users[named[_ORGANIZATION], user]
+                canonical.append(canonical_value(seq, written_at_us, user_no, tags, plain, texts))
+                values += (seq, written_at_us, user_no, len(tags))
+                values += plain
+                values += named
+                if tags:
+                    numbers = [self._numbers.name(connection, tag) for tag in tags]
+                    tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(numbers)]
+            hashed = last.hash + all_canonical_bytes(canonical)
+            earliest_us = min(values[first_value + _CREATED_AT :: len(COLUMNS)])
+            last = _next_batch(last, seq, written_at_us, earliest_us, hashed, batches)
+        last_seq = last.last_seq
         insert_values(connection, "add_records", COLUMNS, values)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
         own_keys = any(values[_IS_BYOK :: len(COLUMNS)])
-        raise_rollups(connection, self._numbers, last.last_seq + 1, seq, own_keys=own_keys)
-        raise_usage_days(connection, self._numbers, last.last_seq + 1, seq)
-        connection.execute(queries()["widen_user_spans"], (last.last_seq + 1, seq))
-        earliest_us = min(values[_CREATED_AT :: len(COLUMNS)])
-        if earliest_us < self._folded_beyond_us:
-            connection.execute(queries()["unfold_days_of_records"], (last.last_seq + 1, seq))
-        self._add_batch(connection, last, seq, written_at_us, earliest_us, hashed)
+        raise_rollups(connection, self._numbers, first_seq, last_seq, own_keys=own_keys)
+        raise_usage_days(connection, self._numbers, first_seq, last_seq)
+        connection.execute(queries()["widen_user_spans"], (first_seq, last_seq))
+        if min(values[_CREATED_AT :: len(COLUMNS)]) < self._folded_beyond_us:
+            connection.execute(queries()["unfold_days_of_records"], (first_seq, last_seq))
+        insert_rows(connection, "add_batches", _BATCH_COLUMNS, batches)
+        self._last = last
 
-    def _users(
-        self, connection: apsw.Connection, numbered: Sequence[tuple[Prepared, tuple[Any, ...]]]
-    ) -> Mapping[UserKey, int]:
+    def _users(self, connection: apsw.Connection, groups: Sequence[tuple[int, _Numbered]]) -> Mapping[UserKey, int]:
         """The numbers of their users."""
-        for one, named in numbered:
-            if one[3] is not None:
-                self._numbers.want_user((named[_ORGANIZATION], one[3]))
+        for _, some in groups:
+            for one, named in some:
+                if one[3] is not None:
+                    self._numbers.want_user((named[_ORGANIZATION], one[3]))
         return self._numbers.users(connection)
-
-    def _add_batch(
-        self,
-        connection: apsw.Connection,
-        last: Batch,
-        seq: int,
-        written_at_us: int,
-        earliest_us: Any,
-        hashed: bytes,
-    ) -> None:
-        digest = hashlib.sha256(hashed).digest()
-        batch = (last.no + 1, last.last_seq + 1, seq, written_at_us, earliest_us, digest)
-        connection.execute(queries()["add_batch"], batch)
-        self._last = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=digest)
 
     def _sealed_of(self, connection: apsw.Connection, record_ids: Sequence[str]) -> set[str]:
         """Those of the records that are in sealed days, where they stand in the way of nothing."""
@@ -192,6 +199,15 @@ class Appender:
             self._last = last_batch(connection)
             self._folded_beyond_us = folded_beyond_us(connection)
         return self._last
+
+
+def _next_batch(
+    last: Batch, seq: int, written_at_us: int, earliest_us: int, hashed: bytes, rows: list[tuple[object, ...]]
+) -> Batch:
+    """The batch behind `last`, up to the record `seq`; its row is added to `rows`."""
+    made = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=hashlib.sha256(hashed).digest())
+    rows.append((made.no, last.last_seq + 1, seq, written_at_us, earliest_us, made.hash))
+    return made
 
 
 def _encoded(opening: Opening) -> bytes | None:

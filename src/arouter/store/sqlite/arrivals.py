@@ -3,7 +3,8 @@
 A record among all the others changes pages all over the file: its indexes, its sums, its user's. A group of them
 that is written alone pays for each of these pages, and whoever waits waits for them. So a group arrives as one row of
 `arrivals`, and about a second later all that has arrived is booked: it becomes records, raises the sums and lengthens
-the chain of hashes in one transaction, whose pages many records share.
+the chain of hashes in one transaction, whose pages many records share. What is written is what each group would have
+written alone: its batch, at the time at which it arrived.
 
 Nobody sees the difference. Whoever reads records or what is made of them finds arrivals and has them booked before, and
 whatever writes beside them books in its own transaction first. A row is there, or it is booked: both are decided
@@ -19,7 +20,7 @@ from typing import Final, TypeVar
 import apsw
 
 from arouter.domain.record import Record
-from arouter.store.sqlite.appender import Appender, forgive
+from arouter.store.sqlite.appender import Appender, Group, forgive
 from arouter.store.sqlite.connections import OUR_FAULTS
 from arouter.store.sqlite.prepared import Prepared, id_of, pack, prepare, prepare_all, unpack
 from arouter.store.sqlite.statements import queries
@@ -82,33 +83,33 @@ class Arrivals:
             prepared, problems = prepare_all(records)
             packed = pack(prepared)
             # Whether such a record is there is known once all that waits is.
-            self.book(connection, now_us)
+            self.book(connection)
             forgive(connection, records, problems)
         if prepared:
-            connection.execute(queries()["add_arrivals"], (self._writer, packed))
+            connection.execute(queries()["add_arrivals"], (self._writer, now_us, packed))
             self._own[connection.last_insert_rowid()] = prepared
             self._waiting += len(prepared)
             if self._due_at_s is None:
                 self._due_at_s = time.monotonic() + BOOK_AFTER_S
         return problems
 
-    def book(self, connection: apsw.Connection, now_us: int) -> None:
+    def book(self, connection: apsw.Connection) -> None:
         """Make records of all that has arrived, by whichever process, within the caller's transaction."""
-        rows: list[tuple[int, int]] = connection.execute(queries()["arrivals"]).fetchall()  # type: ignore[assignment]
+        rows: list[tuple[int, int, int]] = connection.execute(queries()["arrivals"]).fetchall()  # type: ignore[assignment]
         if rows:
-            arrived: list[Prepared] = []
-            for no, writer in rows:
+            groups: list[Group] = []
+            for no, writer, arrived_at_us in rows:
                 own = self._own.get(no) if writer == self._writer else None
-                arrived += self._read(connection, no) if own is None else own
-            self._book(connection, arrived, now_us, new=True)
+                groups.append((arrived_at_us, self._read(connection, no) if own is None else own))
+            self._book(connection, groups, new=True)
             # Their intents went as they arrived, but for those that were opened again.
-            self._appender.close(connection, [id_of(one) for one in arrived])
+            self._appender.close(connection, [id_of(one) for _, some in groups for one in some])
             connection.execute(queries()["forget_arrivals"])
         self._own = {}
         self._waiting = 0
         self._due_at_s = None
 
-    def _read(self, connection: apsw.Connection, no: object) -> Sequence[Prepared]:
+    def _read(self, connection: apsw.Connection, no: int) -> Sequence[Prepared]:
         packed = connection.execute(queries()["packed_arrivals"], (no,)).get
         try:
             return unpack(packed)
@@ -116,22 +117,23 @@ class Arrivals:
             self._put_aside(connection, packed, problem)
             return ()
 
-    def _book(self, connection: apsw.Connection, arrived: Sequence[Prepared], now_us: int, *, new: bool) -> None:
+    def _book(self, connection: apsw.Connection, groups: Sequence[Group], *, new: bool) -> None:
         """`new`: they are taken for new until that proves wrong."""
         connection.execute("SAVEPOINT booking")
         try:
-            self._appender.append_prepared(connection, arrived, now_us, new=new)
+            self._appender.append_groups(connection, groups, new=new)
         except OUR_FAULTS as fault:
             connection.execute("ROLLBACK TO booking")
             self._appender.forget()
+            alone: list[Group] = [(at_us, [one]) for at_us, some in groups for one in some]
             if new:
-                self._book(connection, arrived, now_us, new=False)
-            elif len(arrived) > 1:
+                self._book(connection, groups, new=False)
+            elif len(alone) > 1:
                 # One of them spoils it for all.
-                for one in arrived:
-                    self._book(connection, [one], now_us, new=False)
+                for one in alone:
+                    self._book(connection, [one], new=False)
             else:
-                self._put_aside(connection, pack(arrived), fault)
+                self._put_aside(connection, pack(alone[0][1]), fault)
         connection.execute("RELEASE booking")
 
     def _put_aside(self, connection: apsw.Connection, packed: bytes, problem: Exception) -> None:
@@ -144,9 +146,9 @@ def has_arrivals(connection: apsw.Connection) -> bool:
     return bool(connection.execute(queries()["has_arrivals"]).get)
 
 
-def book_all(connection: apsw.Connection, now_us: int) -> None:
+def book_all(connection: apsw.Connection) -> None:
     """Book within the caller's transaction, on a connection that nothing is remembered of."""
-    Arrivals(Appender()).book(connection, now_us)
+    Arrivals(Appender()).book(connection)
 
 
 def read_without_writing(connection: apsw.Connection, job: Callable[[apsw.Connection], Result]) -> Result:
@@ -159,7 +161,7 @@ def read_without_writing(connection: apsw.Connection, job: Callable[[apsw.Connec
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            book_all(connection, time.time_ns() // 1000)
+            book_all(connection)
             return job(connection)
         finally:
             if connection.in_transaction:

@@ -100,7 +100,7 @@ class SqliteStore:
                 refuse_unfinished(read_copy_state(connection))
                 if has_sealed_days(connection):
                     require_archive()
-                _book_what_was_left(connection, clock)
+                _book_what_was_left(connection)
             finally:
                 connection.close()
         return cls(
@@ -234,12 +234,12 @@ class SqliteStore:
         self._on_commit(records, seconds)
 
 
-def _book_what_was_left(connection: apsw.Connection, clock: Callable[[], int]) -> None:
+def _book_what_was_left(connection: apsw.Connection) -> None:
     """By a process that was killed. Behind the migrations: what waits says which columns it has, and is booked into the
     tables of this program. Where it cannot be now, as on a full disk, it stays, and whoever reads finds it."""
     if has_arrivals(connection):
         with suppress(apsw.Error), transaction(connection):
-            book_all(connection, clock())
+            book_all(connection)
 
 
 def _number(connection: apsw.Connection, name: str) -> int:

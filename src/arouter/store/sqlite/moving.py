@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -241,7 +240,7 @@ class SqliteMovable:
         writing = connection if self._is_target else connect_writer(self._path, Durability.STRICT)
         try:
             with transaction(writing):
-                book_all(writing, time.time_ns() // 1000)
+                book_all(writing)
         finally:
             if not self._is_target:
                 writing.close()

@@ -261,7 +261,7 @@ class Writer:
     def _book(self) -> None:
         try:
             with self._writing() as connection:
-                self._arrivals.book(connection, self._clock())
+                self._arrivals.book(connection)
         except (apsw.Error, OSError, StorageUnavailable) as exc:
             self._fail((), exc)
 
@@ -269,7 +269,7 @@ class Writer:
         """A chore; the storage's faults are told to whoever waits for it, and found by the next transaction."""
         try:
             with self._writing() as connection:
-                self._arrivals.book(connection, self._clock())
+                self._arrivals.book(connection)
                 result = chore.run(connection)
                 self._appender.forget_last()
         except (apsw.Error, OSError) as exc:
@@ -330,7 +330,7 @@ class Writer:
         """
         with self._writing() as connection:
             connection.pragma("user_version", schema_version(connection))
-            self._arrivals.book(connection, self._clock())
+            self._arrivals.book(connection)
         kept = self._kept
         while kept.openings or kept.records:
             started_us = self._clock()
@@ -390,7 +390,7 @@ class Writer:
             elif type(item) is Command:
                 flush()
                 if not item.apart:
-                    self._arrivals.book(connection, self._clock())
+                    self._arrivals.book(connection)
                 outcomes.append((item.done, self._run_command(connection, item.run)))
         flush()
         return outcomes, count, refused

@@ -144,6 +144,9 @@ INSERT OR FAIL INTO records ({columns}) VALUES {rows};
 -- name: add_tags
 INSERT INTO record_tags (seq, position, tag_no) VALUES {rows};
 
+-- name: add_batches
+INSERT INTO batches ({columns}) VALUES {rows};
+
 -- name: add_batch
 INSERT INTO batches (no, first_seq, last_seq, written_at_us, earliest_us, hash) VALUES (?, ?, ?, ?, ?, ?);
 
@@ -197,12 +200,15 @@ INSERT INTO rollups ({columns})
 SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0), coalesce(model_no, 0),
     coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {measures}
 FROM records WHERE seq BETWEEN ?1 AND ?2
+GROUP BY 2, 1, 4, 5, 6, 7, 8, 9, 10, 3
 ON CONFLICT DO UPDATE SET {sums};
 
 -- name: raise_key_hours
 INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest, last_used_us)
-SELECT key_no, created_at_us / 3600000000, 1, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0), created_at_us
+SELECT key_no, created_at_us / 3600000000, count(*), coalesce(sum(cost / 1000000), 0), coalesce(sum(cost % 1000000), 0),
+    max(created_at_us)
 FROM records WHERE seq BETWEEN ?1 AND ?2
+GROUP BY 1, 2
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     cost_units = cost_units + excluded.cost_units,
@@ -217,16 +223,18 @@ ON CONFLICT DO UPDATE SET
 
 -- name: widen_user_spans
 INSERT INTO user_spans (organization_no, user_no, key_no, workspace_no, first_seen_us, last_seen_us)
-SELECT organization_no, user_no, key_no, workspace_no, created_at_us, created_at_us
+SELECT organization_no, user_no, key_no, workspace_no, min(created_at_us), max(created_at_us)
 FROM records WHERE seq BETWEEN ?1 AND ?2 AND user_no IS NOT NULL
+GROUP BY 1, 2, 3, 4
 ON CONFLICT DO UPDATE SET
     first_seen_us = min(first_seen_us, excluded.first_seen_us),
     last_seen_us = max(last_seen_us, excluded.last_seen_us);
 
 -- name: raise_own_key_hours
 INSERT INTO own_key_hours (key_no, hour, cost_units, cost_rest)
-SELECT key_no, created_at_us / 3600000000, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0)
+SELECT key_no, created_at_us / 3600000000, coalesce(sum(cost / 1000000), 0), coalesce(sum(cost % 1000000), 0)
 FROM records WHERE seq BETWEEN ?1 AND ?2 AND is_byok = 1
+GROUP BY 1, 2
 ON CONFLICT DO UPDATE SET
     cost_units = cost_units + excluded.cost_units,
     cost_rest = cost_rest + excluded.cost_rest;
@@ -255,13 +263,13 @@ INSERT INTO open_records (id, owner_no, opening) VALUES {rows} ON CONFLICT DO NO
 DELETE FROM open_records WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: add_arrivals
-INSERT INTO arrivals (writer, records) VALUES (?, ?);
+INSERT INTO arrivals (writer, arrived_at_us, records) VALUES (?, ?, ?);
 
 -- name: has_arrivals
 SELECT EXISTS (SELECT 1 FROM arrivals);
 
 -- name: arrivals
-SELECT no, writer FROM arrivals ORDER BY no;
+SELECT no, writer, arrived_at_us FROM arrivals ORDER BY no;
 
 -- name: packed_arrivals
 SELECT records FROM arrivals WHERE no = ?;
@@ -907,7 +915,7 @@ ON CONFLICT DO UPDATE SET
     cost_rest = excluded.cost_rest;
 
 -- name: raise_usage_days
--- Records of one key are added up once for the three scopes that they share; users are not: each has few.
+-- Records of one key are added up once for the three scopes that they share.
 WITH used AS MATERIALIZED (
     SELECT organization_no, workspace_no, key_no, user_no, created_at_us / 86400000000 AS day,
         status_no IS NOT ?3 AS requests, {used} AS tokens,
@@ -925,7 +933,8 @@ SELECT 2, workspace_no, day, sum(requests), sum(tokens), sum(units), sum(rest) F
 UNION ALL
 SELECT 3, key_no, day, requests, tokens, units, rest FROM of_keys
 UNION ALL
-SELECT 4, user_no, day, requests, tokens, units, rest FROM used WHERE user_no IS NOT NULL
+SELECT 4, user_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used
+WHERE user_no IS NOT NULL GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     tokens = tokens + excluded.tokens,

@@ -4,6 +4,7 @@
 CREATE TABLE arrivals (
     no INTEGER PRIMARY KEY,
     writer INTEGER NOT NULL,
+    arrived_at_us INTEGER NOT NULL,
     records BLOB NOT NULL
 ) STRICT;
 
