@@ -27,8 +27,11 @@ from arouter.store.sqlite.statements import queries
 
 BOOK_AFTER_S: Final = 1.0
 """The longest that a record waits."""
-MOST_WAITING: Final = 1_000
+MOST_WAITING: Final = 500
 """Records: as soon as so many wait they are booked. A bound on the time that takes, since others wait meanwhile."""
+
+ENOUGH: Final = 250
+"""Records in one group that are booked at once: they share pages among themselves."""
 
 Result = TypeVar("Result")
 
@@ -85,7 +88,9 @@ class Arrivals:
             # Whether such a record is there is known once all that waits is.
             self.book(connection)
             forgive(connection, records, problems)
-        if prepared:
+        if len(prepared) >= ENOUGH:
+            self.book(connection, (now_us, prepared))
+        elif prepared:
             connection.execute(queries()["add_arrivals"], (self._writer, now_us, packed))
             self._own[connection.last_insert_rowid()] = prepared
             self._waiting += len(prepared)
@@ -93,18 +98,20 @@ class Arrivals:
                 self._due_at_s = time.monotonic() + BOOK_AFTER_S
         return problems
 
-    def book(self, connection: apsw.Connection) -> None:
-        """Make records of all that has arrived, by whichever process, within the caller's transaction."""
+    def book(self, connection: apsw.Connection, *more: Group) -> None:
+        """Make records of all that has arrived, by whichever process, within the caller's transaction, and of `more`
+        behind it."""
         rows: list[tuple[int, int, int]] = connection.execute(queries()["arrivals"]).fetchall()  # type: ignore[assignment]
+        groups: list[Group] = []
         if rows:
-            groups: list[Group] = []
             for no, writer, arrived_at_us in rows:
                 own = self._own.get(no) if writer == self._writer else None
                 groups.append((arrived_at_us, self._read(connection, no) if own is None else own))
-            self._book(connection, groups, new=True)
             # Their intents went as they arrived, but for those that were opened again.
             self._appender.close(connection, [id_of(one) for _, some in groups for one in some])
             connection.execute(queries()["forget_arrivals"])
+        if groups or more:
+            self._book(connection, [*groups, *more], new=True)
         self._own = {}
         self._waiting = 0
         self._due_at_s = None
@@ -138,7 +145,7 @@ class Arrivals:
 
     def _put_aside(self, connection: apsw.Connection, packed: bytes, problem: Exception) -> None:
         """It was acknowledged, so it is not thrown away, and the check tells."""
-        connection.execute(queries()["set_aside_arrivals"], (packed, str(problem)))
+        connection.execute(queries()["set_aside_arrivals"], (packed, f"{type(problem).__name__}: {problem}"))
         self._set_aside += 1
 
 

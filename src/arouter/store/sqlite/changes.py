@@ -74,7 +74,7 @@ class SqliteChanges:
                 self._note(connection, one, was)
             return True
 
-        result: bool = await self._writer.command(run, apart=True)
+        result: bool = await self._writer.command(run)
         return result
 
     def _note(self, connection: apsw.Connection, one: Change, was: str | None) -> None:

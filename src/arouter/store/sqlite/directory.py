@@ -119,7 +119,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
             connection.execute(queries()["raise_revision"])
             return True
 
-        result: bool = await self._writer.command(run, apart=True)
+        result: bool = await self._writer.command(run)
         return result
 
     async def replace_key(self, key: Key) -> bool:
