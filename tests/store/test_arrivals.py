@@ -120,7 +120,7 @@ def test_they_are_booked_by_themselves_within_a_second_or_so(backend: Backend) -
 
 def test_no_more_than_so_many_wait(backend: Backend) -> None:
     path = path_of(backend)
-    group = 100
+    group = 50
     for start in range(0, MOST_WAITING, group):
         append(backend, *(record(f"gen-{each}") for each in range(start, start + group)))
     # Booked behind the group that was one too many, without being asked; what came since waits for a second at most.
@@ -167,6 +167,17 @@ def test_a_record_that_comes_again_changes_nothing(backend: Backend) -> None:
     append(backend, record("gen-1", http_status=502), record("gen-2"))
     append(backend, record("gen-2", http_status=503))
     assert {*ids(backend)} == {"gen-1", "gen-2"}
+    row = backend.run(backend.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert row.record.http_status == 200
+    assert problems(backend) == ()
+
+
+def test_a_great_group_with_a_record_that_is_there_is_booked_all_the_same(backend: Backend) -> None:
+    append(backend, record("gen-1", http_status=200))
+    append(backend, *(record(f"gen-{each}", http_status=500) for each in range(ENOUGH)))
+    append(backend, *(record(f"gen-{each}", http_status=501) for each in range(1, 2 + ENOUGH)))
+    assert len(ids(backend)) == 2 + ENOUGH
     row = backend.run(backend.ledger.get("org_a", "gen-1"))
     assert row is not None
     assert row.record.http_status == 200

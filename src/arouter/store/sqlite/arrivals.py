@@ -30,7 +30,7 @@ BOOK_AFTER_S: Final = 1.0
 MOST_WAITING: Final = 500
 """Records: as soon as so many wait they are booked. A bound on the time that takes, since others wait meanwhile."""
 
-ENOUGH: Final = 250
+ENOUGH: Final = 100
 """Records in one group that are booked at once: they share pages among themselves."""
 
 Result = TypeVar("Result")
@@ -42,8 +42,10 @@ class Arrivals:
     `forget` must be called when a transaction is rolled back.
     """
 
-    def __init__(self, appender: Appender) -> None:
+    def __init__(self, appender: Appender, *, careful: bool = False) -> None:
+        """`careful`: as behind `beware`."""
         self._appender = appender
+        self._careful = careful
         self._writer = secrets.randbits(62)
         """Tells this connection's rows from those of others, which may get a number that one of ours had."""
         self._own: dict[int, Sequence[Prepared]] = {}
@@ -73,6 +75,12 @@ class Arrivals:
         self._waiting = 0
         self._due_at_s = time.monotonic()
 
+    def beware(self) -> bool:
+        """The transaction failed for a reason of its own, such as a record that is there already. The next booking goes
+        wrong with nobody but those that are wrong, and takes longer. False if the one that failed was such a one."""
+        was_careful, self._careful = self._careful, True
+        return not was_careful
+
     def add(self, connection: apsw.Connection, records: Sequence[Record], now_us: int) -> Sequence[ValueError | None]:
         """Keep them, within the caller's transaction, until they are booked; what was wrong with each, None if nothing.
 
@@ -100,7 +108,11 @@ class Arrivals:
 
     def book(self, connection: apsw.Connection, *more: Group) -> None:
         """Make records of all that has arrived, by whichever process, within the caller's transaction, and of `more`
-        behind it."""
+        behind it.
+
+        They are taken for new, and nothing is kept to undo this alone: apsw.ConstraintError if that proves wrong. The
+        caller rolls back, calls `beware` and tries again.
+        """
         rows: list[tuple[int, int, int]] = connection.execute(queries()["arrivals"]).fetchall()  # type: ignore[assignment]
         groups: list[Group] = []
         if rows:
@@ -110,11 +122,14 @@ class Arrivals:
             # Their intents went as they arrived, but for those that were opened again.
             self._appender.close(connection, [id_of(one) for _, some in groups for one in some])
             connection.execute(queries()["forget_arrivals"])
-        if groups or more:
-            self._book(connection, [*groups, *more], new=True)
+        if self._careful:
+            self._book(connection, [*groups, *more])
+        elif groups or more:
+            self._appender.append_groups(connection, [*groups, *more], new=True)
         self._own = {}
         self._waiting = 0
         self._due_at_s = None
+        self._careful = False
 
     def _read(self, connection: apsw.Connection, no: int) -> Sequence[Prepared]:
         packed = connection.execute(queries()["packed_arrivals"], (no,)).get
@@ -124,21 +139,19 @@ class Arrivals:
             self._put_aside(connection, packed, problem)
             return ()
 
-    def _book(self, connection: apsw.Connection, groups: Sequence[Group], *, new: bool) -> None:
-        """`new`: they are taken for new until that proves wrong."""
+    def _book(self, connection: apsw.Connection, groups: Sequence[Group]) -> None:
+        """Whatever is wrong with one of them."""
         connection.execute("SAVEPOINT booking")
         try:
-            self._appender.append_groups(connection, groups, new=new)
+            self._appender.append_groups(connection, groups)
         except OUR_FAULTS as fault:
             connection.execute("ROLLBACK TO booking")
             self._appender.forget()
             alone: list[Group] = [(at_us, [one]) for at_us, some in groups for one in some]
-            if new:
-                self._book(connection, groups, new=False)
-            elif len(alone) > 1:
+            if len(alone) > 1:
                 # One of them spoils it for all.
                 for one in alone:
-                    self._book(connection, [one], new=False)
+                    self._book(connection, [one])
             else:
                 self._put_aside(connection, pack(alone[0][1]), fault)
         connection.execute("RELEASE booking")
@@ -155,7 +168,7 @@ def has_arrivals(connection: apsw.Connection) -> bool:
 
 def book_all(connection: apsw.Connection) -> None:
     """Book within the caller's transaction, on a connection that nothing is remembered of."""
-    Arrivals(Appender()).book(connection)
+    Arrivals(Appender(), careful=True).book(connection)
 
 
 def read_without_writing(connection: apsw.Connection, job: Callable[[apsw.Connection], Result]) -> Result:

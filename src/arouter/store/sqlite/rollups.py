@@ -102,7 +102,7 @@ def add_key_sums(
 def _raise_rollups() -> str:
     return queries()["raise_rollups"].format(
         columns=", ".join(ROLLUP_COLUMNS),
-        measures=", ".join(f"sum({one})" for one in measures(success="?3", rejected="?4", cost="cost")),
+        measures=", ".join(measures(success="?3", rejected="?4", cost="cost")),
         sums=adding(ROLLUP_SUMS),
     )
 

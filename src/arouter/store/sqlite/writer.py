@@ -151,11 +151,8 @@ class Writer:
         return done
 
     def command(self, run: Callable[[apsw.Connection], Any], *, apart: bool = False) -> "asyncio.Future[Any]":
-        """Do something in a transaction, behind what was asked for before.
-
-        It finds all records that arrived booked, unless it is `apart`: then it neither reads nor changes records, nor
-        what is made of them.
-        """
+        """Do something in a transaction, behind what was asked for before. It finds all records that arrived booked,
+        unless it is `apart`: then it neither reads nor changes records, nor what is made of them."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._intents.flush()
         if self._stopped:
@@ -245,7 +242,9 @@ class Writer:
                 self._catch_up()
             outcomes, records, refused = self._transact(items)
         except OUR_FAULTS as exc:
-            if len(items) > 1:
+            if self._arrivals.beware():
+                self._work(items)
+            elif len(items) > 1:
                 # One of them spoils it for all.
                 for item in items:
                     self._work([item])
@@ -263,7 +262,10 @@ class Writer:
             with self._writing() as connection:
                 self._arrivals.book(connection)
         except (apsw.Error, OSError, StorageUnavailable) as exc:
-            self._fail((), exc)
+            if isinstance(exc, OUR_FAULTS) and self._arrivals.beware():
+                self._book()
+            else:
+                self._fail((), exc)
 
     def _do(self, chore: Chore) -> None:
         """A chore; the storage's faults are told to whoever waits for it, and found by the next transaction."""
@@ -273,6 +275,9 @@ class Writer:
                 result = chore.run(connection)
                 self._appender.forget_last()
         except (apsw.Error, OSError) as exc:
+            if isinstance(exc, OUR_FAULTS) and self._arrivals.beware():
+                self._do(chore)
+                return
             if not isinstance(exc, (apsw.FullError, apsw.BusyError, *OUR_FAULTS)):
                 self._disconnect(in_peace=False)
             chore.done.set_exception(unavailable(exc))

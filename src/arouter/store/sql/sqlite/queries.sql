@@ -200,7 +200,6 @@ INSERT INTO rollups ({columns})
 SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0), coalesce(model_no, 0),
     coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {measures}
 FROM records WHERE seq BETWEEN ?1 AND ?2
-GROUP BY 2, 1, 4, 5, 6, 7, 8, 9, 10, 3
 ON CONFLICT DO UPDATE SET {sums};
 
 -- name: raise_key_hours
@@ -223,9 +222,8 @@ ON CONFLICT DO UPDATE SET
 
 -- name: widen_user_spans
 INSERT INTO user_spans (organization_no, user_no, key_no, workspace_no, first_seen_us, last_seen_us)
-SELECT organization_no, user_no, key_no, workspace_no, min(created_at_us), max(created_at_us)
+SELECT organization_no, user_no, key_no, workspace_no, created_at_us, created_at_us
 FROM records WHERE seq BETWEEN ?1 AND ?2 AND user_no IS NOT NULL
-GROUP BY 1, 2, 3, 4
 ON CONFLICT DO UPDATE SET
     first_seen_us = min(first_seen_us, excluded.first_seen_us),
     last_seen_us = max(last_seen_us, excluded.last_seen_us);
@@ -915,7 +913,7 @@ ON CONFLICT DO UPDATE SET
     cost_rest = excluded.cost_rest;
 
 -- name: raise_usage_days
--- Records of one key are added up once for the three scopes that they share.
+-- Records of one key are added up once for the three scopes that they share; users are not: each has few.
 WITH used AS MATERIALIZED (
     SELECT organization_no, workspace_no, key_no, user_no, created_at_us / 86400000000 AS day,
         status_no IS NOT ?3 AS requests, {used} AS tokens,
@@ -933,8 +931,7 @@ SELECT 2, workspace_no, day, sum(requests), sum(tokens), sum(units), sum(rest) F
 UNION ALL
 SELECT 3, key_no, day, requests, tokens, units, rest FROM of_keys
 UNION ALL
-SELECT 4, user_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM used
-WHERE user_no IS NOT NULL GROUP BY 2, 3
+SELECT 4, user_no, day, requests, tokens, units, rest FROM used WHERE user_no IS NOT NULL
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     tokens = tokens + excluded.tokens,
