@@ -52,6 +52,7 @@ class Arrivals:
         self._due_at_s: float | None = None
         self._waiting = 0
         self._set_aside = 0
+        self._setting_aside = 0
 
     @property
     def waiting(self) -> int:
@@ -115,6 +116,7 @@ class Arrivals:
         """
         rows: list[tuple[int, int, int]] = connection.execute(queries()["arrivals"]).fetchall()  # type: ignore[assignment]
         groups: list[Group] = []
+        self._setting_aside = 0
         if rows:
             for no, writer, arrived_at_us in rows:
                 own = self._own.get(no) if writer == self._writer else None
@@ -130,6 +132,7 @@ class Arrivals:
         self._waiting = 0
         self._due_at_s = None
         self._careful = False
+        self._set_aside += self._setting_aside
 
     def _read(self, connection: apsw.Connection, no: int) -> Sequence[Prepared]:
         packed = connection.execute(queries()["packed_arrivals"], (no,)).get
@@ -159,7 +162,7 @@ class Arrivals:
     def _put_aside(self, connection: apsw.Connection, packed: bytes, problem: Exception) -> None:
         """It was acknowledged, so it is not thrown away, and the check tells."""
         connection.execute(queries()["set_aside_arrivals"], (packed, f"{type(problem).__name__}: {problem}"))
-        self._set_aside += 1
+        self._setting_aside += 1
 
 
 def has_arrivals(connection: apsw.Connection) -> bool:
