@@ -21,6 +21,8 @@ class Command:
 
     run: Callable[[apsw.Connection], Any]
     done: asyncio.Future[Any]
+    apart: bool = False
+    """Whether it has nothing to do with records, nor with what is made of them: what has arrived may wait."""
 
 
 @dataclass(slots=True, frozen=True)
