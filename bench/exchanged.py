@@ -40,7 +40,7 @@ async def _kept() -> Pool:
 def _exchange(connection: Connection) -> bytes:
     answer = connection.start(_HEAD, _BODY, _TIMEOUTS)
     connection.data_received(_SAID)
-    assert answer.waiter.done()
+    assert answer.whole is not None
     reading = answer.read(_MOST_BYTES)
     try:
         reading.send(None)

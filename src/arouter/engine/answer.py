@@ -72,8 +72,8 @@ class Answer:
         """The connection's: None as soon as no more bytes will come."""
         self.pieces = pieces
         """The connection's own list until then."""
-        self.waiter: asyncio.Future[None] = source.loop.create_future()
-        """Done at the next thing that is waited for: the header fields, at first."""
+        self.waiter: asyncio.Future[None] | None = None
+        """Done at the next thing that is waited for."""
         self.wake_at_bytes = 0
         self.quiet_since_s = asked_s
         """When the peer said something last, or was wanted to, by the loop's clock."""
@@ -211,7 +211,7 @@ class Answer:
             then()
             return
         waiter = self.waiter
-        if not waiter.done():
+        if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def end(self, failure: UpstreamFailed | None) -> None:

@@ -88,7 +88,7 @@ class Upstream:
             head = route.proxy.absolute(origin, head)
         answer = connection.start(head, body, timeouts)
         try:
-            await answer.waiter
+            await answer.woken(0)
         except asyncio.CancelledError:
             answer.close()
             raise

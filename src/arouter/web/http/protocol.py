@@ -340,7 +340,10 @@ class GatewayProtocol(GeneralProtocol):
 
     @property
     def stays(self) -> bool:
-        return self._stays and not self._body.missing and _CLOSING not in self.server_state.default_headers
+        if not self._stays or self._body.missing:
+            return False
+        added = self.server_state.default_headers
+        return not added or _CLOSING not in added
 
     def until_drained(self) -> asyncio.Future[None]:
         if self._drain is None or self._drain.done():
