@@ -15,22 +15,10 @@ from arouter.engine.tasks import Tasks
 from arouter.engine.timeouts import Timeouts
 from arouter.web.http.reply import LineReply
 from bench.answers import stream_pieces
+from bench.provider_socket import ProviderSocket
 
 _WARM = 2
 """The second chunk is like the first one, and those after it, too."""
-
-
-class _Socket(asyncio.Transport):
-    """The provider's end, which takes the request and says nothing by itself."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def abort(self) -> None:
-        pass
 
 
 class _Line:
@@ -80,7 +68,7 @@ async def _listening(
 ) -> tuple[Connection, Coroutine[object, object, None]]:
     """A connection whose answer has begun, and whoever forwards it, waiting for more."""
     connection = Connection("provider", _Owner(), asyncio.get_running_loop())
-    connection.connection_made(_Socket())
+    connection.connection_made(ProviderSocket())
     answer = connection.start(b"", b"", Timeouts())
     account, departure = Account(opening, started_us=0), Departure(Drains(DrainLimits()))
     connection.data_received(head)

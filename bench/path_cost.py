@@ -41,6 +41,8 @@ from arouter.wiring.storage import make_key
 from bench.answers import Dialect, events_of, whole_answer
 from bench.cases import BY_NAME, Case
 from bench.counting import Counted, count
+from bench.exchanged import Exchanged
+from bench.expressed import Expressed
 from bench.limited import budget, limited_part
 from bench.passed_on import PassedOn
 from bench.requests import body_of
@@ -151,10 +153,12 @@ def parts() -> Mapping[str, Work]:
         "route and admit": json.admit,
         "hold and settle four budgets": limited_part(json.call, json.route, budget()),
         "make the provider's request": json.exchange,
+        "ask over a connection that is kept": Exchanged().again,
         "read an answer": lambda: json.exchange().read_answer(_body("openai")),
         "price its usage": lambda: _bill(json, answered),
         "write the answer": lambda: answered.answer(bill),
         "make the record": lambda: json.account(answered).record(bill, now_us=NOW_US, monotonic_us=1),
+        "a usual request, all of it": _expressed(json).again,
         "split a chunk": partial(Splitter().feed, events_of("openai", 1)[1]),
         **_streamed("relay", stream, "openai"),
         "pass a chunk on": PassedOn(stream.exchange(), stream.call.opening).again,
@@ -164,6 +168,10 @@ def parts() -> Mapping[str, Work]:
         ),
         **_streamed("translate from Gemini", Sample(BY_NAME["stream-gemini"], "google/gemini-2.5-flash"), "gemini"),
     }
+
+
+def _expressed(sample: Sample) -> Expressed:
+    return Expressed(sample.call, sample.key, sample.selection, sample.billing, sample.body)
 
 
 def _streamed(name: str, sample: Sample, dialect: Dialect) -> Mapping[str, Work]:

@@ -1,6 +1,7 @@
-"""Ourselves: with one worker and strict records, as it is served by default, and in two variants."""
+"""Ourselves: with one worker and strict records, as it is served by default, and in three variants."""
 
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -11,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.cases import Upstream
-from bench.peers.base import Ledger, Peer, Running, Start, Target, Upstreams
+from bench.peers.base import INSTALLED, Ledger, Peer, Running, Start, Target, Upstreams
 from bench.process import next_line, started
 
 KEYS = 10_000
@@ -22,9 +23,9 @@ LAG_METRIC = "arouter_event_loop_lag_seconds_bucket"
 _DOES = "key look-up, limits, the body checked, a pseudonym for the user, usage, exact price"
 
 
-def _start(*, durability: str = "strict", workers: int = 1, keys: int = KEYS) -> Start:
+def _start(*, durability: str = "strict", workers: int = 1, keys: int = KEYS, python: str = sys.executable) -> Start:
     def start(upstreams: Upstreams, folder: Path, cores: frozenset[int]) -> AbstractContextManager[Running]:
-        command = [sys.executable, "-m", "bench.gateway", "--folder", str(folder), "--upstream", upstreams.url]
+        command = [python, "-m", "bench.gateway", "--folder", str(folder), "--upstream", upstreams.url]
         command += ["--durability", durability, "--workers", str(workers), "--keys", str(keys)]
         if upstreams.tls_url:
             command += ["--tls-upstream", upstreams.tls_url]
@@ -36,7 +37,7 @@ def _start(*, durability: str = "strict", workers: int = 1, keys: int = KEYS) ->
 @contextmanager
 def gateway(command: list[str], upstreams: Upstreams, folder: Path, cores: frozenset[int]) -> Iterator[Running]:
     root = Path(__file__).resolve().parents[2]
-    environment = {"PYTHONPATH": str(root)}
+    environment = {"PYTHONPATH": os.pathsep.join((str(root), str(root / "src")))}
     if upstreams.tls_url:
         environment["SSL_CERT_FILE"] = str(upstreams.certificate)
     log = folder / "log"
@@ -138,6 +139,18 @@ TWO_WORKERS = Peer(
     cases=_OF_VARIANTS,
     ours=True,
     two_workers=True,
+)
+
+
+SYSTEM_PYTHON = Peer(
+    name="arouter-system-python",
+    does=f"{_DOES}; run by the Python that the system ships",
+    records="as arouter",
+    start=_start(keys=1, python=str(INSTALLED / "system-python" / "bin" / "python")),
+    find=(INSTALLED / "system-python" / "bin" / "python").is_file,
+    install="make bench-peers",
+    cases=_OF_VARIANTS,
+    ours=True,
 )
 
 

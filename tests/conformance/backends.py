@@ -92,6 +92,13 @@ def sqlite(folder: Path) -> Backend:
     return Backend(lambda clock, _: SqliteStore.open(str(folder / "arouter.db"), clock=clock))
 
 
+def file_of(backend: Backend) -> str:
+    """The path of a SQLite backend's file, for a look into its tables: all that has arrived is booked."""
+    assert isinstance(backend.store, SqliteStore)
+    backend.run(backend.store.ledger.behind_all_writes())
+    return backend.store.path
+
+
 class SealedStore:
     """SQLite whose days are sealed whenever something is asked: what was recorded until then is found in blocks."""
 

@@ -73,11 +73,13 @@ class Pipeline:
         beside: "Pipeline | None" = None,
         upstream: Upstream | None = None,
         tick_us: int = 1000,
+        ledger: ScriptedLedger | None = None,
     ) -> None:
         """`own_keys` is given the operator's routing, and what makes selections. `beside`: another process on the same
         data. `upstream` asks real providers, and nothing is scripted. The clock goes on by `tick_us` at each look."""
         self.client = ScriptedClient(*answers)
-        self.ledger: ScriptedLedger = ScriptedLedger() if beside is None else beside.ledger
+        own = ScriptedLedger() if ledger is None else ledger
+        self.ledger: ScriptedLedger = own if beside is None else beside.ledger
         self.clock = ScriptedClock(tick_us=tick_us)
         self.drains = Drains(DrainLimits() if drain is None else drain)
         self.failed_tasks: list[tuple[str, BaseException]] = []

@@ -38,7 +38,7 @@ class _Player:
 
     def __init__(self, says: Says) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self.answer = Answer("scripted", self, [])
+        self.answer = Answer("scripted", self, [], self.loop.time())
         self.answer.status = says.status
         self.answer.head = b"HTTP/1.1 %d \r\n" % says.status
         self.answer.head += b"".join(b"%b: %b\r\n" % field for field in says.headers)

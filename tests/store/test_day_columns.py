@@ -37,7 +37,7 @@ from arouter.store.sqlite.columns.absences import ABSENCES, absences_of, present
 from arouter.store.sqlite.columns.blocks import pack, unpack
 from arouter.store.sqlite.columns.folding import Table
 from arouter.store.sqlite.folded import CLOSED_FOR_US, MANY_ROLLUPS
-from tests.conformance.backends import Backend, memory, sqlite
+from tests.conformance.backends import Backend, file_of, memory, sqlite
 from tests.conformance.samples import SCOPE, adjust, adjustment, append, record
 
 DAY = 20_751
@@ -331,7 +331,7 @@ def test_columns_that_were_made_without_absences_count_the_same(backend: Backend
     queries = [SummaryQuery(scope=SCOPE, group_by=(by,), timezone=zone) for by in TIME_DIMENSIONS for zone in ZONES]
     before = [backend.run(backend.ledger.summary(query)) for query in queries]
     assert isinstance(backend.store, SqliteStore)
-    apsw.Connection(backend.store.path).execute(f"DELETE FROM day_blocks WHERE kind = {int(Table.ABSENCES)}")
+    apsw.Connection(file_of(backend)).execute(f"DELETE FROM day_blocks WHERE kind = {int(Table.ABSENCES)}")
     assert [backend.run(backend.ledger.summary(query)) for query in queries] == before
     assert backend.run(backend.ledger.check()).problems == ()
 
@@ -362,9 +362,9 @@ def test_the_check_tells_of_columns_that_differ(backend: Backend, tampering: str
     fold(backend)
     assert backend.run(backend.ledger.check()).problems == ()
     assert isinstance(backend.store, SqliteStore)
-    apsw.Connection(backend.store.path).execute(tampering)
+    apsw.Connection(file_of(backend)).execute(tampering)
     assert "days have columns that differ" in "\n".join(backend.run(backend.ledger.check()).problems)
-    apsw.Connection(backend.store.path).execute("UPDATE rollups SET requests = 1 WHERE requests = 2")
+    apsw.Connection(file_of(backend)).execute("UPDATE rollups SET requests = 1 WHERE requests = 2")
     backend.run(backend.store.unfold_all())
     fold(backend)
     assert "columns" not in "\n".join(backend.run(backend.ledger.check()).problems)

@@ -30,6 +30,10 @@ class File:
         return int(connection.execute("SELECT coalesce(sum(number), 0) FROM numbers").get)
 
 
+def nothing_arrived() -> None:
+    raise AssertionError("nobody has anything booked")
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[File]:
     made = File(str(tmp_path / "a.db"))
@@ -39,7 +43,7 @@ def file(tmp_path: Path) -> Iterator[File]:
 
 def test_it_is_read_again_after_a_commit_only(file: File) -> None:
     async def play() -> None:
-        readers = Readers(file.path)
+        readers = Readers(file.path, nothing_arrived)
         total = Lasting(readers, file.total)
         for number in range(1, 4):
             file.add(number)
@@ -64,7 +68,7 @@ def test_a_commit_while_it_is_read_is_seen_the_next_time(file: File) -> None:
         return found
 
     async def play() -> None:
-        readers = Readers(file.path)
+        readers = Readers(file.path, nothing_arrived)
         total = Lasting(readers, slow)
         assert [await total.read() for _ in range(3)] == [0, 7, 7]
         assert file.looks == 2
@@ -75,7 +79,7 @@ def test_a_commit_while_it_is_read_is_seen_the_next_time(file: File) -> None:
 
 def test_who_cannot_read_is_told_so_each_time(tmp_path: Path) -> None:
     async def play() -> None:
-        readers = Readers(str(tmp_path / "none.db"))
+        readers = Readers(str(tmp_path / "none.db"), nothing_arrived)
         assert readers.commits() is None
         nothing = Lasting(readers, lambda connection: None)
         for _ in range(2):

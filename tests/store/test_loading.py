@@ -18,7 +18,7 @@ from arouter.store.feed import BEGINNING
 from arouter.store.sqlite.archive.columns import SCHEMA, own_id
 from arouter.store.sqlite.archive.grouping import in_order
 from arouter.store.sqlite.rows import NAMED, PLAIN, named_texts, plain_values
-from tests.conformance.backends import Backend, sqlite
+from tests.conformance.backends import Backend, file_of, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, record
 from tests.store.test_sealing import DAY, at, problems, seal, store_of
 
@@ -87,7 +87,7 @@ def rows_of(backend: Backend, table: str) -> list[Any]:
         "key_hours": f"{names}, hour, requests, cost_units, cost_rest, last_used_us",
         "own_key_hours": f"{names}, hour, cost_units, cost_rest",
     }[table]
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     return sorted(connection.execute(f"SELECT {columns} FROM {table}").fetchall(), key=repr)
 
 
@@ -116,7 +116,7 @@ def test_a_loaded_day_is_as_if_it_had_been_recorded_and_sealed(backend: Backend,
     asked = SummaryQuery(scope=SCOPE, group_by=(Dimension.TAG, Dimension.USER))
     sums = [each.run(each.ledger.summary(asked)) for each in (backend, recorded)]
     assert sums[0] == sums[1]
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     connection.execute("UPDATE time_blocks SET data = zeroblob(length(data)) WHERE no = 1")
     assert "their hash differs" in "\n".join(problems(backend))
     recorded.stop()

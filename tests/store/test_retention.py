@@ -12,7 +12,7 @@ from arouter.domain.audit import OPERATOR, AuditAction, AuditQuery
 from arouter.domain.errors import InvalidRequest
 from arouter.store.base import Home
 from arouter.store.sqlite.sealed import DAY_US
-from tests.conformance.backends import Backend, sqlite
+from tests.conformance.backends import Backend, file_of, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, ids, key
 from tests.conformance.test_credits import add, balance, entry
 from tests.store.test_sealing import DAY, at, problems, seal, store_of
@@ -33,7 +33,7 @@ def expire(backend: Backend, days: int | None, now_us: int) -> tuple[int, int]:
 
 def organization(backend: Backend) -> None:
     """Records belong to organizations that are in the directory."""
-    apsw.Connection(store_of(backend).path).execute(
+    apsw.Connection(file_of(backend)).execute(
         "INSERT INTO organizations (id, created_at_us) VALUES ('org_a', 0), ('org_b', 0)"
     )
 
@@ -131,7 +131,7 @@ def test_an_expired_day_that_was_changed_shows(backend: Backend) -> None:
     append(backend, at(1), at(2))
     expire(backend, 1, (DAY + 9) * DAY_US)
     assert problems(backend) == ()
-    apsw.Connection(store_of(backend).path).execute("UPDATE expired_days SET requests = 1")
+    apsw.Connection(file_of(backend)).execute("UPDATE expired_days SET requests = 1")
     told = "\n".join(problems(backend))
     assert "sums by quarter of an hour differ" in told
     assert "2 records are not there, and 1 have expired" in told

@@ -12,7 +12,7 @@ from arouter.domain.money import Picodollars
 from arouter.store.buckets import DAY_US
 from arouter.store.migrate import migrations
 from arouter.store.sqlite import SqliteStore
-from tests.conformance.backends import Backend, sqlite
+from tests.conformance.backends import Backend, file_of, sqlite
 from tests.conformance.samples import SCOPE, append, record
 
 DAY = 20_751
@@ -47,7 +47,7 @@ def span(backend: Backend, user: str) -> tuple[int, int]:
 def seal(backend: Backend) -> None:
     archivist = store_of(backend).archive
     assert backend.run(archivist.seal(before_us=(DAY + 5) * DAY_US)) is not None
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     assert connection.execute("SELECT count(*) FROM records").get == 0
     connection.close()
 
@@ -98,7 +98,7 @@ def test_an_upgrade_knows_sealed_users_by_the_quarter_of_an_hour(backend: Backen
     see(backend, "a", 20 * 60 * 1_000_000)
     seal(backend)
     see(backend, "a", 30 * DAY_US + 3)
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     (step,) = (step for step in migrations("sqlite") if step.name == "user_spans")
     connection.execute("DROP TABLE user_spans")
     connection.execute(step.sql)

@@ -28,7 +28,7 @@ from arouter.store.sqlite.names import fetch
 from arouter.store.sqlite.pages import tags_of
 from arouter.store.sqlite.rows import READ_SQL
 from arouter.store.sqlite.sealed import DAY_US
-from tests.conformance.backends import Backend, memory, sqlite
+from tests.conformance.backends import Backend, file_of, memory, sqlite
 from tests.conformance.samples import BARE, FULL, NOON_US, SCOPE, ZEROS, adjust, adjustment, append, ids, record
 from tests.store.test_sqlite_stateful import ADJUSTMENTS, CURSORS, FILTERS, RECORDS, SCOPES
 
@@ -59,7 +59,7 @@ def problems(backend: Backend) -> tuple[str, ...]:
 
 
 def count(backend: Backend, sql: str) -> int:
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     try:
         return int(connection.execute(sql).get)
     finally:
@@ -79,7 +79,7 @@ def at(number: int, **changes: Any) -> Record:
 
 def test_a_block_gives_back_what_was_put_into_it(backend: Backend) -> None:
     append(backend, FULL, BARE, ZEROS, at(1))
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     rows = fetch(connection, f"SELECT json_group_array(json_array({READ_SQL})) FROM records")
     numbers = {row[0]: [7, 8, 7] for row in rows if row[3]}
     packed = pack(from_rows(rows, numbers))
@@ -276,7 +276,7 @@ def test_the_check_tells_what_was_changed_about_sealed_days(backend: Backend, ta
     append(backend, *(at(number, is_byok=True) for number in range(300)))
     seal(backend)
     assert problems(backend) == ()
-    apsw.Connection(store_of(backend).path).execute(tampering)
+    apsw.Connection(file_of(backend)).execute(tampering)
     assert told in "\n".join(problems(backend))
 
 
@@ -389,7 +389,7 @@ async def _soon(work: Any) -> Any:
 
 def test_what_a_dead_process_began_to_seal_is_deleted_and_begun_anew(backend: Backend) -> None:
     append(backend, at(1), at(2))
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     connection.execute(
         "INSERT INTO sealed_days (organization_no, day, state, last_seq, records)"
         f"SELECT organization_no, {DAY}, 0, 2, 0 FROM records LIMIT 1"

@@ -39,7 +39,7 @@ from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.selection import select
 from arouter.store.sqlite.sums import sums_statement
 from arouter.store.sqlite.users import users_statement
-from tests.conformance.backends import Backend, sqlite
+from tests.conformance.backends import Backend, file_of, sqlite
 from tests.conformance.samples import FULL, NOON_US, SCOPE, adjust, adjustment, append, ids, key, opening, record
 
 
@@ -113,7 +113,7 @@ def test_relaxed_is_a_durability_and_others_are_not(tmp_path: Path) -> None:
 
 
 def test_the_columns_are_those_of_the_table(backend: Backend) -> None:
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     columns = [row[1] for row in connection.execute("PRAGMA table_info(records)").fetchall()]
     assert sorted(map(str, columns)) == sorted(COLUMNS)
     assert {*METERS} < {*COLUMNS}
@@ -151,7 +151,7 @@ def test_a_page_is_read_in_the_order_of_an_index(
         descending=descending,
         after=after,
     )
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     selection = select(connection, query.scope, query.filters)
     assert selection is not None
     ((sql, values),) = page_statements(selection, query)
@@ -188,7 +188,7 @@ def test_a_summary_searches_an_index(
     searched: str,
 ) -> None:
     append(backend, record("gen-1", opened={"tags": ("x",), "requested_model": "m"}))
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     query = SummaryQuery(scope=Scope(organization_id="org_a", **scope), filters=Filters(**filters), group_by=group_by)
     organization_no = numbers_of(connection, ["org_a"])["org_a"]
     times = Times(tuple(one for one in group_by if one in TIME_DIMENSIONS), ZoneInfo("UTC"))
@@ -204,7 +204,7 @@ def test_a_summary_searches_an_index(
 @pytest.mark.parametrize("order", list(UserOrder))
 def test_a_list_of_users_looks_at_no_record(backend: Backend, order: UserOrder) -> None:
     append(backend, record("gen-1"))
-    connection = apsw.Connection(store_of(backend).path)
+    connection = apsw.Connection(file_of(backend))
     for scope in (SCOPE, Scope(organization_id="org_a", key_hash="key-a")):
         statement = users_statement(connection, UsersQuery(scope=scope, prefix="a", order=order))
         assert statement is not None
@@ -296,7 +296,7 @@ def test_the_check_tells_what_was_changed_behind_the_ledgers_back(backend: Backe
     append(backend, record("gen-1"))
     append(backend, record("gen-2", opened={"tags": ("x", "y")}), record("gen-3", tried=FULL.tried))
     assert problems(backend) == ()
-    apsw.Connection(store_of(backend).path).execute(tampering)
+    apsw.Connection(file_of(backend)).execute(tampering)
     assert told in "\n".join(problems(backend))
 
 
@@ -326,7 +326,7 @@ def test_the_check_tells_what_was_changed_about_adjustments(backend: Backend, ta
     adjust(backend, adjustment("adj-1", "gen-1", 1), adjustment("adj-2", "gen-1", 2))
     adjust(backend, adjustment("adj-3", "gen-2", 5, author="ann"))
     assert problems(backend) == ()
-    apsw.Connection(store_of(backend).path).execute(tampering)
+    apsw.Connection(file_of(backend)).execute(tampering)
     assert told in "\n".join(problems(backend))
 
 
@@ -337,6 +337,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     connection = apsw.Connection(str(tmp_path / "arouter.db"))
     # What the first version of the program left: no such column, and no such tables.
     connection.execute(
+        "DROP TABLE arrivals; DROP TABLE arrivals_set_aside;"
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; ALTER TABLE batches DROP COLUMN blocks_of;"
         "DROP TABLE user_spans;"
@@ -391,7 +392,7 @@ def test_of_two_processes_that_saw_the_same_cost_one_adjusts_it(backend: Backend
 
 def test_a_forgotten_user_does_not_break_the_chain(backend: Backend) -> None:
     append(backend, record("gen-1"))
-    apsw.Connection(store_of(backend).path).execute("UPDATE end_users SET name = 'forgotten-1'")
+    apsw.Connection(file_of(backend)).execute("UPDATE end_users SET name = 'forgotten-1'")
     assert problems(backend) == ()
 
 

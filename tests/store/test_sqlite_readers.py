@@ -22,8 +22,13 @@ def path(tmp_path: Path) -> str:
     path = str(tmp_path / "a.db")
     connection = apsw.Connection(path)
     connection.pragma("journal_mode", "wal")
+    connection.execute("CREATE TABLE arrivals (no INTEGER PRIMARY KEY)")
     connection.close()
     return path
+
+
+def nothing_arrived() -> None:
+    raise AssertionError("nobody has anything booked")
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def endless(connection: apsw.Connection) -> object:
 
 
 def test_a_job_ends_when_its_time_is_over(path: str) -> None:
-    readers = Readers(path)
+    readers = Readers(path, nothing_arrived)
 
     async def run() -> None:
         with pytest.raises(InvalidRequest, match=r"took longer than 0.02 s") as caught:
@@ -52,7 +57,7 @@ def test_a_job_ends_when_its_time_is_over(path: str) -> None:
 
 
 def test_a_job_ends_when_whoever_waits_is_cancelled(path: str) -> None:
-    readers = Readers(path, threads=1)
+    readers = Readers(path, nothing_arrived, threads=1)
     begun = threading.Event()
 
     def job(connection: apsw.Connection) -> object:
@@ -82,7 +87,7 @@ def test_work_between_statements_ends_too() -> None:
 
 
 def test_only_so_many_wait(path: str) -> None:
-    readers = Readers(path, threads=1, most_waiting=1)
+    readers = Readers(path, nothing_arrived, threads=1, most_waiting=1)
     free = threading.Event()
 
     def job(connection: apsw.Connection) -> bool:
@@ -120,7 +125,7 @@ def test_the_ends_of_a_range_count_as_records(backend: Backend) -> None:
 
 
 def test_small_things_that_are_asked_for_together_are_read_in_one_job(path: str) -> None:
-    readers = Readers(path)
+    readers = Readers(path, nothing_arrived)
     jobs: list[apsw.Connection] = []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -146,7 +151,7 @@ def test_small_things_that_are_asked_for_together_are_read_in_one_job(path: str)
 
 
 def test_what_is_wrong_with_a_job_is_told_to_all_who_wait_for_it(path: str) -> None:
-    readers = Readers(path)
+    readers = Readers(path, nothing_arrived)
 
     def read(connection: apsw.Connection, key: str) -> object:
         return connection.execute(key).get

@@ -150,6 +150,7 @@ TESTED_BY = {
     "tests/store/test_sqlite.py": ("store/intents.py",),
     "tests/store/test_recent_blocks.py": ("store/sqlite/archive/recent.py",),
     "tests/store/test_retention.py": ("store/sqlite/expired.py",),
+    "tests/faults/test_writer.py": ("store/sqlite/kept.py",),
     "tests/store/test_loading.py": (
         "store/sqlite/archive/grouping.py",
         "store/sqlite/archive/loaded_sums.py",

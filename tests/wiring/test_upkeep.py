@@ -33,8 +33,8 @@ def test_a_file_is_sealed_and_folded_and_tells_of_its_log(tmp_path: Path) -> Non
         return metrics
 
     metrics = asyncio.run(run())
-    assert set(metrics) == {"storage_log_bytes", "storage_checkpoints_up"}
-    assert metrics["storage_checkpoints_up"] == 1
+    assert set(metrics) == {"storage_log_bytes", "storage_checkpoints_up", "records_arrived"}
+    assert (metrics["storage_checkpoints_up"], metrics["records_arrived"]) == (1, 0)
 
 
 def test_on_a_server_records_expire_and_their_partitions_are_looked_after(tmp_path: Path) -> None:

@@ -8,6 +8,10 @@ from arouter.engine.routing import Route
 MOST_USER_BYTES = 1024
 SANDBOX = "sandbox"
 
+_LIVE = KeyKind.LIVE
+_OPTIONAL = UserPolicy.OPTIONAL
+"""By names of their own: Python 3.11 finds a member of an enumeration ten times as slowly."""
+
 
 def resolve_user(key: Key, said: str | None) -> str | None:
     """The end user that a request is attributed to: the one it names, unless the key fixes another, or believes signed
@@ -15,12 +19,12 @@ def resolve_user(key: Key, said: str | None) -> str | None:
 
     InvalidRequest for more than 1,024 bytes of UTF-8 or for text that has no UTF-8 form.
     """
-    if key.user_policy is not UserPolicy.OPTIONAL:
+    if key.user_policy is not _OPTIONAL:
         if key.user_policy is UserPolicy.FIXED:
             return key.fixed_user
         if key.user_policy is UserPolicy.SIGNED:
             return None
-    if said is not None:
+    if said is not None and not (said.isascii() and len(said) <= MOST_USER_BYTES):
         check_user(said)
     return said
 
@@ -50,9 +54,9 @@ class Admission:
         `requested` is the name that the client gave this very route, which may be a fall-back.
         """
         key = call.key
-        if key.kind is not KeyKind.LIVE:
+        if key.kind is not _LIVE:
             check_kind(key, route)
-        if key.user_policy is not UserPolicy.OPTIONAL:
+        if key.user_policy is not _OPTIONAL:
             check_user_policy(key, call.opening.user)
         if key.allowed_models is not None or key.allowed_providers is not None:
             check_allowed(key, route, requested)

@@ -60,19 +60,22 @@ class Answer:
         "wake_at_bytes",
     )
 
-    def __init__(self, host: str, source: Source, pieces: list[bytes]) -> None:
+    head: bytes
+    """The status line and the header fields as they came, without trailers. There as soon as there is a status."""
+
+    def __init__(self, host: str, source: Source, pieces: list[bytes], asked_s: float) -> None:
+        """`asked_s` is when the request is sent, by the loop's clock."""
         self.host = host
         self.status = 0
         """The HTTP status; 0 until the header fields are in, which nobody but the connection sees."""
-        self.head = b""
-        """The status line and the header fields as they came, without trailers."""
         self.source: Source | None = source
         """The connection's: None as soon as no more bytes will come."""
         self.pieces = pieces
         """The connection's own list until then."""
         self.waiter: asyncio.Future[None] | None = None
+        """Done at the next thing that is waited for."""
         self.wake_at_bytes = 0
-        self.quiet_since_s = 0.0
+        self.quiet_since_s = asked_s
         """When the peer said something last, or was wanted to, by the loop's clock."""
         self.listener: Listener | None = None
         self._then: Callable[[], None] | None = None

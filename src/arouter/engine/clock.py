@@ -1,6 +1,6 @@
 """Time, as an argument."""
 
-import time
+from time import monotonic_ns, time_ns
 from typing import Protocol
 
 
@@ -18,7 +18,7 @@ class SystemClock:
     """The machine's own."""
 
     def now_us(self) -> int:
-        return time.time_ns() // 1000
+        return time_ns() // 1000
 
     def monotonic_us(self) -> int:
-        return time.monotonic_ns() // 1000
+        return monotonic_ns() // 1000

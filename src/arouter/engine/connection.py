@@ -16,8 +16,10 @@ exchange to the next.
 
 import asyncio
 import math
+import re
 import select
 import ssl
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -37,9 +39,12 @@ PAUSE_AT_BYTES = 256 * 1024
 JOIN_UP_TO_BYTES = 64 * 1024
 """A body up to this length is joined to its head, so that one packet carries both."""
 
-_END_OF_HEAD = LINE_END + LINE_END
-"""Of a head that the parser took: lines end with CR LF there."""
-_CODING = b"\r\ntransfer-encoding:"
+_EMPTY_LINE = b"\n\r\n"
+"""The end of a head that the parser took: lines end with CR LF there."""
+_end_or_coding = re.compile(rb"\n(?:\r\n|((?i:transfer-encoding):))").search
+"""The empty line, or the field before it. One look for both: over 25 fields, each took as long as to parse them."""
+_codings = re.compile(rb"\n(?i:transfer-encoding):[ \t]*([^\r\n]*)").findall
+_LONG_HEAD = "more than 64 kB of header fields"
 
 FIRST_STATUS = 100
 FIRST_FINAL_STATUS = 200
@@ -60,17 +65,16 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
-        "_complete",
         "_framing_bytes",
         "_gone",
         "_head",
         "_head_begins",
-        "_keep_alive",
+        "_heard",
+        "_keeps",
         "_owner",
         "_parser",
         "_paused",
         "_pieces",
-        "_poll",
         "_refusal",
         "_sent_s",
         "_timeouts",
@@ -92,13 +96,14 @@ class Connection(asyncio.Protocol):
         self.loop = loop
         self._transport: asyncio.Transport | None = None
         self._gone = False
-        self._poll: select.poll | None = None
+        self._heard: Callable[[float], list[tuple[int, int]]] = _nothing_heard
+        """Asks the kernel, within so many milliseconds, for what nobody has read yet."""
         self._answer: Answer | None = None
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append  # the parser appends by itself, without a Python frame per chunk
         self._parser = HttpResponseParser(self)
-        self._complete = False
-        self._keep_alive = False
+        self._keeps: bool | None = None
+        """Whether the peer keeps the connection, as soon as its answer is whole."""
         self._refusal: str | None = None
         self._head = b""
         """What came of the head, with the interim heads before it; nothing once it is in."""
@@ -129,19 +134,20 @@ class Connection(asyncio.Protocol):
         This asks the kernel, for it is the last moment at which another connection can be chosen safely. It is not
         for a fresh connection, on which TLS may still have something to say.
         """
-        return self.connected and not self.gone and (self._poll is None or not self._poll.poll(0))
+        transport = self._transport
+        if self._gone or transport is None or transport.is_closing():
+            return False
+        return not self._heard(0)
 
     def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
         """Sends a request on a connection that is idle or fresh. `head` lacks the body's length and the empty line."""
         transport = self._transport
         assert transport is not None
-        self._answer = answer = Answer(self.host, self, self._pieces)
-        self._complete = False
+        self._sent_s = now_s = self.loop.time()
+        self._answer = answer = Answer(self.host, self, self._pieces, now_s)
         self._head_begins = 0
         self._framing_bytes = 0
         self._timeouts = timeouts
-        answer.quiet_since_s = now_s = self.loop.time()
-        self._sent_s = now_s
         if self._timer_at_s > (check_at_s := now_s + timeouts.check_s):
             self._arm(check_at_s)
         size_bytes = len(body)
@@ -175,8 +181,9 @@ class Connection(asyncio.Protocol):
             return
         connected_socket = transport.get_extra_info("socket")
         if connected_socket is not None and hasattr(select, "poll"):
-            self._poll = select.poll()
-            self._poll.register(connected_socket.fileno(), select.POLLIN)
+            poll = select.poll()
+            poll.register(connected_socket.fileno(), select.POLLIN)
+            self._heard = poll.poll
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -190,17 +197,17 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:
-            self._keep_alive = False
-            if not self._complete:
-                self._drop(self._malformed(str(exc)))
+            if self._keeps is None:
+                self._drop(self._malformed(str(exc) if self._refusal is None else self._refusal))
                 return
-        if self._head and not self._head_is_acceptable(answer):
-            return
-        if self._complete:
-            self._finish(answer)
+            self._keeps = False
+        if self._keeps is not None:
+            self._finish(answer, keeps=self._keeps)
+        elif not answer.status:
+            if len(self._head) > HEAD_LIMIT_BYTES:
+                self._drop(self._malformed(_LONG_HEAD))
         elif not self._pieces:
-            if answer.status:
-                self._account_framing(answer, len(data))
+            self._account_framing(answer, len(data))
         elif answer.listener is not None:
             heard = b"".join(self._pieces)
             self._pieces.clear()
@@ -218,46 +225,44 @@ class Connection(asyncio.Protocol):
     # ---------------------------------------------------------------- called by the parser
 
     def on_message_begin(self) -> None:
-        if self._complete:
+        if self._keeps is not None:
             raise HttpParserError("a second answer to one request")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         answer, so_far, begins = self._answer, self._head, self._head_begins
-        assert answer is not None
         while so_far[begins] in LINE_END:  # The parser skips empty lines before the first one.
             begins += 1
-        end = so_far.index(_END_OF_HEAD, begins)
+        found = _end_or_coding(so_far, begins)
+        assert answer is not None
+        assert found is not None
+        end, is_coded = found.start() + 1, found.lastindex
+        if is_coded:
+            end = so_far.index(_EMPTY_LINE, end) + 1
         if status < FIRST_FINAL_STATUS:
             if status < FIRST_STATUS:
-                self._refusal = "a status below 100"
-            self._head_begins = end + len(_END_OF_HEAD)
+                self._refuse("a status below 100")
+            self._head_begins = end + len(LINE_END)
             return
         answer.status = status
-        answer.head = head = so_far[begins : end + len(LINE_END)]
-        if _CODING in head.lower():
-            codings = [coding.lower() for coding in answer.headers.get_all("transfer-encoding")]
-            if codings != ["chunked"]:
-                self._refusal = "an unknown transfer coding"
+        answer.head = head = so_far[begins:end]
+        if end - begins > HEAD_LIMIT_BYTES:
+            self._refuse(_LONG_HEAD)
+        if is_coded and [coding.lower() for coding in _codings(head)] != [b"chunked"]:
+            self._refuse("an unknown transfer coding")
+        self._head = b""
+        answer.quiet_since_s = self.loop.time()
 
     def on_message_complete(self) -> None:
-        if self._answer is not None and self._answer.status:  # else it was an interim answer
-            self._complete = True
-            self._keep_alive = self._parser.should_keep_alive()
+        if not self._head:  # else it was an interim answer
+            self._keeps = self._parser.should_keep_alive()
+
+    def _refuse(self, reason: str) -> None:
+        """The parser goes no further. It says of an error here only that there was one: the reason is kept."""
+        self._refusal = reason
+        raise HttpParserError(reason)
 
     # ---------------------------------------------------------------- the exchange
-
-    def _head_is_acceptable(self, answer: Answer) -> bool:
-        """Looks at what came so far of the head; hangs up if it is too much or refused."""
-        if len(self._head) > HEAD_LIMIT_BYTES and (not answer.status or len(answer.head) > HEAD_LIMIT_BYTES):
-            self._refusal = "more than 64 kB of header fields"
-        if self._refusal is not None:
-            self._drop(self._malformed(self._refusal))
-            return False
-        if answer.status:
-            self._head = b""
-            answer.quiet_since_s = self.loop.time()
-        return True
 
     def _account_unread(self, answer: Answer, size_bytes: int) -> None:
         """More waits for the reader. Framing alone does not count, or it could block the body behind it."""
@@ -283,15 +288,15 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, answer: Answer, *, keeps: bool) -> None:
         """The answer is whole: it keeps its pieces, and the connection leaves it."""
         self._answer = None
+        self._keeps = None
         answer.end(None)
-        self._unread_bytes = 0
-        if self._paused:
-            self._resume()
+        if self._unread_bytes:
+            self.consumed()
         transport = self._transport
-        if self._keep_alive and transport is not None and not transport.get_write_buffer_size():
+        if keeps and transport is not None and not transport.get_write_buffer_size():
             self.idle_since_s = answer.quiet_since_s
             self._owner.returned(self)
         else:
@@ -376,8 +381,14 @@ class Connection(asyncio.Protocol):
         )
 
 
+def _nothing_heard(_: float) -> list[tuple[int, int]]:
+    """Where the kernel cannot be asked."""
+    return []
+
+
 def _ends_with_the_stream(answer: Answer) -> bool:
     """Whether there is a body, without a length of its own (RFC 9112, section 6.3, rule 8)."""
+    if not answer.status:
+        return False
     headers = answer.headers
-    has_length = "content-length" in headers or "transfer-encoding" in headers
-    return answer.status > 0 and not has_length
+    return "content-length" not in headers and "transfer-encoding" not in headers

@@ -15,6 +15,7 @@ requests both ways, and compare bytes and records.
 """
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -28,7 +29,7 @@ from arouter.engine.account import Account
 from arouter.engine.admission import MOST_USER_BYTES, check_allowed, check_kind
 from arouter.engine.answer import Answer
 from arouter.engine.attempts import Attempts, Begun
-from arouter.engine.billing import Billing
+from arouter.engine.billing import Bill, Billing
 from arouter.engine.breaker import Breakers
 from arouter.engine.call import Reply
 from arouter.engine.clock import Clock
@@ -41,6 +42,7 @@ from arouter.engine.upstream import Upstream
 from arouter.providers.openai import Fields, Relay, relay_request
 from arouter.providers.openai_error import MALFORMED
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS
+from arouter.providers.told import Told
 
 ENDPOINT: Final = "/v1/chat/completions"
 MOST_WAYS: Final = 4096
@@ -278,9 +280,16 @@ class Trip:
         except Exception:  # noqa: BLE001 – it will be raised once more, where it is handled
             self._hand_over()
             return
-        express.breakers.answered(way.route.deployment)
         self._reply.until_task(None)
-        account = Account(opening, started_us=self._started_us)
+        try:
+            self._settle(told, bill)
+        except Exception as defect:  # noqa: BLE001 – raised where defects are told
+            self._reply.go_on(partial(_raise, defect))
+
+    def _settle(self, told: Told, bill: Bill) -> None:
+        express, way = self._express, self._way
+        express.breakers.answered(way.route.deployment)
+        account = Account(self._opening, started_us=self._started_us)
         account.answers(way.route, told, self._started_us)
         clock = express.clock
         record = account.record(bill, now_us=clock.now_us(), monotonic_us=clock.monotonic_us())
@@ -292,11 +301,15 @@ class Trip:
     def _recorded(self, failure: StorageUnavailable | None) -> None:
         """Last: the answer, or why there is none."""
         reply = self._reply
-        if failure is None:
-            reply.whole(self._last)
-        else:
-            forget_frames(failure)
-            reply.fail(failure)
+        try:
+            if failure is None:
+                reply.whole(self._last)
+            else:
+                forget_frames(failure)
+                reply.fail(failure)
+        except Exception as defect:  # noqa: BLE001 – others wait behind this one
+            reply.go_on(partial(_raise, defect))
+            return
         if reply.paused:
             reply.go_on(reply.drained)
         else:
@@ -331,6 +344,10 @@ def _opened(record_id: str, now_us: int, way: _Way, user: str | None, asked_byte
     made.routed_model = route.name
     opening: Opening = made
     return opening
+
+
+async def _raise(defect: Exception) -> None:
+    raise defect
 
 
 def _size(fields: Fields, messages: memoryview) -> int:

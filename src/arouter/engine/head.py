@@ -66,10 +66,6 @@ class Headers(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._index())
 
-    def get_all(self, name: str) -> list[str]:
-        """Every value of a field, in the order in which they came."""
-        return [value for key, value in self._fields() if key == name]
-
     def _index(self) -> dict[str, str]:
         if self._by_name is None:
             self._by_name = dict(self._fields())

@@ -1,6 +1,5 @@
 """How records reach the ledger: opened without waiting, closed before the client sees the end of its answer."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Literal
@@ -9,6 +8,7 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.engine.tasks import Tasks
 from arouter.store.base import Ledger
+from arouter.store.written import Written
 
 Durability = Literal["strict", "relaxed"]
 
@@ -62,8 +62,8 @@ class Recorder:
         if not self._strict:
             self._tasks.start("record", self._follow(record, written))
             done(None)
-        elif isinstance(written, asyncio.Future):
-            written.add_done_callback(lambda written: done(self._failure(record, written)))
+        elif isinstance(written, Written):
+            written.then(lambda failure: done(None if failure is None else self._lost(record, failure)))
         else:
             self._tasks.start("record", self._then(record, written, done))
 
@@ -76,10 +76,6 @@ class Recorder:
             done(failure)
         else:
             done(None)
-
-    def _failure(self, record: Record, written: "asyncio.Future[None]") -> StorageUnavailable | None:
-        failure = written.exception()
-        return None if failure is None else self._lost(record, failure)
 
     async def _follow(self, record: Record, written: Awaitable[None]) -> None:
         with suppress(StorageUnavailable):

@@ -42,8 +42,8 @@ def check_numbers(record: Record) -> None:
         record.attempts,
     )
     # Without a call for each: every record passes here, and calls cost more than all the comparisons.
-    for count in counts:
-        if count is not None and not 0 <= count <= MOST:
+    for count in filter(None, counts):
+        if not 0 < count <= MOST:
             raise ValueError(f"a count of {count} cannot be stored")
     for time_us in (record.opening.created_at_us, record.completed_at_us):
         if not 0 <= time_us <= LATEST_US:

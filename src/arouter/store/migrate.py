@@ -3,6 +3,12 @@
 A file whose first line is `-- Compatible: …`, and then what older programs need not know, adds only that: a table, an
 index, a column that has a default. Programs that do not have that step work on what it made, and start on it. Any other
 step needs them to know it.
+
+A SQLite file may hold records that have arrived and are not booked yet (`sqlite.arrivals`), left by a process that was
+killed, or by one that still runs. A step leaves them as they are: they are packed with the names of their columns, and
+booked behind the last step, into the tables that are there then. So a name of a column never changes its meaning, and a
+step that gives records a new column is not compatible: a program that does not know it could not book what a later one
+left.
 """
 
 import re

@@ -58,6 +58,8 @@ NOT_MOVED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "adjusted": _RECORDS,
         "adjustments": _RECORDS,
+        "arrivals": "booked before anything is read",
+        "arrivals_set_aside": "could not be booked here: the check of the source tells of them",
         "audit_ends": _DERIVED,
         "batches": "made anew: the target has its own chain of hashes",
         "copies": "says where a copy is",

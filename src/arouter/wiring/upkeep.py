@@ -40,7 +40,7 @@ def upkeep(
 
 
 def file_metrics(store: Database) -> Sequence[Watched]:
-    """Those of the write-ahead log; none for a server, which has its own."""
+    """Those of the write-ahead log, and of what waits to be booked; none for a server, which has its own."""
     if not isinstance(store, SqliteStore):
         return ()
     return (
@@ -50,4 +50,5 @@ def file_metrics(store: Database) -> Sequence[Watched]:
             "1 if the last try to move the log into the database succeeded, else 0.",
             lambda: {"": int(store.checkpoint_error is None)},
         ),
+        ("records_arrived", "Records on disk that wait to be booked.", lambda: {"": store.arrived}),
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from arouter.web.http.heads import MOST_REMEMBERED_BYTES, Heads
+from arouter.web.http.heads import MOST_REMEMBERED_BYTES, Heads, KnownHead
 from arouter.web.inference.head import read_head
 
 Made = tuple[str, bytes, tuple[tuple[bytes, bytes], ...]]
@@ -22,6 +22,20 @@ def _make(path: str, query: bytes, fields: Mapping[bytes, bytes]) -> Made:
 
 def read_fresh(head: bytes) -> Read | None:
     return Heads(_make).read(head)
+
+
+def again(known: KnownHead[Made], head: bytes) -> Read | None:
+    """What a connection reads whose last head was the `known` one; wherever what comes is cut, and whatever follows."""
+    found = known.again(head)
+    for behind in (b"", b"x", b"0", b"\r\n", head):
+        assert known.again(head + behind) == found
+    for cut in range(len(head)):
+        assert known.again(head[:cut]) is None
+    if found is None:
+        return None
+    end, length = found
+    assert end == len(head)
+    return known.made, known.stays, length
 
 
 def one(*lines: bytes, target: bytes = b"/v1/chat/completions") -> bytes:
@@ -206,8 +220,11 @@ def test_what_was_read_before_changes_nothing(said: list[bytes], lengths: list[i
         variants += [head[:start] + data.draw(st.sampled_from(others)) + head[end:]]
         variants += [one(b"Host: a", b"Content-Length: 5"), head]
         for variant in (each[: each.index(b"\r\n\r\n") + 4] for each in variants):
-            assert shared.read(variant) == read_fresh(variant)
-            assert shared.read(variant) == read_fresh(variant)
+            read = read_fresh(variant)
+            assert shared.read(variant) == read
+            assert shared.read(variant) == read
+            for known in (shared.recall(each) for each in variants):
+                assert known is None or again(known, variant) in (None, read)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -278,6 +295,21 @@ def test_a_head_is_made_once_whatever_its_length_unless_it_changes_anyway() -> N
     for number in range(3):
         known.read(one(b"Host: a", b"X-Request-Id: 7", b"Content-Length: %d" % number))
     assert len(made) == 4
+
+
+def test_a_connections_head_is_known_again_by_its_bytes() -> None:
+    heads = Heads(_make)
+    read = heads.read(PLAIN)
+    known = heads.recall(PLAIN)
+    assert known is not None
+    assert again(known, PLAIN) == read
+    longer = PLAIN.replace(b"17", b"123456")
+    assert again(known, longer) == read_fresh(longer)
+    assert again(known, PLAIN.replace(b"Host: a", b"Host: b")) is None
+    assert again(known, PLAIN.replace(b"17", b"9" * 16)) is None
+    changing = one(b"Host: a", b"X-Request-Id: 7", b"Content-Length: 1")
+    heads.read(changing)
+    assert heads.recall(changing) is None
 
 
 @pytest.mark.parametrize(("title_bytes", "heads_"), [(1, 3000), (3500, 1500)])

@@ -183,3 +183,15 @@ def test_a_server_that_stops_at_once_interrupts_what_runs() -> None:
         assert read_answers(await wire.rest()) == []
 
     playing(Held, scene)
+
+
+def test_a_defect_before_anything_was_done_is_answered_by_a_task() -> None:
+    def broken(endpoint: Endpoint, body: bytes, reply: LineReply) -> None:
+        endpoint.bodies.clear()
+        raise RuntimeError("a defect")
+
+    async def scene(here: Site, _: object) -> None:
+        assert read_answers(await here.ask(post(b"hello", SHORT, b"Connection: close"))) == [(200, b"hello")]
+        assert here.noise == ["a request failed, and is answered anew"]
+
+    playing(lambda: broken, scene)

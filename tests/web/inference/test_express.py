@@ -2,7 +2,7 @@
 the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -24,6 +24,7 @@ from arouter.engine.express import Express, Work
 from arouter.engine.retrying import RetryRules
 from arouter.engine.timeouts import Timeouts
 from arouter.engine.upstream import Origin, Upstream
+from arouter.store.written import Written
 from arouter.web.auth import Authenticator
 from arouter.web.inference.dialects import CHAT
 from arouter.web.inference.endpoint import Inference
@@ -32,7 +33,7 @@ from arouter.web.inference.reply import HttpReply
 from arouter.web.user_tokens import UserTokens
 from tests.engine.pipeline import Pipeline, completion, playing, until
 from tests.engine.samples import key, routing
-from tests.engine.scripted_ledger import FULL
+from tests.engine.scripted_ledger import FULL, ScriptedLedger
 from tests.engine.scripted_peer import Peer, Script, Visit
 from tests.engine.scripted_reply import ScriptedReply
 from tests.recordings import Recording, need_recordings, recordings
@@ -122,6 +123,22 @@ def http(body: bytes, status: int = 200, *fields: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
+class TellingLedger(ScriptedLedger):
+    """As SQLite's: whoever waits for a record may be called."""
+
+    def close(self, record: Record) -> Awaitable[None]:
+        written = Written(asyncio.get_running_loop())
+        closing = asyncio.ensure_future(super().close(record))
+        closing.add_done_callback(lambda closed: self._tell(written, closed.exception()))
+        return written
+
+    def _tell(self, written: Written, failure: BaseException | None) -> None:
+        if isinstance(failure, Exception):
+            written.set_exception(failure)
+        else:
+            written.set_result(None)
+
+
 class Gateway:
     """An endpoint for chat, with a real provider behind it."""
 
@@ -133,6 +150,7 @@ class Gateway:
             upstream=upstream,
             routes=routing("openai", "groq", "anthropic", origin=origin, **deployed),
             tick_us=0,
+            ledger=TellingLedger() if how.pop("tells", True) else ScriptedLedger(),
             **how,
         )
         pipeline = self.pipeline
@@ -640,11 +658,18 @@ async def test_a_client_that_leaves_while_its_record_is_written_changes_nothing(
         assert (await there.only_record()).status is Status.SUCCESS
 
 
+@playing
+async def test_a_ledger_that_calls_nobody_is_awaited() -> None:
+    async with gateway(*[http(completion())] * 2, tells=False) as there:
+        await both_ways(there, BODY)
+
+
+@pytest.mark.parametrize("tells", [True, False])
 @pytest.mark.parametrize("failure", [FULL, ValueError("no such text")], ids=repr)
-def test_an_answer_whose_record_is_not_durable_is_none(failure: Exception) -> None:
+def test_an_answer_whose_record_is_not_durable_is_none(failure: Exception, tells: bool) -> None:
     @playing
     async def scene() -> None:
-        async with gateway(http(completion())) as there:
+        async with gateway(http(completion()), tells=tells) as there:
             there.pipeline.ledger.close_fails = failure
             client = there.begin()
             await client.until_over()
@@ -652,6 +677,34 @@ def test_an_answer_whose_record_is_not_durable_is_none(failure: Exception) -> No
             assert [record.opening.id for record, _ in there.pipeline.lost] == [client.ids[0]]
 
     scene()
+
+
+@playing
+async def test_a_defect_behind_the_answer_is_raised_where_defects_are_told() -> None:
+    defects: list[BaseException] = []
+
+    class Telling(Client):
+        def go_on(self, work: Work) -> None:
+            async def rest() -> None:
+                try:
+                    await work()
+                except RuntimeError as defect:
+                    defects.append(defect)
+                self.over()
+
+            self.tasks.append(asyncio.create_task(rest()))
+
+    async with gateway(http(completion())) as there:
+        there.pipeline.ledger.close = _broken  # type: ignore[method-assign]
+        client = there.begin(client=Telling())
+        await client.until_over()
+        assert [str(defect) for defect in defects] == ["a defect"]
+        (counts,) = there.upstream.counts().values()
+        assert (counts.open, counts.idle) == (1, 1), "the provider's connection is none the worse"
+
+
+def _broken(record: Record) -> Awaitable[None]:
+    raise RuntimeError("a defect")
 
 
 @playing

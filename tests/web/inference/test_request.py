@@ -131,6 +131,16 @@ def test_it_is_the_call_that_it_becomes_and_the_same_with_other_fields_too() -> 
     assert set(call.fields) == {"model", "messages", "provider"}
 
 
+def test_what_the_model_is_to_read_is_measured_of_a_request_that_is_not_refused() -> None:
+    plain = b'{"model":"m","messages": [ 1 ] ,"temperature":0.5'
+    assert read(plain + b"}").asked_bytes == len("[ 1 ]")
+    assert read(plain + b',"tools":[{}]}').asked_bytes == len("[ 1 ]") + len("[{}]")
+    refused = ChatReader(key(), NO_HEAD)
+    with pytest.raises(InvalidRequest):
+        refused.read(plain + b',"session_id":7}')
+    assert refused.asked_bytes is None
+
+
 def test_a_session_is_cut_between_characters() -> None:
     assert read({**PLAIN, "session_id": "é" * 200}).session_id == "é" * 128
     assert read({**PLAIN, "session_id": ""}).session_id == ""

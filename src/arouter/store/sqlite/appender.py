@@ -1,14 +1,14 @@
-"""What one transaction does to the ledger: intents remembered, records appended once, roll-ups raised.
+"""What becomes of records: intents remembered, records appended once, roll-ups raised.
 
 Everything is written with as few statements as can be, many rows in each: every step of SQLite gives the
 interpreter's lock away, and getting it back from a busy event loop takes longer than the step.
 
-Rows get their numbers here. `batches` chains a hash over every transaction's records, so that a change made
-behind the ledger's back shows.
+Rows get their numbers here. `batches` chains a hash over the records of every group that was acknowledged together, so
+that a change made behind the ledger's back shows.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +16,15 @@ import apsw
 import msgspec
 
 from arouter.domain.record import Opening, Record
-from arouter.store.limits import check_numbers
 from arouter.store.sqlite.folded import folded_beyond_us
 from arouter.store.sqlite.names import Numbers, UserKey, to_json
+from arouter.store.sqlite.prepared import Prepared, id_of, prepare_all
 from arouter.store.sqlite.rollups import raise_rollups
 from arouter.store.sqlite.rows import (
     COLUMNS,
     NAMED,
-    PLAIN,
     all_canonical_bytes,
     canonical_value,
-    named_texts,
-    plain_values,
 )
 from arouter.store.sqlite.sealed import NOTHING_SEALED, SealedIds, sealed_ids, which_are_sealed
 from arouter.store.sqlite.statements import insert_rows, insert_values, queries
@@ -37,6 +34,7 @@ NO_HASH = b""
 """Before the first batch."""
 
 _TAG_COLUMNS = ("seq", "position", "tag_no")
+_BATCH_COLUMNS = ("no", "first_seq", "last_seq", "written_at_us", "earliest_us", "hash")
 _OPEN_COLUMNS = ("id", "owner_no", "opening")
 
 
@@ -52,11 +50,11 @@ class Batch:
 
 _NO_BATCH = Batch(no=0, last_seq=0, written_at_us=0, hash=NO_HASH)
 
-# What is known of a record before its row has a number: its tags, its plain values, the texts of its names, the numbers
-# of these and of its tags, its user.
-_Prepared = tuple[
-    tuple[str, ...], tuple[Any, ...], tuple[str | None, ...], tuple[Any, ...], Sequence[int], UserKey | None
-]
+
+Group = tuple[int, Sequence[Prepared]]
+"""Records that were acknowledged together, and when that was: a batch."""
+_Numbered = Sequence[tuple[Prepared, tuple[Any, ...]]]
+"""With the numbers of their names."""
 
 
 class Appender:
@@ -104,26 +102,28 @@ class Appender:
         A record that cannot be stored does not keep the others from being written. If the caller says that all are
         `new`, that is not looked up: apsw.ConstraintError if one is not, and the caller rolls back.
         """
-        ids = [record.opening.id for record in records]
-        known = self._sealed_of(connection, ids) if new else already_there(connection, ids)
-        prepared: list[_Prepared] = []
-        problems: list[ValueError | None] = []
-        for record in records:
-            problem = None
-            record_id = record.opening.id
-            if record_id not in known:
-                try:
-                    prepared.append(self._prepare(connection, record))
-                except ValueError as exc:
-                    # Of one that is there nothing is wrong: it changes nothing.
-                    if not new or record_id not in already_there(connection, [record_id]):
-                        problem = exc
-                else:
-                    known.add(record_id)
-            problems.append(problem)
-        if prepared:
-            self._write(connection, prepared, now_us)
+        prepared, problems = prepare_all(records)
+        if any(problems):
+            forgive(connection, records, problems)
+        self.append_groups(connection, [(now_us, prepared)], new=new)
         return problems
+
+    def append_groups(self, connection: apsw.Connection, groups: Sequence[Group], *, new: bool = False) -> None:
+        """The same of records in which nothing is wrong, in the order of their groups."""
+        ids = [id_of(one) for _, prepared in groups for one in prepared]
+        known = self._sealed_of(connection, ids) if new else already_there(connection, ids)
+        fresh: list[Group] = []
+        for at_us, prepared in groups:
+            some = []
+            for one in prepared:
+                record_id = id_of(one)
+                if record_id not in known:
+                    known.add(record_id)
+                    some.append(one)
+            if some:
+                fresh.append((at_us, some))
+        if fresh:
+            self._write(connection, fresh)
 
     def close(self, connection: apsw.Connection, record_ids: Sequence[str]) -> None:
         """Forget the intents of records that were appended."""
@@ -131,71 +131,58 @@ class Appender:
 
     def pass_over(self, connection: apsw.Connection, records: int, earliest_us: int) -> None:
         """Give numbers to records that had expired before they came here: a batch of which nothing is there."""
-        last = self._last_batch(connection)
-        self._add_batch(connection, last, last.last_seq + records, last.written_at_us, earliest_us, last.hash)
+        last, batches = self._last_batch(connection), list[tuple[object, ...]]()
+        seq = last.last_seq + records
+        self._last = _next_batch(last, seq, last.written_at_us, earliest_us, last.hash, batches)
+        insert_rows(connection, "add_batches", _BATCH_COLUMNS, batches)
 
-    def _prepare(self, connection: apsw.Connection, record: Record) -> _Prepared:
-        """ValueError if it cannot be stored."""
-        check_numbers(record)
-        opening = record.opening
-        plain: tuple[Any, ...] = plain_values(record)
-        texts = named_texts(record)
-        tags = opening.tags
-        if tags:
-            "".join(tags).encode()
-        for place in _ONLY_IN_THE_ROW:
-            if (text := plain[place]) is not None and not text.isascii():
-                text.encode()
-        named = self._numbers.names(connection, texts)
-        user = None
-        if opening.user is not None:
-            user = (named[_ORGANIZATION], opening.user)
-            self._numbers.want_user(user)
-        tag_numbers = [self._numbers.name(connection, tag) for tag in tags] if tags else ()
-        return tags, plain, texts, named, tag_numbers, user
-
-    def _write(self, connection: apsw.Connection, prepared: Sequence[_Prepared], now_us: int) -> None:
+    def _write(self, connection: apsw.Connection, groups: Sequence[Group]) -> None:
         last = self._last_batch(connection)
-        users = self._numbers.users(connection)
-        written_at_us = max(now_us, last.written_at_us)
-        seq = last.last_seq
+        first_seq = last.last_seq + 1
+        numbered = [
+            (at_us, [(one, self._numbers.names(connection, one[2])) for one in prepared]) for at_us, prepared in groups
+        ]
+        users = self._users(connection, numbered)
         values: list[Any] = []
         tag_rows: list[tuple[object, ...]] = []
-        canonical: list[object] = []
-        for tags, plain, texts, named, tag_numbers, user in prepared:
-            seq += 1
-            user_no = None if user is None else users[user]
-            canonical.append(canonical_value(seq, written_at_us, user_no, tags, plain, texts))
-            values += (seq, written_at_us, user_no, len(tags))
-            values += plain
-            values += named
-            if tags:
-                tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(tag_numbers)]
-        hashed = last.hash + all_canonical_bytes(canonical)
+        batches: list[tuple[object, ...]] = []
+        for at_us, some in numbered:
+            written_at_us = max(at_us, last.written_at_us)
+            seq = last.last_seq
+            first_value = len(values)
+            canonical: list[object] = []
+            for (tags, plain, texts, user), named in some:
+                seq += 1
+                user_no = None if user is None else users[named[_ORGANIZATION], user]
+                canonical.append(canonical_value(seq, written_at_us, user_no, tags, plain, texts))
+                values += (seq, written_at_us, user_no, len(tags))
+                values += plain
+                values += named
+                if tags:
+                    numbers = [self._numbers.name(connection, tag) for tag in tags]
+                    tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(numbers)]
+            hashed = last.hash + all_canonical_bytes(canonical)
+            earliest_us = min(values[first_value + _CREATED_AT :: len(COLUMNS)])
+            last = _next_batch(last, seq, written_at_us, earliest_us, hashed, batches)
+        last_seq = last.last_seq
         insert_values(connection, "add_records", COLUMNS, values)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
         own_keys = any(values[_IS_BYOK :: len(COLUMNS)])
-        raise_rollups(connection, self._numbers, last.last_seq + 1, seq, own_keys=own_keys)
-        raise_usage_days(connection, self._numbers, last.last_seq + 1, seq)
-        connection.execute(queries()["widen_user_spans"], (last.last_seq + 1, seq))
-        earliest_us = min(values[_CREATED_AT :: len(COLUMNS)])
-        if earliest_us < self._folded_beyond_us:
-            connection.execute(queries()["unfold_days_of_records"], (last.last_seq + 1, seq))
-        self._add_batch(connection, last, seq, written_at_us, earliest_us, hashed)
+        raise_rollups(connection, self._numbers, first_seq, last_seq, own_keys=own_keys)
+        raise_usage_days(connection, self._numbers, first_seq, last_seq)
+        connection.execute(queries()["widen_user_spans"], (first_seq, last_seq))
+        if min(values[_CREATED_AT :: len(COLUMNS)]) < self._folded_beyond_us:
+            connection.execute(queries()["unfold_days_of_records"], (first_seq, last_seq))
+        insert_rows(connection, "add_batches", _BATCH_COLUMNS, batches)
+        self._last = last
 
-    def _add_batch(
-        self,
-        connection: apsw.Connection,
-        last: Batch,
-        seq: int,
-        written_at_us: int,
-        earliest_us: Any,
-        hashed: bytes,
-    ) -> None:
-        digest = hashlib.sha256(hashed).digest()
-        batch = (last.no + 1, last.last_seq + 1, seq, written_at_us, earliest_us, digest)
-        connection.execute(queries()["add_batch"], batch)
-        self._last = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=digest)
+    def _users(self, connection: apsw.Connection, groups: Sequence[tuple[int, _Numbered]]) -> Mapping[UserKey, int]:
+        """The numbers of their users."""
+        for _, some in groups:
+            for one, named in some:
+                if one[3] is not None:
+                    self._numbers.want_user((named[_ORGANIZATION], one[3]))
+        return self._numbers.users(connection)
 
     def _sealed_of(self, connection: apsw.Connection, record_ids: Sequence[str]) -> set[str]:
         """Those of the records that are in sealed days, where they stand in the way of nothing."""
@@ -212,6 +199,15 @@ class Appender:
             self._last = last_batch(connection)
             self._folded_beyond_us = folded_beyond_us(connection)
         return self._last
+
+
+def _next_batch(
+    last: Batch, seq: int, written_at_us: int, earliest_us: int, hashed: bytes, rows: list[tuple[object, ...]]
+) -> Batch:
+    """The batch behind `last`, up to the record `seq`; its row is added to `rows`."""
+    made = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=hashlib.sha256(hashed).digest())
+    rows.append((made.no, last.last_seq + 1, seq, written_at_us, earliest_us, made.hash))
+    return made
 
 
 def _encoded(opening: Opening) -> bytes | None:
@@ -232,6 +228,19 @@ def already_there(connection: apsw.Connection, ids: Sequence[str]) -> set[str]:
     return rows | which_are_sealed(connection, sealed_ids(connection), [each for each in ids if each not in rows])
 
 
+def forgive(
+    connection: apsw.Connection, records: Sequence[Record], problems: MutableSequence[ValueError | None]
+) -> None:
+    """Of a record that is there, or comes along with one that is sound, nothing is wrong: it changes nothing."""
+    seen: set[str] = set()
+    for place, record in enumerate(records):
+        record_id = record.opening.id
+        if problems[place] is None:
+            seen.add(record_id)
+        elif record_id in seen or already_there(connection, [record_id]):
+            problems[place] = None
+
+
 def last_batch(connection: apsw.Connection) -> Batch:
     """The end of the chain."""
     row = connection.execute(queries()["last_batch"]).fetchone()
@@ -243,6 +252,4 @@ def last_batch(connection: apsw.Connection) -> Batch:
 
 _CREATED_AT = COLUMNS.index("created_at_us")
 _IS_BYOK = COLUMNS.index("is_byok")
-_ONLY_IN_THE_ROW = tuple(PLAIN.index(name) for name in ("id", "request_id", "session_id", "upstream_id"))
-"""Texts that nothing else looks at before the row is written: whether they are Unicode."""
 _ORGANIZATION = NAMED.index("organization_no")

@@ -44,7 +44,7 @@ class SqliteChanges:
         return bound
 
     async def audit_page(self, query: AuditQuery) -> Sequence[AuditEntry]:
-        return await self._readers.read(lambda connection: read_entries(connection, query))
+        return await self._readers.read(lambda connection: read_entries(connection, query), apart=True)
 
     async def _change(
         self,

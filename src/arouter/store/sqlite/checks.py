@@ -35,6 +35,7 @@ def check_ledger(connection: apsw.Connection, path: str) -> CheckReport:
     """Everything at one instant: the caller's read transaction."""
     parts = (
         _engine(connection),
+        _arrivals(connection),
         _rollups(connection),
         _chain(connection),
         check_audit(connection),
@@ -66,6 +67,11 @@ def _engine(connection: apsw.Connection) -> Iterator[str]:
         missing[table, parent] = missing.get((table, parent), 0) + 1
     for (table, parent), rows in missing.items():
         yield f"{rows} rows of {table} refer to rows of {parent} that are not there."
+
+
+def _arrivals(connection: apsw.Connection) -> Iterator[str]:
+    for (reason,) in connection.execute(queries()["why_set_aside"]).fetchall():
+        yield f"Records that arrived could not be booked, and are set aside: {reason}"
 
 
 def _rollups(connection: apsw.Connection) -> Iterator[str]:

@@ -20,6 +20,8 @@ from arouter.store.sqlite.statements import ENGINE
 OLDEST_LIBRARY = (3, 51, 3)
 BUSY_TIMEOUT_MS = 5_000
 STATEMENTS_CACHED = 200
+OUR_FAULTS = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.SQLError, apsw.TooBigError)
+"""What is wrong with the statement or its values, not with the storage: it would fail again for ever."""
 _BETWEEN_TRIES_S = 0.005
 _APPLICATION_ID = 0x4152_4C47
 _WHAT_IS_NEEDED = "SELECT version FROM needed_version"

@@ -48,7 +48,8 @@ class SqliteCounters:
             _write(connection, owner_no, renewal)
             return renewal.leased
 
-        return self._writer.command(run)
+        # Of the others nothing is in the records.
+        return self._writer.command(run, apart=not any(one.counter.in_ledger for one in wanted))
 
     async def recalled(self) -> Sequence[tuple[Counter, int]]:
         return () if self._writer.owner.number is None else await self._recalled.read()
@@ -64,7 +65,7 @@ class SqliteCounters:
             posted = _posted(connection, dict(zip(texts, counters, strict=True)))
             return [Standing(posted=posted.get(text, 0), leased=units_of(leases.get(text, {}))) for text in texts]
 
-        return await self._readers.read(read)
+        return await self._readers.read(read, apart=not any(counter.in_ledger for counter in counters))
 
     def _forget_ended(self, connection: apsw.Connection, now_us: int) -> None:
         if now_us - self._forgot_at_us >= _FORGET_EVERY_US:

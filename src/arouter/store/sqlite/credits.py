@@ -101,7 +101,8 @@ class SqliteCredits(SqliteChanges):
             lambda connection: {
                 str(organization_id): Picodollars(total)
                 for organization_id, total in connection.execute(statements()["every_total"])
-            }
+            },
+            apart=True,
         )
 
     def _switch_credits_on(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -9,6 +10,7 @@ import apsw
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.moving import refuse_unfinished
 from arouter.store.sqlite.archivist import Archivist
+from arouter.store.sqlite.arrivals import book_all, has_arrivals
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.checkpointer import Checkpointer, wal_bytes
 from arouter.store.sqlite.connections import (
@@ -20,6 +22,7 @@ from arouter.store.sqlite.connections import (
     require_sound_library,
     schema_version,
     storage_errors,
+    transaction,
 )
 from arouter.store.sqlite.counters import SqliteCounters
 from arouter.store.sqlite.directory import SqliteDirectory
@@ -58,9 +61,10 @@ class SqliteStore:
         self.stats = CommitStats()
         bound = LogBound()
         self._writer = Writer(path, durability=durability, clock=clock, bound=bound, on_commit=self._committed)
-        self._readers = Readers(path)
-        self._summaries = Readers(path, threads=_SUMMARIES_AT_ONCE, most_waiting=_MOST_SUMMARIES_WAITING)
-        self._folding = Readers(path, threads=1)
+        book = self._writer.book
+        self._readers = Readers(path, book)
+        self._summaries = Readers(path, book, threads=_SUMMARIES_AT_ONCE, most_waiting=_MOST_SUMMARIES_WAITING)
+        self._folding = Readers(path, book, threads=1)
         self._checkpointer = Checkpointer(path, durability, bound, on_checkpoint_failure)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.archive = Archivist(path, self._writer, clock)
@@ -68,7 +72,7 @@ class SqliteStore:
         self.partitions = None
         self.ledger = SqliteLedger(path, self._writer, self._readers, self._summaries, clock)
         self.counters = SqliteCounters(path, self._writer, self._readers)
-        self._feeding = Readers(path, threads=1)
+        self._feeding = Readers(path, book, threads=1)
         self.feed = SqliteFeed(self._feeding, self.ledger.behind_all_writes)
 
     @classmethod
@@ -96,6 +100,7 @@ class SqliteStore:
                 refuse_unfinished(read_copy_state(connection))
                 if has_sealed_days(connection):
                     require_archive()
+                _book_what_was_left(connection)
             finally:
                 connection.close()
         return cls(
@@ -144,6 +149,11 @@ class SqliteStore:
     def lost(self) -> int:
         """Records that were given up, since the start: they cannot be stored, or too many waited."""
         return self._writer.lost
+
+    @property
+    def arrived(self) -> int:
+        """Records of this process that are on disk and wait to be booked; nobody sees that they do."""
+        return self._writer.arrived
 
     async def start(self) -> None:
         self._writer.start(asyncio.get_running_loop())
@@ -202,6 +212,9 @@ class SqliteStore:
         if Path(target).exists():
             raise FileExistsError(target)
         prepare_file(target)
+        with suppress(StorageUnavailable):
+            # The copy would have them in any case: unbooked, until somebody opens it.
+            self._writer.book()
         with storage_errors():
             source, copy = connect_reader(self._path), apsw.Connection(target)
             try:
@@ -219,6 +232,14 @@ class SqliteStore:
     def _committed(self, records: int, seconds: float) -> None:
         self.stats.add(records, seconds)
         self._on_commit(records, seconds)
+
+
+def _book_what_was_left(connection: apsw.Connection) -> None:
+    """By a process that was killed. Behind the migrations: what waits says which columns it has, and is booked into the
+    tables of this program. Where it cannot be now, as on a full disk, it stays, and whoever reads finds it."""
+    if has_arrivals(connection):
+        with suppress(apsw.Error), transaction(connection):
+            book_all(connection)
 
 
 def _number(connection: apsw.Connection, name: str) -> int:

@@ -32,7 +32,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         self._last_changes = Lasting(readers, _last_changes)
 
     async def home(self, candidate: Home, *, now_us: int) -> Home:
-        home = await self._readers.read(_home)
+        home = await self._readers.read(_home, apart=True)
         if home is not None:
             return home
 
@@ -50,11 +50,11 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
             connection.execute(sql["raise_revision"])
             return candidate
 
-        result: Home = await self._writer.command(found)
+        result: Home = await self._writer.command(found, apart=True)
         return result
 
     async def revision(self) -> int:
-        return await self._readers.read(_revision)
+        return await self._readers.read(_revision, apart=True)
 
     async def last_changes(self) -> LastChanges:
         return await self._last_changes.read()
@@ -71,7 +71,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
 
     async def secrets_of(self, organization_id: str, key_hash: str) -> KeySecrets | None:
         sql, parameters = queries()["secrets_of"], (organization_id, key_hash)
-        row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
+        row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone(), apart=True)
         if row is None:
             return None
         current, previous, previous_expires_at_us = row
@@ -89,12 +89,13 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         sql = queries()["list_keys"].format(columns=_COLUMN_LIST)
         parameters = (organization_id, int(include_disabled), creator, limit, offset)
         return await self._readers.read(
-            lambda connection: tuple(read_key(row) for row in connection.execute(sql, parameters).fetchall())
+            lambda connection: tuple(read_key(row) for row in connection.execute(sql, parameters).fetchall()),
+            apart=True,
         )
 
     async def label_keys(self, organization_id: str, key_hashes: Sequence[str]) -> Mapping[str, KeyLabel]:
         sql, hashes = queries()["label_keys"], to_json(sorted(set(key_hashes)))
-        rows = await self._readers.read(lambda connection: fetch(connection, sql, organization_id, hashes))
+        rows = await self._readers.read(lambda connection: fetch(connection, sql, organization_id, hashes), apart=True)
         return {key_hash: KeyLabel(name=name, creator=creator) for key_hash, name, creator in rows}
 
     async def add_key(self, key: Key, *, secret: str) -> None:
@@ -150,7 +151,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
 
     async def _one(self, name: str, *parameters: str) -> Key | None:
         sql = queries()[name].format(columns=_COLUMN_LIST)
-        row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone())
+        row = await self._readers.read(lambda connection: connection.execute(sql, parameters).fetchone(), apart=True)
         return None if row is None else read_key(row)
 
 

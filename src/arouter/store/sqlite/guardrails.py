@@ -70,7 +70,7 @@ class SqliteGuardrails(SqliteChanges):
             found = [_user_rules(connection, organization_id, user) for user in users]
             return {rules.user: rules for rules in found if rules is not None}
 
-        return await self._readers.read(read)
+        return await self._readers.read(read, apart=True)
 
     async def list_blocked_users(
         self, organization_id: str, *, prefix: str = "", after: str | None = None, descending: bool = False, limit: int
@@ -79,7 +79,7 @@ class SqliteGuardrails(SqliteChanges):
         sql = queries()["list_blocked_users"].format(**order)
         values = (organization_id, prefix, end_of_prefix(prefix), after, limit)
         return await self._readers.read(
-            lambda connection: tuple(map(read_user_rules, connection.execute(sql, values).fetchall()))
+            lambda connection: tuple(map(read_user_rules, connection.execute(sql, values).fetchall())), apart=True
         )
 
     async def put_user_rules(self, rules: UserRules) -> None:
@@ -103,12 +103,12 @@ class SqliteGuardrails(SqliteChanges):
                 holders=frozenset(_holders(connection)),
             )
 
-        return await self._readers.read(read)
+        return await self._readers.read(read, apart=True)
 
     async def _guardrails(self, name: str, *parameters: Value) -> Sequence[Guardrail]:
         sql = queries()[name].format(columns=_COLUMN_LIST)
         return await self._readers.read(
-            lambda connection: tuple(map(read_guardrail, connection.execute(sql, parameters).fetchall()))
+            lambda connection: tuple(map(read_guardrail, connection.execute(sql, parameters).fetchall())), apart=True
         )
 
 

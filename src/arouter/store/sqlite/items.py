@@ -9,8 +9,9 @@ from typing import Any
 import apsw
 
 from arouter.domain.record import Opening, Record
+from arouter.store.written import Written
 
-Append = tuple[Record, "asyncio.Future[None]", bool]
+Append = tuple[Record, Written, bool]
 """A record to append, who waits for it, whether its intent may have been written. A bare tuple: there are many."""
 
 
@@ -20,6 +21,8 @@ class Command:
 
     run: Callable[[apsw.Connection], Any]
     done: asyncio.Future[Any]
+    apart: bool = False
+    """Whether it has nothing to do with records, nor with what is made of them: what has arrived may wait."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,7 +38,11 @@ OnCommit = Callable[[int, float], None]
 """Is told how many records were committed and the seconds that it took, on the event loop's thread."""
 
 
-def who_waits(item: Item) -> "asyncio.Future[Any] | None":
+Outcomes = list[tuple["asyncio.Future[Any] | Written", object]]
+"""Who waits, and for what: a result, or an exception that is raised."""
+
+
+def who_waits(item: Item) -> "asyncio.Future[Any] | Written | None":
     if type(item) is tuple:
         return item[1]
     return item.done if type(item) is Command else None

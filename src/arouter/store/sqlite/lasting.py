@@ -1,4 +1,4 @@
-"""What was read stays true until somebody commits: small things that are asked for again and again."""
+"""What was read stays true until somebody commits: small things, no records, that are asked for again and again."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -24,6 +24,6 @@ class Lasting(Generic[Result]):
         commits = self._readers.commits()
         if commits is not None and self._known is not None and self._known[0] == commits:
             return self._known[1]
-        result = await self._readers.read(self._read)
+        result = await self._readers.read(self._read, apart=True)
         self._known = None if commits is None else (commits, result)
         return result

@@ -114,7 +114,8 @@ class SqliteLedger:
                 connection.execute(queries()["forget_owner"], (owner,))
             return len(stored), dead
 
-        if not await self._readers.read(self._is_something_left):
+        # Records that have arrived took their intents with them.
+        if not await self._readers.read(self._is_something_left, apart=True):
             return 0
         count, gone = await self._writer.command(run)
         remove_lock_files(self._path, gone)

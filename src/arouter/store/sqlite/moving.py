@@ -27,6 +27,7 @@ from arouter.store.moving import (
 )
 from arouter.store.sqlite.adjuster import adjust
 from arouter.store.sqlite.appender import Appender
+from arouter.store.sqlite.arrivals import book_all, has_arrivals
 from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.connections import (
     Durability,
@@ -130,6 +131,7 @@ class SqliteMovable:
 
     def _open_rows(self, table: str) -> tuple[Sequence[str], Iterator[Row]]:
         connection = self._opened()
+        self._book(connection)
         if table not in MOVED:
             return sums_of(connection, table)
         columns = _columns(connection, table)
@@ -225,10 +227,24 @@ class SqliteMovable:
 
         def run() -> Result:
             connection = self._opened()
+            self._book(connection)
             with transaction(connection, "DEFERRED"):
                 return read(connection)
 
         return await self._run(run)
+
+    def _book(self, connection: apsw.Connection) -> None:
+        """What a process that was killed left, and what one that is no gateway writes meanwhile."""
+        if not has_arrivals(connection):
+            return
+        writing = connection if self._is_target else connect_writer(self._path, Durability.STRICT)
+        try:
+            with transaction(writing):
+                book_all(writing)
+        finally:
+            if not self._is_target:
+                writing.close()
+        self._appender.forget()
 
     async def _write(self, write: Callable[[apsw.Connection], Any]) -> None:
         def run() -> None:

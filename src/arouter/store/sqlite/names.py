@@ -111,6 +111,9 @@ class Texts:
 
     def of(self, connection: apsw.Connection, numbers: Set[int | None]) -> Mapping[int | None, str | None]:
         """A mapping with at least the texts of `numbers`; None is none."""
+        if connection.txn_state("main") == apsw.SQLITE_TXN_WRITE:
+            # Numbers that were given out in a transaction may be void behind it.
+            return {None: None, **dict(fetch(connection, queries()["texts_of_names"], to_json([*numbers])))}
         texts = self._texts
         wanted = {number for number in numbers if number not in texts}
         if wanted:

@@ -147,7 +147,8 @@ class SqliteOrganizations(SqliteChanges):
     async def _every(self, form: type[T], name: str, *parameters: Value) -> Sequence[T]:
         sql = filled(name, form)
         return await self._readers.read(
-            lambda connection: tuple(read_one(form, row) for row in connection.execute(sql, parameters).fetchall())
+            lambda connection: tuple(read_one(form, row) for row in connection.execute(sql, parameters).fetchall()),
+            apart=True,
         )
 
 

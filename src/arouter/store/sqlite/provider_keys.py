@@ -70,12 +70,13 @@ class SqliteProviderKeys(SqliteChanges):
                 holders[organization_id] = holders.get(organization_id, frozenset()) | {sealed_with}
             return holders
 
-        return await self._readers.read(read)
+        return await self._readers.read(read, apart=True)
 
     async def _pairs(self, name: str, *parameters: Value) -> tuple[tuple[ProviderKey, Sealed], ...]:
         sql = queries()[name].format(columns=_COLUMN_LIST)
         return await self._readers.read(
-            lambda connection: tuple(read_provider_key(row) for row in connection.execute(sql, parameters).fetchall())
+            lambda connection: tuple(read_provider_key(row) for row in connection.execute(sql, parameters).fetchall()),
+            apart=True,
         )
 
 

@@ -1,16 +1,26 @@
-"""A few threads that read, each job with a connection of its own and one consistent view of the database."""
+"""A few threads that read, each job with a connection of its own and one consistent view of the database.
+
+A job sees all records that were acknowledged before it asked. So it is looked in its view whether any have arrived that
+are not booked yet; if so the writer books them, and the job reads in a new view. What arrives meanwhile was
+acknowledged later.
+
+If the writer cannot book, as on a full disk, they are booked in memory for the job alone: what can be read stays right
+for as long as it can be read, and an operator who looks for what goes on finds every record. To read without them would
+be wrong without a word, and to refuse would take away the view of all the others.
+"""
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 import apsw
 
-from arouter.domain.errors import InvalidRequest, RateLimited
+from arouter.domain.errors import InvalidRequest, RateLimited, StorageUnavailable
+from arouter.store.sqlite.arrivals import has_arrivals, read_without_writing
 from arouter.store.sqlite.connections import connect_reader, storage_errors, transaction
 
 THREADS: Final = 3
@@ -26,6 +36,10 @@ Result = TypeVar("Result")
 
 class Stopped(Exception):
     """Nobody waits for the answer any more."""
+
+
+class _Unbooked(Exception):
+    """There are records that the view does not show."""
 
 
 class Watch:
@@ -59,9 +73,15 @@ class Watch:
 
 
 class Readers:
-    def __init__(self, path: str, *, threads: int = THREADS, most_waiting: int | None = None) -> None:
-        """`most_waiting` jobs may wait for a thread; None: any number."""
+    def __init__(
+        self, path: str, book: Callable[[], None], *, threads: int = THREADS, most_waiting: int | None = None
+    ) -> None:
+        """`most_waiting` jobs may wait for a thread; None: any number.
+
+        `book` has all that arrived booked; it blocks until that is done. StorageUnavailable if it cannot be.
+        """
         self._path = path
+        self._book = book
         self._threads = threads
         self._most_waiting = most_waiting
         self._jobs = 0
@@ -70,9 +90,13 @@ class Readers:
         self._looking: apsw.Connection | None = None
         """Reads nothing, and never waits: it is asked on the event loop."""
 
-    async def read(self, job: Callable[[apsw.Connection], Result], watch: Watch | None = None) -> Result:
+    async def read(
+        self, job: Callable[[apsw.Connection], Result], watch: Watch | None = None, *, apart: bool = False
+    ) -> Result:
         """What `job` returns, run in a read transaction. StorageUnavailable if SQLite fails.
 
+        It sees all records that were acknowledged before, unless it is `apart`: then it reads neither records nor what
+        is made of them.
         `watch` ends it early; it is stopped if whoever waits is cancelled. RateLimited if too many wait.
         """
         if self._most_waiting is not None and self._jobs >= self._threads + self._most_waiting:
@@ -82,7 +106,7 @@ class Readers:
                 retry_after_s=1,
             )
         self._jobs += 1
-        running = asyncio.get_running_loop().run_in_executor(self._pool, self._run, job, watch)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._run, job, watch, apart)
         try:
             return await running
         except asyncio.CancelledError:
@@ -114,21 +138,35 @@ class Readers:
             while True:
                 self._idle.get_nowait().close()
 
-    def _run(self, job: Callable[[apsw.Connection], Result], watch: Watch | None) -> Result:
+    def _run(self, job: Callable[[apsw.Connection], Result], watch: Watch | None, apart: bool) -> Result:
         with storage_errors():
             try:
                 connection = self._idle.get_nowait()
             except Empty:
                 connection = connect_reader(self._path)
             try:
-                return _watched(connection, job, watch) if watch is not None else _in_one_view(connection, job)
+                if watch is None:
+                    return self._read(connection, job, apart)
+                with _watched(connection, watch):
+                    return self._read(connection, job, apart)
             finally:
                 self._idle.put(connection)
 
+    def _read(self, connection: apsw.Connection, job: Callable[[apsw.Connection], Result], apart: bool) -> Result:
+        if apart:
+            return _in_one_view(connection, job)
+        with suppress(_Unbooked):
+            return _in_one_view(connection, job, looks=True)
+        try:
+            self._book()
+        except StorageUnavailable:
+            return read_without_writing(connection, job)
+        return _in_one_view(connection, job)
+
 
 class Together(Generic[Key, Result]):
-    """Reads small things that many ask for at the same moment: one job for all that are asked for while the last one
-    runs. A job for each costs more than what it reads. Belongs to one event loop."""
+    """Reads small things that many ask for at the same moment, and that are no records: one job for all that are asked
+    for while the last one runs. A job for each costs more than what it reads. Belongs to one event loop."""
 
     def __init__(self, readers: Readers, read: Callable[[apsw.Connection, Key], Result]) -> None:
         """`read` reads one of them."""
@@ -150,7 +188,7 @@ class Together(Generic[Key, Result]):
             return
         asked, self._asked = self._asked[:_MOST_TOGETHER], self._asked[_MOST_TOGETHER:]
         read, keys = self._read, [key for key, _ in asked]
-        job = self._readers.read(lambda connection: [read(connection, key) for key in keys])
+        job = self._readers.read(lambda connection: [read(connection, key) for key in keys], apart=True)
         self._running = asyncio.get_running_loop().create_task(job)
         self._running.add_done_callback(lambda done: self._tell([told for _, told in asked], done))
 
@@ -169,17 +207,23 @@ class Together(Generic[Key, Result]):
                 told.set_result(done.result()[place])
 
 
-def _in_one_view(connection: apsw.Connection, job: Callable[[apsw.Connection], Result]) -> Result:
+def _in_one_view(
+    connection: apsw.Connection, job: Callable[[apsw.Connection], Result], *, looks: bool = False
+) -> Result:
+    """`looks`: _Unbooked if there are records that the view does not show."""
     with transaction(connection, "DEFERRED"):
+        if looks and has_arrivals(connection):
+            raise _Unbooked
         return job(connection)
 
 
-def _watched(connection: apsw.Connection, job: Callable[[apsw.Connection], Result], watch: Watch) -> Result:
+@contextmanager
+def _watched(connection: apsw.Connection, watch: Watch) -> Iterator[None]:
     watch.start()
     watch.check()
     connection.set_progress_handler(watch.is_over, _LOOK_EVERY)
     try:
-        return _in_one_view(connection, job)
+        yield
     except apsw.InterruptError:
         watch.check()
         raise

@@ -205,6 +205,7 @@ class Sealer:
 
     @contextmanager
     def _reading(self) -> Iterator[apsw.Connection]:
+        self._writer.book()
         with storage_errors():
             connection = connect_reader(self._path)
             try:

@@ -24,7 +24,7 @@ class SqliteSignIns(SqliteChanges):
     """As the parts of the directory do."""
 
     async def get_login(self, organization_id: str, member_id: str) -> Login | None:
-        return await self._readers.read(lambda connection: _login(connection, organization_id, member_id))
+        return await self._readers.read(lambda connection: _login(connection, organization_id, member_id), apart=True)
 
     async def set_password(self, organization_id: str, member_id: str, password: str) -> bool:
         return await self._change(
@@ -50,7 +50,7 @@ class SqliteSignIns(SqliteChanges):
     async def every_totp(self, *, after_id: str = "", limit: int = 1000) -> Sequence[Login]:
         sql = statements()["every_totp"]
         return await self._readers.read(
-            lambda connection: tuple(map(read_login, connection.execute(sql, (after_id, limit)).fetchall()))
+            lambda connection: tuple(map(read_login, connection.execute(sql, (after_id, limit)).fetchall())), apart=True
         )
 
     async def reseal_totp(self, organization_id: str, member_id: str, *, before: str, after: str) -> bool:
@@ -77,7 +77,7 @@ class SqliteSignIns(SqliteChanges):
         await self._change(change, (statements()["add_session"], values), (statements()["forget_old_sessions"], old))
 
     async def find_session(self, secret: str) -> Session | None:
-        return await self._readers.read(lambda connection: _session(connection, "find_session", secret))
+        return await self._readers.read(lambda connection: _session(connection, "find_session", secret), apart=True)
 
     async def see_session(self, session_id: str, now_us: int) -> None:
         await self._execute("see_session", session_id, now_us)
@@ -87,7 +87,8 @@ class SqliteSignIns(SqliteChanges):
         return await self._readers.read(
             lambda connection: tuple(
                 read_one(Session, row) for row in connection.execute(statements()["list_sessions"], place).fetchall()
-            )
+            ),
+            apart=True,
         )
 
     async def delete_session(self, organization_id: str, member_id: str, session_id: str) -> bool:
@@ -105,7 +106,7 @@ class SqliteSignIns(SqliteChanges):
             connection.execute(statements()["add_attempt"], (who, now_us))
             return None
 
-        return cast(int | None, await self._writer.command(run))
+        return cast(int | None, await self._writer.command(run, apart=True))
 
     async def forget_attempts(self, who: str) -> None:
         await self._execute("forget_attempts", who)
@@ -117,7 +118,7 @@ class SqliteSignIns(SqliteChanges):
             connection.execute(statements()[name], values)
             return connection.changes()
 
-        return int(await self._writer.command(run))
+        return int(await self._writer.command(run, apart=True))
 
 
 def setting_password(organization_id: str, member_id: str, password: str) -> Statement:

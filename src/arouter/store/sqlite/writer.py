@@ -1,7 +1,8 @@
 """The one thread that writes, with group commit.
 
 What is asked for is put into a queue. The thread takes all that is there, writes it in one transaction, and tells
-the event loop once for all of it: under load, hundreds of records share one sync of the disk.
+the event loop once for all of it: under load, hundreds of records share one sync of the disk. Records only arrive in
+it, as one row; they are booked later, many at once (see `arrivals`).
 
 When a transaction fails (disk full, I/O error, locked for too long), everybody who waits is told at once that it
 is not durable. The records are kept and tried again every second, up to `MOST_KEPT` of them: what was spent is not
@@ -15,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import compress, islice
 from queue import Empty
 from typing import Any, Final, TypeVar
@@ -25,21 +25,28 @@ import apsw
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.store.intents import Intents
-from arouter.store.limits import check_record
 from arouter.store.sqlite.appender import Appender
+from arouter.store.sqlite.arrivals import Arrivals
 from arouter.store.sqlite.bound import LogBound
-from arouter.store.sqlite.connections import Durability, connect_writer, schema_version, transaction, unavailable
+from arouter.store.sqlite.connections import (
+    OUR_FAULTS,
+    Durability,
+    connect_writer,
+    schema_version,
+    transaction,
+    unavailable,
+)
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, who_waits
+from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, Outcomes, who_waits
+from arouter.store.sqlite.kept import Kept
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.turns import Turns
+from arouter.store.written import Written
 
 MOST_IN_ONE: Final = 2_000
 """Items in one transaction: a bound on its time, about a tenth of a second."""
-MOST_KEPT: Final = 100_000
-"""Records of requests that cost nothing which are kept in memory while the disk refuses them."""
 RETRY_S: Final = 1.0
 REST_S: Final = 0.003
 """Between two transactions while there are others: what comes meanwhile shares the next one. A transaction costs about
@@ -51,20 +58,10 @@ MANY: Final = 16
 _LAST_TRIES: Final = 3
 """Before the end, if the storage is away then."""
 
-# What is wrong with the statement or its values, not with the storage: it would fail again for ever.
-_OUR_FAULT = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.SQLError, apsw.TooBigError)
 _FAULTS_OF_CHORES = (StorageUnavailable, ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
 """What is wrong with a chore must not end the writing of records."""
 
 Result = TypeVar("Result")
-
-
-@dataclass(slots=True)
-class _Kept:
-    """What is to be tried again, in order."""
-
-    openings: dict[str, Opening]
-    records: dict[str, Record]
 
 
 class Writer:
@@ -83,17 +80,16 @@ class Writer:
         self._intents = Intents(self._queue.put)
         self.open: Callable[[Opening], None] = self._intents.add
         self._appender = Appender()
+        self._arrivals = Arrivals(self._appender)
         self._turns = Turns(path)
         self._owner = Owner(path, clock())
-        self._kept = _Kept({}, {})
+        self._kept = Kept()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: apsw.Connection | None = None
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self.last_error: StorageUnavailable | None = None
         """Why the last transaction failed; None if it did not. Written by the thread."""
         self._stopped = False
-        self._delayed = 0
-        self._lost = 0
         self._rested_at_s = 0.0
         self._last_size = 0
 
@@ -105,12 +101,17 @@ class Writer:
     @property
     def delayed(self) -> int:
         """Records that were kept to be tried again, since the start."""
-        return self._delayed
+        return self._kept.delayed
 
     @property
     def lost(self) -> int:
         """Records that were given up, since the start: they cannot be stored, or too many waited."""
-        return self._lost
+        return self._kept.lost + self._arrivals.set_aside
+
+    @property
+    def arrived(self) -> int:
+        """Records of this process that are on disk and wait to be booked."""
+        return self._arrivals.waiting
 
     @property
     def owner(self) -> Owner:
@@ -140,9 +141,9 @@ class Writer:
         """Write the intents that still wait. On the event loop's thread, as everything above `stop`."""
         self._intents.flush()
 
-    def append(self, record: Record) -> "asyncio.Future[None]":
+    def append(self, record: Record) -> Written:
         assert self._loop is not None  # the store has started
-        done: asyncio.Future[None] = self._loop.create_future()
+        done = Written(self._loop)
         noted = not self._intents.drop(record.opening.id)
         if self._stopped:
             done.set_exception(_closed())
@@ -150,17 +151,20 @@ class Writer:
             self._queue.put((record, done, noted))
         return done
 
-    def command(self, run: Callable[[apsw.Connection], Any]) -> "asyncio.Future[Any]":
+    def command(self, run: Callable[[apsw.Connection], Any], *, apart: bool = False) -> "asyncio.Future[Any]":
+        """Do something in a transaction, behind what was asked for before. It finds all records that arrived booked,
+        unless it is `apart`: then it neither reads nor changes records, nor what is made of them."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._intents.flush()
         if self._stopped:
             done.set_exception(_closed())
         else:
-            self._queue.put(Command(run, done))
+            self._queue.put(Command(run, done, apart))
         return done
 
     def chore(self, run: Callable[[apsw.Connection], Result]) -> Result:
-        """Do something small in a transaction of its own, once what waits now is written; blocks until it is done.
+        """Do something small in a transaction of its own, once what waits now is written and all that arrived is
+        booked; blocks until it is done.
 
         From any thread but the event loop's. What `run` raises is raised here, and its transaction undone;
         StorageUnavailable if the storage fails, or is closed.
@@ -175,6 +179,12 @@ class Writer:
                 continue
         raise _closed()
 
+    def book(self) -> None:
+        """Have all that arrived be among the records; blocks until it is. As `chore`, which does so anyway."""
+        if self._thread.ident is None:
+            raise _closed()
+        self.chore(_nothing)
+
     # ------------------------------------------------------------ on the thread
 
     def _run(self) -> None:
@@ -186,6 +196,10 @@ class Writer:
                     self._work(items)
                 while self._chores:
                     self._do(self._chores.popleft())
+                if self.last_error is None and self._arrivals.due_in_s() == 0.0:
+                    self._book()
+            if self.last_error is None and self._arrivals.due_in_s() is not None:
+                self._book()
             for _ in range(_LAST_TRIES):
                 if self.last_error is None:
                     break
@@ -201,7 +215,7 @@ class Writer:
     def _take(self) -> tuple[list[Item], bool]:
         """All that is queued, at least one item unless there is something to try again; False after the last."""
         try:
-            first = self._queue.get(RETRY_S if self.last_error else None)
+            first = self._queue.get(RETRY_S if self.last_error else self._arrivals.due_in_s())
         except Empty:
             return [], True
         self._gather()
@@ -222,51 +236,62 @@ class Writer:
             # Each that runs puts its record here: woken once for all, not for each.
             self._queue.wait_for(max(came + running, self._last_size - 1), pause_s)
 
-    def _work(self, items: Sequence[Item], *, new: bool = True) -> None:
-        """Do it all. `new`: the records are taken for new until that proves wrong."""
+    def _work(self, items: Sequence[Item]) -> None:
         started_us = self._clock()
         try:
             if self.last_error is not None:
                 self._catch_up()
-            outcomes, records, refused = self._transact(items, new)
-        except _OUR_FAULT as exc:
-            if new:
-                self._work(items, new=False)
+            outcomes, records, refused = self._transact(items)
+        except OUR_FAULTS as exc:
+            if self._arrivals.beware():
+                self._work(items)
             elif len(items) > 1:
                 # One of them spoils it for all.
                 for item in items:
-                    self._work([item], new=False)
+                    self._work([item])
             else:
                 self._refuse(items, exc)
         except (apsw.Error, OSError, StorageUnavailable) as exc:
             self._fail(items, exc)
         else:
             self.last_error = None
-            self._lost += refused
+            self._kept.lost += refused
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
+
+    def _book(self) -> None:
+        try:
+            with self._writing() as connection:
+                self._arrivals.book(connection)
+        except (apsw.Error, OSError, StorageUnavailable) as exc:
+            if isinstance(exc, OUR_FAULTS) and self._arrivals.beware():
+                self._book()
+            else:
+                self._fail((), exc)
 
     def _do(self, chore: Chore) -> None:
         """A chore; the storage's faults are told to whoever waits for it, and found by the next transaction."""
         try:
             with self._writing() as connection:
+                self._arrivals.book(connection)
                 result = chore.run(connection)
                 self._appender.forget_last()
         except (apsw.Error, OSError) as exc:
-            if not isinstance(exc, (apsw.FullError, apsw.BusyError, *_OUR_FAULT)):
+            if isinstance(exc, OUR_FAULTS) and self._arrivals.beware():
+                self._do(chore)
+                return
+            if not isinstance(exc, (apsw.FullError, apsw.BusyError, *OUR_FAULTS)):
                 self._disconnect(in_peace=False)
             chore.done.set_exception(unavailable(exc))
         except _FAULTS_OF_CHORES as exc:
-            self._appender.forget()
+            self._forget()
             chore.done.set_exception(exc)
         else:
             chore.done.set_result(result)
 
-    def _transact(
-        self, items: Sequence[Item], new: bool
-    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int, int]:
+    def _transact(self, items: Sequence[Item]) -> tuple[Outcomes, int, int]:
         """Write everything; who is to be told what, how many records there were, and how many of them were refused."""
         with self._writing() as connection:
-            done = self._apply(connection, items, new)
+            done = self._apply(connection, items)
         self._rested_at_s = time.monotonic() + (LONG_REST_S if len(items) >= MANY else REST_S)
         self._last_size = len(items)
         return done
@@ -283,10 +308,15 @@ class Writer:
                     yield self._connection
                 self._appender.committed(self._connection)
         except (apsw.Error, OSError, StorageUnavailable):
-            self._appender.forget()
+            self._forget()
             if not was_registered:
                 self._owner.forget()
             raise
+
+    def _forget(self) -> None:
+        """A transaction was rolled back."""
+        self._appender.forget()
+        self._arrivals.forget()
 
     def _connect(self) -> apsw.Connection:
         connection = connect_writer(self._path, self._durability)
@@ -301,10 +331,12 @@ class Writer:
     def _catch_up(self) -> None:
         """Write what was kept, in pieces, so that a storage that is still away is found out with little work.
 
-        One page is written first in any case: a transaction that changes nothing proves nothing.
+        One page is written first in any case: a transaction that changes nothing proves nothing. What had arrived is
+        booked with it: a disk on which that fails is no better.
         """
         with self._writing() as connection:
             connection.pragma("user_version", schema_version(connection))
+            self._arrivals.book(connection)
         kept = self._kept
         while kept.openings or kept.records:
             started_us = self._clock()
@@ -321,9 +353,10 @@ class Writer:
         try:
             with self._writing() as connection:
                 ids = [record.opening.id for record in records]
-                problems = self._append(connection, openings, records, ids, new=False)
-            self._lost += sum(problem is not None for problem in problems)
-        except _OUR_FAULT:
+                problems = self._appender.append(connection, records, self._clock())
+                self._note(connection, openings, records, ids, problems)
+            self._kept.lost += sum(problem is not None for problem in problems)
+        except OUR_FAULTS:
             # One of them spoils it for all. Alone it is given up: it would fail again for ever.
             if len(openings) + len(records) > 1:
                 for opening in openings:
@@ -331,12 +364,10 @@ class Writer:
                 for record in records:
                     self._write_kept([], [record])
             else:
-                self._lost += len(records)
+                self._kept.lost += len(records)
 
-    def _apply(
-        self, connection: apsw.Connection, items: Sequence[Item], new: bool
-    ) -> tuple[list[tuple["asyncio.Future[Any]", object]], int, int]:
-        outcomes: list[tuple[asyncio.Future[Any], object]] = []
+    def _apply(self, connection: apsw.Connection, items: Sequence[Item]) -> tuple[Outcomes, int, int]:
+        outcomes: Outcomes = []
         openings: list[Opening] = []
         appends: list[Append] = []
         count = refused = 0
@@ -345,7 +376,10 @@ class Writer:
             nonlocal count, refused
             records, waiting, noted = zip(*appends, strict=True) if appends else ((), (), ())
             ids = [record.opening.id for record in compress(records, noted)]
-            problems = self._append(connection, openings, records, ids, new=new)
+            problems: Sequence[ValueError | None] = ()
+            if records:
+                problems = self._arrivals.add(connection, records, self._clock())
+            self._note(connection, openings, records, ids, problems)
             outcomes.extend(zip(waiting, problems, strict=True))
             count += len(records)
             refused += len(problems) - problems.count(None)
@@ -359,6 +393,8 @@ class Writer:
                 openings += item
             elif type(item) is Command:
                 flush()
+                if not item.apart:
+                    self._arrivals.book(connection)
                 outcomes.append((item.done, self._run_command(connection, item.run)))
         flush()
         return outcomes, count, refused
@@ -368,7 +404,7 @@ class Writer:
         connection.execute("SAVEPOINT command")
         try:
             result: object = run(connection)
-        except (*_OUR_FAULT, ValueError) as exc:
+        except (*OUR_FAULTS, ValueError) as exc:
             connection.execute("ROLLBACK TO command")
             self._appender.forget()
             result = exc if isinstance(exc, ValueError) else ValueError(str(exc))
@@ -376,19 +412,15 @@ class Writer:
         self._appender.forget_last()
         return result
 
-    def _append(
+    def _note(
         self,
         connection: apsw.Connection,
         openings: Sequence[Opening],
         records: Sequence[Record],
         noted: Sequence[str],
-        *,
-        new: bool,
-    ) -> Sequence[ValueError | None]:
-        """Append records, forget the intents of those in `noted`, remember others; what was wrong with each record."""
-        problems: Sequence[ValueError | None] = ()
-        if records:
-            problems = self._appender.append(connection, records, self._clock(), new=new)
+        problems: Sequence[ValueError | None],
+    ) -> None:
+        """Forget the intents of those in `noted`, unless something was wrong with their record; remember others."""
         if noted:
             refused = {
                 record.opening.id for record, problem in zip(records, problems, strict=True) if problem is not None
@@ -400,61 +432,38 @@ class Writer:
             openings = [opening for opening in openings if opening.id not in closed]
         if openings:
             self._appender.open(connection, openings, self._owner.register(connection))
-        return problems
 
     def _refuse(self, items: Sequence[Item], exc: apsw.Error) -> None:
-        self._lost += sum(type(item) is tuple for item in items)
+        self._kept.lost += sum(type(item) is tuple for item in items)
         self._tell([(done, unavailable(exc)) for item in items if (done := who_waits(item)) is not None], 0, 0.0)
 
     def _fail(self, items: Sequence[Item], exc: apsw.Error | OSError | StorageUnavailable) -> None:
         """Tell everybody, keep the records, and start afresh with a new connection unless there is only no room.
 
-        After a failed sync the old descriptors may claim pages as written that never were. Of records that cost
-        nothing only so many are kept; the others are as many as requests were running, since no new ones are.
+        After a failed sync the old descriptors may claim pages as written that never were.
         """
         error = unavailable(exc)
         self.last_error = error
-        outcomes: list[tuple[asyncio.Future[Any], object]] = []
+        outcomes: Outcomes = []
         for item in items:
             if type(item) is list:
-                self._keep_openings(item)
+                self._kept.keep_openings(item)
             elif type(item) is tuple:
-                outcomes.append((item[1], self._keep(item[0]) or unavailable(exc)))
+                outcomes.append((item[1], self._kept.keep(item[0]) or unavailable(exc)))
             elif type(item) is Command:
                 outcomes.append((item.done, unavailable(exc)))
-        for record_id in self._kept.records:
-            self._kept.openings.pop(record_id, None)
+        self._kept.forget_intents()
         if not isinstance(exc, apsw.FullError | apsw.BusyError):
             self._disconnect(in_peace=False)
         self._tell(outcomes, 0, 0.0)
 
-    def _keep_openings(self, openings: Sequence[Opening]) -> None:
-        for opening in openings:
-            if len(self._kept.openings) < MOST_KEPT:
-                self._kept.openings.setdefault(opening.id, opening)
-
-    def _keep(self, record: Record) -> ValueError | None:
-        """To be tried again; what is wrong with it if that would be in vain."""
-        try:
-            check_record(record)
-        except ValueError as problem:
-            self._lost += 1
-            return problem
-        kept = self._kept.records
-        if not record.attempts and len(kept) >= MOST_KEPT:
-            self._lost += 1
-        elif record.opening.id not in kept:
-            kept[record.opening.id] = record
-            self._delayed += 1
-        return None
-
-    def _tell(self, outcomes: list[tuple["asyncio.Future[Any]", object]], records: int, seconds: float) -> None:
+    def _tell(self, outcomes: Outcomes, records: int, seconds: float) -> None:
         assert self._loop is not None
         # RuntimeError: the loop is closed, and nobody is left to be told.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._resolve, outcomes, records, seconds)
 
-    def _resolve(self, outcomes: list[tuple["asyncio.Future[Any]", object]], records: int, seconds: float) -> None:
+    def _resolve(self, outcomes: Outcomes, records: int, seconds: float) -> None:
         for done, outcome in outcomes:
             if done.done():
                 continue
@@ -479,6 +488,10 @@ class Writer:
             connection.close()
         if in_peace:
             self._owner.forget()
+
+
+def _nothing(connection: apsw.Connection) -> None:
+    """Only takes its turn."""
 
 
 def _closed() -> StorageUnavailable:

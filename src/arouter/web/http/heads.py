@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
+from arouter.domain.value import value
+
 MOST_HEAD_BYTES = 64 * 1024
 """A longer head is refused."""
 MOST_REMEMBERED_BYTES = 4 * 1024 * 1024
@@ -36,6 +38,29 @@ _CHANGING = frozenset({b"x-request-id", b"traceparent", b"tracestate", b"idempot
 T = TypeVar("T")
 
 
+@value(frozen=True, slots=True, kw_only=True)
+class KnownHead(Generic[T]):
+    """A head that is remembered. On its connection it comes again, and needs no look at others."""
+
+    before: bytes
+    """Its bytes up to the digits of the length."""
+    after: bytes
+    """Those behind them, the empty line included."""
+    made: T
+    stays: bool
+
+    def again(self, data: bytes) -> tuple[int, int] | None:
+        """Where it ends, and the body's length in bytes, if `data` begin with it; None if they do not."""
+        if not data.startswith(self.before):
+            return None
+        start = len(self.before)
+        end = data.find(b"\r", start, start + _MOST_LENGTH_DIGITS + 1)
+        digits = data[start:end]
+        if end < 0 or not digits.isdigit() or not data.startswith(self.after, end):
+            return None
+        return end + len(self.after), int(digits)
+
+
 class Heads(Generic[T]):
     """Reads heads. `T` is what somebody makes of a path, a query and fields."""
 
@@ -45,7 +70,7 @@ class Heads(Generic[T]):
         The length of the body is not among the fields, as what was made is used for other lengths too.
         """
         self._make = make
-        self._known: dict[bytes, tuple[T, bool]] = {}
+        self._known: dict[bytes, KnownHead[T]] = {}
         self.remembered_bytes = 0
         """By the count that is bounded."""
 
@@ -59,9 +84,13 @@ class Heads(Generic[T]):
         digits = head[start:end]
         known = self._known.get(head[:start] + head[end:])
         if known is not None and digits.isdigit() and end - start <= _MOST_LENGTH_DIGITS:
-            made, stays = known
-            return made, stays, int(digits)
+            return known.made, known.stays, int(digits)
         return self._read(head, start, end)
+
+    def recall(self, head: bytes) -> KnownHead[T] | None:
+        """What is remembered of a head that was read; None if nothing is."""
+        start = head.find(_CUT) + _CUT_BYTES
+        return self._known.get(head[:start] + head[head.find(b"\r", start) :])
 
     def _read(self, head: bytes, start: int, end: int) -> tuple[T, bool, int] | None:
         line, *lines = head[:-4].split(b"\r\n")
@@ -83,15 +112,16 @@ class Heads(Generic[T]):
             and len(head) <= _MOST_ONE_BYTES
             and not _CHANGING & fields.keys()
         ):
-            self._remember(head[:start] + head[end:], made, stays=stays)
+            self._remember(KnownHead(before=head[:start], after=head[end:], made=made, stays=stays))
         return made, stays, int(length)
 
-    def _remember(self, key: bytes, made: T, *, stays: bool) -> None:
-        size_bytes = len(key) + _BYTES_OF_ONE
+    def _remember(self, known: KnownHead[T]) -> None:
+        key = known.before + known.after
+        size_bytes = 2 * len(key) + _BYTES_OF_ONE
         if self.remembered_bytes + size_bytes > MOST_REMEMBERED_BYTES:
             self._known = {}
             self.remembered_bytes = 0
-        self._known[key] = made, stays
+        self._known[key] = known
         self.remembered_bytes += size_bytes
 
 

@@ -26,7 +26,7 @@ from arouter.domain.errors import InternalError
 from arouter.engine.express import Work
 from arouter.web.http.body import LineBody
 from arouter.web.http.general import GeneralProtocol, head_too_large
-from arouter.web.http.heads import MOST_HEAD_BYTES, Heads
+from arouter.web.http.heads import MOST_HEAD_BYTES, Heads, KnownHead
 from arouter.web.http.reply import LineReply
 from arouter.web.inference.body import Body
 from arouter.web.inference.head import Head
@@ -84,6 +84,8 @@ class GatewayProtocol(GeneralProtocol):
         self._theirs = False
         self._reply: LineReply | None = None
         self._body = self._no_body = LineBody(0)
+        self._known: KnownHead[Asked] | None = None
+        """The head of the last request here, if it is remembered."""
         self._work_left: Work | None = None
         """What the worker is to do next."""
         self._worker: asyncio.Task[None] | None = None
@@ -156,6 +158,11 @@ class GatewayProtocol(GeneralProtocol):
     # ---------------------------------------------------------------- whose request it is
 
     def _begin(self, data: bytes) -> None:
+        known = self._known
+        if known is not None and (again := known.again(data)) is not None:
+            end, length = again
+            self._answer(known.made, known.stays, data, end, length)
+            return
         end = data.find(_END_OF_HEAD) + _END_BYTES
         if end < _END_BYTES:
             self._begin_head(data)
@@ -168,15 +175,25 @@ class GatewayProtocol(GeneralProtocol):
             # The parser beneath would take the body for another request.
             self._hand_over(_UPGRADE.sub(b"", data[:end]) + data[end:])
             return
+        self._known = self._heads.recall(data[:end])
+        asked, stays, length = read
+        self._answer(asked, stays, data, end, length)
+
+    def _answer(self, asked: Asked, stays: bool, data: bytes, end: int, length: int) -> None:
+        """Answer a request whose head ends at `end` of what came, and whose body has this length."""
         self._buffer = b""
-        (endpoint, head), stays, length = read
-        self._stays = self._stays and stays
+        endpoint, head = asked
+        if not stays:
+            self._stays = False
         self._reply = reply = LineReply(self)
         said: bytes | Body
         if len(data) == end + length:
             said = data[end:]
-            if endpoint.begin(head, said, reply):
-                return
+            try:
+                if endpoint.begin(head, said, reply):
+                    return
+            except Exception as defect:
+                self.logger.error("a request failed, and is answered anew", exc_info=defect)
         else:
             self._heard_s = self.loop.time()
             said = self._body = body = LineBody(length)
@@ -337,7 +354,10 @@ class GatewayProtocol(GeneralProtocol):
 
     @property
     def stays(self) -> bool:
-        return self._stays and not self._body.missing and _CLOSING not in self.server_state.default_headers
+        if not self._stays or self._body.missing:
+            return False
+        added = self.server_state.default_headers
+        return not added or _CLOSING not in added
 
     def until_drained(self) -> asyncio.Future[None]:
         if self._drain is None or self._drain.done():

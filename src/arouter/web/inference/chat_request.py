@@ -8,7 +8,7 @@ class ChatReader(RequestReader):
 
     __slots__ = ()
 
-    asks = ("messages", "tools")
-
-    def _check(self) -> None:
-        check_array(self.fields, "messages")
+    def _check(self) -> int:
+        size_bytes = check_array(self.fields, "messages")
+        tools = self.fields.get("tools")
+        return size_bytes if tools is None else size_bytes + len(memoryview(tools))

@@ -21,10 +21,11 @@ class WholeReader(RequestReader):
     must: ClassVar[tuple[str, ...]] = ()
     """The fields that have to be there."""
 
-    def _check(self) -> None:
+    def _check(self) -> int | None:
         for name in self.must:
             if name not in self.fields:
                 raise missing(name)
+        return super()._check()
 
     def _read_stream(self) -> bool:
         return False
@@ -37,9 +38,10 @@ class CompletionReader(RequestReader):
 
     asks = ("prompt",)
 
-    def _check(self) -> None:
+    def _check(self) -> int | None:
         if "prompt" not in self.fields:
             raise missing("prompt")
+        return super()._check()
 
 
 class EmbeddingReader(WholeReader):
@@ -69,9 +71,10 @@ class ImageReader(RequestReader):
 
     asks = ("prompt",)
 
-    def _check(self) -> None:
+    def _check(self) -> int | None:
         if read_text(self.fields, "prompt") is None:
             raise missing("prompt")
+        return super()._check()
 
 
 class SpeechReader(RequestReader):
@@ -82,9 +85,10 @@ class SpeechReader(RequestReader):
     asks = ("input",)
     in_pieces = True
 
-    def _check(self) -> None:
+    def _check(self) -> int | None:
         if read_text(self.fields, "input") is None:
             raise missing("input")
+        return super()._check()
 
     def _read_stream(self) -> bool:
         return read_text(self.fields, "stream_format") == "sse"
@@ -99,11 +103,6 @@ class FormReader(RequestReader):
     files: ClassVar[tuple[str, ...]] = ("file",)
     """One of them has to be there."""
 
-    @property
-    def asked_bytes(self) -> int | None:
-        """How many tokens a sound or an image is, nobody can tell from its bytes."""
-        return None
-
     def read(self, body: bytes) -> None:
         content_type = self.head.content_type
         form = read_form(body, boundary_of(content_type))
@@ -115,6 +114,10 @@ class FormReader(RequestReader):
         super().read(msgspec.json.encode(fields))
         if not form.has_file(*self.files):
             raise missing(self.files[0])
+
+    def _check(self) -> int | None:
+        """How many tokens a sound or an image is, nobody can tell from its bytes."""
+        return None
 
 
 class ImageEditReader(FormReader):
@@ -129,9 +132,10 @@ class ImageEditReader(FormReader):
         else:
             super().read(body)
 
-    def _check(self) -> None:
+    def _check(self) -> int | None:
         if "prompt" not in self.fields:
             raise missing("prompt")
+        return super()._check()
 
 
 class TranslationReader(FormReader):

@@ -43,8 +43,9 @@ class GenerateReader(RequestReader):
             user = labelled_user(self.fields)
         return header_user if user is None else user
 
-    def _check(self) -> None:
+    def _check(self) -> int | None:
         check_array(self.fields, "contents")
+        return super()._check()
 
 
 class CountTokensReader(GenerateReader):
@@ -54,8 +55,8 @@ class CountTokensReader(GenerateReader):
 
     asks = ("contents", "generateContentRequest")
 
-    def _check(self) -> None:
-        pass
+    def _check(self) -> int | None:
+        return RequestReader._check(self)
 
 
 class EmbedReader(GenerateReader):
@@ -65,11 +66,12 @@ class EmbedReader(GenerateReader):
 
     asks = ("content",)
 
-    def _check(self) -> None:
+    def _check(self) -> int | None:
         if self.fields.get("content") is None:
             raise InvalidRequest(
                 "Missing required parameter: 'content'.", code="missing_required_parameter", param="content"
             )
+        return RequestReader._check(self)
 
 
 class EmbedBatchReader(GenerateReader):
@@ -77,7 +79,5 @@ class EmbedBatchReader(GenerateReader):
 
     __slots__ = ()
 
-    asks = ("requests",)
-
-    def _check(self) -> None:
-        check_array(self.fields, "requests")
+    def _check(self) -> int | None:
+        return check_array(self.fields, "requests")

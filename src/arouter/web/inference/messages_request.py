@@ -52,16 +52,19 @@ class MessagesReader(RequestReader):
             raise InvalidRequest("metadata is not valid JSON.", code="invalid_json", param="metadata") from exc
         return None if metadata is None else metadata.user_id
 
-    def _read_session(self) -> str | None:
-        session = super()._read_session()
-        if session is None and self._metadata_user is not None:
-            session = session_of_metadata(self._metadata_user, self._extraction)
-        if session is None and (told := self.head.headers.get(_SESSION)) is not None:
-            session = told.decode("utf-8", "replace")
-        return session
+    def _note_session(self, session_id: str | None) -> None:
+        """Body `session_id`, else `metadata.user_id`, else Claude Code's header."""
+        if session_id is None and self._metadata_user is not None:
+            session_id = session_of_metadata(self._metadata_user, self._extraction)
+        if session_id is None and (told := self.head.headers.get(_SESSION)) is not None:
+            session_id = told.decode("utf-8", "replace")
+        super()._note_session(session_id)
 
-    def _check(self) -> None:
+    def _check(self) -> int | None:
+        if "session_id" not in self.fields:
+            self._note_session(None)
         check_array(self.fields, "messages")
+        return super()._check()
 
 
 class CountReader(MessagesReader):

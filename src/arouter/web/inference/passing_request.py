@@ -12,7 +12,6 @@ from urllib.parse import unquote, unquote_to_bytes
 import msgspec
 
 from arouter.domain.errors import InvalidRequest, NotPermitted
-from arouter.domain.keys import Key
 from arouter.engine.admission import resolve_user
 from arouter.engine.call import Sent
 from arouter.engine.routing import NO_MODEL
@@ -36,17 +35,9 @@ _flag_decoder = msgspec.json.Decoder(bool)
 class PassingReader(RequestReader):
     """Reads one request."""
 
-    __slots__ = ("_asked",)
+    __slots__ = ()
 
     in_pieces = True
-
-    def __init__(self, key: Key, head: Head) -> None:
-        super().__init__(key, head)
-        self._asked: int | None = None
-
-    @property
-    def asked_bytes(self) -> int | None:
-        return self._asked
 
     def read(self, body: bytes) -> None:
         head = self.head
@@ -86,7 +77,7 @@ class PassingReader(RequestReader):
         except _MALFORMED:
             return None
         self.stream = _is_true(fields.get("stream"))
-        self._asked = len(body)
+        self.asked_bytes = len(body)
         if self.key.allowed_models is not None:
             _check_one_model(fields, body)
         return model

@@ -6,6 +6,7 @@ record of a refused request holds what could be understood of it.
 `RequestReader` reads what the dialects of OpenAI have in common; a subclass says what is particular about its own.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
@@ -21,8 +22,8 @@ MOST_FALLBACKS = 8
 MOST_SESSION_BYTES = 256
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_text_decoder: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
-_flag_decoder: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
+_decode_text: Callable[[msgspec.Raw], str | None] = msgspec.json.Decoder(str | None).decode
+_decode_flag: Callable[[msgspec.Raw], bool | None] = msgspec.json.Decoder(bool | None).decode
 _decode_names = msgspec.json.Decoder(list[str] | None).decode
 _decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 _BRACKET = ord("[")
@@ -33,10 +34,10 @@ MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 class RequestReader(Call):
     """Reads one request, and is the call that it becomes: what it has read is not copied from one to the other."""
 
-    __slots__ = ("head", "overruled", "requested_model", "session_id", "user")
+    __slots__ = ("asked_bytes", "head", "overruled", "requested_model", "session_id", "user")
 
     asks: ClassVar[tuple[str, ...]] = ()
-    """The fields that the model is to read: what an estimate of the input is made from."""
+    """The fields that the model is to read."""
     in_pieces: ClassVar[bool] = False
     """The answer goes on as it comes, also where the client did not ask for a stream."""
     default_provider: ClassVar[str | None] = None
@@ -54,6 +55,8 @@ class RequestReader(Call):
         self.session_id = head.session_id
         self.requested_model: str | None = None
         """As the client wrote it."""
+        self.asked_bytes: int | None = None
+        """The size of what the model is to read, once that is known: an estimate of the input is made from it."""
         self.models = ()
         self.stream = False
         self.include_usage = True
@@ -61,17 +64,12 @@ class RequestReader(Call):
         self.preferences = None
         self.sent = None
 
-    @property
-    def asked_bytes(self) -> int | None:
-        fields, size_bytes = self.fields, 0
-        for name in self.asks:
-            if name in fields:
-                size_bytes += len(memoryview(fields[name]))
-        return size_bytes
-
     def read(self, body: bytes) -> None:
         """InvalidRequest at the first thing that is not as it must be."""
-        fields = self.fields = read_object(body)
+        try:
+            fields = self.fields = _decode_fields(body)
+        except MALFORMED as exc:
+            raise _no_object(exc) from exc
         said = self._read_user(self.head.user() if self.headers else None)
         self.user = user = resolve_user(self.key, said)
         self.overruled = user != said
@@ -84,25 +82,32 @@ class RequestReader(Call):
             self.include_usage = self._read_include_usage()
         if "provider" in fields:
             self.preferences = fields["provider"]
-        session_id = self._read_session()
+        if "session_id" in fields:
+            self._note_session(read_text(fields, "session_id"))
+        self.asked_bytes = self._check()
+
+    def _check(self) -> int | None:
+        """Whether there is what must be there besides. The size in bytes of what the model is to read; None if that
+        tells nothing of its tokens."""
+        fields, size_bytes = self.fields, 0
+        for name in self.asks:
+            if name in fields:
+                size_bytes += len(memoryview(fields[name]))
+        return size_bytes
+
+    def _note_session(self, session_id: str | None) -> None:
         if session_id is not None:
             self.session_id = session_id.encode(errors="replace")[:MOST_SESSION_BYTES].decode(errors="ignore")
-        self._check()
-
-    def _check(self) -> None:
-        """What must be there besides."""
 
     def _read_stream(self) -> bool:
         return "stream" in self.fields and _read_flag(self.fields, "stream") is True
 
-    def _read_session(self) -> str | None:
-        return read_text(self.fields, "session_id") if "session_id" in self.fields else None
-
     def _read_user(self, header_user: str | None) -> str | None:
         """Who the request says that it is for: body `user`, else `safety_identifier`, else the header."""
-        user = read_text(self.fields, "user") if "user" in self.fields else None
-        if user is None and "safety_identifier" in self.fields:
-            user = read_text(self.fields, "safety_identifier")
+        fields = self.fields
+        user = read_text(fields, "user") if "user" in fields else None
+        if user is None and "safety_identifier" in fields:
+            user = read_text(fields, "safety_identifier")
         return header_user if user is None else user
 
     def _read_models(self, model: str | None) -> tuple[str, ...]:
@@ -147,27 +152,29 @@ class RequestReader(Call):
         return _read_flag(options, "include_usage", "stream_options.") is not False
 
 
-def check_array(fields: Fields, name: str) -> None:
-    """InvalidRequest unless there is an array of this name."""
+def check_array(fields: Fields, name: str) -> int:
+    """The size in bytes of an array. InvalidRequest unless there is one of this name."""
     raw = fields.get(name)
     if raw is None:
         raise InvalidRequest(f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name)
-    if memoryview(raw)[0] != _BRACKET:
+    array = memoryview(raw)
+    if array[0] != _BRACKET:
         raise wrong_type(name, "an array")
+    return len(array)
 
 
-def read_object(body: bytes) -> Fields:
-    """The top level of a body. InvalidRequest if it is no JSON object."""
-    try:
-        return _decode_fields(body)
-    except UnicodeDecodeError as exc:
-        raise InvalidRequest("The body is not UTF-8.", code="invalid_json") from exc
-    except msgspec.ValidationError as exc:
-        raise InvalidRequest("The body must be a JSON object.", code="invalid_json") from exc
-    except msgspec.DecodeError as exc:
-        raise InvalidRequest(f"The body is not valid JSON: {exc}.", code="invalid_json") from exc
-    except RecursionError as exc:
-        raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from exc
+def _no_object(exc: Exception) -> InvalidRequest:
+    """What a body is told that is no JSON object."""
+    match exc:
+        case UnicodeDecodeError():
+            told = "The body is not UTF-8."
+        case msgspec.ValidationError():
+            told = "The body must be a JSON object."
+        case RecursionError():
+            told = "The body is nested too deeply."
+        case _:
+            told = f"The body is not valid JSON: {exc}."
+    return InvalidRequest(told, code="invalid_json")
 
 
 def read_text(fields: Fields, name: str) -> str | None:
@@ -176,7 +183,7 @@ def read_text(fields: Fields, name: str) -> str | None:
     if raw is None:
         return None
     try:
-        return _text_decoder.decode(raw)
+        return _decode_text(raw)
     except MALFORMED as exc:
         raise wrong_type(name, "a string") from exc
 
@@ -186,7 +193,7 @@ def _read_flag(fields: Fields, name: str, path: str = "") -> bool | None:
     if raw is None:
         return None
     try:
-        return _flag_decoder.decode(raw)
+        return _decode_flag(raw)
     except MALFORMED as exc:
         raise wrong_type(path + name, "a boolean") from exc
 

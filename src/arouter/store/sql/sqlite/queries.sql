@@ -144,6 +144,9 @@ INSERT OR FAIL INTO records ({columns}) VALUES {rows};
 -- name: add_tags
 INSERT INTO record_tags (seq, position, tag_no) VALUES {rows};
 
+-- name: add_batches
+INSERT INTO batches ({columns}) VALUES {rows};
+
 -- name: add_batch
 INSERT INTO batches (no, first_seq, last_seq, written_at_us, earliest_us, hash) VALUES (?, ?, ?, ?, ?, ?);
 
@@ -201,8 +204,10 @@ ON CONFLICT DO UPDATE SET {sums};
 
 -- name: raise_key_hours
 INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest, last_used_us)
-SELECT key_no, created_at_us / 3600000000, 1, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0), created_at_us
+SELECT key_no, created_at_us / 3600000000, count(*), coalesce(sum(cost / 1000000), 0), coalesce(sum(cost % 1000000), 0),
+    max(created_at_us)
 FROM records WHERE seq BETWEEN ?1 AND ?2
+GROUP BY 1, 2
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     cost_units = cost_units + excluded.cost_units,
@@ -225,8 +230,9 @@ ON CONFLICT DO UPDATE SET
 
 -- name: raise_own_key_hours
 INSERT INTO own_key_hours (key_no, hour, cost_units, cost_rest)
-SELECT key_no, created_at_us / 3600000000, coalesce(cost / 1000000, 0), coalesce(cost % 1000000, 0)
+SELECT key_no, created_at_us / 3600000000, coalesce(sum(cost / 1000000), 0), coalesce(sum(cost % 1000000), 0)
 FROM records WHERE seq BETWEEN ?1 AND ?2 AND is_byok = 1
+GROUP BY 1, 2
 ON CONFLICT DO UPDATE SET
     cost_units = cost_units + excluded.cost_units,
     cost_rest = cost_rest + excluded.cost_rest;
@@ -253,6 +259,27 @@ INSERT INTO open_records (id, owner_no, opening) VALUES {rows} ON CONFLICT DO NO
 
 -- name: forget_open
 DELETE FROM open_records WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: add_arrivals
+INSERT INTO arrivals (writer, arrived_at_us, records) VALUES (?, ?, ?);
+
+-- name: has_arrivals
+SELECT EXISTS (SELECT 1 FROM arrivals);
+
+-- name: arrivals
+SELECT no, writer, arrived_at_us FROM arrivals ORDER BY no;
+
+-- name: packed_arrivals
+SELECT records FROM arrivals WHERE no = ?;
+
+-- name: forget_arrivals
+DELETE FROM arrivals;
+
+-- name: set_aside_arrivals
+INSERT INTO arrivals_set_aside (records, reason) VALUES (?, ?);
+
+-- name: why_set_aside
+SELECT reason FROM arrivals_set_aside ORDER BY no;
 
 -- name: add_owner
 INSERT INTO owners (process_id, started_at_us) VALUES (?, ?);

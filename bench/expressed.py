@@ -1,0 +1,112 @@
+"""A usual request, from its body to its answer, on the short way: asked, answered, recorded at once."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from arouter.domain.keys import Key
+from arouter.domain.pseudonym import Pseudonyms
+from arouter.engine.billing import Billing
+from arouter.engine.breaker import BreakerRules, Breakers
+from arouter.engine.call import Call
+from arouter.engine.clock import SystemClock
+from arouter.engine.connection import Connection
+from arouter.engine.express import Express, Work
+from arouter.engine.guardian import NO_GUARD
+from arouter.engine.pool import Pool, PoolLimits
+from arouter.engine.retrying import RetryBudget
+from arouter.engine.selection import Selection
+from arouter.engine.timeouts import Timeouts
+from arouter.web.http.reply import LineReply
+from bench.answers import whole_answer
+from bench.provider_socket import ProviderSocket
+
+_SAID = whole_answer("openai")
+_NOW_US = 1_790_000_000_000_000
+_TIMEOUTS = Timeouts()
+
+
+class _Line:
+    """The client's end, which is never slow."""
+
+    write_paused = False
+    stays = True
+
+    def __init__(self) -> None:
+        self.overs = 0
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def go_on(self, work: Work) -> None:
+        raise AssertionError("a usual request is handed over")
+
+    def over(self) -> None:
+        self.overs += 1
+
+    def until_drained(self) -> asyncio.Future[None]:
+        raise NotImplementedError
+
+
+class _Upstream:
+    """One connection, that is idle whenever somebody asks."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.last: Connection | None = None
+
+    def take_idle(self, _: object) -> Connection | None:
+        self.last = self._pool.take_idle()
+        return self.last
+
+    def start(self, connection: Connection, head: bytes, body: bytes, _: object) -> object:
+        return connection.start(head, body, _TIMEOUTS)
+
+
+class Expressed:
+    """One request after the other."""
+
+    def __init__(self, call: Call, key: Key, selection: Selection, billing: Billing, body: bytes) -> None:
+        """`selection` has the plan for the call's model."""
+        self._key = key
+        self._body = body
+        self._line = _Line()
+        self._upstream = asyncio.run(_kept())
+        # What stands beside the path and does nothing for a usual request.
+        beside: dict[str, Any] = {
+            "guardian": SimpleNamespace(recall=lambda key, user: NO_GUARD),
+            "own_keys": SimpleNamespace(holders=frozenset()),
+            "attempts": SimpleNamespace(budget=RetryBudget(), head=lambda deployment, prepared: b"POST / HTTP/1.1\r\n"),
+            "upstream": self._upstream,
+            "recorder": SimpleNamespace(open=lambda opening: None, close_then=lambda record, done: done(None)),
+        }
+        selection.plan(call, lambda *_: None)
+        self._express = Express(
+            **beside,
+            selection=selection,
+            breakers=Breakers(BreakerRules()),
+            pseudonyms=Pseudonyms(bytes(32)),
+            billing=billing,
+            clock=SystemClock(),
+            new_id=lambda now_us: "gen-1",
+            on_record=lambda record, error: None,
+        )
+
+    def again(self) -> None:
+        """The next request, and its answer."""
+        answered = self._line.overs
+        begun = self._express.begin(self._key, None, self._body, LineReply(self._line), _NOW_US, cast(Any, None))
+        assert begun
+        assert self._upstream.last is not None
+        self._upstream.last.data_received(_SAID)
+        assert self._line.overs == answered + 1
+
+
+async def _kept() -> _Upstream:
+    """A pool with one connection, which is idle."""
+    pool = Pool("provider", PoolLimits(), asyncio.get_running_loop())
+    connection = await pool.acquire()
+    connection.connection_made(ProviderSocket())
+    connection.start(b"", b"", _TIMEOUTS)
+    connection.data_received(_SAID)
+    return _Upstream(pool)

@@ -1,0 +1,374 @@
+"""Records that are on disk and not yet in their tables: they are booked once, whoever does it, and nobody sees that
+they were not."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from arouter.domain.activity import SummaryQuery
+from arouter.domain.errors import StorageUnavailable
+from arouter.store.intents import TICK_S
+from arouter.store.sqlite import SqliteStore
+from arouter.store.sqlite.arrivals import ENOUGH, MOST_WAITING
+from arouter.store.sqlite.moving import SqliteMovable
+from tests.conformance.backends import Backend, sqlite
+from tests.conformance.samples import BARE, FULL, SCOPE, adjust, adjustment, append, ids, key, opening, record
+from tests.faults.faulty_disk import FULL as DISK_FULL
+from tests.faults.faulty_disk import FaultyFileSystem
+
+DIES = """
+import asyncio, os, signal, sys
+from arouter.store.sqlite import SqliteStore
+from tests.conformance.samples import record
+
+async def main(path, name, count):
+    store = SqliteStore.open(path, clock=lambda: 1)
+    await store.start()
+    for number in range(count):
+        await store.ledger.close(record(f"gen-{name}-{number}", opened={"user": f"{name} {number % 3}"}))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    made = sqlite(tmp_path)
+    yield made
+    made.stop()
+
+
+def path_of(backend: Backend) -> str:
+    assert isinstance(backend.store, SqliteStore)
+    return backend.store.path
+
+
+def number(path: str | Path, sql: str) -> int:
+    """What a program that knows nothing of arrivals finds in the file."""
+    with closing(apsw.Connection(str(path))) as connection:
+        return int(connection.execute(sql).get)
+
+
+def waiting(path: str | Path) -> int:
+    return number(path, "SELECT count(*) FROM arrivals")
+
+
+def rows(path: str | Path) -> int:
+    return number(path, "SELECT count(*) FROM records")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def problems(backend: Backend) -> tuple[str, ...]:
+    return backend.run(backend.ledger.check()).problems
+
+
+def die(path: str | Path, name: str, count: int = 5) -> list[str]:
+    """A process is told that so many records are durable, and killed; their ids. Each waits in a row of its own."""
+    ended = subprocess.run([sys.executable, "-c", DIES, str(path), name, str(count)], env=os.environ, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert waiting(path) >= count
+    return [f"gen-{name}-{each}" for each in range(count)]
+
+
+# ---------------------------------------------------------------- when they are booked
+
+
+def test_a_group_is_one_row_until_somebody_asks(backend: Backend) -> None:
+    path = path_of(backend)
+    append(backend, FULL, BARE)
+    assert (waiting(path), rows(path)) == (1, 0)
+    assert isinstance(backend.store, SqliteStore)
+    assert backend.store.arrived == 2
+    assert {*ids(backend)} == {FULL.opening.id, BARE.opening.id}
+    assert (waiting(path), rows(path)) == (0, 2)
+    assert backend.store.arrived == 0
+
+
+def test_what_has_nothing_to_do_with_records_lets_them_wait(backend: Backend) -> None:
+    backend.run(backend.directory.add_key(key(), secret="s"))
+    append(backend, record("gen-1"))
+    assert backend.run(backend.directory.find_key("s")) is not None
+    assert backend.run(backend.directory.get_user_rules("org_a", "alice")) is None
+    assert waiting(path_of(backend)) == 1
+
+
+def test_they_are_booked_by_themselves_within_a_second_or_so(backend: Backend) -> None:
+    path = path_of(backend)
+    append(backend, record("gen-1"))
+    until(lambda: rows(path) == 1)
+    assert waiting(path) == 0
+
+
+def test_no_more_than_so_many_wait(backend: Backend) -> None:
+    path = path_of(backend)
+    group = 50
+    for start in range(0, MOST_WAITING, group):
+        append(backend, *(record(f"gen-{each}") for each in range(start, start + group)))
+    # Booked behind the group that was one too many, without being asked; what came since waits for a second at most.
+    append(backend, record("gen-last"))
+    assert rows(path) >= MOST_WAITING
+    assert len(ids(backend)) == MOST_WAITING + 1
+
+
+def test_a_great_group_is_booked_at_once_behind_those_that_wait(backend: Backend) -> None:
+    append(backend, record("gen-first"))
+    append(backend, *(record(f"gen-{each}") for each in range(2 * ENOUGH)))
+    assert waiting(path_of(backend)) == 0
+    assert number(path_of(backend), "SELECT seq FROM records WHERE id = 'gen-first'") == 1
+    assert rows(path_of(backend)) == 2 * ENOUGH + 1
+
+
+def test_a_store_that_closes_books(tmp_path: Path) -> None:
+    backend = sqlite(tmp_path)
+    append(backend, record("gen-1"))
+    backend.stop()
+    assert (waiting(tmp_path / "arouter.db"), rows(tmp_path / "arouter.db")) == (0, 1)
+
+
+def test_a_group_keeps_its_time_and_its_batch(backend: Backend) -> None:
+    for at_us in (5, 10):
+        backend.clock.now_us = at_us
+        append(backend, record(f"gen-{at_us}"), record(f"gen-{at_us}-b"))
+    backend.clock.now_us = 20
+    row = backend.run(backend.ledger.get("org_a", "gen-5"))
+    assert row is not None
+    assert row.written_at_us == 5
+    with closing(apsw.Connection(path_of(backend))) as connection:
+        batches = connection.execute("SELECT written_at_us, first_seq, last_seq FROM batches").fetchall()
+    assert batches == [(5, 1, 2), (10, 3, 4)]
+
+
+# ---------------------------------------------------------------- exactly once
+
+
+def test_a_record_that_comes_again_changes_nothing(backend: Backend) -> None:
+    append(backend, record("gen-1", http_status=200))
+    append(backend, record("gen-1", http_status=500), record("gen-1", http_status=501))
+    assert ids(backend) == ["gen-1"]
+    append(backend, record("gen-1", http_status=502), record("gen-2"))
+    append(backend, record("gen-2", http_status=503))
+    assert {*ids(backend)} == {"gen-1", "gen-2"}
+    row = backend.run(backend.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert row.record.http_status == 200
+    assert problems(backend) == ()
+
+
+def test_a_great_group_with_a_record_that_is_there_is_booked_all_the_same(backend: Backend) -> None:
+    append(backend, record("gen-1", http_status=200))
+    append(backend, *(record(f"gen-{each}", http_status=500) for each in range(ENOUGH)))
+    append(backend, *(record(f"gen-{each}", http_status=501) for each in range(1, 2 + ENOUGH)))
+    assert len(ids(backend)) == 2 + ENOUGH
+    row = backend.run(backend.ledger.get("org_a", "gen-1"))
+    assert row is not None
+    assert row.record.http_status == 200
+    assert problems(backend) == ()
+
+
+def test_nothing_is_wrong_with_a_record_that_is_there_or_waits(backend: Backend) -> None:
+    bad = record("gen-1", model="\ud800")
+    append(backend, record("gen-1"))
+    append(backend, bad)
+    append(backend, record("gen-2"), record("gen-2", model="\ud800"))
+    with pytest.raises(ValueError):
+        append(backend, record("gen-3", model="\ud800"), record("gen-4"))
+    assert {*ids(backend)} == {"gen-1", "gen-2", "gen-4"}
+    assert problems(backend) == ()
+
+
+def test_an_intent_that_is_written_while_its_record_waits_goes_as_that_is_booked(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    backend.ledger.open(opening("gen-1"))
+    backend.run(asyncio.sleep(4 * TICK_S))
+    assert backend.run(backend.ledger.recover(now_us=1)) == 0
+    append(backend, record("gen-2"))
+    assert isinstance(backend.store, SqliteStore)
+    assert backend.run(backend.store.status()).open_records == 0
+
+
+def test_a_number_that_is_given_out_again_is_no_reason_to_take_one_row_for_another(tmp_path: Path) -> None:
+    one, other = sqlite(tmp_path), sqlite(tmp_path)
+    append(one, record("gen-1"))
+    assert ids(other) == ["gen-1"]
+    # Both rows had the same number, and `one` remembers what it wrote under it.
+    append(other, record("gen-2"))
+    assert {*ids(one)} == {"gen-1", "gen-2"}
+    append(one, record("gen-3"))
+    append(other, record("gen-4"))
+    assert {*ids(other)} == {*ids(one)} == {f"gen-{each}" for each in range(1, 5)}
+    assert problems(one) == ()
+    one.stop()
+    other.stop()
+
+
+def test_what_changes_records_finds_those_that_have_just_arrived(tmp_path: Path) -> None:
+    one, other = sqlite(tmp_path), sqlite(tmp_path)
+    append(one, record("gen-1"))
+    assert adjust(one, adjustment("adj-1", "gen-1", 7)) == 1
+    append(one, record("gen-2"))
+    assert adjust(other, adjustment("adj-2", "gen-2", 8)) == 1
+    summary = one.run(one.ledger.summary(SummaryQuery(scope=SCOPE)))
+    assert summary.totals.cost == 15
+    one.stop()
+    other.stop()
+
+
+# ---------------------------------------------------------------- after a kill
+
+
+def test_the_next_start_books_what_a_killed_process_left(tmp_path: Path) -> None:
+    path = tmp_path / "arouter.db"
+    left = die(path, "a")
+    SqliteStore.open(str(path), clock=lambda: 1)
+    assert (waiting(path), rows(path)) == (0, len(left))
+    backend = sqlite(tmp_path)
+    assert {*ids(backend)} == {*left}
+    assert problems(backend) == ()
+    backend.stop()
+
+
+def test_a_running_process_that_is_asked_books_it(backend: Backend, tmp_path: Path) -> None:
+    append(backend, record("gen-mine"))
+    left = die(tmp_path / "arouter.db", "a") + die(tmp_path / "arouter.db", "b")
+    append(backend, record("gen-mine-too"))
+    summary = backend.run(backend.ledger.summary(SummaryQuery(scope=SCOPE)))
+    assert summary.totals.requests == len(left) + 2
+    assert {*ids(backend)} == {*left, "gen-mine", "gen-mine-too"}
+    assert problems(backend) == ()
+
+
+def test_of_many_that_book_it_at_once_one_does(backend: Backend, tmp_path: Path) -> None:
+    path = tmp_path / "arouter.db"
+    left = die(path, "a", 40)
+    begin = threading.Barrier(4)
+
+    def start() -> None:
+        begin.wait(30)
+        SqliteStore.open(str(path), clock=lambda: 1)
+
+    with ThreadPoolExecutor(3) as threads:
+        starts = [threads.submit(start) for _ in range(3)]
+        begin.wait(30)
+        assert {*ids(backend)} == {*left}
+        for each in starts:
+            each.result()
+    report = backend.run(backend.ledger.check())
+    assert (report.records, report.problems) == (len(left), ())
+
+
+def test_a_database_is_moved_with_what_a_killed_process_left(tmp_path: Path) -> None:
+    path = tmp_path / "arouter.db"
+    left = die(path, "a")
+
+    async def held() -> int:
+        source = SqliteMovable(str(path), is_target=False)
+        await source.start()
+        found = (await source.held()).records
+        await source.close()
+        return found
+
+    assert asyncio.run(held()) == len(left)
+
+
+def test_a_backup_has_what_had_arrived(backend: Backend, tmp_path: Path) -> None:
+    append(backend, record("gen-1"))
+    assert isinstance(backend.store, SqliteStore)
+    backend.run(backend.store.backup(str(tmp_path / "copy.db")))
+    assert (waiting(tmp_path / "copy.db"), rows(tmp_path / "copy.db")) == (0, 1)
+
+
+# ---------------------------------------------------------------- when it goes wrong
+
+
+class Disk:
+    """The faults of the moment."""
+
+    faults: frozenset[str] = frozenset()
+
+    def now(self) -> frozenset[str]:
+        return self.faults
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    made = Disk()
+    file_system = FaultyFileSystem(made.now)
+    yield made
+    file_system.unregister()
+
+
+def test_on_a_full_disk_every_acknowledged_record_is_read_and_none_is_changed(disk: Disk, tmp_path: Path) -> None:
+    backend = sqlite(tmp_path)
+
+    async def ask() -> tuple[int, Any]:
+        summary = await backend.ledger.summary(SummaryQuery(scope=SCOPE))
+        return summary.totals.requests, await backend.ledger.get("org_a", "gen-1")
+
+    append(backend, record("gen-0", model="m-before"))
+    assert ids(backend) == ["gen-0"]
+    append(backend, record("gen-1", model="m-waits", opened={"user": "waits", "tags": ("waits",)}))
+    disk.faults = frozenset({DISK_FULL})
+    for _ in range(2):
+        requests, row = backend.run(ask())
+        assert (requests, row.record.model, row.record.opening.user) == (2, "m-waits", "waits")
+    assert rows(tmp_path / "arouter.db") == 1
+    with pytest.raises(StorageUnavailable):
+        append(backend, record("gen-2", model="m-refused"))
+    assert {*ids(backend)} == {"gen-0", "gen-1"}
+    disk.faults = frozenset()
+    until(lambda: isinstance(backend.store, SqliteStore) and backend.store.healthy)
+    # What names and users were numbered for the answers before is void: others get these numbers.
+    append(backend, record("gen-3", model="m-after", opened={"user": "after", "tags": ("after",)}))
+    found = [backend.run(backend.ledger.get("org_a", f"gen-{each}")) for each in range(4)]
+    assert [one and one.record.model for one in found] == ["m-before", "m-waits", "m-refused", "m-after"]
+    assert problems(backend) == ()
+    backend.stop()
+
+
+@pytest.mark.parametrize("packed", [b"\xc1", b"\x93\x91\xa5color\x90\x91\x94\x90\x91\xa3red\x90\xc0"])
+def test_what_cannot_be_booked_is_kept_and_told_and_keeps_nobody_from_it(
+    backend: Backend, tmp_path: Path, packed: bytes
+) -> None:
+    append(backend, record("gen-1"))
+    with closing(apsw.Connection(path_of(backend))) as connection:
+        connection.execute("INSERT INTO arrivals (writer, arrived_at_us, records) VALUES (1, 1, ?)", (packed,))
+    append(backend, record("gen-2"))
+    assert {*ids(backend)} == {"gen-1", "gen-2"}
+    (problem,) = problems(backend)
+    assert "set aside" in problem
+    with closing(apsw.Connection(path_of(backend))) as connection:
+        assert connection.execute("SELECT records FROM arrivals_set_aside").get == packed
+    assert isinstance(backend.store, SqliteStore)
+    assert backend.store.lost == 1
+
+
+def test_a_record_that_the_tables_refuse_is_set_aside_alone(backend: Backend) -> None:
+    with closing(apsw.Connection(path_of(backend))) as connection:
+        connection.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN new.id = 'gen-bad' "
+            "BEGIN SELECT raise(ABORT, 'not that one'); END"
+        )
+    append(backend, record("gen-1"), record("gen-bad"), record("gen-2"))
+    assert {*ids(backend)} == {"gen-1", "gen-2"}
+    assert ["set aside: ConstraintError: not that one" in each for each in problems(backend)] == [True]
+    append(backend, record("gen-3"))
+    assert {*ids(backend)} == {"gen-1", "gen-2", "gen-3"}

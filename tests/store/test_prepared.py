@@ -1,0 +1,36 @@
+"""Records that are packed: the same comes back, whichever version left them."""
+
+import msgspec
+import pytest
+
+from arouter.store.sqlite.prepared import id_of, pack, prepare, prepare_all, unpack
+from arouter.store.sqlite.rows import NAMED, PLAIN
+from tests.conformance.samples import BARE, FULL, ZEROS, record
+
+RECORDS = (FULL, BARE, ZEROS)
+
+
+def test_what_is_packed_comes_back() -> None:
+    prepared = [prepare(each) for each in RECORDS]
+    assert unpack(pack(prepared)) == prepared
+    assert [id_of(each) for each in prepared] == [each.opening.id for each in RECORDS]
+
+
+def test_an_earlier_version_knew_fewer_columns_in_another_order() -> None:
+    prepared = [prepare(each) for each in RECORDS]
+    plain, named = PLAIN[:-1][::-1], NAMED[:-1][::-1]
+    left = [(tags, values[:-1][::-1], texts[:-1][::-1], user) for tags, values, texts, user in prepared]
+    found = unpack(msgspec.msgpack.encode((plain, named, left)))
+    assert found == [(tags, (*values[:-1], None), (*texts[:-1], None), user) for tags, values, texts, user in prepared]
+
+
+def test_a_column_that_is_not_known_is_not_dropped() -> None:
+    with pytest.raises(ValueError, match="color"):
+        unpack(msgspec.msgpack.encode(((*PLAIN, "color"), NAMED, [])))
+
+
+def test_what_is_wrong_with_a_record_is_told_of_that_alone() -> None:
+    records = [FULL, record("gen-bad", latency_us=-1), record("gen-worse", model="\ud800"), BARE]
+    prepared, problems = prepare_all(records)
+    assert prepared == [prepare(FULL), prepare(BARE)]
+    assert [problem is None for problem in problems] == [True, False, False, True]

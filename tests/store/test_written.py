@@ -1,0 +1,89 @@
+"""What becomes of a record: awaited, or told by a call, once."""
+
+import asyncio
+
+import pytest
+
+from arouter.domain.errors import StorageUnavailable
+from arouter.store.written import Written
+
+FULL = StorageUnavailable("The disk is full.")
+
+
+def test_whoever_awaits_goes_on_when_it_is_written() -> None:
+    async def scene() -> None:
+        written = Written(asyncio.get_running_loop())
+        waiting = asyncio.ensure_future(_wait(written))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        written.set_result(None)
+        await waiting
+        await written
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_whoever_awaits_is_raised_what_went_wrong(early: bool) -> None:
+    async def scene() -> None:
+        written = Written(asyncio.get_running_loop())
+        if early:
+            written.set_exception(FULL)
+        waiting = asyncio.ensure_future(_wait(written))
+        await asyncio.sleep(0)
+        if not early:
+            written.set_exception(FULL)
+        with pytest.raises(StorageUnavailable, match="full"):
+            await waiting
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("failure", [None, FULL])
+@pytest.mark.parametrize("early", [True, False])
+def test_whoever_wants_a_call_is_called_once(failure: StorageUnavailable | None, early: bool) -> None:
+    async def scene() -> None:
+        told: list[Exception | None] = []
+        written = Written(asyncio.get_running_loop())
+        if not early:
+            written.then(told.append)
+        if failure is None:
+            written.set_result(None)
+        else:
+            written.set_exception(failure)
+        if early:
+            written.then(told.append)
+        assert told == [failure]
+        assert written.done()
+
+    asyncio.run(scene())
+
+
+def test_whoever_is_cancelled_changes_nothing() -> None:
+    async def scene() -> None:
+        written = Written(asyncio.get_running_loop())
+        waiting = asyncio.ensure_future(_wait(written))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        assert not written.done()
+        written.set_result(None)
+        await written
+
+    asyncio.run(scene())
+
+
+def test_a_failure_that_nobody_asks_for_is_none_of_the_loops_business() -> None:
+    complaints: list[object] = []
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        Written(asyncio.get_running_loop()).set_exception(FULL)
+
+    asyncio.run(scene())
+    assert complaints == []
+
+
+async def _wait(written: Written) -> None:
+    await written
