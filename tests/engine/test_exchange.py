@@ -1,11 +1,14 @@
-"""What a provider cannot be told is refused by the place where the client said it."""
+"""A translated answer: what is told of it so far. What a provider cannot be told is refused by the place where the
+client said it."""
 
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from arouter.domain.errors import InvalidRequest
+from arouter.domain.usage import Usage
 from arouter.engine.call import Call, Ingress
 from arouter.engine.dialects.chat import Chat
 from arouter.engine.dialects.generate import Generate
@@ -17,11 +20,14 @@ from arouter.providers.base import Adapter
 from arouter.providers.converse import ConverseAdapter
 from arouter.providers.gemini import GeminiAdapter
 from arouter.providers.openai_chat import ChatAdapter
+from arouter.providers.told import Told
 from arouter.providers.vendors import BY_NAME
 from tests.engine.samples import call, route
 
 ADDRESS = "https://x.example/a.pdf"
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "[]"}}
+
+ASKED = {"messages": [{"role": "user", "content": "Hi"}], "input": "Hi", "max_tokens": 5}
 
 TOLD: list[tuple[Ingress, dict[str, Any], Adapter, str]] = [
     (
@@ -99,3 +105,42 @@ def asked(ingress: Ingress, fields: dict[str, Any]) -> Call:
 )
 def test_a_place(param: str | None, conversation: str | None, place: str | None) -> None:
     assert clients_place(param, conversation) == place
+
+
+# ---------------------------------------------------------------- what is told so far
+
+
+def gemini_chunk(text: str, tokens: int, **candidate: Any) -> bytes:
+    said = {"content": {"parts": [{"text": text}]}, **candidate}
+    used = {"promptTokenCount": 7, "candidatesTokenCount": tokens}
+    return b"data: " + msgspec.json.encode({"candidates": [said], "usageMetadata": used}) + b"\r\n\r\n"
+
+
+INGRESSES: list[Ingress] = [Chat(), Messages(), Responses()]
+
+
+@pytest.mark.parametrize("ingress", INGRESSES)
+def test_a_stream_that_breaks_off_has_told_the_last_usage(ingress: Ingress) -> None:
+    exchange = TranslatedExchange(asked(ingress, ASKED), route(), GeminiAdapter(), None)
+    for number in (1, 2, 3):
+        assert exchange.feed(gemini_chunk("é", number))
+    exchange.end()
+    told = exchange.told
+    assert not told.complete
+    assert told.usage == Usage(input_tokens=7, output_tokens=3)
+    assert told.raw_usage == b'{"promptTokenCount":7,"candidatesTokenCount":3}'
+    assert told.output_bytes == 6
+
+
+def test_the_end_of_a_stream_without_a_price_tells_the_last_usage() -> None:
+    exchange = TranslatedExchange(asked(Messages(), ASKED), route(), GeminiAdapter(), None)
+    for number in (1, 2, 3):
+        exchange.feed(gemini_chunk("a", number))
+    assert exchange.told.usage == Usage(input_tokens=7, output_tokens=3)
+    assert b'"usage":{"input_tokens":7,"output_tokens":3}' in exchange.last(None)
+
+
+def test_a_stream_that_never_began_is_not_complete() -> None:
+    exchange = TranslatedExchange(asked(Chat(), ASKED), route(), GeminiAdapter(), None)
+    exchange.end()
+    assert exchange.told == Told()

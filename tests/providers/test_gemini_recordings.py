@@ -174,6 +174,11 @@ def in_pieces(recording: Recording, size: int) -> list[Event]:
     return told
 
 
+def _but_usage(events: list[Event]) -> list[Event]:
+    """How often that is told before the end depends on what arrives together."""
+    return [event for event in events if not isinstance(event, UsageReported)]
+
+
 @pytest.mark.parametrize("recording", STREAMED, ids=name)
 @pytest.mark.parametrize("size", [1, 7, 37, 1_000_000])
 def test_a_streamed_answer_cut_anywhere(recording: Recording, size: int) -> None:
@@ -182,7 +187,7 @@ def test_a_streamed_answer_cut_anywhere(recording: Recording, size: int) -> None
     answers = events_of(recording)
     expected = expected_fold(answers)
     assert {field: told[field] for field in expected} == expected
-    assert events == in_pieces(recording, 1_000_000)
+    assert _but_usage(events) == _but_usage(in_pieces(recording, 1_000_000))
     check_usage(told["usage"], answers[-1]["usageMetadata"])
 
 

@@ -12,6 +12,7 @@ from arouter.domain.chat import (
     Failed,
     Finished,
     FinishReason,
+    LogprobsTold,
     Started,
     TextDelta,
     ToolCallArguments,
@@ -37,6 +38,58 @@ def test_a_stream_is_complete_when_its_reason_came_and_usage_may_follow() -> Non
     assert isinstance(usage, UsageReported)
     assert usage.usage == Usage(input_tokens=0)
     assert reader.complete
+
+
+def used(tokens: int) -> dict[str, int]:
+    return {"promptTokenCount": 7, "candidatesTokenCount": tokens}
+
+
+def test_the_usage_in_the_middle_of_a_stream_is_kept_until_it_is_asked_for() -> None:
+    reader = GeminiAdapter().stream_reader()
+    told = [server_event({**answer({"text": "a"}, reason=None), "usageMetadata": used(number)}) for number in range(4)]
+    first = reader.feed(told[0])
+    assert [type(event) for event in first] == [Started, TextDelta, UsageReported]
+    assert reader.take_usage() is None
+    assert reader.feed(told[1]) == reader.feed(told[2]) == [TextDelta(text="a")]
+    raw = json.dumps(used(2)).encode()
+    assert reader.take_usage() == UsageReported(usage=Usage(input_tokens=7, output_tokens=2), raw=raw)
+    assert reader.take_usage() is None
+    reader.feed(told[3])
+    last = reader.feed(server_event({**answer(), "usageMetadata": used(9)}))
+    assert last[-1] == UsageReported(usage=Usage(input_tokens=7, output_tokens=9), raw=json.dumps(used(9)).encode())
+    assert reader.take_usage() is None
+
+
+def test_the_usage_of_the_first_events_is_told_at_once() -> None:
+    reader = GeminiAdapter().stream_reader()
+    told = [server_event({**answer({"text": "a"}, reason=None), "usageMetadata": used(number)}) for number in range(3)]
+    events = reader.feed(b": come on\n\n") + reader.feed(b"".join(told[:2]))
+    assert [event.usage.output_tokens for event in events if isinstance(event, UsageReported)] == [0, 1]
+    assert reader.feed(told[2]) == [TextDelta(text="a")]
+
+
+def test_kept_usage_stands_between_a_text_and_probabilities_that_come_after_it() -> None:
+    reader = GeminiAdapter().stream_reader()
+    reader.feed(server_event(answer({"text": "a"}, reason=None)))
+    text = {**answer({"text": "a"}, reason=None), "usageMetadata": used(1)}
+    probable = {"logprobsResult": {"chosenCandidates": [{"token": "a", "logProbability": -1}]}}
+    alone = reader.feed(server_event(text) + server_event(answer(reason=None, **probable)))
+    assert [type(event) for event in alone] == [TextDelta, UsageReported, LogprobsTold]
+    together = reader.feed(server_event(text) + server_event(answer({"text": "b"}, reason=None, **probable)))
+    assert [type(event) for event in together] == [TextDelta, TextDelta, LogprobsTold]
+
+
+@pytest.mark.parametrize("nonsense", ["5", "[]", '{"a": 01}', '"x"'])
+def test_usage_that_is_none_is_nonsense_at_once_and_the_one_before_it_counts(nonsense: str) -> None:
+    reader = GeminiAdapter().stream_reader()
+    for number in (1, 2):
+        reader.feed(server_event({**answer({"text": "a"}, reason=None), "usageMetadata": used(number)}))
+    bad = b'data: {"candidates": [], "usageMetadata": ' + nonsense.encode() + b"}\n\n"
+    [failed] = reader.feed(bad)
+    assert isinstance(failed, Failed)
+    kept = reader.take_usage()
+    assert kept is not None
+    assert kept.usage == Usage(input_tokens=7, output_tokens=2)
 
 
 def test_a_stream_of_two_choices_is_complete_when_both_are() -> None:

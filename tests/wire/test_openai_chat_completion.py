@@ -4,9 +4,11 @@ from typing import Any
 
 import msgspec
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
 from arouter.domain.chat import (
+    Annotated,
     Event,
     Finished,
     FinishReason,
@@ -16,10 +18,12 @@ from arouter.domain.chat import (
     TextDelta,
     ToolCallArguments,
     ToolCallStarted,
+    UsageReported,
 )
+from arouter.domain.usage import NOTHING_REPORTED
 from arouter.wire.openai_chat.completion import completion_body
 from tests.wire.openai_schemas import validator
-from tests.wire.strategies import answers
+from tests.wire.strategies import TEXT, answers
 
 Object = dict[str, Any]
 OPENAI_REASONS = {"stop", "length", "tool_calls", "content_filter"}
@@ -148,3 +152,28 @@ def test_every_answer_is_openais(events: list[Event]) -> None:
     if {choice["finish_reason"] for choice in told["choices"]} <= OPENAI_REASONS:
         validator("CreateChatCompletionResponse").validate(told)
         ChatCompletion.model_validate(told)
+
+
+AT = st.sampled_from([0, 0, 0, 1])
+ENDS = st.builds(Finished, reason=st.sampled_from(FinishReason), native_reason=st.none() | TEXT, choice=AT)
+PLAIN = st.lists(st.builds(TextDelta, text=TEXT, choice=AT) | ENDS, max_size=4)
+NOTHING = Annotated(annotation={"type": "file_citation"})
+"""An event that nothing is told of, and that a text alone does not have."""
+
+
+@given(PLAIN)
+def test_a_text_alone_is_told_as_it_is_in_any_company(events: list[Event]) -> None:
+    assert body([Started(model="m2"), *events]) == body([Started(model="m2"), *events, NOTHING])
+
+
+def test_a_text_alone_is_told_whole() -> None:
+    end = Finished(reason=FinishReason.STOP, native_reason="STOP")
+    used = UsageReported(usage=NOTHING_REPORTED, raw=b"{}")
+    [choice] = body([Started(id="r1"), TextDelta(text="a"), used, TextDelta(text="é"), end, used])["choices"]
+    assert choice == {
+        "index": 0,
+        "message": {"role": "assistant", "content": "aé", "refusal": None},
+        "logprobs": None,
+        "finish_reason": "stop",
+        "native_finish_reason": "STOP",
+    }

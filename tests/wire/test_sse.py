@@ -88,3 +88,64 @@ def test_an_event_that_never_ends_is_refused() -> None:
 def test_a_comment_is_not_an_event_for_a_reader() -> None:
     (event,) = sse.Splitter().feed(sse.comment(b"keep-alive"))
     assert event.data == b""
+
+
+LINE_ENDS = st.sampled_from([b"\n", b"\n", b"\r\n", b"\r\n", b"\r"])
+LINES = st.sampled_from([b"data: a", b"data: b", b"data:", b"event: x", b"event: data: y", b": z", b"data:  ", b""])
+MIXED = st.lists(st.tuples(LINES, LINE_ENDS), max_size=8).map(lambda lines: b"".join(map(b"".join, lines)))
+UNIFORM = st.builds(lambda lines, end: b"".join(line + end for line in lines), st.lists(LINES, max_size=8), LINE_ENDS)
+
+
+@given(MIXED | UNIFORM, st.lists(st.integers(1, 30), max_size=8))
+def test_the_data_alone_are_those_of_the_events(stream: bytes, sizes: list[int]) -> None:
+    whole, quick = sse.Splitter(), sse.Splitter()
+    for size in [*sizes, len(stream)]:
+        piece, stream = stream[:size], stream[size:]
+        events = whole.feed(piece)
+        only = quick.only_event(piece)
+        datas = [sse.data_of(block) for block in quick.cut(piece)] if only is None else [only]
+        assert datas == [event.data for event in events]
+        assert quick.pending == whole.pending
+
+
+@given(MIXED | UNIFORM)
+def test_a_stream_is_read_as_the_specification_says(stream: bytes) -> None:
+    lines = stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1]
+    datas, data = [], []
+    for line in lines:
+        if line.startswith(b"data:"):
+            data.append(line.removeprefix(b"data:").removeprefix(b" "))
+        elif not line:
+            datas.append(b"\n".join(data))
+            data = []
+    # A carriage return at the very end may be the first half of a line end.
+    ended = stream + b"\n" if stream.endswith(b"\r") else stream
+    assert [said for event in sse.Splitter().feed(ended) if (said := event.data)] == [said for said in datas if said]
+
+
+@pytest.mark.parametrize(
+    ("piece", "only"),
+    [
+        (b"data: a\n\n", b"a"),
+        (b"data: a\r\n\r\n", b"a"),
+        (b"event: x\ndata: a\n\n", b"a"),
+        (b"event: x\r\ndata: a\r\n\r\n", None),
+        (b"data: a\n\ndata: b\n\n", None),
+        (b"data: a\r\n\r\ndata: b\r\n\r\n", None),
+        (b"data: a\ndata: b\n\n", None),
+        (b"data: a\rdata: b\n\n", None),
+        (b"event: x\rdata: a\ndata: b\n\n", None),
+        (b"event: x\n\n", None),
+        (b"data: \n\n", None),
+        (b"data: a\n", None),
+    ],
+)
+def test_a_piece_is_exactly_one_event_in_a_plain_form(piece: bytes, only: bytes | None) -> None:
+    assert sse.Splitter().only_event(piece) == only
+
+
+def test_no_piece_is_one_event_while_another_is_incomplete() -> None:
+    splitter = sse.Splitter()
+    splitter.feed(b"data: a")
+    assert splitter.only_event(b"data: b\n\n") is None
+    assert [event.data for event in splitter.feed(b"data: b\n\n")] == [b"adata: b"]

@@ -23,7 +23,7 @@ from arouter.domain.errors import ARouterError, InvalidRequest
 from arouter.engine.billing import Bill
 from arouter.engine.call import Call
 from arouter.engine.routing import Route
-from arouter.providers.base import Adapter, Prepared, Relay
+from arouter.providers.base import Adapter, Prepared, Relay, StreamReader
 from arouter.providers.told import Told
 from arouter.providers.usage import advice_in, circumstances
 from arouter.wire.answer import AnswerWriter
@@ -91,25 +91,36 @@ class RelayExchange:
 class TranslatedExchange:
     """The client speaks one dialect, the provider another one."""
 
-    __slots__ = ("_adapter", "_events", "_reader", "_writer", "prepared", "told")
+    __slots__ = ("_adapter", "_events", "_reader", "_told", "_writer", "prepared")
 
     def __init__(self, call: Call, route: Route, adapter: Adapter, identity: str | None) -> None:
         self.prepared = _prepared(adapter, call.ingress.read(call, route.model, identity), call.ingress.conversation)
-        self.told = Told()
+        self._told = Told()
         self._adapter = adapter
-        self._reader = adapter.stream_reader()
+        self._reader: StreamReader | None = None
         self._writer = call.ingress.writer(call, route.model)
         self._events: list[Event] = []
+
+    @property
+    def told(self) -> Told:
+        kept = None if self._reader is None else self._reader.take_usage()
+        if kept is not None:
+            self._note([kept])
+            # It makes no piece of a stream, but the end of one may tell it.
+            self._writer.encode([kept])
+        return self._told
 
     def read_answer(self, body: bytes) -> None:
         self._events = self._adapter.read_answer(body)
         self._note(self._events)
-        self.told.complete = True
+        self._told.complete = True
 
     def answer(self, bill: Bill) -> bytes:
         return self._writer.whole(self._events, bill)
 
     def feed(self, data: bytes) -> bytes:
+        if self._reader is None:
+            self._reader = self._adapter.stream_reader()
         events = self._reader.feed(data)
         if not events:
             return b""
@@ -118,7 +129,7 @@ class TranslatedExchange:
 
     def end(self) -> None:
         # Not before: Gemini may go on telling usage after it finished.
-        self.told.complete = self._reader.complete
+        self._told.complete = self._reader is not None and self._reader.complete
 
     def last(self, bill: Bill | None) -> bytes:
         return self._writer.last(bill)
@@ -127,33 +138,38 @@ class TranslatedExchange:
         return _broken_off(self._writer, error, type_)
 
     def _note(self, events: list[Event]) -> None:
-        told = self.told
+        told = self._told
         for event in events:
+            if type(event) is TextDelta:
+                told.output_bytes += _size(event.text)
+                continue
             match event:
-                case TextDelta(text=text) | ReasoningDelta(text=text) | RefusalDelta(text=text):
-                    told.output_bytes += len(text.encode(errors="replace"))
-                case ToolCallArguments(fragment=fragment):
-                    told.output_bytes += len(fragment.encode(errors="replace"))
-                case UsageReported(usage=usage, raw=raw, service_tier=tier):
-                    told.usage = usage
-                    told.raw_usage = raw
-                    self._note_circumstances(raw, tier)
+                case UsageReported():
+                    self._note_usage(event)
                 case Started(id=upstream_id, model=model):
                     told.upstream_id = upstream_id if upstream_id is not None else told.upstream_id
                     told.upstream_model = model if model is not None else told.upstream_model
                 case Finished(reason=reason):
                     told.finish_reason = reason
+                case ReasoningDelta(text=text) | RefusalDelta(text=text) | ToolCallArguments(fragment=text):
+                    told.output_bytes += _size(text)
                 case Failed(message=message, code=code):
                     told.failure = message
                     told.failure_code = code
 
-    def _note_circumstances(self, raw: bytes, tier: str | None) -> None:
-        """What the price depends on besides the counts; `tier` is what the provider told beside its usage object."""
-        told = self.told
+    def _note_usage(self, reported: UsageReported) -> None:
+        """The counts, and what the price depends on besides them."""
+        told, raw = self._told, reported.raw
+        told.usage, told.raw_usage = reported.usage, raw
         told.service_tier, told.speed = circumstances(raw)
-        if tier is not None:
-            told.service_tier = tier
+        if reported.service_tier is not None:
+            told.service_tier = reported.service_tier
         told.advice = advice_in(raw)
+
+
+def _size(text: str) -> int:
+    """In bytes."""
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
 def _prepared(adapter: Adapter, request: ChatRequest, conversation: str | None) -> Prepared:

@@ -5,8 +5,11 @@ from arouter.domain.chat import ChatRequest
 
 def marks_a_cache(request: ChatRequest) -> bool:
     """Whether a part or a tool is marked as the end of what is to be cached."""
-    parts = (part for message in request.messages for part in message.parts)
-    return any(getattr(one, "cache_control", None) is not None for one in (*parts, *request.tools))
+    for message in request.messages:
+        for part in message.parts:
+            if getattr(part, "cache_control", None) is not None:
+                return True
+    return any(tool.cache_control is not None for tool in request.tools)
 
 
 def demands_a_call(request: ChatRequest) -> bool:

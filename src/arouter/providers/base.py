@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from arouter.domain.charge import Charge
-from arouter.domain.chat import ChatRequest, Event
+from arouter.domain.chat import ChatRequest, Event, UsageReported
 from arouter.domain.errors import UpstreamFailed
 from arouter.domain.value import value
 from arouter.providers.told import Told
@@ -46,6 +46,10 @@ class StreamReader(Protocol):
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. UpstreamFailed(retryable=False) if it is not this dialect at all."""
+
+    def take_usage(self) -> UsageReported | None:
+        """The usage told last, if `feed` has kept it back because another one is likely to replace it. None if it has
+        not, or this was asked before. What the first events of an answer tell is never kept back."""
 
 
 class Adapter(Protocol):

@@ -59,22 +59,17 @@ class Splitter:
         return self._stray + self._buffer
 
     def only_event(self, data: bytes) -> bytes | None:
-        """The data of the event, if `data` is exactly one, in one `data:` line, as providers mostly send them.
+        """The data of the event, if `data` is exactly one in a plain form.
 
         None if it is anything else: then it is for `feed`, and nothing has changed.
         """
-        if (
-            self._buffer
-            or self._line_feed_may_follow
-            or self._stray
-            or not data.startswith(b"data: ")
-            or not data.endswith(b"\n\n")
-            or data.find(b"\n") != len(data) - 2
-            or data.find(b"\r") >= 0
-        ):
+        if self._buffer or self._line_feed_may_follow or self._stray:
+            return None
+        said = _plain_data(data)
+        if not said:
             return None
         self._fresh = False
-        return data[6:-2]
+        return said
 
     def feed(self, data: bytes) -> list[ServerEvent]:
         """The events that `data` completes, in order. EventTooLarge if one never ends."""
@@ -96,7 +91,12 @@ class Splitter:
             if data.startswith(b"\n"):
                 self._stray, data = b"\n", data[1:]
         buffer = self._buffer + data if self._buffer else data
-        blocks = self._cut_plain(buffer) if buffer.find(b"\r") < 0 else self._cut(buffer)
+        if buffer.find(b"\r") < 0:
+            blocks = self._cut_plain(buffer, b"\n\n")
+        elif buffer.count(b"\r\n") == buffer.count(b"\r") == buffer.count(b"\n"):
+            blocks = self._cut_plain(buffer, b"\r\n\r\n")
+        else:
+            blocks = self._cut(buffer)
         if len(self._buffer) > MAX_EVENT_BYTES:
             raise EventTooLarge(f"an event of more than {MAX_EVENT_BYTES} bytes")
         if self._stray and blocks:
@@ -104,10 +104,10 @@ class Splitter:
             self._stray = b""
         return blocks
 
-    def _cut_plain(self, buffer: bytes) -> list[bytes]:
-        """The common case: line feeds only."""
-        *blocks, self._buffer = buffer.split(b"\n\n")
-        return [block + b"\n\n" for block in blocks]
+    def _cut_plain(self, buffer: bytes, end: bytes) -> list[bytes]:
+        """The common cases: line feeds only, or CR LF only."""
+        *blocks, self._buffer = buffer.split(end)
+        return [block + end for block in blocks]
 
     def _cut(self, buffer: bytes) -> list[bytes]:
         blocks = []
@@ -120,6 +120,29 @@ class Splitter:
         return blocks
 
 
+def data_of(block: bytes) -> bytes:
+    """The data alone of an event that a splitter has cut off."""
+    said = _plain_data(block)
+    return read_event(block).data if said is None else said
+
+
+def _plain_data(event: bytes) -> bytes | None:
+    """The data of exactly one event in one of the forms that providers send nearly always: a line `data: `, behind one
+    `event: ` or none, and line feeds; or that line alone, and CR LF. None for any other form, or number of events."""
+    if event.endswith(b"\n\n"):
+        start = event.find(b"\n") + 1 if event.startswith(b"event: ") else 0
+        if event.startswith(b"data: ", start) and event.find(b"\n", start) == len(event) - 2 and event.find(b"\r") < 0:
+            return event[start + 6 : -2]
+    elif (
+        event.startswith(b"data: ")
+        and event.endswith(b"\r\n\r\n")
+        and event.find(b"\r") == len(event) - 4
+        and event.find(b"\n") == len(event) - 3
+    ):
+        return event[6:-4]
+    return None
+
+
 def read_event(block: bytes) -> ServerEvent:
     """An event that a splitter has cut off."""
     if block.find(b"\r") < 0:
@@ -129,6 +152,8 @@ def read_event(block: bytes) -> ServerEvent:
             return ServerEvent(block, block[6:-2])
         if block.startswith(b"event: ") and block.startswith(b"data: ", end + 1) and block.find(b"\n", end + 1, -2) < 0:
             return ServerEvent(block, block[end + 7 : -2], block[7:end])
+    elif (said := _plain_data(block)) is not None:
+        return ServerEvent(block, said)
     lines: list[bytes] = []
     name = b""
     for line in _LINE_END.split(block):

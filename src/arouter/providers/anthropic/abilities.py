@@ -16,6 +16,8 @@ server that speaks this dialect, is taken for one of the first row, whose thinki
 import re
 from dataclasses import dataclass
 
+from arouter.providers.by_model import by_model
+
 _CLAUDE_4 = re.compile(r"claude-(?:opus|sonnet|haiku)-4(?:-(\d))?(?:[-@]\d{8}|-latest)?(?!-?\d)")
 _CLAUDE_BEFORE_4 = re.compile(r"claude-(?:[123]|instant|v\d)")
 _ALWAYS_THINKS = re.compile(r"claude-(?:fable|mythos)")
@@ -37,6 +39,7 @@ class Abilities:
         return self.budget
 
 
+@by_model
 def abilities(model: str) -> Abilities:
     """What the model, by the provider's own name, can be asked for."""
     if "claude" not in model:

@@ -10,6 +10,8 @@ then `message_delta` and `message_stop` (https://platform.claude.com/docs/en/bui
    UpstreamFailed: it cannot be said what the answer would have been.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from arouter.domain.chat import (
@@ -28,6 +30,7 @@ from arouter.providers.anthropic.errors import (
     from_error_object,
     not_this_dialect,
 )
+from arouter.providers.text_usage import anthropic_text_usage
 from arouter.providers.usage import anthropic_usage, merge_anthropic
 from arouter.wire import sse
 from arouter.wire.anthropic_messages.stop_reasons import FINISH_REASONS
@@ -84,7 +87,7 @@ class _Outline(msgspec.Struct, gc=False):
 
 
 _WHOLE = msgspec.json.Decoder(_WholeMessage)
-_EVENT = msgspec.json.Decoder(_StreamEvent)
+_decode_event: Callable[[bytes], _StreamEvent] = msgspec.json.Decoder(_StreamEvent).decode
 _OUTLINE = msgspec.json.Decoder(_Outline)
 _INNER = msgspec.json.Decoder(_Inner)
 _EVENT_TYPES = frozenset(
@@ -141,36 +144,42 @@ class AnthropicStream:
         """Whether `message_stop` has come."""
         return self._complete
 
+    def take_usage(self) -> None:
+        """None: no usage is kept back."""
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. UpstreamFailed(retryable=False) if it is not this dialect."""
+        only = self._splitter.only_event(data)
+        if only is not None:
+            return self._read(only)
         try:
-            arrived = self._splitter.feed(data)
+            blocks = self._splitter.cut(data)
         except sse.EventTooLarge as error:
             raise not_this_dialect(data) from error
         events: list[Event] = []
-        for event in arrived:
-            if event.data and event.data != sse.DONE:
-                events += self._read(event.data)
+        for block in blocks:
+            said = sse.data_of(block)
+            if said:
+                events += self._read(said)
         return events
 
     def _read(self, data: bytes) -> list[Event]:
         try:
-            event = _EVENT.decode(data)
-        except msgspec.ValidationError as error:
-            if _is_of_unknown_kind(data):
+            event = _decode_event(data)
+        except MALFORMED as error:
+            if data == sse.DONE or (isinstance(error, msgspec.ValidationError) and _is_of_unknown_kind(data)):
                 return []
             raise not_this_dialect(data) from error
-        except MALFORMED as error:
-            raise not_this_dialect(data) from error
         try:
+            if event.type == "content_block_delta" and event.delta is not None:
+                return self._blocks.extend(event.index, event.delta)
             return self._translate(event)
         except MALFORMED as error:
             raise not_this_dialect(data) from error
 
     def _translate(self, event: _StreamEvent) -> list[Event]:
+        """Of an event that is no piece of a block."""
         match event.type:
-            case "content_block_delta" if event.delta is not None:
-                return self._blocks.extend(event.index, event.delta)
             case "content_block_start":
                 return self._blocks.open(event.index, event.content_block)
             case "content_block_stop":
@@ -219,4 +228,5 @@ def _finish(native_reason: str | None, details: _StopDetails | None) -> list[Eve
 
 
 def _reported(usage: dict[str, object]) -> UsageReported:
-    return UsageReported(usage=anthropic_usage(usage), raw=msgspec.json.encode(usage))
+    raw = msgspec.json.encode(usage)
+    return UsageReported(usage=anthropic_text_usage(raw) or anthropic_usage(usage), raw=raw)

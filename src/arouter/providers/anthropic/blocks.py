@@ -25,6 +25,7 @@ from arouter.domain.chat import (
     ToolCallArguments,
     ToolCallStarted,
 )
+from arouter.domain.value import constructor
 
 THINKING_FORMAT = "anthropic-claude-v1"
 """The name of Anthropic's signed thoughts in `reasoning_details`."""
@@ -69,6 +70,7 @@ class Delta(msgspec.Struct, gc=False):
 
 DELTA_TYPES = frozenset({"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"})
 
+_text_delta = constructor(TextDelta)
 _TYPED = msgspec.json.Decoder(_Typed)
 _BLOCK = msgspec.json.Decoder(_Block)
 _CITATION = msgspec.json.Decoder(_Citation)
@@ -121,9 +123,9 @@ class Blocks:
         block = self._open.get(index)
         if block is None:
             return []
+        if delta.type == "text_delta":
+            return self._text(delta.text)
         match delta.type:
-            case "text_delta":
-                return self._text(delta.text)
             case "input_json_delta" if block.type == "tool_use" and delta.partial_json:
                 block.fragments += 1
                 return [ToolCallArguments(index=block.number, fragment=delta.partial_json)]
@@ -154,7 +156,7 @@ class Blocks:
         if not text:
             return []
         self._text_length += len(text)
-        return [TextDelta(text=text)]
+        return [_text_delta(text=text)]
 
     def _call(self, index: int, block: _Block) -> list[Event]:
         number = self._calls

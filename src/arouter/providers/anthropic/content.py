@@ -12,7 +12,6 @@
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from arouter.domain.chat import (
     Audio,
@@ -27,6 +26,7 @@ from arouter.domain.chat import (
     ToolCall,
 )
 from arouter.domain.errors import InvalidRequest
+from arouter.domain.value import value
 from arouter.providers.anthropic.blocks import THINKING_FORMAT
 from arouter.providers.arguments import as_object
 from arouter.providers.call_ids import plain
@@ -36,7 +36,7 @@ _PDF_IN_BASE64 = "JVBERi"
 """`%PDF-`, which every PDF begins with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Conversation:
     system: list[Json]
     messages: list[Json]
@@ -46,22 +46,26 @@ class Conversation:
 
 def write_conversation(messages: Sequence[Message]) -> Conversation:
     """The messages in this dialect. InvalidRequest, naming the field, for what has no place in it at all."""
-    system, turns = in_turns(messages, Words(parts=_blocks, calls=_tool_uses, result=_tool_result))
-    dropped = [name for message in messages for name in _without_counterpart(message)]
+    system, turns = in_turns(messages, _WORDS)
+    dropped: list[str] = []
+    for message in messages:
+        _add_without_counterpart(message, dropped)
     written: list[Json] = [
         {"role": turn.role, "content": content} for turn in turns if (content := turn.results + turn.blocks)
     ]
     return Conversation(system=system, messages=written, dropped=dropped)
 
 
-def _without_counterpart(message: Message) -> Iterable[str]:
+def _add_without_counterpart(message: Message, dropped: list[str]) -> None:
     if message.name is not None and message.role != "tool":
-        yield "messages.name"
+        dropped.append("messages.name")
     for part in message.parts:
+        if isinstance(part, Text):
+            continue
         if _is_sound(part):
-            yield "messages.input_audio"
+            dropped.append("messages.input_audio")
         elif isinstance(part, Image) and part.detail not in (None, "auto"):
-            yield "messages.image_url.detail"
+            dropped.append("messages.image_url.detail")
 
 
 def _is_sound(part: Part) -> bool:
@@ -73,6 +77,8 @@ def _blocks(parts: Iterable[Part], where: str) -> list[Json]:
 
 
 def _block(part: Part, where: str) -> Json | None:
+    if isinstance(part, Text) and part.cache_control is None:
+        return {"type": "text", "text": part.text} if part.text else None
     if _is_sound(part):
         return None
     block: Json | None
@@ -167,3 +173,6 @@ def _tool_result(message: Message, where: str) -> list[Json]:
     if marks:
         block["cache_control"] = marks[-1]
     return [block]
+
+
+_WORDS = Words(parts=_blocks, calls=_tool_uses, result=_tool_result)

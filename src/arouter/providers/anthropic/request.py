@@ -11,16 +11,20 @@ them and take precedence over what was translated; `betas` becomes the `anthropi
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import compress
 
 import msgspec
 
 from arouter.domain.chat import ChatRequest, Json, Tool, ToolChoice
 from arouter.domain.errors import InvalidRequest
+from arouter.domain.value import constructor
 from arouter.providers.anthropic.abilities import abilities
 from arouter.providers.anthropic.content import write_conversation
 from arouter.providers.anthropic.thinking import room, write_thinking
 from arouter.providers.asked import demands_a_call
 from arouter.providers.base import Prepared
+
+_new_prepared = constructor(Prepared)
 
 PATH = "/v1/messages"
 VERSION_HEADER = ("anthropic-version", "2023-06-01")
@@ -59,7 +63,8 @@ def write_request(request: ChatRequest) -> Prepared:
     """The request for `/v1/messages`. InvalidRequest, naming the param, if it cannot be said at all."""
     conversation = write_conversation(request.messages)
     thinking = write_thinking(request.model, request.reasoning, request.max_tokens)
-    native = {name: request.rest[name] for name in NATIVE if request.rest.get(name) is not None}
+    rest = request.rest
+    native = {name: rest[name] for name in NATIVE if rest.get(name) is not None} if rest else {}
     if thinking.config is not None:
         native.setdefault("thinking", thinking.config)
     body: Json = {
@@ -72,7 +77,7 @@ def write_request(request: ChatRequest) -> Prepared:
     tools = _tools(request)
     body |= tools | _settings(request) | _output_config(request, thinking.effort) | native
     dropped = (*conversation.dropped, *thinking.dropped, *_dropped(request, tools))
-    return Prepared(
+    return _new_prepared(
         path=PATH,
         body=msgspec.json.encode(body),
         headers=(VERSION_HEADER, *_beta_header(request.rest.get("betas"))),
@@ -179,7 +184,7 @@ def _dropped(request: ChatRequest, tools: Json) -> Iterator[str]:
         "tool_choice": not tools and demands_a_call(request),
         "tools": not all(_is_native(tool) for tool in _other_tools(request)),
     }
-    yield from (name for name, missing in without_counterpart.items() if missing)
+    yield from compress(without_counterpart, without_counterpart.values())
     for name, value in request.rest.items():
         asks = value is not None and not (name in _ASKS_FOR_NOTHING and _ASKS_FOR_NOTHING[name] == value)
         if asks and name not in _KNOWN:

@@ -41,10 +41,13 @@ class Thinking:
     dropped: tuple[str, ...] = ()
 
 
+_NOT_ASKED = Thinking()
+
+
 def write_thinking(model: str, reasoning: ReasoningRequest | None, max_tokens: int | None) -> Thinking:
     """The words for `reasoning`; `max_tokens` is what the client said, None if it did not."""
     if reasoning is None or (reasoning.effort is None and reasoning.max_tokens is None):
-        return Thinking()
+        return _NOT_ASKED
     able = abilities(model)
     if reasoning.effort == "none" or reasoning.max_tokens == 0:
         return _without_thought(able, _named(reasoning))

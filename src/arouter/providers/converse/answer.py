@@ -238,6 +238,9 @@ class ConverseStreamReader:
         """Whether `messageStop` has come."""
         return self._complete
 
+    def take_usage(self) -> None:
+        """None: no usage is kept back."""
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. UpstreamFailed(retryable=False) if it is not this dialect."""
         events: list[Event] = []

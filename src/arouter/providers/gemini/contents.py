@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoning, ToolCall
+from arouter.domain.chat import Audio, File, Image, Json, Message, Part, Reasoning, Text, ToolCall
 from arouter.domain.errors import InvalidRequest
 from arouter.providers.gemini.media import audio_part, file_part, image_part
 from arouter.providers.gemini.thinking import FIRST_WITH_LEVELS, Version
@@ -70,6 +70,8 @@ def _turn(message: Message, names: dict[str, str], version: Version | None) -> t
 
 def _plain_part(part: Part) -> Json:
     """A part that stands for itself: text, picture, sound, document."""
+    if isinstance(part, Text):
+        return {"text": part.text}
     if isinstance(part, Image):
         return image_part(part)
     if isinstance(part, File):

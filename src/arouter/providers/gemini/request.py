@@ -14,16 +14,22 @@ Decisions beyond the plain renaming of fields:
 """
 
 from collections.abc import Mapping
+from itertools import compress
+from operator import attrgetter
 from urllib.parse import quote
 
 import msgspec
 
-from arouter.domain.chat import ChatRequest, Image, Json, Message, Tool
+from arouter.domain.chat import ChatRequest, Image, Json, Tool
 from arouter.domain.errors import InvalidRequest
+from arouter.domain.value import constructor
 from arouter.providers.asked import demands_a_call, marks_a_cache
 from arouter.providers.base import Prepared
+from arouter.providers.by_model import by_model
 from arouter.providers.gemini.contents import contents, system_instruction
 from arouter.providers.gemini.thinking import Version, thinking_config, version_of
+
+_new_prepared = constructor(Prepared)
 
 FIRST_WITH_VALIDATED = (2, 5)
 
@@ -37,12 +43,28 @@ _NATIVE = {
 }
 """Gemini's own top-level fields that a client of another dialect may send, by both spellings."""
 
+_SETTINGS = {
+    "maxOutputTokens": "max_tokens",
+    "temperature": "temperature",
+    "topP": "top_p",
+    "topK": "top_k",
+    "stopSequences": "stop",
+    "candidateCount": "n",
+    "seed": "seed",
+    "presencePenalty": "presence_penalty",
+    "frequencyPenalty": "frequency_penalty",
+    "responseLogprobs": "logprobs",
+    "logprobs": "top_logprobs",
+}
+"""The fields of `generationConfig` that differ in name at most, with their canonical names."""
+_settings_of = attrgetter(*_SETTINGS.values())
+
 
 def prepare(request: ChatRequest) -> Prepared:
     """The request in Gemini's dialect. InvalidRequest, naming the param, if it cannot be said at all."""
     method = "streamGenerateContent" if request.stream else "generateContent"
     body, dropped = _body(request)
-    return Prepared(
+    return _new_prepared(
         path=f"/v1beta/{resource(request.model)}:{method}",
         query="alt=sse" if request.stream else "",
         body=msgspec.json.encode(body),
@@ -50,6 +72,7 @@ def prepare(request: ChatRequest) -> Prepared:
     )
 
 
+@by_model
 def resource(model: str) -> str:
     """`gemini-2.5-pro`, `models/gemini-2.5-pro` → `models/gemini-2.5-pro`; one segment after the collection."""
     collection = next((name for name in _COLLECTIONS if model.startswith(name)), "")
@@ -136,17 +159,9 @@ def _has_validated_mode(version: Version | None) -> bool:
 
 def _generation_config(request: ChatRequest, dropped: list[str]) -> Json:
     config: Json = {}
-    _set(config, "maxOutputTokens", request.max_tokens)
-    _set(config, "temperature", request.temperature)
-    _set(config, "topP", request.top_p)
-    _set(config, "topK", request.top_k)
-    _set(config, "stopSequences", request.stop or None)
-    _set(config, "candidateCount", request.n)
-    _set(config, "seed", request.seed)
-    _set(config, "presencePenalty", request.presence_penalty)
-    _set(config, "frequencyPenalty", request.frequency_penalty)
-    _set(config, "responseLogprobs", request.logprobs)
-    _set(config, "logprobs", request.top_logprobs)
+    for name, value in zip(_SETTINGS, _settings_of(request), strict=True):
+        if value is not None and value != ():
+            config[name] = value
     _add_response_format(request, config)
     if request.reasoning is not None:
         parameter = "reasoning" if request.reasoning.effort is None else "reasoning_effort"
@@ -180,15 +195,14 @@ def _add_rest(rest: Mapping[str, object], body: Json, config: Json, dropped: lis
 
 
 def _dropped_from_messages(request: ChatRequest) -> list[str]:
-    dropped = []
-    if any(message.name is not None and message.role != "tool" for message in request.messages):
-        dropped.append("messages.name")
-    if any(_wants_detail(message) for message in request.messages):
-        dropped.append("messages.image_url.detail")
-    if marks_a_cache(request):
-        dropped.append("cache_control")
-    return dropped
-
-
-def _wants_detail(message: Message) -> bool:
-    return any(isinstance(part, Image) and part.detail not in (None, "auto") for part in message.parts)
+    named = detailed = False
+    for message in request.messages:
+        named = named or (message.name is not None and message.role != "tool")
+        for part in message.parts:
+            detailed = detailed or (isinstance(part, Image) and part.detail not in (None, "auto"))
+    lost = {
+        "messages.name": named,
+        "messages.image_url.detail": detailed,
+        "cache_control": marks_a_cache(request),
+    }
+    return list(compress(lost, lost.values()))

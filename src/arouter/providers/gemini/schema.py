@@ -77,7 +77,7 @@ class Answer(msgspec.Struct, rename="camel", gc=False):
     def says_nothing(self) -> bool:
         """No field of this dialect is there: it is some other JSON object."""
         told = (self.candidates, self.prompt_feedback, self.model_version, self.response_id, self.error)
-        return not bytes(self.usage_metadata) and all(field is None for field in told)
+        return self.usage_metadata is NOTHING and all(field is None for field in told)
 
 
 _DECODER = msgspec.json.Decoder(Answer)
@@ -88,7 +88,7 @@ def decode(data: bytes) -> Answer:
         answer = _DECODER.decode(data)
     except (ValueError, RecursionError) as exc:
         raise not_this_dialect(str(exc)) from exc
-    if answer.says_nothing():
+    if answer.candidates is None and answer.says_nothing():
         raise not_this_dialect("no field of generateContent is in it")
     return answer
 

@@ -15,6 +15,7 @@ Thoughts are shown (`includeThoughts`) unless the client excluded them; a reques
 import re
 
 from arouter.domain.chat import Json, ReasoningRequest
+from arouter.providers.by_model import by_model
 
 _VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?(?!\d)")
 
@@ -36,6 +37,7 @@ _LEVELS = {
 Version = tuple[int, int]
 
 
+@by_model
 def version_of(model: str) -> Version | None:
     """`gemini-2.5-pro` → (2, 5), `gemini-3-flash-preview` → (3, 0); None where the name does not say."""
     match = _VERSION.search(model)

@@ -58,6 +58,9 @@ class ChatStream:
         """Whether `[DONE]` has come, or every choice has its finish reason (rule 3)."""
         return not self._failed and (self._done or self._reader.finished)
 
+    def take_usage(self) -> None:
+        """None: no usage is kept back."""
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. UpstreamFailed(retryable=False) if it is not this dialect."""
         events: list[Event] = []

@@ -84,6 +84,9 @@ class ResponsesStream:
         """Whether the event has come that ends the response."""
         return self._complete and not self._failed
 
+    def take_usage(self) -> None:
+        """None: no usage is kept back."""
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. UpstreamFailed(retryable=False) if it is not this dialect."""
         events: list[Event] = []

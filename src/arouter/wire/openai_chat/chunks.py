@@ -5,7 +5,7 @@ held back between two calls. Within one call what belongs together shares a chun
 the first piece of its arguments, a text with its log probabilities.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -26,13 +26,17 @@ from arouter.wire.errors import error_object
 from arouter.wire.openai_chat.deltas import ChoiceDeltas, logprobs
 
 _json = msgspec.json.Encoder().encode
+_TEXT_HEAD = b'{"content":'
 _RUNNING = b',"logprobs":null,"finish_reason":null}]}\n\n'
+_TEXT_TAIL = b"}" + _RUNNING
+_COMPANIONS = frozenset({ToolCallArguments, LogprobsTold})
+"""The events that may share a chunk with the one before."""
 
 
 class ChunkEncoder:
     """Writes one streamed answer. `id` is our generation id, `created_s` Unix seconds."""
 
-    __slots__ = ("_choices", "_created", "_head", "_id", "_starts")
+    __slots__ = ("_choices", "_created", "_head", "_id", "_starts", "_text_heads")
 
     def __init__(self, *, id: str, created_s: int, model: str) -> None:  # noqa: A002 - the field's own name
         self._id = _json(id)
@@ -40,6 +44,8 @@ class ChunkEncoder:
         self._choices: dict[int, ChoiceDeltas] = {}
         self._head = b""
         self._starts: dict[int, bytes] = {}
+        self._text_heads: dict[int, bytes] = {}
+        """Everything of a chunk before its text, by choice, where a further text is nothing but itself."""
         self._name_model(model)
 
     def encode(self, events: Sequence[Event]) -> bytes:
@@ -50,7 +56,19 @@ class ChunkEncoder:
         """
         if len(events) == 1:
             return self._chunk(events[0], None)
-        return b"".join([self._chunk(event, companion) for event, companion in _grouped(events)])
+        chunks: list[bytes] = []
+        waiting: Event | None = None
+        for event in events:
+            if waiting is not None:
+                if type(event) in _COMPANIONS and _shares_chunk(waiting, event):
+                    chunks.append(self._chunk(waiting, event))
+                    waiting = None
+                    continue
+                chunks.append(self._chunk(waiting, None))
+            waiting = event
+        if waiting is not None:
+            chunks.append(self._chunk(waiting, None))
+        return b"".join(chunks)
 
     def last(self, usage_json: bytes | None) -> bytes:
         """The end of the stream: the usage in a chunk without choices, if there is one, and the closing event."""
@@ -84,6 +102,7 @@ class ChunkEncoder:
             + _json(model)
         )
         self._starts = {}
+        self._text_heads = {}
 
     def _start(self, choice: int) -> bytes:
         """Everything of a chunk before its delta."""
@@ -94,9 +113,9 @@ class ChunkEncoder:
 
     def _chunk(self, event: Event, companion: Event | None) -> bytes:
         if type(event) is TextDelta and companion is None and event.text:
-            deltas = self._choices.get(event.choice)
-            if deltas is not None and deltas.has_content:
-                return self._start(event.choice) + b'{"content":' + _json(event.text) + b"}" + _RUNNING
+            head = self._text_heads.get(event.choice)
+            if head is not None:
+                return b"".join((head, _json(event.text), _TEXT_TAIL))
         if isinstance(event, Started):
             if event.model is not None:
                 self._name_model(event.model)
@@ -118,7 +137,10 @@ class ChunkEncoder:
             tail = _finish(event)
         else:
             tail = _RUNNING
-        return b"" if delta is None else self._start(event.choice) + _json(delta) + tail
+        start = self._start(event.choice)
+        if deltas.has_content:
+            self._text_heads[event.choice] = start + _TEXT_HEAD
+        return b"" if delta is None else start + _json(delta) + tail
 
 
 def _finish(end: Finished) -> bytes:
@@ -131,21 +153,6 @@ def _add_arguments(delta: Json, fragment: str) -> None:
     match delta:
         case {"tool_calls": [{"function": {"arguments": ""} as function}]}:
             function["arguments"] = fragment
-
-
-def _grouped(events: Sequence[Event]) -> Iterator[tuple[Event, Event | None]]:
-    """Each event, with the one after it where the two share a chunk."""
-    waiting: Event | None = None
-    for event in events:
-        if waiting is not None:
-            if _shares_chunk(waiting, event):
-                yield waiting, event
-                waiting = None
-                continue
-            yield waiting, None
-        waiting = event
-    if waiting is not None:
-        yield waiting, None
 
 
 def _shares_chunk(first: Event, second: Event) -> bool:

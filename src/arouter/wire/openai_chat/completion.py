@@ -1,15 +1,28 @@
 """A whole answer: events to one `chat.completion`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from arouter.domain.chat import ChoiceEvent, Event, Finished, Json, LogprobsTold, Started
+from arouter.domain.chat import (
+    ChoiceEvent,
+    Event,
+    Failed,
+    Finished,
+    Json,
+    LogprobsTold,
+    Started,
+    TextDelta,
+    UsageReported,
+)
 from arouter.wire.openai_chat.deltas import ChoiceDeltas, logprobs
 from arouter.wire.openai_chat.reasoning_details import join_pieces
 
 _TEXTS = ("content", "refusal", "reasoning")
+_SAID_NOTHING: Mapping[str, object] = {"role": "assistant", "content": None, "refusal": None}
+_BESIDE_CHOICES = (Started, UsageReported, Failed)
+_json = msgspec.json.Encoder().encode
 
 
 def completion_body(
@@ -24,22 +37,58 @@ def completion_body(
 
     `id` is our generation id, `created_s` Unix seconds; the model is the one that `Started` names, or else `model`.
     """
-    choices: dict[int, _Choice] = {}
     for event in events:
         if isinstance(event, Started) and event.model is not None:
             model = event.model
-        elif isinstance(event, ChoiceEvent):
-            choices.setdefault(event.choice, _Choice()).add(event)
     body: Json = {
         "id": id,
         "object": "chat.completion",
         "created": created_s,
         "model": model,
-        "choices": [choice.told(index) for index, choice in sorted(choices.items()) if choice.begun],
+        "choices": _text_alone(events) or _choices(events),
     }
     if usage_json is not None:
         body["usage"] = msgspec.Raw(usage_json)
-    return msgspec.json.encode(body)
+    return _json(body)
+
+
+def _text_alone(events: Sequence[Event]) -> list[Json] | None:
+    """Of an answer with one choice that says a text and ends, as nearly every one does; None of any other."""
+    texts: list[str] = []
+    end: Finished | None = None
+    for event in events:
+        if isinstance(event, _BESIDE_CHOICES):
+            continue
+        if end is not None or event.choice != 0:
+            return None
+        if isinstance(event, TextDelta):
+            texts.append(event.text)
+        elif isinstance(event, Finished):
+            end = event
+        else:
+            return None
+    if end is None:
+        return None
+    return [_told(0, {**_SAID_NOTHING, "content": "".join(texts)}, None, end)]
+
+
+def _choices(events: Sequence[Event]) -> list[Json]:
+    """Of any answer."""
+    choices: dict[int, _Choice] = {}
+    for event in events:
+        if isinstance(event, ChoiceEvent):
+            choices.setdefault(event.choice, _Choice()).add(event)
+    return [choice.told(index) for index, choice in sorted(choices.items()) if choice.begun]
+
+
+def _told(index: int, message: Json, probabilities: Json | None, end: Finished | None) -> Json:
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": probabilities,
+        "finish_reason": None if end is None else end.reason,
+        "native_finish_reason": None if end is None else end.native_reason,
+    }
 
 
 @dataclass(slots=True)
@@ -85,19 +134,12 @@ class _Choice:
                 self.images += value
 
     def told(self, index: int) -> Json:
-        probabilities = (
-            None if self.probabilities is None else logprobs(LogprobsTold(content=tuple(self.probabilities)))
-        )
-        return {
-            "index": index,
-            "message": self._message(),
-            "logprobs": probabilities,
-            "finish_reason": None if self.end is None else self.end.reason,
-            "native_finish_reason": None if self.end is None else self.end.native_reason,
-        }
+        probabilities = self.probabilities
+        told = None if probabilities is None else logprobs(LogprobsTold(content=tuple(probabilities)))
+        return _told(index, self._message(), told, self.end)
 
     def _message(self) -> Json:
-        message: Json = {"role": "assistant", "content": None, "refusal": None}
+        message: Json = {**_SAID_NOTHING}
         message |= {name: "".join(pieces) for name, pieces in self.texts.items()}
         if self.details:
             message["reasoning_details"] = join_pieces(self.details)

@@ -3,30 +3,52 @@
 What has no canonical form is left out: an assistant's `audio` by id, and fields that a vendor adds to a message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from arouter.domain.chat import Message, Part, Refusal, Role, ToolCall
+from arouter.domain.chat import Json, Message, Part, Refusal, Role, Text, ToolCall
 from arouter.domain.errors import InvalidRequest
+from arouter.domain.value import constructor
 from arouter.wire.fields import Fields, missing, wrong_type, wrong_value
 from arouter.wire.openai_chat.parts import read_content
 from arouter.wire.openai_chat.reasoning_details import read_thoughts
 
+_WITH_A_TEXT_ALONE: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "developer",
+    "user": "user",
+    "assistant": "assistant",
+}
+_new_message = constructor(Message)
+_new_text = constructor(Text)
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 def read_messages(request: Fields) -> tuple[Message, ...]:
     """`messages`, which must hold at least one."""
-    if request.array("messages") is None:
+    messages = request.array("messages")
+    if messages is None:
         raise missing("messages")
-    messages = request.children("messages")
     if not messages:
         raise wrong_value("messages", "an array of at least one message")
+    objects = [message for message in messages if isinstance(message, dict)]
+    if len(objects) < len(messages):
+        request.children("messages")  # It says which of them is no object.
     read: list[Message] = []
-    for message in messages:
-        read.append(_message(message, read))
+    for at, told in enumerate(objects):
+        read.append(_text_alone(told) or _message(Fields(told, f"messages[{at}]"), read))
     return tuple(read)
+
+
+def _text_alone(message: Json) -> Message | None:
+    """Of a message that has a role and a text and no other field, as most have; None of any other."""
+    content, said = message.get("content"), message.get("role")
+    if len(message) == 2 and isinstance(content, str) and isinstance(said, str):
+        role = _WITH_A_TEXT_ALONE.get(said)
+        if role is not None:
+            return _new_message(role=role, parts=(_new_text(text=content),))
+    return None
 
 
 def _message(message: Fields, before: Sequence[Message]) -> Message:

@@ -1,43 +1,17 @@
 """A chat completion request of the OpenAI format, read into the canonical form."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
-from arouter.domain.chat import ChatRequest, ReasoningRequest, ResponseFormat
+from arouter.domain.chat import ChatRequest, Json, ReasoningRequest, ResponseFormat
 from arouter.wire.efforts import read_effort, read_reasoning
 from arouter.wire.fields import Fields, decoded, wrong_type, wrong_value
 from arouter.wire.gateway_fields import GATEWAY_FIELDS
 from arouter.wire.openai_chat.messages import read_messages
 from arouter.wire.openai_chat.tools import read_tool_choice, read_tools
-
-CANONICAL_FIELDS = frozenset(
-    {
-        "messages",
-        "tools",
-        "functions",
-        "tool_choice",
-        "function_call",
-        "parallel_tool_calls",
-        "max_completion_tokens",
-        "max_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop",
-        "n",
-        "seed",
-        "frequency_penalty",
-        "presence_penalty",
-        "logprobs",
-        "top_logprobs",
-        "response_format",
-        "reasoning",
-        "reasoning_effort",
-        "service_tier",
-    }
-)
-"""Read into fields of `ChatRequest`."""
 
 
 def read_chat(fields: Mapping[str, msgspec.Raw], *, model: str, identity: str | None, stream: bool) -> ChatRequest:
@@ -46,43 +20,36 @@ def read_chat(fields: Mapping[str, msgspec.Raw], *, model: str, identity: str | 
     `fields` is the top-level object with its values undecoded; `model` is the upstream's own name of the model and
     `identity` the pseudonym of the end user. InvalidRequest, naming the field, if something is missing or malformed.
     """
-    request = Fields({name: decoded(name, raw) for name, raw in fields.items() if name not in GATEWAY_FIELDS})
-    tools, other_tools = read_tools(request)
-    tool_choice, other_choice = read_tool_choice(request)
-    rest = {name: value for name, value in request.values.items() if name not in CANONICAL_FIELDS and value is not None}
-    if other_tools:
-        rest["tools"] = list(other_tools)
-    if other_choice is not None:
-        rest["tool_choice"] = other_choice
+    values = {name: decoded(name, raw) for name, raw in fields.items() if name not in GATEWAY_FIELDS}
+    request = Fields(values)
+    rest: Json = {}
+    if not CANONICAL_FIELDS.issuperset(values):
+        rest = {name: value for name, value in values.items() if name not in CANONICAL_FIELDS and value is not None}
+    told: dict[str, Any] = {}
+    if not _OF_TOOLS.isdisjoint(values):
+        told["tools"], other_tools = read_tools(request)
+        told["tool_choice"], other_choice = read_tool_choice(request)
+        if other_tools:
+            rest["tools"] = list(other_tools)
+        if other_choice is not None:
+            rest["tool_choice"] = other_choice
+    request.integer("max_completion_tokens")  # Checked before the messages.
+    messages = read_messages(request)
+    for name in _READERS:
+        if name in values:
+            field, read = _READERS[name]
+            told[field] = read(request, name)
+    return ChatRequest(model=model, messages=messages, stream=stream, identity=identity, rest=rest, **told)
+
+
+def _limit(request: Fields, _: str) -> int | None:
+    """The newer name comes first."""
     limit = request.integer("max_completion_tokens")
-    return ChatRequest(
-        model=model,
-        messages=read_messages(request),
-        stream=stream,
-        tools=tools,
-        tool_choice=tool_choice,
-        parallel_tool_calls=request.flag("parallel_tool_calls"),
-        max_tokens=request.integer("max_tokens") if limit is None else limit,
-        temperature=request.number("temperature"),
-        top_p=request.number("top_p"),
-        top_k=request.integer("top_k"),
-        stop=_stop(request),
-        n=request.integer("n"),
-        seed=request.integer("seed"),
-        frequency_penalty=request.number("frequency_penalty"),
-        presence_penalty=request.number("presence_penalty"),
-        logprobs=request.flag("logprobs"),
-        top_logprobs=request.integer("top_logprobs"),
-        response_format=_response_format(request),
-        reasoning=_reasoning(request),
-        service_tier=request.text("service_tier"),
-        identity=identity,
-        rest=rest,
-    )
+    return request.integer("max_tokens") if limit is None else limit
 
 
-def _stop(request: Fields) -> tuple[str, ...]:
-    value = request.get("stop")
+def _stop(request: Fields, name: str) -> tuple[str, ...]:
+    value = request.get(name)
     match value:
         case None:
             return ()
@@ -100,8 +67,8 @@ def _stop_sequence(value: object, param: str) -> str:
     return value
 
 
-def _response_format(request: Fields) -> ResponseFormat | None:
-    form = request.child("response_format")
+def _response_format(request: Fields, name: str) -> ResponseFormat | None:
+    form = request.child(name)
     if form is None:
         return None
     match form.required_text("type"):
@@ -119,7 +86,7 @@ def _response_format(request: Fields) -> ResponseFormat | None:
             raise wrong_value(form.param("type"), "text, json_object or json_schema")
 
 
-def _reasoning(request: Fields) -> ReasoningRequest | None:
+def _reasoning(request: Fields, _: str) -> ReasoningRequest | None:
     """OpenRouter's `reasoning` object, which is the more precise, over OpenAI's `reasoning_effort`."""
     effort = read_effort(request, "reasoning_effort")
     wanted = request.child("reasoning")
@@ -127,3 +94,30 @@ def _reasoning(request: Fields) -> ReasoningRequest | None:
         return None if effort is None else ReasoningRequest(effort=effort)
     own_effort = read_effort(wanted, "effort")
     return read_reasoning(wanted, effort if own_effort is None else own_effort)
+
+
+_READERS: Mapping[str, tuple[str, Callable[[Fields, str], object]]] = MappingProxyType(
+    {
+        "parallel_tool_calls": ("parallel_tool_calls", Fields.flag),
+        "max_completion_tokens": ("max_tokens", _limit),
+        "max_tokens": ("max_tokens", _limit),
+        "temperature": ("temperature", Fields.number),
+        "top_p": ("top_p", Fields.number),
+        "top_k": ("top_k", Fields.integer),
+        "stop": ("stop", _stop),
+        "n": ("n", Fields.integer),
+        "seed": ("seed", Fields.integer),
+        "frequency_penalty": ("frequency_penalty", Fields.number),
+        "presence_penalty": ("presence_penalty", Fields.number),
+        "logprobs": ("logprobs", Fields.flag),
+        "top_logprobs": ("top_logprobs", Fields.integer),
+        "response_format": ("response_format", _response_format),
+        "reasoning": ("reasoning", _reasoning),
+        "reasoning_effort": ("reasoning", _reasoning),
+        "service_tier": ("service_tier", Fields.text),
+    }
+)
+"""The canonical field that a field is read into, and how: in the order in which they are checked."""
+_OF_TOOLS = frozenset({"tools", "functions", "tool_choice", "function_call"})
+CANONICAL_FIELDS = frozenset({"messages", *_OF_TOOLS, *_READERS})
+"""Read into fields of `ChatRequest`."""

@@ -34,13 +34,8 @@ def usage_json(
         known = {meter: tokens for meter, tokens in details.items() if tokens is not None}
         if known:
             told[name] = known
-    told["cost"] = _dollars(cost)
-    told["cost_details"] = {
-        "upstream_inference_cost": _dollars(upstream_cost),
-        "prompt_cost": _dollars(prompt_cost),
-        "completion_cost": _dollars(completion_cost),
-    }
-    return msgspec.json.encode(told)
+    counts = msgspec.json.encode(told)
+    return counts[:-1] + _costs(cost, upstream_cost, prompt_cost, completion_cost)
 
 
 def extend_usage(
@@ -64,14 +59,7 @@ def extend_usage(
         and raw_usage.find(b"\\") < 0
         and raw_usage.split() == [raw_usage]
     ):
-        whole = "null" if cost is None else to_text(cost)
-        prompt = "null" if prompt_cost is None else to_text(prompt_cost)
-        completion = "null" if completion_cost is None else to_text(completion_cost)
-        ending = (
-            f',"cost":{whole},"cost_details":{{"upstream_inference_cost":null,'
-            f'"prompt_cost":{prompt},"completion_cost":{completion}}}}}'
-        )
-        return raw_usage[:-1] + ending.encode()
+        return raw_usage[:-1] + _costs(cost, None, prompt_cost, completion_cost)
     told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
     details = _raw_object(told.get("cost_details"))
     own_cost = told.get("cost", _NULL)
@@ -83,6 +71,24 @@ def extend_usage(
     told["cost"] = _dollars(cost)
     told["cost_details"] = msgspec.Raw(msgspec.json.encode(details))
     return msgspec.json.encode(told)
+
+
+def _costs(
+    cost: Picodollars | None,
+    upstream_cost: Picodollars | None,
+    prompt_cost: Picodollars | None,
+    completion_cost: Picodollars | None,
+) -> bytes:
+    """The end of an object that holds something else before it."""
+    whole = "null" if cost is None else to_text(cost)
+    upstream = "null" if upstream_cost is None else to_text(upstream_cost)
+    prompt = "null" if prompt_cost is None else to_text(prompt_cost)
+    completion = "null" if completion_cost is None else to_text(completion_cost)
+    ending = (
+        f',"cost":{whole},"cost_details":{{"upstream_inference_cost":{upstream},'
+        f'"prompt_cost":{prompt},"completion_cost":{completion}}}}}'
+    )
+    return ending.encode()
 
 
 def _raw_object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
@@ -111,8 +117,9 @@ def _completion_details(usage: Usage) -> dict[str, int | None]:
 
 
 def _sum(left: int | None, right: int | None) -> int | None:
-    known = [tokens for tokens in (left, right) if tokens is not None]
-    return sum(known) if known else None
+    if left is None or right is None:
+        return right if left is None else left
+    return left + right
 
 
 def _dollars(amount: Picodollars | None) -> msgspec.Raw:
