@@ -38,11 +38,12 @@ from arouter.engine.departure import Departure, Drains
 from arouter.engine.exchange import Exchange, RelayExchange, TranslatedExchange
 from arouter.engine.forwarding import Forwarding
 from arouter.engine.guardian import NO_GUARD, Guardian, check_blocked
+from arouter.engine.identity import identity_for
 from arouter.engine.manner import JSON_STREAM, PassedOn, begin_as_told, failure_passed_on, is_passed_on
 from arouter.engine.own_keys import OwnKeys, noted
 from arouter.engine.placed import PlacedExchange
 from arouter.engine.recorder import Recorder
-from arouter.engine.routing import Deployment, Plan, Route, Routing
+from arouter.engine.routing import Plan, Route, Routing
 from arouter.engine.selection import Selection
 from arouter.engine.tasks import Tasks
 
@@ -218,7 +219,8 @@ class Completions:
         return plan
 
     def _exchange(self, call: Call, route: Route) -> Exchange:
-        identity = self._identity(call, route.deployment)
+        opening = call.opening
+        identity = identity_for(route.deployment, self._pseudonyms, opening.organization_id, opening.user)
         relayed = call.ingress.relay(call, route, identity)
         if relayed is not None:
             prepared, relay = relayed
@@ -229,16 +231,6 @@ class Completions:
         if platform is None or is_passed_on(exchange.prepared):
             return exchange
         return PlacedExchange(exchange, platform, route)
-
-    def _identity(self, call: Call, deployment: Deployment) -> str | None:
-        """What the provider learns of the end user: a stable pseudonym, unless the operator decided otherwise."""
-        opening = call.opening
-        user = opening.user
-        if user is None or deployment.identity == "none":
-            return None
-        if deployment.identity == "raw":
-            return user
-        return self._pseudonyms.of(opening.organization_id, user)
 
     # ---------------------------------------------------------------- settling
 

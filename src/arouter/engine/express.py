@@ -34,12 +34,14 @@ from arouter.engine.breaker import Breakers
 from arouter.engine.call import Reply
 from arouter.engine.clock import Clock
 from arouter.engine.guardian import NO_GUARD, Guardian, Hold
+from arouter.engine.identity import identity_for
 from arouter.engine.own_keys import OwnKeys
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Plan, Route
 from arouter.engine.selection import Selection
 from arouter.engine.upstream import Upstream
-from arouter.providers.openai import Fields, Relay, relay_request
+from arouter.providers.base import Prepared
+from arouter.providers.openai import CHAT_PATH, Fields, Relay, relay_request
 from arouter.providers.openai_error import MALFORMED
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS
 from arouter.providers.told import Told
@@ -162,9 +164,7 @@ class Express:
             return False
         route = way.route
         deployment = route.deployment
-        identity = user
-        if user is not None and deployment.identity != "raw":
-            identity = None if deployment.identity == "none" else self._pseudonyms.of(key.organization_id, user)
+        identity = identity_for(deployment, self._pseudonyms, key.organization_id, user)
         prepared = relay_request(fields, vendor=deployment.vendor, model=route.model, stream=False, identity=identity)
         connection = self._upstream.take_idle(deployment.origin)
         if connection is None:
@@ -207,9 +207,7 @@ class Express:
             check_allowed(key, route, requested)
         except NotPermitted:
             return None
-        head = self._attempts.head(
-            deployment, relay_request({}, vendor=deployment.vendor, model="", stream=False, identity=None)
-        )
+        head = self._attempts.head(deployment, Prepared(path=CHAT_PATH, body=b""))
         if len(self._ways) >= MOST_WAYS:
             self._ways.clear()
         way = _Way(key=key, requested_model=requested, plan=plan, route=route, head=head)

@@ -86,15 +86,7 @@ class Upstream:
             connection = await self._connected(route, origin, timeouts.connect_s)
         if route.proxy is not None and not route.tls:
             head = route.proxy.absolute(origin, head)
-        answer = connection.start(head, body, timeouts)
-        try:
-            await answer.woken(0)
-        except asyncio.CancelledError:
-            answer.close()
-            raise
-        if not answer.status:
-            answer.raise_failure()
-        return answer
+        return await connection.start(head, body, timeouts).begun()
 
     def take_idle(self, origin: Origin) -> Connection | None:
         """A connection on which `start` may send at once; None if there is none. Whoever gets it sends or aborts."""

@@ -10,7 +10,6 @@ from typing import Literal
 import msgspec
 
 from arouter.domain.usage import Usage
-from arouter.domain.value import unfilled
 from arouter.providers.usage import Count
 
 
@@ -71,7 +70,7 @@ def gemini_text_usage(raw: msgspec.Raw) -> Usage | None:
     if uncached < 0:
         return None
     written = made if thoughts is None else thoughts + (made or 0)
-    return _usage(read, uncached, cached, None, None, written, thoughts)
+    return Usage(input_tokens=uncached, cache_read_tokens=cached, output_tokens=written, reasoning_tokens=thoughts)
 
 
 def anthropic_text_usage(raw: bytes) -> Usage | None:
@@ -90,34 +89,11 @@ def anthropic_text_usage(raw: bytes) -> Usage | None:
     thoughts = None if details is None else details.thinking_tokens
     if thoughts is not None and thoughts > told.output_tokens:
         return None
-    read = told.input_tokens + (cached or 0) + (written or 0) + (hour or 0)
-    return _usage(read, told.input_tokens, cached, written, hour, told.output_tokens, thoughts)
-
-
-def _usage(
-    read: int,
-    uncached: int,
-    cached: int | None,
-    cache_written: int | None,
-    cache_written_1h: int | None,
-    written: int | None,
-    thoughts: int | None,
-) -> Usage:
-    filled = unfilled(Usage)
-    filled.input_tokens = uncached
-    filled.input_audio_tokens = None
-    filled.input_image_tokens = None
-    filled.input_video_tokens = None
-    filled.cache_read_tokens = cached
-    filled.cache_read_audio_tokens = None
-    filled.cache_write_tokens = cache_written
-    filled.cache_write_1h_tokens = cache_written_1h
-    filled.output_tokens = written
-    filled.output_audio_tokens = None
-    filled.output_image_tokens = None
-    filled.reasoning_tokens = thoughts
-    filled.web_searches = None
-    filled.prompt_tokens = read
-    filled.completion_tokens = written
-    usage: Usage = filled
-    return usage
+    return Usage(
+        input_tokens=told.input_tokens,
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=hour,
+        output_tokens=told.output_tokens,
+        reasoning_tokens=thoughts,
+    )

@@ -42,6 +42,10 @@ Outcomes = list[tuple["asyncio.Future[Any] | Written", object]]
 """Who waits, and for what: a result, or an exception that is raised."""
 
 
+def take_turn(_: apsw.Connection) -> None:
+    """What a command does, or a chore, that wants nothing but what goes before it."""
+
+
 def who_waits(item: Item) -> "asyncio.Future[Any] | Written | None":
     if type(item) is tuple:
         return item[1]

@@ -21,6 +21,7 @@ from arouter.store.sqlite.adjuster import NoRows, Sealed, Target, adjust, read_a
 from arouter.store.sqlite.appender import last_batch
 from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.column_pages import read_columns
+from arouter.store.sqlite.items import take_turn
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
 from arouter.store.sqlite.owners import living_owners, remove_lock_files
@@ -38,10 +39,6 @@ from arouter.store.sqlite.writer import Writer
 _SEQ = COLUMNS.index("seq")
 _ID = COLUMNS.index("id")
 _ORGANIZATION = COLUMNS.index("organization_no")
-
-
-def _nothing(connection: apsw.Connection) -> None:
-    """Only takes its turn."""
 
 
 class SqliteLedger:
@@ -157,7 +154,7 @@ class SqliteLedger:
         """
         now_us = self._clock()
         with suppress(StorageUnavailable):
-            await self._writer.command(_nothing)
+            await self._writer.command(take_turn)
         return now_us
 
     async def summaries(self, queries: Sequence[SummaryQuery]) -> Sequence[Summary]:

@@ -37,7 +37,7 @@ from arouter.store.sqlite.connections import (
     unavailable,
 )
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, Outcomes, who_waits
+from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, Outcomes, take_turn, who_waits
 from arouter.store.sqlite.kept import Kept
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
@@ -183,7 +183,7 @@ class Writer:
         """Have all that arrived be among the records; blocks until it is. As `chore`, which does so anyway."""
         if self._thread.ident is None:
             raise _closed()
-        self.chore(_nothing)
+        self.chore(take_turn)
 
     # ------------------------------------------------------------ on the thread
 
@@ -488,10 +488,6 @@ class Writer:
             connection.close()
         if in_peace:
             self._owner.forget()
-
-
-def _nothing(connection: apsw.Connection) -> None:
-    """Only takes its turn."""
 
 
 def _closed() -> StorageUnavailable:
