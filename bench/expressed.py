@@ -11,7 +11,7 @@ from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.call import Call
 from arouter.engine.clock import SystemClock
 from arouter.engine.connection import Connection
-from arouter.engine.express import Express, Work
+from arouter.engine.express import Express
 from arouter.engine.guardian import NO_GUARD
 from arouter.engine.pool import Pool, PoolLimits
 from arouter.engine.retrying import RetryBudget
@@ -19,33 +19,12 @@ from arouter.engine.selection import Selection
 from arouter.engine.timeouts import Timeouts
 from arouter.web.http.reply import LineReply
 from bench.answers import whole_answer
+from bench.client_line import ClientLine
 from bench.provider_socket import ProviderSocket
 
 _SAID = whole_answer("openai")
 _NOW_US = 1_790_000_000_000_000
 _TIMEOUTS = Timeouts()
-
-
-class _Line:
-    """The client's end, which is never slow."""
-
-    write_paused = False
-    stays = True
-
-    def __init__(self) -> None:
-        self.overs = 0
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def go_on(self, work: Work) -> None:
-        raise AssertionError("a usual request is handed over")
-
-    def over(self) -> None:
-        self.overs += 1
-
-    def until_drained(self) -> asyncio.Future[None]:
-        raise NotImplementedError
 
 
 class _Upstream:
@@ -70,7 +49,7 @@ class Expressed:
         """`selection` has the plan for the call's model."""
         self._key = key
         self._body = body
-        self._line = _Line()
+        self._line = ClientLine()
         self._upstream = asyncio.run(_kept())
         # What stands beside the path and does nothing for a usual request.
         beside: dict[str, Any] = {

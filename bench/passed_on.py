@@ -9,35 +9,16 @@ from arouter.engine.clock import SystemClock
 from arouter.engine.connection import Connection
 from arouter.engine.departure import Departure, DrainLimits, Drains
 from arouter.engine.exchange import Exchange
-from arouter.engine.express import Work
 from arouter.engine.forwarding import Forwarding
 from arouter.engine.tasks import Tasks
 from arouter.engine.timeouts import Timeouts
 from arouter.web.http.reply import LineReply
 from bench.answers import stream_pieces
+from bench.client_line import ClientLine
 from bench.provider_socket import ProviderSocket
 
 _WARM = 2
 """The second chunk is like the first one, and those after it, too."""
-
-
-class _Line:
-    """The client's end, which is never slow."""
-
-    write_paused = False
-    stays = True
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def go_on(self, work: Work) -> None:
-        raise NotImplementedError
-
-    def over(self) -> None:
-        raise NotImplementedError
-
-    def until_drained(self) -> asyncio.Future[None]:
-        raise NotImplementedError
 
 
 class _Owner:
@@ -72,7 +53,7 @@ async def _listening(
     answer = connection.start(b"", b"", Timeouts())
     account, departure = Account(opening, started_us=0), Departure(Drains(DrainLimits()))
     connection.data_received(head)
-    forwarding = Forwarding(answer, exchange, account, LineReply(_Line()), departure, SystemClock())
+    forwarding = Forwarding(answer, exchange, account, LineReply(ClientLine()), departure, SystemClock())
     running = forwarding.run(Tasks(_failed), 0.0)
     running.send(None)
     assert answer.listener is not None

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from itertools import pairwise
 
+from bench.provider_socket import ProviderSocket
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -61,22 +62,6 @@ class Heard:
     """Whether the connection was fit for another request before the peer closed it."""
 
 
-class Line(asyncio.Transport):
-    """A transport to nobody."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return False
-
-    def abort(self) -> None:
-        pass
-
-
 class Owner:
     def __init__(self) -> None:
         self.idle = False
@@ -91,7 +76,7 @@ class Owner:
 async def heard(pieces: list[bytes]) -> Heard:
     owner = Owner()
     connection = Connection("peer", owner, asyncio.get_running_loop())
-    connection.connection_made(Line())
+    connection.connection_made(ProviderSocket())
     answer = connection.start(b"POST / HTTP/1.1\r\n", b"{}", Timeouts())
     for piece in pieces:
         connection.data_received(piece)

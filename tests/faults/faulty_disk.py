@@ -7,7 +7,8 @@ this file system, since it is made the default one: the store needs to know noth
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -21,6 +22,27 @@ SYNC_ERROR = "sync error"
 SHORT_WRITE = "short write"
 """Half of a write arrives, then there is no room."""
 VARIABLE = "AROUTER_FAULTY_DISK"
+
+
+class Disk:
+    """The faults of the moment, of this process's own disk."""
+
+    def __init__(self) -> None:
+        self.faults: frozenset[str] = frozenset()
+
+    def now(self) -> frozenset[str]:
+        return self.faults
+
+
+@contextmanager
+def faulty_disk() -> Iterator[Disk]:
+    """While it lasts, SQLite meets these faults in this process."""
+    made = Disk()
+    file_system = FaultyFileSystem(made.now)
+    try:
+        yield made
+    finally:
+        file_system.unregister()
 
 
 class FaultyFileSystem(apsw.VFS):

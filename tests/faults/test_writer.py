@@ -12,25 +12,13 @@ from arouter.store.sqlite import SqliteStore
 from arouter.store.sqlite.writer import MOST_IN_ONE, RETRY_S
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import append, ids, key, opening, record
-from tests.faults.faulty_disk import FULL, SHORT_WRITE, SYNC_ERROR, WRITE_ERROR, FaultyFileSystem
-
-
-class Disk:
-    """The faults of the moment."""
-
-    def __init__(self) -> None:
-        self.faults: frozenset[str] = frozenset()
-
-    def now(self) -> frozenset[str]:
-        return self.faults
+from tests.faults.faulty_disk import FULL, SHORT_WRITE, SYNC_ERROR, WRITE_ERROR, Disk, faulty_disk
 
 
 @pytest.fixture
 def disk() -> Iterator[Disk]:
-    made = Disk()
-    file_system = FaultyFileSystem(made.now)
-    yield made
-    file_system.unregister()
+    with faulty_disk() as made:
+        yield made
 
 
 @pytest.fixture

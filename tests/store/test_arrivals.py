@@ -26,7 +26,7 @@ from arouter.store.sqlite.moving import SqliteMovable
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import BARE, FULL, SCOPE, adjust, adjustment, append, ids, key, opening, record
 from tests.faults.faulty_disk import FULL as DISK_FULL
-from tests.faults.faulty_disk import FaultyFileSystem
+from tests.faults.faulty_disk import Disk, faulty_disk
 
 DIES = """
 import asyncio, os, signal, sys
@@ -299,21 +299,10 @@ def test_a_backup_has_what_had_arrived(backend: Backend, tmp_path: Path) -> None
 # ---------------------------------------------------------------- when it goes wrong
 
 
-class Disk:
-    """The faults of the moment."""
-
-    faults: frozenset[str] = frozenset()
-
-    def now(self) -> frozenset[str]:
-        return self.faults
-
-
 @pytest.fixture
 def disk() -> Iterator[Disk]:
-    made = Disk()
-    file_system = FaultyFileSystem(made.now)
-    yield made
-    file_system.unregister()
+    with faulty_disk() as made:
+        yield made
 
 
 def test_on_a_full_disk_every_acknowledged_record_is_read_and_none_is_changed(disk: Disk, tmp_path: Path) -> None:
