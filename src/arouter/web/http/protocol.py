@@ -118,7 +118,16 @@ class GatewayProtocol(GeneralProtocol):
         elif self._theirs:
             self._pass_on(data)
         elif not self.deaf:
-            self._begin(data)
+            if self._buffer:
+                data = self._buffer + data
+            head, end, body = data.partition(END_OF_HEAD)
+            known = self._known
+            if known is not None and end and head == known.with_length % len(body):
+                self._answer(known.made, body)  # Mostly it is the last head once more, and a whole body.
+            elif end:
+                self._begin(head + end, body)
+            else:
+                self._begin_head(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -167,20 +176,7 @@ class GatewayProtocol(GeneralProtocol):
 
     # ---------------------------------------------------------------- whose request it is
 
-    def _begin(self, data: bytes) -> None:
-        """What comes between two requests: mostly the last head once more, and a whole body."""
-        if self._buffer:
-            data = self._buffer + data
-        head, end, body = data.partition(END_OF_HEAD)
-        known = self._known
-        if known is not None and end and head == known.with_length % len(body):
-            self._answer(known.made, body)
-        elif end:
-            self._read(head + end, body)
-        else:
-            self._begin_head(data)
-
-    def _read(self, head: bytes, body: bytes) -> None:
+    def _begin(self, head: bytes, body: bytes) -> None:
         """A whole head, and what came behind it."""
         if len(head) > MOST_HEAD_BYTES:
             self._refuse_head()
@@ -272,7 +268,7 @@ class GatewayProtocol(GeneralProtocol):
             self._reading_paused = False
             self.transport.resume_reading()
         data, self._buffer = self._buffer, b""
-        self._begin(data)
+        self.data_received(data)
 
     # ---------------------------------------------------------------- theirs
 

@@ -120,10 +120,11 @@ class LineReply(HttpReply):
             return
         self.started = self.ended = True
         fields = self._fields() if self._rates is not None or self._headers or self.closes else self._ids
-        if len(body) <= JOIN_UP_TO_BYTES:
-            self._line.write(_OK % (len(body), fields, body))
+        size_bytes = len(body)
+        if size_bytes <= JOIN_UP_TO_BYTES:
+            self._line.write(_OK % (size_bytes, fields, body))
         else:
-            self._line.write(_OK % (len(body), fields, b""))
+            self._line.write(_OK % (size_bytes, fields, b""))
             self._line.write(body)
 
     # ---------------------------------------------------------------- how the bytes go
