@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Final, cast
 
 import uvicorn
 
@@ -80,6 +80,8 @@ class GatewayServer(uvicorn.Server):
             listener.close()
         # In place: the answers that have not begun hold the same list.
         state.default_headers.append((b"connection", b"close"))
+        for connection in state.connections:
+            cast(GatewayProtocol, connection).take_one_more()
         await self._wait(lambda: self._linger_until_s)
         for connection in list(state.connections):
             connection.shutdown()

@@ -244,6 +244,33 @@ def test_who_asks_while_the_server_lingers_is_told_that_it_was_the_last_time() -
     run(scene)
 
 
+@pytest.mark.parametrize("play", [wait, stream], ids=["that begins later", "that has begun"])
+def test_an_answer_that_is_under_way_when_the_server_lingers(play: Play) -> None:
+    """The next one that begins says that it is the last one."""
+
+    async def scene() -> None:
+        async with site({"play": play}) as here:
+            wire = await here.connect()
+            wire.say(post(b"hello", session("play")))
+            await here.until(lambda: here.endpoint.bodies == [b"hello"])
+            await asyncio.sleep(0.01)
+            here.server.stop(timeout_s=2.0, linger_s=1.0)
+            stopping = asyncio.ensure_future(here.server.shutdown())
+            await asyncio.sleep(0.02)
+            here.endpoint.go.set()
+            answer = await wire.answer()
+            if play is stream:
+                assert b"connection" not in answer.headers
+                wire.say(post(b"once more"))
+                answer = await wire.answer()
+                assert answer.body == b"once more"
+            assert answer.headers[b"connection"] == b"close"
+            assert await wire.rest() == b""
+            await stopping
+
+    run(scene)
+
+
 # ---------------------------------------------------------------- defects
 
 

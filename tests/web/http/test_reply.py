@@ -14,6 +14,7 @@ from arouter.engine.express import Work
 from arouter.web.errors import status_of
 from arouter.web.http.reply import JOIN_UP_TO_BYTES, LineReply, reason_of
 from arouter.web.inference.headers import user_header
+from arouter.web.inference.reply import HttpReply
 
 IDS = {b"x-generation-id": b"gen-1", b"x-request-id": b"mine"}
 
@@ -75,6 +76,15 @@ def reply_on(paper: Paper) -> LineReply:
     reply = LineReply(paper)
     reply.identify("gen-1", "mine")
     return reply
+
+
+def test_an_answer_begins_as_each_on_http_does() -> None:
+    """Its fields are set in one go."""
+    made = LineReply(Paper())
+    plain = object.__new__(LineReply)
+    HttpReply.__init__(plain)
+    for name in HttpReply.__slots__:
+        assert getattr(made, name) == getattr(plain, name), name
 
 
 # ---------------------------------------------------------------- streams

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from arouter.domain.value import value
 
+END_OF_HEAD = b"\r\n\r\n"
 MOST_HEAD_BYTES = 64 * 1024
 """A longer head is refused."""
 MOST_REMEMBERED_BYTES = 4 * 1024 * 1024
@@ -42,23 +43,10 @@ T = TypeVar("T")
 class KnownHead(Generic[T]):
     """A head that is remembered. On its connection it comes again, and needs no look at others."""
 
-    before: bytes
-    """Its bytes up to the digits of the length."""
-    after: bytes
-    """Those behind them, the empty line included."""
+    with_length: bytes
+    """Its bytes without the empty line, and with `%d` for the length of the body."""
     made: T
     stays: bool
-
-    def again(self, data: bytes) -> tuple[int, int] | None:
-        """Where it ends, and the body's length in bytes, if `data` begin with it; None if they do not."""
-        if not data.startswith(self.before):
-            return None
-        start = len(self.before)
-        end = data.find(b"\r", start, start + _MOST_LENGTH_DIGITS + 1)
-        digits = data[start:end]
-        if end < 0 or not digits.isdigit() or not data.startswith(self.after, end):
-            return None
-        return end + len(self.after), int(digits)
 
 
 class Heads(Generic[T]):
@@ -112,16 +100,17 @@ class Heads(Generic[T]):
             and len(head) <= _MOST_ONE_BYTES
             and not _CHANGING & fields.keys()
         ):
-            self._remember(KnownHead(before=head[:start], after=head[end:], made=made, stays=stays))
+            self._remember(head[:start], head[end:], made, stays)
         return made, stays, int(length)
 
-    def _remember(self, known: KnownHead[T]) -> None:
-        key = known.before + known.after
+    def _remember(self, before: bytes, after: bytes, made: T, stays: bool) -> None:
+        key = before + after
         size_bytes = 2 * len(key) + _BYTES_OF_ONE
         if self.remembered_bytes + size_bytes > MOST_REMEMBERED_BYTES:
             self._known = {}
             self.remembered_bytes = 0
-        self._known[key] = known
+        with_length = b"%d".join([part.replace(b"%", b"%%") for part in (before, after.removesuffix(END_OF_HEAD))])
+        self._known[key] = KnownHead(with_length=with_length, made=made, stays=stays)
         self.remembered_bytes += size_bytes
 
 

@@ -26,7 +26,7 @@ from arouter.domain.errors import InternalError
 from arouter.engine.express import Work
 from arouter.web.http.body import LineBody
 from arouter.web.http.general import GeneralProtocol, head_too_large
-from arouter.web.http.heads import MOST_HEAD_BYTES, Heads, KnownHead
+from arouter.web.http.heads import END_OF_HEAD, MOST_HEAD_BYTES, Heads, KnownHead
 from arouter.web.http.reply import LineReply
 from arouter.web.inference.body import Body
 from arouter.web.inference.head import Head
@@ -36,12 +36,10 @@ MOST_EARLY_BYTES = 256 * 1024
 """From this much of the next request on, the client is not read from until the answer is out."""
 
 _METHOD = b"POST "
-_END_OF_HEAD = b"\r\n\r\n"
-_END_BYTES = len(_END_OF_HEAD)
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n").search
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 _CLOSING = (b"connection", b"close")
-"""What the server adds to every answer when it stops."""
+"""What the server adds to every answer of the general server when it stops."""
 
 
 class Endpoint(Protocol):
@@ -83,9 +81,10 @@ class GatewayProtocol(GeneralProtocol):
         """What came and belongs to nobody yet."""
         self._theirs = False
         self._reply: LineReply | None = None
-        self._body = self._no_body = LineBody(0)
+        self._body: LineBody | None = None
+        """The body that has not come whole yet."""
         self._known: KnownHead[Asked] | None = None
-        """The head of the last request here, if it is remembered."""
+        """The head of the last request here, if it is remembered and may come again."""
         self._work_left: Work | None = None
         """What the worker is to do next."""
         self._worker: asyncio.Task[None] | None = None
@@ -97,7 +96,8 @@ class GatewayProtocol(GeneralProtocol):
         """Of what was written and not taken when the client was last looked after."""
         self._reading_paused = False
         self._drain: asyncio.Future[None] | None = None
-        self._stays = True
+        self.stays = True
+        """Whether another request may follow the next one."""
         self.write_paused = False
         self.write: Callable[[bytes], None] = _forget
         """Send; nothing happens if the client has left."""
@@ -107,6 +107,7 @@ class GatewayProtocol(GeneralProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
         self.write = self.transport.write
+        self.stays = _CLOSING not in self.server_state.default_headers
         self._heard_s = self.loop.time()
         self._timer = self.loop.call_later(self._idle_timeout_s, self._check_idle)
 
@@ -117,7 +118,16 @@ class GatewayProtocol(GeneralProtocol):
         elif self._theirs:
             self._pass_on(data)
         elif not self.deaf:
-            self._begin(self._buffer + data if self._buffer else data)
+            if self._buffer:
+                data = self._buffer + data
+            head, end, body = data.partition(END_OF_HEAD)
+            known = self._known
+            if known is not None and end and head == known.with_length % len(body):
+                self._answer(known.made, body)  # Mostly it is the last head once more, and a whole body.
+            elif end:
+                self._begin(head + end, body)
+            else:
+                self._begin_head(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -125,8 +135,10 @@ class GatewayProtocol(GeneralProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self.resume_writing()
-        self._body.leave()
+        if self._body is not None:
+            self._body.leave()
         if self._reply is not None:
+            self._reply.closes = True
             self._reply.leave()
         self._wake_worker()
         super().connection_lost(exc)
@@ -145,10 +157,17 @@ class GatewayProtocol(GeneralProtocol):
             self._drain.set_result(None)
         super().resume_writing()
 
+    def take_one_more(self) -> None:
+        """Called by the server before it stops: the connection ends with the next answer that begins."""
+        self.stays = False
+        if self._reply is not None and not self._reply.started:
+            self._reply.closes = True
+
     def shutdown(self) -> None:
         """Called by the server when it stops: no request after the one that is under way."""
-        self._stays = False
+        self.stays = False
         if self._reply is not None:
+            self._reply.closes = True
             self._reply.need_task()
         elif self._theirs:
             super().shutdown()
@@ -157,48 +176,48 @@ class GatewayProtocol(GeneralProtocol):
 
     # ---------------------------------------------------------------- whose request it is
 
-    def _begin(self, data: bytes) -> None:
-        known = self._known
-        if known is not None and (again := known.again(data)) is not None:
-            end, length = again
-            self._answer(known.made, known.stays, data, end, length)
-            return
-        end = data.find(_END_OF_HEAD) + _END_BYTES
-        if end < _END_BYTES:
-            self._begin_head(data)
-            return
-        if end > MOST_HEAD_BYTES:
+    def _begin(self, head: bytes, body: bytes) -> None:
+        """A whole head, and what came behind it."""
+        if len(head) > MOST_HEAD_BYTES:
             self._refuse_head()
             return
-        read = self._heads.read(data[:end])
+        read = self._heads.read(head)
         if read is None:
             # The parser beneath would take the body for another request.
-            self._hand_over(_UPGRADE.sub(b"", data[:end]) + data[end:])
+            self._hand_over(_UPGRADE.sub(b"", head) + body)
             return
-        self._known = self._heads.recall(data[:end])
         asked, stays, length = read
-        self._answer(asked, stays, data, end, length)
+        if stays:
+            self._known = self._heads.recall(head)
+        else:
+            self.stays = False
+        if len(body) == length:
+            self._answer(asked, body)
+        else:
+            self._answer_in_pieces(asked, length, body)
 
-    def _answer(self, asked: Asked, stays: bool, data: bytes, end: int, length: int) -> None:
-        """Answer a request whose head ends at `end` of what came, and whose body has this length."""
+    def _answer(self, asked: Asked, body: bytes) -> None:
+        """Answer a request that is whole."""
         self._buffer = b""
         endpoint, head = asked
-        if not stays:
-            self._stays = False
         self._reply = reply = LineReply(self)
-        said: bytes | Body
-        if len(data) == end + length:
-            said = data[end:]
-            try:
-                if endpoint.begin(head, said, reply):
-                    return
-            except Exception as defect:
-                self.logger.error("a request failed, and is answered anew", exc_info=defect)
-        else:
-            self._heard_s = self.loop.time()
-            said = self._body = body = LineBody(length)
-            self._hold(body.take(data[end:]))
-        self.go_on(partial(endpoint.answer, head, said, reply))
+        try:
+            if endpoint.begin(head, body, reply):
+                return
+        except Exception as defect:
+            self.logger.error("a request failed, and is answered anew", exc_info=defect)
+        self.go_on(partial(endpoint.answer, head, body, reply))
+
+    def _answer_in_pieces(self, asked: Asked, length: int, data: bytes) -> None:
+        """Answer a request whose body is not whole, or is not the last thing that came."""
+        self._buffer = b""
+        endpoint, head = asked
+        self._reply = reply = LineReply(self)
+        self._heard_s = self.loop.time()
+        self._body = body = LineBody(length)
+        reply.closes = True  # As long as it is the answer to a request that is not whole.
+        self._take(data)
+        self.go_on(partial(endpoint.answer, head, body, reply))
 
     def go_on(self, work: Work) -> None:
         self._work_left = work
@@ -227,8 +246,13 @@ class GatewayProtocol(GeneralProtocol):
 
     def _take(self, data: bytes) -> None:
         """More of the request that is under way, or the next one."""
-        if self._body.missing:
-            data = self._body.take(data)
+        body, reply = self._body, self._reply
+        if body is not None:
+            data = body.take(data)
+            if not body.missing:
+                self._body = None
+                if reply is not None and not reply.started:
+                    reply.closes = not self.stays
         self._hold(data)
 
     def _hold(self, data: bytes) -> None:
@@ -239,13 +263,12 @@ class GatewayProtocol(GeneralProtocol):
                 self.transport.pause_reading()
 
     def _go_on(self) -> None:
-        """Both the request and its answer are through: the next one."""
+        """Both the request and its answer are through, and something of the next one is there."""
         if self._reading_paused:
             self._reading_paused = False
             self.transport.resume_reading()
-        if self._buffer:
-            data, self._buffer = self._buffer, b""
-            self._begin(data)
+        data, self._buffer = self._buffer, b""
+        self.data_received(data)
 
     # ---------------------------------------------------------------- theirs
 
@@ -276,7 +299,8 @@ class GatewayProtocol(GeneralProtocol):
         self._unset_keepalive_if_required()
         self._theirs = False
         self._heard_s = self.loop.time()
-        self._go_on()
+        if self._buffer:
+            self._go_on()
 
     # ---------------------------------------------------------------- ours
 
@@ -295,7 +319,7 @@ class GatewayProtocol(GeneralProtocol):
             try:
                 await work()
             except asyncio.CancelledError:
-                self._stays = False
+                reply.closes = True
                 raise
             except Exception as defect:
                 self.logger.error("a request failed", exc_info=defect)
@@ -303,32 +327,31 @@ class GatewayProtocol(GeneralProtocol):
                     reply.fail(InternalError("The gateway failed to process this request. It is not your fault."))
             finally:
                 del work  # It holds the body, and a connection may last long.
-                self._finish(reply)
-
-    def over(self) -> None:
-        assert self._reply is not None
-        self._finish(self._reply)
+                self.over()
 
     def _wake_worker(self) -> None:
         if self._next is not None and not self._next.done():
             self._next.set_result(None)
 
-    def _finish(self, reply: LineReply) -> None:
+    def over(self) -> None:
         """The answer is out, or nobody is there for it."""
+        reply, self._reply = self._reply, None
+        assert reply is not None
         self._heard_s = self.loop.time()
-        self._reply = None
-        body, self._body = self._body, self._no_body
+        if reply.closes or not reply.ended:
+            self._end(reply)
+        elif self._buffer:
+            self._go_on()
+
+    def _end(self, reply: LineReply) -> None:
+        """No request follows this answer."""
+        body, self._body = self._body, None
         if self._closing:
             return
-        if not reply.ended:
-            self.transport.close()
-        elif body.missing:
-            self._buffer = b""
+        if reply.ended and body is not None:
             self.linger()
-        elif reply.closes or not self._stays:
-            self.transport.close()
         else:
-            self._go_on()
+            self.transport.close()
 
     # ---------------------------------------------------------------- clients that do nothing
 
@@ -338,7 +361,7 @@ class GatewayProtocol(GeneralProtocol):
             return
         due_s = self._heard_s + self._idle_timeout_s
         now_s = self.loop.time()
-        ours = self._reply is not None and not self._body.missing
+        ours = self._reply is not None and self._body is None
         stuck_bytes = self.transport.get_write_buffer_size() if self.write_paused else None
         if ours or (self._theirs and self.request_is_whole and self.answering):
             due_s = now_s + self._idle_timeout_s
@@ -351,13 +374,6 @@ class GatewayProtocol(GeneralProtocol):
             self._timer = self.loop.call_at(due_s, self._check_idle)
 
     # ---------------------------------------------------------------- the line of an answer
-
-    @property
-    def stays(self) -> bool:
-        if not self._stays or self._body.missing:
-            return False
-        added = self.server_state.default_headers
-        return not added or _CLOSING not in added
 
     def until_drained(self) -> asyncio.Future[None]:
         if self._drain is None or self._drain.done():

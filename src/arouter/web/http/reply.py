@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from arouter.engine.express import Work
-from arouter.web.inference.reply import BODILESS, PLAIN, Header, HttpReply
+from arouter.web.inference.reply import BODILESS, Header, HttpReply, openai_error
 
 JOIN_UP_TO_BYTES = 64 * 1024
 """A body up to this length is joined to its head, so that one packet carries both."""
@@ -21,11 +21,10 @@ _STREAM = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n%b\r\n"
 )
-_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n"
+_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
 _OTHER = b"HTTP/1.1 %d %b\r\n%b%b\r\n"
 _LENGTH = b"content-length: %d\r\n"
 _CHUNKED = b"transfer-encoding: chunked\r\n"
-_IDS = b"x-generation-id: %b\r\nx-request-id: %b\r\n"
 CLOSE = b"connection: close\r\n"
 
 
@@ -43,7 +42,7 @@ class Line(Protocol):
 
     @property
     def stays(self) -> bool:
-        """Whether another request may follow on it."""
+        """Whether another request may follow on it. An answer that has begun is not asked any more."""
 
     def write(self, data: bytes) -> None:
         """Send; nothing happens if the client has left."""
@@ -61,19 +60,27 @@ class Line(Protocol):
 class LineReply(HttpReply):
     """One answer."""
 
-    __slots__ = ("_bodiless", "_hand_over", "_line", "closes", "paused")
+    __slots__ = ("_bodiless", "_hand_over", "_ids", "_line", "closes", "paused")
 
     paused: bool
     """As `Reply.paused`. The line sets it."""
+    closes: bool
+    """Whether the connection ends with this answer. The client is told if that is known when it begins. The line sets
+    it."""
+    _bodiless: bool
+    """Of a stream that has begun."""
 
     def __init__(self, line: Line) -> None:
-        super().__init__()
+        # What `HttpReply` has is set here once more, without a call: each request passes here.
+        self._head = self._rates = self._on_gone = None
+        self._headers = ()
+        self._left = self.started = self.ended = self.wants_attempts = False
+        self.write_error = openai_error
         self._line = line
-        self.paused = line.write_paused
-        self._bodiless = False
+        self._ids = b""
         self._hand_over: Callable[[], None] | None = None
-        self.closes = False
-        """Whether the client was told that this is the last answer on its connection."""
+        self.paused = line.write_paused
+        self.closes = not line.stays
 
     @property
     def gone(self) -> bool:
@@ -102,6 +109,24 @@ class LineReply(HttpReply):
     def over(self) -> None:
         self._line.over()
 
+    # ---------------------------------------------------------------- the answer
+
+    def identify(self, record_id: str, request_id: str) -> None:
+        self._ids = f"x-generation-id: {record_id}\r\nx-request-id: {request_id}\r\n".encode()
+
+    def whole(self, body: bytes) -> None:
+        if self._head is not None:
+            super().whole(body)
+            return
+        self.started = self.ended = True
+        fields = self._fields() if self._rates is not None or self._headers or self.closes else self._ids
+        size_bytes = len(body)
+        if size_bytes <= JOIN_UP_TO_BYTES:
+            self._line.write(_OK % (size_bytes, fields, body))
+        else:
+            self._line.write(_OK % (size_bytes, fields, b""))
+            self._line.write(body)
+
     # ---------------------------------------------------------------- how the bytes go
 
     async def drained(self) -> None:
@@ -109,20 +134,19 @@ class LineReply(HttpReply):
             await self._line.until_drained()
 
     def send(self, data: bytes) -> bool:
-        line = self._line
         if not self.started:
             self._start_stream()
         if data and not self._bodiless:  # An empty chunk would be the end.
-            line.write(b"%x\r\n%b\r\n" % (len(data), data))
-        return not line.write_paused
+            self._line.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return not self.paused
 
     def _start_stream(self) -> None:
         self.started = True
         head = self._head
+        self._bodiless = head is not None and head.status in BODILESS
         if head is None:
-            self._line.write(_STREAM % self._fields(()))
+            self._line.write(_STREAM % self._fields())
             return
-        self._bodiless = head.status in BODILESS
         framing = b"" if self._bodiless else _CHUNKED
         self._line.write(_OTHER % (head.status, reason_of(head.status), framing, self._fields(head.headers)))
 
@@ -136,26 +160,21 @@ class LineReply(HttpReply):
 
     def _whole(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
         self.started = self.ended = True
-        line = self._line
-        if status == 200 and headers is PLAIN:
-            head = _OK % (len(body), self._fields(()))
-        else:
-            length = b"" if status in BODILESS else _LENGTH % len(body)
-            head = _OTHER % (status, reason_of(status), length, self._fields(headers))
+        length = b"" if status in BODILESS else _LENGTH % len(body)
+        head = _OTHER % (status, reason_of(status), length, self._fields(headers))
         if len(body) <= JOIN_UP_TO_BYTES:
-            line.write(head + body)
+            self._line.write(head + body)
         else:
-            line.write(head)
-            line.write(body)
+            self._line.write(head)
+            self._line.write(body)
 
-    def _fields(self, headers: tuple[Header, ...]) -> bytes:
+    def _fields(self, headers: tuple[Header, ...] = ()) -> bytes:
         """The lines of a head behind those that are always the same."""
-        fields = _IDS % (self._record_id.encode(), self._request_id.encode()) if self._record_id else b""
+        fields = self._ids
         if self._rates is not None:
             fields += self._rate_lines()
         if headers or self._headers:
             fields += b"".join([b"%b: %b\r\n" % header for header in (*headers, *self._headers)])
-        if not self._line.stays:
-            self.closes = True
+        if self.closes:
             fields += CLOSE
         return fields

@@ -16,7 +16,7 @@ _WATCH_AFTER_S = 1.0
 class AsgiReply(HttpReply):
     """What is said waits in an outbox for `drained`, since a server is asked to send with an await."""
 
-    __slots__ = ("_outbox", "_receive", "_send", "_tasks", "_timer")
+    __slots__ = ("_ids", "_outbox", "_receive", "_send", "_tasks", "_timer")
 
     def __init__(self, receive: Receive, send: Send, tasks: Tasks) -> None:
         super().__init__()
@@ -25,6 +25,10 @@ class AsgiReply(HttpReply):
         self._tasks = tasks
         self._outbox: list[Message] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._ids: tuple[Header, ...] = ()
+
+    def identify(self, record_id: str, request_id: str) -> None:
+        self._ids = ((b"x-generation-id", record_id.encode()), (b"x-request-id", request_id.encode()))
 
     # ---------------------------------------------------------------- whether the client is there
 
@@ -78,8 +82,7 @@ class AsgiReply(HttpReply):
 
     def _start(self, status: int, headers: tuple[Header, ...]) -> None:
         self.started = True
-        ids = ((b"x-generation-id", self._record_id.encode()), (b"x-request-id", self._request_id.encode()))
-        told = [*headers, *ids, *self._headers, *rate_headers(self._rate_lines())]
+        told = [*headers, *self._ids, *self._headers, *rate_headers(self._rate_lines())]
         self._outbox.append({"type": "http.response.start", "status": status, "headers": told})
 
     def send(self, data: bytes) -> bool:

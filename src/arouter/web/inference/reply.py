@@ -43,7 +43,7 @@ class HttpReply(ABC):
     """Implements `arouter.engine.call.Reply`."""
 
     __slots__ = (
-        *("_head", "_headers", "_left", "_on_gone", "_rates", "_record_id", "_request_id"),
+        *("_head", "_headers", "_left", "_on_gone", "_rates"),
         *("ended", "started", "wants_attempts", "write_error"),
     )
 
@@ -51,8 +51,6 @@ class HttpReply(ABC):
         self._head: AnswerHead | None = None
         self._headers: tuple[Header, ...] = ()
         self._rates: Callable[[], tuple[RateTold, ...]] | None = None
-        self._record_id = ""
-        self._request_id = ""
         self._left = False
         self._on_gone: Callable[[], None] | None = None
         self.started = False
@@ -85,10 +83,9 @@ class HttpReply(ABC):
 
     # ---------------------------------------------------------------- what goes with the answer
 
+    @abstractmethod
     def identify(self, record_id: str, request_id: str) -> None:
         """The two ids go into the headers of the answer, whatever it is."""
-        self._record_id = record_id
-        self._request_id = request_id
 
     def tell_dropped(self, names: tuple[str, ...]) -> None:
         self.add_header((b"x-arouter-dropped", ", ".join(names).encode("ascii", "replace")))
