@@ -129,9 +129,9 @@ class Breakers:
             known = self._known.get(deployment.label, WELL)
             after = after_failure(known, self._rules, now_us=now_us, pause_s=failure.retry_after_s)
             self._known[deployment.label] = after
-            self.some_failed = True
             if deployment.own_key is not None:
                 self._bound_own(deployment.label)
+            self.some_failed = bool(self._known)
 
     def _bound_own(self, failed: str) -> None:
         self._own[failed] = None

@@ -160,12 +160,12 @@ class Express:
         try:
             fields: dict[str, Any] = _decode_fields(body)
             model, messages = bytes(fields["model"]), memoryview(fields["messages"])
-            user = _decode_user(fields["user"]) if "user" in fields else None
+            user: str | None = None
+            if "user" in fields and not (user := _decode_user(fields["user"])).isascii():
+                return False
         except (KeyError, *MALFORMED):
             return False
         if not _UNUSUAL.isdisjoint(fields) or messages[0] != _BRACKET:
-            return False
-        if user is not None and not user.isascii():
             return False
         way = self._ways.get((key.hash, model))
         if way is None or way.key is not key:
@@ -217,6 +217,7 @@ class Express:
             del fields["user"]
             if way.naming is not None:
                 fields[way.naming_field] = way.naming(key.organization_id, user)
+        # Filled here, for a call of the class would cost as much again.
         trip: Any = unfilled(Trip)
         trip._express = self
         trip._way = way
