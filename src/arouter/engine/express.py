@@ -92,6 +92,7 @@ class _Way:
 
     key: Key
     requested_model: str
+    """One text for all records."""
     plan: Plan
     route: Route
     guard: Guard | None
@@ -143,7 +144,7 @@ class Express:
         self._upstream = upstream
         self._pseudonyms = pseudonyms
         self._new_id = new_id
-        self._ways: dict[tuple[str, bytes], _Way] = {}
+        self._ways: dict[tuple[str, str], _Way] = {}
         self.breakers = breakers
         self.billing = billing
         self.recorder = recorder
@@ -159,7 +160,7 @@ class Express:
         """
         try:
             fields: dict[str, Any] = _decode_fields(body)
-            model, messages = bytes(fields["model"]), memoryview(fields["messages"])
+            requested, messages = _decode_text(fields["model"]), memoryview(fields["messages"])
             user: str | None = None
             if "user" in fields and not (user := _decode_user(fields["user"])).isascii():
                 return False
@@ -167,9 +168,9 @@ class Express:
             return False
         if not _UNUSUAL.isdisjoint(fields) or messages[0] != _BRACKET:
             return False
-        way = self._ways.get((key.hash, model))
+        way = self._ways.get((key.hash, requested))
         if way is None or way.key is not key:
-            way = self._find(key, model)
+            way = self._find(key, requested)
             if way is None:
                 return False
         guard = way.guard
@@ -234,12 +235,8 @@ class Express:
         reply.until_task(trip._hand_over)
         return True
 
-    def _find(self, key: Key, model: bytes) -> _Way | None:
+    def _find(self, key: Key, requested: str) -> _Way | None:
         """None if there is something to choose, to refuse, or to translate."""
-        try:
-            requested = _decode_text(model)
-        except MALFORMED:
-            return None
         plan = self._selection.plain(requested)
         ruled = self._guardian.recall_key(key)
         if plan is None or ruled is None or key.user_policy is not UserPolicy.OPTIONAL:
@@ -261,7 +258,7 @@ class Express:
         field = deployment.vendor.identity_field
         if len(self._ways) >= MOST_WAYS:
             self._ways.clear()
-        self._ways[key.hash, model] = way = _Way(
+        self._ways[key.hash, requested] = way = _Way(
             key=key,
             requested_model=requested,
             plan=plan,
