@@ -245,15 +245,15 @@ class Express:
             return None
         route = plan.routes[0]
         deployment = route.deployment
-        pool = self._upstream.pool_of(deployment.origin)
         if route.dialect != "openai" or deployment.platform is not None or deployment.credentials is not None:
-            return None
-        if pool is None:
             return None
         try:
             check_kind(key, route)
             check_allowed(key, route, requested)
         except NotPermitted:
+            return None
+        pool = self._upstream.pool_of(deployment.origin)
+        if pool is None:
             return None
         field = deployment.vendor.identity_field
         if len(self._ways) >= MOST_WAYS:
