@@ -12,7 +12,7 @@ from arouter.engine.call import Call
 from arouter.engine.clock import SystemClock
 from arouter.engine.connection import Connection
 from arouter.engine.express import Express
-from arouter.engine.guardian import NO_GUARD
+from arouter.engine.guardian import NO_GUARD, Ruled
 from arouter.engine.pool import Pool, PoolLimits
 from arouter.engine.retrying import RetryBudget
 from arouter.engine.selection import Selection
@@ -30,16 +30,18 @@ _TIMEOUTS = Timeouts()
 class _Upstream:
     """One connection, that is idle whenever somebody asks."""
 
+    timeouts = _TIMEOUTS
+
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.last: Connection | None = None
 
-    def take_idle(self, _: object) -> Connection | None:
+    def pool_of(self, _: object) -> "_Upstream":
+        return self
+
+    def take_idle(self) -> Connection | None:
         self.last = self._pool.take_idle()
         return self.last
-
-    def start(self, connection: Connection, head: bytes, body: bytes, _: object) -> object:
-        return connection.start(head, body, _TIMEOUTS)
 
 
 class Expressed:
@@ -53,8 +55,8 @@ class Expressed:
         self._upstream = asyncio.run(_kept())
         # What stands beside the path and does nothing for a usual request.
         beside: dict[str, Any] = {
-            "guardian": SimpleNamespace(recall=lambda key, user: NO_GUARD),
-            "own_keys": SimpleNamespace(holders=frozenset()),
+            "guardian": SimpleNamespace(recall_key=lambda key: Ruled(key, NO_GUARD, per_user=False), on_forget=[]),
+            "own_keys": SimpleNamespace(holders=frozenset(), on_change=[]),
             "attempts": SimpleNamespace(budget=RetryBudget(), head=lambda deployment, prepared: b"POST / HTTP/1.1\r\n"),
             "upstream": self._upstream,
             "recorder": SimpleNamespace(open=lambda opening: None, close_then=lambda record, done: done(None)),

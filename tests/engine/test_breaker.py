@@ -163,3 +163,17 @@ def test_deployments_of_one_provider_are_apart_and_a_success_forgets() -> None:
     assert breakers.resting(0) == ("openai/eu",)
     breakers.answered(eu)
     assert not breakers.rests(eu, 0)
+
+
+def test_it_is_known_whether_any_failed_and_has_not_answered_since() -> None:
+    breakers = Breakers(BreakerRules())
+    other = deployment("groq")
+    assert not breakers.some_failed
+    breakers.failed(OPENAI, UpstreamFailed("yours", upstream_status=400, client_fault=True), 0)
+    assert not breakers.some_failed
+    breakers.failed(OPENAI, UpstreamFailed("down"), 0)
+    breakers.failed(other, UpstreamFailed("down"), 0)
+    breakers.answered(OPENAI)
+    assert breakers.some_failed
+    breakers.answered(other)
+    assert not breakers.some_failed

@@ -9,7 +9,7 @@ from arouter.wiring.record_ids import IDS_IN_BLOCK, RecordIds
 
 @given(st.integers(0, 2**60 - 1), st.binary(min_size=1, max_size=64))
 def test_they_are_what_the_domain_makes_of_the_same_digits(now_us: int, pattern: bytes) -> None:
-    made = RecordIds(lambda size: (pattern * size)[:size])(now_us)
+    made = RecordIds(lambda size: (pattern * size)[:size]).new(now_us)
     digits = made[-RANDOM_DIGITS:]
     assert made == generation_id(now_us, bytes.fromhex("0" + digits))
     assert len(bytes.fromhex("0" + digits)) == RANDOM_BYTES
@@ -24,6 +24,6 @@ def test_every_digit_of_a_block_is_given_out_once_before_another_one_is_asked_fo
 
     ids = RecordIds(source)
     for number in range(3):
-        endings = [ids(0)[-RANDOM_DIGITS:] for _ in range(IDS_IN_BLOCK)]
+        endings = [ids.new(0)[-RANDOM_DIGITS:] for _ in range(IDS_IN_BLOCK)]
         assert len(blocks) == number + 1
         assert "".join(reversed(endings)) == blocks[number].hex()

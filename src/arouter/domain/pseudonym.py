@@ -19,21 +19,21 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 class Pseudonyms:
     """The pseudonyms under one secret of at most 64 bytes."""
 
-    __slots__ = ("_inner", "_outer", "of")
+    __slots__ = ("_new_inner", "_new_outer", "of")
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) > _BLOCK_BYTES:
             raise ValueError("a secret of at most 64 bytes")
         block = secret.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(block.translate(_INNER))
-        self._outer = hashlib.sha256(block.translate(_OUTER))
+        self._new_inner = hashlib.sha256(block.translate(_INNER)).copy
+        self._new_outer = hashlib.sha256(block.translate(_OUTER)).copy
         self.of: Callable[[str, str], str] = lru_cache(MOST_REMEMBERED)(self._of)
         """Of an organization's id and a user: 64 hexadecimal digits. Equal users of two organizations have different
         ones."""
 
     def _of(self, organization_id: str, user: str) -> str:
-        inner = self._inner.copy()
+        inner = self._new_inner()
         inner.update(f"{organization_id}\0{user}".encode())
-        outer = self._outer.copy()
+        outer = self._new_outer()
         outer.update(inner.digest())
         return outer.hexdigest()

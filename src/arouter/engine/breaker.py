@@ -101,11 +101,8 @@ class Breakers:
         self._known: dict[str, Health] = {}
         self._own: dict[str, None] = {}
         """The labels among them of own keys, the longest known first."""
-
-    @property
-    def some_failed(self) -> bool:
+        self.some_failed = False
         """Whether there is one that failed and has not answered since."""
-        return bool(self._known)
 
     def resting(self, now_us: int) -> tuple[str, ...]:
         """The labels of the operator's that rest."""
@@ -125,6 +122,7 @@ class Breakers:
         if self._known:
             self._known.pop(deployment.label, None)
             self._own.pop(deployment.label, None)
+            self.some_failed = bool(self._known)
 
     def failed(self, deployment: Deployment, failure: UpstreamFailed, now_us: int) -> None:
         if counts(failure):
@@ -133,6 +131,7 @@ class Breakers:
             self._known[deployment.label] = after
             if deployment.own_key is not None:
                 self._bound_own(deployment.label)
+            self.some_failed = bool(self._known)
 
     def _bound_own(self, failed: str) -> None:
         self._own[failed] = None

@@ -16,7 +16,7 @@ requests both ways, and compare bytes and records.
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
@@ -33,15 +33,17 @@ from arouter.engine.billing import Bill, Billing
 from arouter.engine.breaker import Breakers
 from arouter.engine.call import Reply
 from arouter.engine.clock import Clock
-from arouter.engine.guardian import NO_GUARD, Guardian, Hold
-from arouter.engine.identity import identity_for
+from arouter.engine.guardian import Guard, Guardian, Hold
+from arouter.engine.identity import Naming, naming_for
 from arouter.engine.own_keys import OwnKeys
+from arouter.engine.pool import Pool
 from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Plan, Route
 from arouter.engine.selection import Selection
+from arouter.engine.timeouts import Timeouts
 from arouter.engine.upstream import Upstream
 from arouter.providers.base import Prepared
-from arouter.providers.openai import CHAT_PATH, Fields, Relay, relay_request
+from arouter.providers.openai import CHAT_PATH, Relay
 from arouter.providers.openai_error import MALFORMED
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS
 from arouter.providers.told import Told
@@ -56,6 +58,8 @@ _OK = 200
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
+_decode_user = msgspec.json.Decoder(Annotated[str, msgspec.Meta(max_length=MOST_USER_BYTES)]).decode
+_encode = msgspec.json.encode
 
 
 class Work(Protocol):
@@ -84,14 +88,24 @@ class ExpressReply(Reply, Protocol):
 
 @value(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """What is decided once for a key and a model."""
+    """What is decided once for a key and a model. All are forgotten as soon as any of it may be otherwise."""
 
     key: Key
     requested_model: str
+    """One text for all records."""
     plan: Plan
     route: Route
+    guard: Guard | None
+    """Of all requests of the key; None: it depends on their users."""
+    pool: Pool
     head: bytes
     """Of the request to the provider."""
+    model: msgspec.Raw
+    """In that request."""
+    naming: Naming | None
+    """How the provider is told of the user; None: not at all."""
+    naming_field: str
+    timeouts: Timeouts
 
 
 class Pipeline(Protocol):
@@ -130,12 +144,14 @@ class Express:
         self._upstream = upstream
         self._pseudonyms = pseudonyms
         self._new_id = new_id
-        self._ways: dict[tuple[str, bytes], _Way] = {}
+        self._ways: dict[tuple[str, str], _Way] = {}
         self.breakers = breakers
         self.billing = billing
         self.recorder = recorder
         self.clock = clock
         self.on_record = on_record
+        guardian.on_forget.append(self._ways.clear)
+        own_keys.on_change.append(self._ways.clear)
 
     def begin(self, key: Key, head: Any, body: bytes, reply: ExpressReply, now_us: int, pipeline: Pipeline) -> bool:
         """Answer a request of a valid key, if it is a usual one. Whether it is under way; else nothing was done.
@@ -143,33 +159,44 @@ class Express:
         Only its body says something: neither its path nor its header fields do. `head` is for the `pipeline`.
         """
         try:
-            fields = _decode_fields(body)
-            model, messages = bytes(fields["model"]), memoryview(fields["messages"])
-            user = _decode_text(fields["user"]) if "user" in fields else None
+            fields: dict[str, Any] = _decode_fields(body)
+            requested, messages = _decode_text(fields["model"]), memoryview(fields["messages"])
+            user: str | None = None
+            if "user" in fields and not (user := _decode_user(fields["user"])).isascii():
+                return False
         except (KeyError, *MALFORMED):
             return False
         if not _UNUSUAL.isdisjoint(fields) or messages[0] != _BRACKET:
             return False
-        if user is not None and not (user.isascii() and len(user) <= MOST_USER_BYTES):
-            return False
-        way = self._ways.get((key.hash, model))
+        way = self._ways.get((key.hash, requested))
         if way is None or way.key is not key:
-            way = self._find(key, model)
+            way = self._find(key, requested)
             if way is None:
                 return False
-        guard = self._guardian.recall(key, user)
-        if guard is not NO_GUARD and (guard is None or guard.blocked is not None or guard.lists):
+        guard = way.guard
+        if guard is None:
+            guard = self._guardian.recall(key, user)
+            if guard is None or guard.blocked is not None or guard.lists:
+                return False
+        if self.breakers.some_failed:
             return False
-        if self.breakers.some_failed or key.organization_id in self._own_keys.holders:
-            return False
-        route = way.route
-        deployment = route.deployment
-        identity = identity_for(deployment, self._pseudonyms, key.organization_id, user)
-        prepared = relay_request(fields, vendor=deployment.vendor, model=route.model, stream=False, identity=identity)
-        connection = self._upstream.take_idle(deployment.origin)
+        connection = way.pool.take_idle()
         if connection is None:
             return False
-        opening = _opened(self._new_id(now_us), now_us, way, user, _size(fields, messages))
+        opening: Any = unfilled(Opening)
+        opening.id = opening.request_id = record_id = self._new_id(now_us)
+        opening.created_at_us = now_us
+        opening.organization_id = key.organization_id
+        opening.workspace_id = key.workspace_id
+        opening.key_hash = key.hash
+        opening.user = user
+        opening.endpoint = ENDPOINT
+        opening.requested_model = way.requested_model
+        opening.streamed = opening.on_own_key = False
+        opening.session_id = opening.app_url = opening.app_title = None
+        opening.tags = ()
+        opening.asked_bytes = len(messages) + (len(memoryview(fields["tools"])) if "tools" in fields else 0)
+        opening.routed_model = way.route.name
         hold: Hold | None = None
         if guard.slots:
             hold = self._guardian.hold_at_once(guard, fields, opening, way.plan.routes, reply)
@@ -183,20 +210,38 @@ class Express:
             if hold is not None:
                 hold.release()
             return False
-        self._budget.earn()
-        started_us = self.clock.monotonic_us()
-        answer = self._upstream.start(connection, way.head, prepared.body, deployment.timeouts)
-        Trip(self, way, opening, answer, started_us, hold, reply, head, body, pipeline)
+        if self._budget.lacks:
+            self._budget.earn()
+        # As `relay_request` writes it, of a request with nothing else that is ours to change.
+        fields["model"] = way.model
+        if user is not None:
+            del fields["user"]
+            if way.naming is not None:
+                fields[way.naming_field] = way.naming(key.organization_id, user)
+        # Filled here, for a call of the class would cost as much again.
+        trip: Any = unfilled(Trip)
+        trip._express = self
+        trip._way = way
+        trip._opening = opening
+        trip._head = head
+        trip._body = body
+        trip._started_us = self.clock.monotonic_us()
+        trip._hold = hold
+        trip._reply = reply
+        trip._pipeline = pipeline
+        trip._answer = answer = connection.start(way.head, _encode(fields), way.timeouts)
+        answer.then(trip._answered)
+        reply.identify(record_id, record_id)
+        reply.until_task(trip._hand_over)
         return True
 
-    def _find(self, key: Key, model: bytes) -> _Way | None:
+    def _find(self, key: Key, requested: str) -> _Way | None:
         """None if there is something to choose, to refuse, or to translate."""
-        try:
-            requested = _decode_text(model)
-        except MALFORMED:
-            return None
         plan = self._selection.plain(requested)
-        if plan is None or key.user_policy is not UserPolicy.OPTIONAL:
+        ruled = self._guardian.recall_key(key)
+        if plan is None or ruled is None or key.user_policy is not UserPolicy.OPTIONAL:
+            return None
+        if key.organization_id in self._own_keys.holders or (ruled.plain.lists and not ruled.per_user):
             return None
         route = plan.routes[0]
         deployment = route.deployment
@@ -207,11 +252,25 @@ class Express:
             check_allowed(key, route, requested)
         except NotPermitted:
             return None
-        head = self._attempts.head(deployment, Prepared(path=CHAT_PATH, body=b""))
+        pool = self._upstream.pool_of(deployment.origin)
+        if pool is None:
+            return None
+        field = deployment.vendor.identity_field
         if len(self._ways) >= MOST_WAYS:
             self._ways.clear()
-        way = _Way(key=key, requested_model=requested, plan=plan, route=route, head=head)
-        self._ways[key.hash, model] = way
+        self._ways[key.hash, requested] = way = _Way(
+            key=key,
+            requested_model=requested,
+            plan=plan,
+            route=route,
+            guard=None if ruled.per_user else ruled.plain,
+            pool=pool,
+            head=self._attempts.head(deployment, Prepared(path=CHAT_PATH, body=b"")),
+            model=msgspec.Raw(_encode(route.model)),
+            naming=None if field is None else naming_for(deployment, self._pseudonyms),
+            naming_field=field or "",
+            timeouts=self._upstream.timeouts if deployment.timeouts is None else deployment.timeouts,
+        )
         return way
 
 
@@ -232,33 +291,18 @@ class Trip:
         "_way",
     )
 
-    def __init__(
-        self,
-        express: Express,
-        way: _Way,
-        opening: Opening,
-        answer: Answer,
-        started_us: int,
-        hold: Hold | None,
-        reply: ExpressReply,
-        head: Any,
-        body: bytes,
-        pipeline: Pipeline,
-    ) -> None:
-        self._express = express
-        self._way = way
-        self._opening = opening
-        self._head = head
-        self._body = body
-        self._answer = answer
-        self._started_us = started_us
-        self._hold = hold
-        self._reply = reply
-        self._pipeline = pipeline
-        self._last = b""
-        answer.then(self._answered)
-        reply.identify(opening.id, opening.id)
-        reply.until_task(self._hand_over)
+    _express: Express
+    _way: _Way
+    _opening: Opening
+    _head: Any
+    _body: bytes
+    _answer: Answer
+    _started_us: int
+    _hold: Hold | None
+    _reply: ExpressReply
+    _pipeline: Pipeline
+    _last: bytes
+    """The answer to the client, once there is one."""
 
     def _answered(self) -> None:
         """The answer is at its end, or is larger than usual ones."""
@@ -324,30 +368,5 @@ class Trip:
         await self._pipeline.go_on(key, self._head, self._body, opening, begun, self._reply)
 
 
-def _opened(record_id: str, now_us: int, way: _Way, user: str | None, asked_bytes: int) -> Opening:
-    key, route = way.key, way.route
-    made = unfilled(Opening)
-    made.id = made.request_id = record_id
-    made.created_at_us = now_us
-    made.organization_id = key.organization_id
-    made.workspace_id = key.workspace_id
-    made.key_hash = key.hash
-    made.user = user
-    made.endpoint = ENDPOINT
-    made.requested_model = way.requested_model
-    made.streamed = made.on_own_key = False
-    made.session_id = made.app_url = made.app_title = None
-    made.tags = ()
-    made.asked_bytes = asked_bytes
-    made.routed_model = route.name
-    opening: Opening = made
-    return opening
-
-
 async def _raise(defect: Exception) -> None:
     raise defect
-
-
-def _size(fields: Fields, messages: memoryview) -> int:
-    """Of what the model reads, in bytes."""
-    return len(messages) + (len(memoryview(fields["tools"])) if "tools" in fields else 0)

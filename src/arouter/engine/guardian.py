@@ -22,14 +22,7 @@ from arouter.domain.record import Opening, Record, Status
 from arouter.domain.value import constructor, value
 from arouter.engine.call import Call, RateTold, Reply
 from arouter.engine.estimates import Estimates
-from arouter.engine.guards import (
-    NO_GUARD,
-    OF_CREDITS,
-    Guard,
-    Guards,
-    Slot,
-    check_lists,
-)
+from arouter.engine.guards import NO_GUARD, OF_CREDITS, Guard, Guards, Slot, check_lists
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.routing import Route
 from arouter.engine.selection import Permit
@@ -99,7 +92,7 @@ class Figure:
     resets_at_us: int | None
 
 
-class _Ruled:
+class Ruled:
     """A key, and what is known of its requests whoever they are for."""
 
     __slots__ = ("key", "per_user", "plain")
@@ -107,7 +100,9 @@ class _Ruled:
     def __init__(self, key: Key, plain: Guard, *, per_user: bool) -> None:
         self.key = key
         self.plain = plain
+        """The guard of its requests for nobody."""
         self.per_user = per_user
+        """Whether that of others may be another one."""
 
 
 class _Known:
@@ -117,7 +112,7 @@ class _Known:
 
     def __init__(self, rules: UserRules | None) -> None:
         self.rules = rules
-        self.guards: dict[_Ruled, Guard] = {}
+        self.guards: dict[Ruled, Guard] = {}
 
 
 class Guardian:
@@ -142,9 +137,11 @@ class Guardian:
         self._guards = Guards(leasing, ())
         self._change = 0
         self._holders: frozenset[str] = frozenset()
-        self._keys: dict[str, _Ruled] = {}
+        self._keys: dict[str, Ruled] = {}
         self._users: dict[tuple[str, str], _Known] = {}
         self._older: dict[tuple[str, str], _Known] = {}
+        self.on_forget: list[Callable[[], None]] = []
+        """Called as soon as what was known of keys does not hold any more."""
 
     # ---------------------------------------------------------------- what applies
 
@@ -172,13 +169,18 @@ class Guardian:
 
     def recall(self, key: Key, user: str | None) -> Guard | None:
         """The guard, if it is known: then there is no need to `find` it."""
-        ruled = self._keys.get(key.hash)
-        if ruled is None or ruled.key is not key:
+        ruled = self.recall_key(key)
+        if ruled is None:
             return None
         if user is None or not ruled.per_user:
             return ruled.plain
         known = self._users.get((key.organization_id, user))
         return None if known is None else known.guards.get(ruled)
+
+    def recall_key(self, key: Key) -> Ruled | None:
+        """What is known of a key, if anything is; it holds until `on_forget`."""
+        ruled = self._keys.get(key.hash)
+        return ruled if ruled is not None and ruled.key is key else None
 
     async def find(self, key: Key, user: str | None) -> Guard:
         """The guard of a key's requests for a user. StorageUnavailable if it cannot be read."""
@@ -204,7 +206,7 @@ class Guardian:
             guard = known.guards[ruled] = self._of_user(ruled, user, known.rules)
         return guard
 
-    def _of_user(self, ruled: "_Ruled", user: str, rules: UserRules | None) -> Guard:
+    def _of_user(self, ruled: Ruled, user: str, rules: UserRules | None) -> Guard:
         return self._guards.of_user(ruled.key, ruled.plain, user, rules)
 
     def permit(self, guard: Guard, usual: Permit) -> Permit:
@@ -218,7 +220,7 @@ class Guardian:
 
         return check
 
-    def _ruled(self, key: Key) -> _Ruled:
+    def _ruled(self, key: Key) -> Ruled:
         ruled = self._keys.get(key.hash)
         # A key is the same by each of its plaintexts, which may end at different times.
         if ruled is not None and replace(ruled.key, expires_at_us=key.expires_at_us) == key:
@@ -228,7 +230,7 @@ class Guardian:
             self._forget()
         plain = self._guards.of_key(key)
         per_user = key.organization_id in self._holders or self._guards.say_of_users(key)
-        ruled = self._keys[key.hash] = _Ruled(key, plain, per_user=per_user)
+        ruled = self._keys[key.hash] = Ruled(key, plain, per_user=per_user)
         return ruled
 
     def _remember(self, name: tuple[str, str], known: _Known) -> None:
@@ -240,6 +242,8 @@ class Guardian:
         self._keys = {}
         self._users = {}
         self._older = {}
+        for call in self.on_forget:
+            call()
 
     # ---------------------------------------------------------------- holding
 
@@ -489,4 +493,4 @@ def _instant(at_us: int | None) -> datetime | None:
     return None if at_us is None else datetime.fromtimestamp(at_us // 1_000_000, UTC)
 
 
-__all__ = ["NO_GUARD", "Figure", "Guardian", "Hold", "check_blocked"]
+__all__ = ["NO_GUARD", "Figure", "Guard", "Guardian", "Hold", "Ruled", "check_blocked"]

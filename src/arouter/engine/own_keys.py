@@ -125,6 +125,8 @@ class OwnKeys:
         """Of those that are loaded."""
         self.holders: frozenset[str] = frozenset()
         """The organizations that `selection` has something else for."""
+        self.on_change: list[Callable[[], None]] = []
+        """Called as soon as these may be others."""
 
     async def refresh(self) -> None:
         """Forget everything if the directory has changed since the last call. To be called a few times a second."""
@@ -136,6 +138,8 @@ class OwnKeys:
             self._revision = revision
             self._forget()
             self.holders = frozenset(holders)
+            for call in self.on_change:
+                call()
         self._tell_missing(holders)
 
     async def selection(self, key: Key) -> Selection:

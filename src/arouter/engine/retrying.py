@@ -64,25 +64,26 @@ def wait_s(rules: RetryRules, repeated: int, asked_s: float | None, draw: float)
 class RetryBudget:
     """Repetitions are a share of all requests, with some in reserve for a quiet time."""
 
-    __slots__ = ("_credit",)
+    __slots__ = ("lacks",)
 
     PRICE = 5
     """One repetition for so many requests."""
     MOST = 100 * PRICE
 
     def __init__(self) -> None:
-        self._credit = self.MOST
+        self.lacks = 0
+        """So many requests, until there is most of it. While it lacks nothing there is nothing to `earn`."""
 
     def earn(self) -> None:
         """A request came."""
-        if self._credit < self.MOST:
-            self._credit += 1
+        if self.lacks:
+            self.lacks -= 1
 
     def spend(self) -> bool:
         """Whether there is one more repetition; it is then used up."""
-        if self._credit < self.PRICE:
+        if self.lacks > self.MOST - self.PRICE:
             return False
-        self._credit -= self.PRICE
+        self.lacks += self.PRICE
         return True
 
 

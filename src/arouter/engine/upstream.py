@@ -65,7 +65,8 @@ class Upstream:
         Without `ssl_context` the system's authorities are trusted, and names are verified.
         """
         self._limits = PoolLimits() if limits is None else limits
-        self._timeouts = Timeouts() if timeouts is None else timeouts
+        self.timeouts = Timeouts() if timeouts is None else timeouts
+        """Of requests that are sent without any of their own."""
         self._proxies = Proxies({} if proxies is None else proxies)
         self._ssl_context = ssl_context
         self._routes: dict[str, _Route] = {}
@@ -79,7 +80,7 @@ class Upstream:
         open.
         """
         if timeouts is None:
-            timeouts = self._timeouts
+            timeouts = self.timeouts
         route = self._routes.get(origin.endpoint) or self._new_route(origin)
         connection = route.pool.take_idle()
         if connection is None:
@@ -88,14 +89,11 @@ class Upstream:
             head = route.proxy.absolute(origin, head)
         return await connection.start(head, body, timeouts).begun()
 
-    def take_idle(self, origin: Origin) -> Connection | None:
-        """A connection on which `start` may send at once; None if there is none. Whoever gets it sends or aborts."""
+    def pool_of(self, origin: Origin) -> Pool | None:
+        """Whose connections take requests as `send` writes them; None before the first request, and with a proxy. It
+        stays the same as long as this does. Whoever takes a connection starts on it, gives it back, or aborts it."""
         route = self._routes.get(origin.endpoint)
-        return None if route is None or route.proxy is not None else route.pool.take_idle()
-
-    def start(self, connection: Connection, head: bytes, body: bytes, timeouts: Timeouts | None) -> Answer:
-        """Send a request, as `send` does, on a connection of `take_idle`. The answer has not begun."""
-        return connection.start(head, body, self._timeouts if timeouts is None else timeouts)
+        return None if route is None or route.proxy is not None else route.pool
 
     async def aclose(self) -> None:
         """Hangs up every connection; requests that are under way fail, and so do later ones."""

@@ -120,9 +120,8 @@ def relay_request(fields: Fields, *, vendor: Vendor, model: str, stream: bool, i
     """
     sent: dict[str, object] = {**fields}
     taken = _TAKEN if vendor.takes_routing_fields else _TAKEN_FROM_VENDORS
-    for name in fields:
-        if name in taken:
-            del sent[name]
+    for name in taken.intersection(fields):
+        del sent[name]
     sent["model"] = model
     if identity is not None and vendor.identity_field is not None:
         sent[vendor.identity_field] = identity

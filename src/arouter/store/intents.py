@@ -21,8 +21,9 @@ class Intents:
 
     def __init__(self, hand_over: Callable[[list[Opening]], None]) -> None:
         self._hand_over = hand_over
-        self._young: dict[str, Opening] = {}
-        self._old: dict[str, Opening] = {}
+        self._waiting: dict[str, Opening] = {}
+        self._older: list[str] = []
+        """Those that waited already at the last tick, whether they still do or not."""
         self._due: dict[str, Opening] = {}
         """They go with the next record, or at the next tick."""
         self._handed: set[str] = set()
@@ -35,35 +36,32 @@ class Intents:
     @property
     def count(self) -> int:
         """Of the requests that run. May be asked by any thread."""
-        return len(self._young) + len(self._old) + len(self._due) + len(self._handed)
+        return len(self._waiting) + len(self._due) + len(self._handed)
 
     def add(self, opening: Opening) -> None:
-        record_id = opening.id
-        if record_id not in self._young and record_id not in self._old and record_id not in self._due:
-            self._young[record_id] = opening
+        if opening.id not in self._due:
+            self._waiting.setdefault(opening.id, opening)
             if self._ticking is None:
                 self._tick_later()
 
     def drop(self, record_id: str) -> bool:
         """The record comes. Whether it came before its intent was handed over: then there is none to forget."""
-        waits = self._young.pop(record_id, None)
-        if self._old or self._due:
-            waits = waits or self._old.pop(record_id, None) or self._due.pop(record_id, None)
-            if self._due:
-                self._hand_due()
+        waited = self._waiting.pop(record_id, None) is not None
+        if self._due:
+            waited = self._due.pop(record_id, None) is not None or waited
+            self._hand_due()
         if record_id in self._handed:
             # It may have been opened again since then.
             self._handed.discard(record_id)
             return False
-        return waits is not None
+        return waited
 
     def flush(self) -> None:
         """Hand everything over now."""
         self._hand_due()
-        self._hand(self._old)
-        self._hand(self._young)
-        self._old = {}
-        self._young = {}
+        waiting, self._waiting = self._waiting, {}
+        self._older = []
+        self._hand(waiting)
 
     def _hand(self, openings: dict[str, Opening]) -> None:
         if openings:
@@ -76,9 +74,11 @@ class Intents:
 
     def _tick(self) -> None:
         self._hand_due()
-        self._due, self._old, self._young = self._old, self._young, {}
+        waiting = self._waiting
+        self._due = {record_id: waiting.pop(record_id) for record_id in self._older if record_id in waiting}
+        self._older = [*waiting]
         self._ticking = None
-        if self._due or self._old:
+        if self._due or waiting:
             self._tick_later()
 
     def _tick_later(self) -> None:

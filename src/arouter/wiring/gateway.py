@@ -112,7 +112,7 @@ class Gateway:
         self._upstream = _upstream(settings)
         self._lag = LoopLag(self.metrics.on_lag)
         self._drains = Drains(_drain_limits(settings))
-        self._record_ids = RecordIds(secrets.token_bytes)
+        self._new_id = RecordIds(secrets.token_bytes).new
         self._authenticator = Authenticator(self.store.directory, now_us=self._clock.now_us)
         self._leasing = Leasing(
             self.store.counters,
@@ -226,7 +226,7 @@ class Gateway:
             user_tokens=user_tokens,
             completions=completions,
             clock=self._clock,
-            new_id=self._record_ids,
+            new_id=self._new_id,
             tasks=self._tasks,
             body_most_bytes=self.settings.server.body_most_bytes,
             express=express,
@@ -257,7 +257,7 @@ class Gateway:
             drains=self._drains,
             secret=home.secret,
             limits=Limits(keep_alive_s=self.settings.server.keep_alive_s),
-            new_id=self._record_ids,
+            new_id=self._new_id,
             on_record=self._recorded,
         )
 

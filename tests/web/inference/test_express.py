@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arouter.domain.errors import ARouterError, StorageUnavailable
-from arouter.domain.guardrails import UserRules
+from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.ids import RANDOM_BYTES, generation_id
 from arouter.domain.keys import Key, KeyKind, UserPolicy, digest, new_plaintext
 from arouter.domain.limits import Limits
@@ -36,6 +37,7 @@ from tests.engine.samples import key, routing
 from tests.engine.scripted_ledger import FULL, ScriptedLedger
 from tests.engine.scripted_peer import Peer, Script, Visit
 from tests.engine.scripted_reply import ScriptedReply
+from tests.engine.test_own_keys import READS, Owners
 from tests.recordings import Recording, need_recordings, recordings
 
 PLAINTEXT = new_plaintext(KeyKind.LIVE, bytes(24))
@@ -339,6 +341,18 @@ def test_the_provider_learns_of_the_user_what_the_operator_decided(identity: str
             assert (b'"safety_identifier":' in short) is (identity != "none")
 
     scene()
+
+
+@playing
+async def test_a_provider_without_a_field_for_users_learns_of_none() -> None:
+    async with gateway(*[http(completion())] * 3) as there:
+        body = {**BODY, "model": "groq/llama-3.3-70b-versatile"}
+        await there.the_long_way(body)
+        there.forget()
+        _, record = await both_ways(there, body)
+        assert record.opening.user == "user_12345"
+        _, _, asked = there.provider.asked[-1].partition(b"\r\n\r\n")
+        assert msgspec.json.decode(asked) == {"model": "llama-3.3-70b-versatile", "messages": MESSAGES}
 
 
 def usages() -> st.SearchStrategy[dict[str, Any]]:
@@ -816,4 +830,53 @@ async def test_a_blocked_user_is_refused_by_the_pipeline() -> None:
         refused = await there.the_long_way(BODY)
         assert refused.error is not None
         assert refused.error.code == "user_blocked"
+        assert there.refuses()
+
+
+# ---------------------------------------------------------------- what is known of a key and a model is forgotten
+
+
+async def follows(there: Gateway, **what: Any) -> Client:
+    """The guardian learns of a guardrail. The first request after that, which is the pipeline's."""
+    rule = Guardrail(
+        id="grl_1",
+        organization_id="org_1",
+        name="the cap",
+        created_at_us=1,
+        **{"target": Target.ORGANIZATION, "target_id": None, **what},
+    )
+    await there.pipeline.directory.add_guardrail(rule)
+    await there.pipeline.guardian.refresh()
+    assert there.refuses(), "nothing is known of the key"
+    return await there.the_long_way(BODY)
+
+
+@playing
+async def test_a_list_of_models_that_comes_leaves_the_requests_to_the_pipeline() -> None:
+    async with gateway(http(completion())) as there:
+        await there.begin().until_over()
+        refused = await follows(there, lists=Lists(ignored_models=("openai/gpt-5.4",)))
+        assert refused.error is not None
+        assert refused.error.code == "model_not_allowed"
+        assert there.refuses()
+
+
+@pytest.mark.parametrize("target", [Target.ORGANIZATION, Target.EVERY_USER])
+@playing
+async def test_a_limit_that_comes_holds_for_the_next_requests(target: Target) -> None:
+    async with gateway(*[http(completion())] * 3) as there:
+        await there.begin().until_over()
+        await follows(there, target=target, limits=Limits(requests_per_minute=10))
+        await there.begin().until_over()
+        assert await used(there) == [("requests_per_minute", 2, 0)]
+        if target is Target.EVERY_USER:
+            assert there.refuses({**BODY, "user": "another"}), "nothing is known of that one"
+
+
+@playing
+async def test_an_organization_that_stores_a_key_of_its_own_is_left_to_the_pipeline_from_then_on() -> None:
+    owners = Owners()
+    async with gateway(http(completion()), own_keys=partial(owners.among, reads=READS)) as there:
+        await there.begin().until_over()
+        await owners.add()
         assert there.refuses()
