@@ -35,10 +35,6 @@ class Chore:
 
 
 Item = Append | list[Opening] | Command
-OnCommit = Callable[[int, float], None]
-"""Is told how many records were committed and the seconds that it took, on the event loop's thread."""
-
-
 Outcomes = list[tuple[Callable[[Any], None], object]]
 """Who is told, and of what: a result, or an exception."""
 

@@ -38,12 +38,13 @@ from arouter.store.sqlite.connections import (
     unavailable,
 )
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, Outcomes, settle, take_turn, who_waits
+from arouter.store.sqlite.items import Append, Chore, Command, Item, Outcomes, settle, take_turn, who_waits
 from arouter.store.sqlite.kept import Kept
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.turns import Turns
+from arouter.store.stores import OnCommit
 from arouter.store.written import Tell
 
 MOST_IN_ONE: Final = 2_000
