@@ -98,14 +98,11 @@ class Breakers:
         """`most_own` are the own keys that are known to have failed."""
         self._rules = rules
         self._most_own = most_own
+        self.some_failed = False
+        """Whether there is one that failed and has not answered since."""
         self._known: dict[str, Health] = {}
         self._own: dict[str, None] = {}
         """The labels among them of own keys, the longest known first."""
-
-    @property
-    def some_failed(self) -> bool:
-        """Whether there is one that failed and has not answered since."""
-        return bool(self._known)
 
     def resting(self, now_us: int) -> tuple[str, ...]:
         """The labels of the operator's that rest."""
@@ -122,15 +119,17 @@ class Breakers:
             self._known[deployment.label] = probed(health, self._rules, now_us=now_us)
 
     def answered(self, deployment: Deployment) -> None:
-        if self._known:
+        if self.some_failed:
             self._known.pop(deployment.label, None)
             self._own.pop(deployment.label, None)
+            self.some_failed = bool(self._known)
 
     def failed(self, deployment: Deployment, failure: UpstreamFailed, now_us: int) -> None:
         if counts(failure):
             known = self._known.get(deployment.label, WELL)
             after = after_failure(known, self._rules, now_us=now_us, pause_s=failure.retry_after_s)
             self._known[deployment.label] = after
+            self.some_failed = True
             if deployment.own_key is not None:
                 self._bound_own(deployment.label)
 

@@ -266,18 +266,18 @@ class Trip:
 
     def _answered(self) -> None:
         """The answer is at its end, or is larger than usual ones."""
-        body = self._answer.whole
-        if body is None or self._answer.status != _OK:
+        answer, opening, route = self._answer, self._opening, self._way.route
+        body = answer.whole
+        if body is None or answer.status != _OK:
             self._hand_over()
             return
-        express, way, opening = self._express, self._way, self._opening
-        relay = Relay(way.route.deployment.vendor)
+        relay = Relay(route.deployment.vendor)
         told = relay.told
         try:
             relay.read_answer(body)
             if told.usage is None:
                 raise LookupError("no usage")
-            bill = express.billing.bill(way.route, told, asked_bytes=opening.asked_bytes, at_us=opening.created_at_us)
+            bill = self._express.billing.bill(route, told, asked_bytes=opening.asked_bytes, at_us=opening.created_at_us)
             self._last = relay.answer(bill)
         except Exception:  # noqa: BLE001 – it will be raised once more, where it is handled
             self._hand_over()
@@ -292,8 +292,9 @@ class Trip:
         """The record, as `Account.record` makes it of a request that went so."""
         express, route = self._express, self._way.route
         deployment, clock = route.deployment, express.clock
-        express.breakers.answered(deployment)
-        made = unfilled(Record)
+        if express.breakers.some_failed:
+            express.breakers.answered(deployment)
+        self._record = made = unfilled(Record)
         made.opening = self._opening
         made.completed_at_us = clock.now_us()
         made.status = _SUCCESS
@@ -317,12 +318,10 @@ class Trip:
         made.is_byok = False
         made.error_code = made.time_to_first_token_us = None
         made.tried = ()
-        record: Record = made
-        self._record = record
         if self._hold is not None:
-            self._hold.settle(record)
-        express.on_record(record, None)
-        express.recorder.close_then(record, self._recorded)
+            self._hold.settle(made)
+        express.on_record(made, None)
+        express.recorder.close_then(made, self._recorded)
 
     def _recorded(self, failure: Exception | None) -> None:
         """Last: the answer, or why there is none."""
