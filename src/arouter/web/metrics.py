@@ -26,7 +26,7 @@ LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 SECOND_US = 1_000_000
 MOST_KEPT = 256
-"""Requests of one provider that ended in one way, until they are counted: together they take half of the time."""
+"""Requests to one provider that ended in one way, or commits, until they are counted together, if nobody asks."""
 
 _Kept = TypeVar("_Kept")
 _Row = tuple[int | None, int | None, int | None, int | None, int | None]
@@ -186,8 +186,10 @@ class Metrics(Collector):
 
     def _count_commits(self) -> None:
         came = _taken(self._commits)
-        self._committed += sum(records for records, _ in came)
-        self._commit.add_all([seconds for _, seconds in came])
+        if came:
+            records, seconds = zip(*came, strict=True)
+            self._committed += sum(records)
+            self._commit.add_all(seconds)
 
     def watch(self, name: str, text: str, read: Callable[[], Mapping[str, float]]) -> None:
         """A gauge that is read when somebody asks; `read` gives values by label, or one under the empty label."""
@@ -216,13 +218,14 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         with self._counting:
-            told = [*self._collect_requests(), *self._collect_ledger()]
-        yield from told
-        for name, text, total in self._totals:
-            yield CounterMetricFamily(name, text, value=total())
+            requests, ledger = [*self._collect_requests()], [*self._collect_ledger()]
+        yield from requests
         lag = HistogramMetricFamily("arouter_event_loop_lag_seconds", "How late the event loop was, at each look.")
         self._lag.into(lag, [])
         yield lag
+        yield from ledger
+        for name, text, total in self._totals:
+            yield CounterMetricFamily(name, text, value=total())
         for name, text, read in self._gauges:
             gauge = GaugeMetricFamily(name, text, labels=["of"])
             for label, value in read().items():
