@@ -39,6 +39,7 @@ from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.selection import select
 from arouter.store.sqlite.sums import sums_statement
 from arouter.store.sqlite.users import users_statement
+from arouter.store.written import TellingLedger
 from tests.conformance.backends import Backend, file_of, sqlite
 from tests.conformance.samples import FULL, NOON_US, SCOPE, adjust, adjustment, append, ids, key, opening, record
 
@@ -249,6 +250,33 @@ def test_closing_writes_what_is_queued_and_then_refuses(tmp_path: Path) -> None:
     backend.stop()
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["arouter.db", "arouter.db-turn-next", "arouter.db-turn-now"]
+
+
+def test_whoever_wants_a_call_is_called_once_for_each_record(tmp_path: Path) -> None:
+    backend = sqlite(tmp_path)
+    told: list[tuple[str, Exception | None]] = []
+
+    def close(record_id: str, **changes: Any) -> None:
+        ledger = backend.ledger
+        assert isinstance(ledger, TellingLedger)
+        ledger.close_then(record(record_id, **changes), lambda failure: told.append((record_id, failure)))
+
+    async def scene() -> None:
+        close("gen-1")
+        close("gen-2", upstream_id="\ud800")
+        await backend.ledger.close(record("gen-3"))
+        assert [record_id for record_id, _ in told] == ["gen-1", "gen-2"]
+        await backend.store.close()
+        close("gen-late")
+
+    backend.run(scene())
+    (_, first), (_, not_text), (_, closed) = told
+    assert first is None
+    assert isinstance(not_text, ValueError)
+    assert isinstance(closed, StorageUnavailable)
+    backend.restart()
+    assert sorted(ids(backend)) == ["gen-1", "gen-3"]
+    backend.stop()
 
 
 def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:

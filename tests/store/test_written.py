@@ -1,4 +1,4 @@
-"""What becomes of a record: awaited, or told by a call, once."""
+"""What becomes of a record, for whoever awaits it."""
 
 import asyncio
 
@@ -10,13 +10,17 @@ from arouter.store.written import Written
 FULL = StorageUnavailable("The disk is full.")
 
 
-def test_whoever_awaits_goes_on_when_it_is_written() -> None:
+@pytest.mark.parametrize("early", [True, False])
+def test_whoever_awaits_goes_on_when_it_is_written(early: bool) -> None:
     async def scene() -> None:
         written = Written(asyncio.get_running_loop())
+        if early:
+            written.tell(None)
         waiting = asyncio.ensure_future(_wait(written))
         await asyncio.sleep(0)
-        assert not waiting.done()
-        written.set_result(None)
+        if not early:
+            assert not waiting.done()
+            written.tell(None)
         await waiting
         await written
 
@@ -28,33 +32,13 @@ def test_whoever_awaits_is_raised_what_went_wrong(early: bool) -> None:
     async def scene() -> None:
         written = Written(asyncio.get_running_loop())
         if early:
-            written.set_exception(FULL)
+            written.tell(FULL)
         waiting = asyncio.ensure_future(_wait(written))
         await asyncio.sleep(0)
         if not early:
-            written.set_exception(FULL)
+            written.tell(FULL)
         with pytest.raises(StorageUnavailable, match="full"):
             await waiting
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize("failure", [None, FULL])
-@pytest.mark.parametrize("early", [True, False])
-def test_whoever_wants_a_call_is_called_once(failure: StorageUnavailable | None, early: bool) -> None:
-    async def scene() -> None:
-        told: list[Exception | None] = []
-        written = Written(asyncio.get_running_loop())
-        if not early:
-            written.then(told.append)
-        if failure is None:
-            written.set_result(None)
-        else:
-            written.set_exception(failure)
-        if early:
-            written.then(told.append)
-        assert told == [failure]
-        assert written.done()
 
     asyncio.run(scene())
 
@@ -67,8 +51,7 @@ def test_whoever_is_cancelled_changes_nothing() -> None:
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled()
-        assert not written.done()
-        written.set_result(None)
+        written.tell(None)
         await written
 
     asyncio.run(scene())
@@ -79,7 +62,7 @@ def test_a_failure_that_nobody_asks_for_is_none_of_the_loops_business() -> None:
 
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-        Written(asyncio.get_running_loop()).set_exception(FULL)
+        Written(asyncio.get_running_loop()).tell(FULL)
 
     asyncio.run(scene())
     assert complaints == []

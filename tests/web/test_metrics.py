@@ -1,15 +1,18 @@
 """What Prometheus reads: it parses, it adds up, and no user or key is in it."""
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Record, Status
 from arouter.domain.usage import Usage
-from arouter.web.metrics import Histogram, Metrics
+from arouter.web.metrics import COMMIT_SECONDS, MOST_KEPT, SECONDS, Histogram, Metrics
 from tests.engine.samples import key, opening
 from tests.engine.scripted_clock import NOON_US
 
@@ -72,6 +75,70 @@ def test_a_request_counts_below_the_first_bound_that_it_keeps(latency_us: int, b
         ]
         assert next(le for le, count in buckets if count) == bound
         assert value(metrics, f"{name}_sum", provider="openai") == latency_us / 1e6
+
+
+COUNTS = st.none() | st.integers(0, 10**12)
+RECORDS = st.lists(
+    st.builds(
+        replace,
+        st.just(RECORD),
+        provider=st.sampled_from([None, "openai", "groq"]),
+        status=st.sampled_from([Status.SUCCESS, Status.REJECTED]),
+        usage=st.builds(Usage, input_tokens=COUNTS, output_tokens=COUNTS),
+        cost=COUNTS,
+        latency_us=COUNTS | st.integers(0, 10**6),
+        time_to_first_token_us=COUNTS,
+    ),
+    max_size=10,
+)
+
+
+@given(RECORDS)
+@settings(max_examples=30)
+def test_what_is_told_is_the_same_however_often_somebody_asks(records: list[Record]) -> None:
+    asked, never = Metrics(), Metrics()
+    for record in records:
+        asked.on_record(record)
+        asked.text()
+        never.on_record(record)
+    assert asked.text() == never.text()
+
+
+def test_many_are_counted_before_anybody_asks() -> None:
+    metrics = Metrics()
+    count = 3 * MOST_KEPT + 1
+    for number in range(count):
+        metrics.on_record(replace(RECORD, latency_us=number * 1_000, cost=Picodollars(number)))
+        metrics.on_commit(number, number / 1e3)
+    seconds = [number / 1e3 for number in range(count)]
+    assert value(metrics, "arouter_requests_total", provider="openai", status="success") == count
+    assert value(metrics, "arouter_request_seconds_sum", provider="openai") == pytest.approx(sum(seconds))
+    assert value(metrics, "arouter_commit_seconds_sum") == pytest.approx(sum(seconds))
+    assert value(metrics, "arouter_records_total") == sum(range(count))
+    for name, labels, bounds in (
+        ("arouter_request_seconds", {"provider": "openai"}, SECONDS),
+        ("arouter_commit_seconds", {}, COMMIT_SECONDS),
+    ):
+        for bound in bounds:
+            within = sum(one <= bound for one in seconds)
+            assert value(metrics, f"{name}_bucket", **labels, le=str(bound)) == within
+
+
+def test_nothing_is_lost_if_another_thread_asks_meanwhile() -> None:
+    metrics = Metrics()
+    count = 20 * MOST_KEPT
+
+    def end_requests() -> None:
+        for _ in range(count):
+            metrics.on_record(RECORD)
+
+    ending = threading.Thread(target=end_requests)
+    ending.start()
+    while ending.is_alive():
+        metrics.text()
+    ending.join()
+    assert value(metrics, "arouter_requests_total", provider="openai", status="success") == count
+    assert value(metrics, "arouter_request_seconds_count", provider="openai") == count
 
 
 def test_the_ledger_and_what_is_watched() -> None:

@@ -101,15 +101,6 @@ class Account:
         self.asked_us = monotonic_us
         self.upstream_status = None
 
-    def answers(self, route: Route, told: Told, monotonic_us: int) -> None:
-        """The one provider that was asked, at that time, has answered: all is well."""
-        self.route = route
-        self.told = told
-        self.attempts = 1
-        self.asked_us = monotonic_us
-        self.answered = True
-        self.upstream_status = self.http_status = 200
-
     def fails(self, failure: UpstreamFailed, monotonic_us: int) -> None:
         """The last attempt failed, and had no answer that could have cost anything. There may be another one."""
         self.failed = self._attempt(failure.code, monotonic_us)

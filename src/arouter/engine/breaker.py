@@ -98,11 +98,11 @@ class Breakers:
         """`most_own` are the own keys that are known to have failed."""
         self._rules = rules
         self._most_own = most_own
+        self.some_failed = False
+        """Whether there is one that failed and has not answered since."""
         self._known: dict[str, Health] = {}
         self._own: dict[str, None] = {}
         """The labels among them of own keys, the longest known first."""
-        self.some_failed = False
-        """Whether there is one that failed and has not answered since."""
 
     def resting(self, now_us: int) -> tuple[str, ...]:
         """The labels of the operator's that rest."""
@@ -119,7 +119,7 @@ class Breakers:
             self._known[deployment.label] = probed(health, self._rules, now_us=now_us)
 
     def answered(self, deployment: Deployment) -> None:
-        if self._known:
+        if self.some_failed:
             self._known.pop(deployment.label, None)
             self._own.pop(deployment.label, None)
             self.some_failed = bool(self._known)

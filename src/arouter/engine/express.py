@@ -23,9 +23,8 @@ import msgspec
 from arouter.domain.errors import ARouterError, NotPermitted, StorageUnavailable, forget_frames
 from arouter.domain.keys import Key, UserPolicy
 from arouter.domain.pseudonym import Pseudonyms
-from arouter.domain.record import Opening, Record
+from arouter.domain.record import Opening, Record, Status
 from arouter.domain.value import unfilled, value
-from arouter.engine.account import Account
 from arouter.engine.admission import MOST_USER_BYTES, check_allowed, check_kind
 from arouter.engine.answer import Answer
 from arouter.engine.attempts import Attempts, Begun
@@ -55,6 +54,7 @@ _UNUSUAL = frozenset({"stream", "stream_options", "safety_identifier", *FALL_BAC
 """Fields that ask for more than an answer, or tell the user in another place."""
 _BRACKET = ord("[")
 _OK = 200
+_SUCCESS = Status.SUCCESS
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -286,6 +286,7 @@ class Trip:
         "_last",
         "_opening",
         "_pipeline",
+        "_record",
         "_reply",
         "_started_us",
         "_way",
@@ -301,23 +302,25 @@ class Trip:
     _hold: Hold | None
     _reply: ExpressReply
     _pipeline: Pipeline
+    _record: Record
+    """There as soon as the answer is."""
     _last: bytes
     """The answer to the client, once there is one."""
 
     def _answered(self) -> None:
         """The answer is at its end, or is larger than usual ones."""
-        body = self._answer.whole
-        if body is None or self._answer.status != _OK:
+        answer, opening, route = self._answer, self._opening, self._way.route
+        body = answer.whole
+        if body is None or answer.status != _OK:
             self._hand_over()
             return
-        express, way, opening = self._express, self._way, self._opening
-        relay = Relay(way.route.deployment.vendor)
+        relay = Relay(route.deployment.vendor)
         told = relay.told
         try:
             relay.read_answer(body)
             if told.usage is None:
                 raise LookupError("no usage")
-            bill = express.billing.bill(way.route, told, asked_bytes=opening.asked_bytes, at_us=opening.created_at_us)
+            bill = self._express.billing.bill(route, told, asked_bytes=opening.asked_bytes, at_us=opening.created_at_us)
             self._last = relay.answer(bill)
         except Exception:  # noqa: BLE001 – it will be raised once more, where it is handled
             self._hand_over()
@@ -329,26 +332,50 @@ class Trip:
             self._reply.go_on(partial(_raise, defect))
 
     def _settle(self, told: Told, bill: Bill) -> None:
-        express, way = self._express, self._way
-        express.breakers.answered(way.route.deployment)
-        account = Account(self._opening, started_us=self._started_us)
-        account.answers(way.route, told, self._started_us)
-        clock = express.clock
-        record = account.record(bill, now_us=clock.now_us(), monotonic_us=clock.monotonic_us())
+        """The record, as `Account.record` makes it of a request that went so."""
+        express, route = self._express, self._way.route
+        deployment, clock = route.deployment, express.clock
+        if express.breakers.some_failed:
+            express.breakers.answered(deployment)
+        self._record = made = unfilled(Record)
+        made.opening = self._opening
+        made.completed_at_us = clock.now_us()
+        made.status = _SUCCESS
+        made.http_status = _OK
+        made.model = route.name
+        made.provider = deployment.provider
+        made.upstream_model = told.upstream_model
+        made.upstream_id = told.upstream_id
+        made.finish_reason = told.finish_reason
+        made.service_tier = told.service_tier
+        made.usage = bill.usage
+        made.raw_usage = told.raw_usage
+        made.usage_source = bill.usage_source
+        made.cost = bill.cost
+        made.rated_cost = bill.rated_cost
+        made.reported_cost = bill.reported_cost
+        made.price_source = bill.price_source
+        made.price_version = bill.price_version
+        made.latency_us = clock.monotonic_us() - self._started_us
+        made.attempts = 1
+        made.is_byok = False
+        made.error_code = made.time_to_first_token_us = None
+        made.tried = ()
         if self._hold is not None:
-            self._hold.settle(record)
-        express.on_record(record, None)
-        express.recorder.close_then(record, self._recorded)
+            self._hold.settle(made)
+        express.on_record(made, None)
+        express.recorder.close_then(made, self._recorded)
 
-    def _recorded(self, failure: StorageUnavailable | None) -> None:
+    def _recorded(self, failure: Exception | None) -> None:
         """Last: the answer, or why there is none."""
         reply = self._reply
         try:
             if failure is None:
                 reply.whole(self._last)
             else:
-                forget_frames(failure)
-                reply.fail(failure)
+                refused = self._express.recorder.lost(self._record, failure)
+                forget_frames(refused)
+                reply.fail(refused)
         except Exception as defect:  # noqa: BLE001 – others wait behind this one
             reply.go_on(partial(_raise, defect))
             return

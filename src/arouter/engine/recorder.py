@@ -8,7 +8,7 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.engine.tasks import Tasks
 from arouter.store.base import Ledger
-from arouter.store.written import Written
+from arouter.store.written import Tell, TellingLedger
 
 Durability = Literal["strict", "relaxed"]
 
@@ -44,6 +44,11 @@ class Recorder:
         self._strict = durability == "strict"
         self._tasks = tasks
         self._on_lost = on_lost
+        self.close_then: Callable[[Record, Tell], None] = self._close_then
+        """As `close`, for who does not await it: calls where that returns, or with what went wrong. Then `lost` says
+        what there is to tell."""
+        if self._strict and isinstance(ledger, TellingLedger):
+            self.close_then = ledger.close_then
 
     def close(self, record: Record) -> Awaitable[None]:
         """Append the record. StorageUnavailable, in strict mode, if it did not become durable or cannot be stored.
@@ -56,26 +61,20 @@ class Recorder:
         self._tasks.start("record", self._follow(record, written))
         return _AT_ONCE
 
-    def close_then(self, record: Record, done: Callable[[StorageUnavailable | None], None]) -> None:
-        """As `close`, for who does not await it: `done` is called where that returns, or with what that raises."""
-        written = self._ledger.close(record)
-        if not self._strict:
-            self._tasks.start("record", self._follow(record, written))
-            done(None)
-        elif isinstance(written, Written):
-            written.then(lambda failure: done(None if failure is None else self._lost(record, failure)))
-        else:
-            self._tasks.start("record", self._then(record, written, done))
+    def lost(self, record: Record, failure: Exception) -> StorageUnavailable:
+        """The ledger did not take a record: it is told of, and this is what its client is told."""
+        if not isinstance(failure, StorageUnavailable):
+            failure = StorageUnavailable("The ledger cannot hold this record.", detail=str(failure))
+        self._on_lost(record, failure)
+        return failure
 
-    async def _then(
-        self, record: Record, written: Awaitable[None], done: Callable[[StorageUnavailable | None], None]
-    ) -> None:
-        try:
-            await self._wait(record, written)
-        except StorageUnavailable as failure:
-            done(failure)
+    def _close_then(self, record: Record, tell: Tell) -> None:
+        written = self._ledger.close(record)
+        if self._strict:
+            self._tasks.start("record", _then(written, tell))
         else:
-            done(None)
+            self._tasks.start("record", self._follow(record, written))
+            tell(None)
 
     async def _follow(self, record: Record, written: Awaitable[None]) -> None:
         with suppress(StorageUnavailable):
@@ -85,14 +84,16 @@ class Recorder:
         try:
             await written
         except (StorageUnavailable, ValueError) as refused:
-            failure = self._lost(record, refused)
+            failure = self.lost(record, refused)
             if failure is refused:
                 raise
             raise failure from refused
 
-    def _lost(self, record: Record, failure: BaseException) -> StorageUnavailable:
-        """What is told of a record that the ledger did not take."""
-        if not isinstance(failure, StorageUnavailable):
-            failure = StorageUnavailable("The ledger cannot hold this record.", detail=str(failure))
-        self._on_lost(record, failure)
-        return failure
+
+async def _then(written: Awaitable[None], tell: Tell) -> None:
+    try:
+        await written
+    except (StorageUnavailable, ValueError) as failure:
+        tell(failure)
+    else:
+        tell(None)

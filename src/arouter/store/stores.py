@@ -1,11 +1,15 @@
 """What a whole store is: the three protocols over one database, started and stopped as one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.base import Counters, Directory, Ledger
 from arouter.store.feed import Feed
+
+OnCommit = Callable[[int, float], None]
+"""Is told how many records were committed and the seconds that it took, on the event loop's thread."""
 
 
 class Store(Protocol):
@@ -136,18 +140,19 @@ DatabaseStatus = SqliteStatus | PostgresStatus
 class CommitStats:
     """Of the transactions since the start that held records."""
 
+    on_commit: OnCommit = lambda records, seconds: None
+    """Is told as `add` is."""
     batches: int = 0
     records: int = 0
-    last_s: float = 0.0
     worst_s: float = 0.0
-    total_s: float = 0.0
 
     def add(self, records: int, seconds: float) -> None:
+        """How many records were committed, and how long that took."""
         self.batches += 1
         self.records += records
-        self.last_s = seconds
-        self.worst_s = max(self.worst_s, seconds)
-        self.total_s += seconds
+        if seconds > self.worst_s:
+            self.worst_s = seconds
+        self.on_commit(records, seconds)
 
 
 def without_password(url: str) -> str:

@@ -1,4 +1,4 @@
-"""What becomes of something that is being written: awaited by whoever waits, or told to whoever wants to be called.
+"""What becomes of a record that is being written: told to whoever wants to be called, or awaited by whoever waits.
 
 A future does the same and more: it is a timer's, a task's and several waiters' to look at, and calls back in another
 turn of the loop. A record has one who waits, at most, and there are thousands of them each second.
@@ -6,26 +6,32 @@ turn of the loop. A record has one who waits, at most, and there are thousands o
 
 import asyncio
 from collections.abc import Callable, Generator
+from typing import Protocol, runtime_checkable
+
+from arouter.domain.record import Record
+
+Tell = Callable[[Exception | None], None]
+"""Is called once, on the event loop, with what went wrong, or None. It raises nothing: others wait behind it."""
+
+
+@runtime_checkable
+class TellingLedger(Protocol):
+    """A ledger that calls whoever wants to know of a record, and makes nothing that could be awaited."""
+
+    def close_then(self, record: Record, tell: Tell) -> None:
+        """As `Ledger.close`. Calls when that would be done, or with what it would raise."""
 
 
 class Written:
-    """Belongs to one event loop, and to one who waits. Awaiting it raises what went wrong."""
+    """For one who waits. Awaiting it raises what went wrong."""
 
-    __slots__ = ("_failure", "_loop", "_then", "_told", "_waiter")
+    __slots__ = ("_failure", "_loop", "_told", "_waiter")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._told = False
         self._failure: Exception | None = None
-        self._then: Callable[[Exception | None], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
-
-    def then(self, call: Callable[[Exception | None], None]) -> None:
-        """Call with what went wrong, or None, once it is known: instead of being awaited."""
-        if self._told:
-            call(self._failure)
-        else:
-            self._then = call
 
     def __await__(self) -> Generator[object, None, None]:
         if not self._told:
@@ -35,24 +41,9 @@ class Written:
         if self._failure is not None:
             raise self._failure
 
-    # ---------------------------------------------------------------- for whoever writes
-
-    def done(self) -> bool:
-        """Whether it is told."""
-        return self._told
-
-    def set_result(self, _: object) -> None:
-        """It is written."""
-        self._tell(None)
-
-    def set_exception(self, failure: Exception) -> None:
-        """It is not."""
-        self._tell(failure)
-
-    def _tell(self, failure: Exception | None) -> None:
+    def tell(self, failure: Exception | None) -> None:
+        """For whoever writes: a `Tell`."""
         self._told = True
         self._failure = failure
-        if self._then is not None:
-            self._then(failure)
-        elif self._waiter is not None and not self._waiter.done():
+        if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -1,11 +1,13 @@
-"""What Prometheus reads. Counted in plain integers on the way, made into metrics when somebody asks.
+"""What Prometheus reads. Kept in plain rows on the way, counted many at once, made into metrics when somebody asks.
 
 No label ever holds a user, a key or a model name that a client chose: providers are the operator's, statuses are ours.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from threading import Lock
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import (
@@ -22,22 +24,46 @@ from arouter.domain.record import Record, Status
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+SECOND_US = 1_000_000
+MOST_KEPT = 256
+"""Requests to one provider that ended in one way, or commits, until they are counted together, if nobody asks."""
+
+_Kept = TypeVar("_Kept")
+_Row = tuple[int | None, int | None, int | None, int | None, int | None]
+"""Of a record: its time, the time to its first token, its tokens in and out, its cost."""
 
 
 class Histogram:
     """Counts by upper bound."""
 
-    __slots__ = ("bounds", "counts", "sum")
+    __slots__ = ("_limits", "_parts", "bounds", "counts", "sum")
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
+    def __init__(self, bounds: tuple[float, ...], *, parts: int = 1) -> None:
+        """What is added is counted in parts of the bounds' unit: with a million, microseconds where those are
+        seconds."""
         self.bounds = bounds
+        self._parts = parts
+        self._limits = bounds if parts == 1 else tuple(round(bound * parts) for bound in bounds)
         self.counts = [0] * (len(bounds) + 1)
         """By bound, each without the ones below; the last is what is above them all."""
-        self.sum = 0.0
+        self.sum: float = 0
 
     def add(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
+        self.counts[bisect_left(self._limits, value)] += 1
         self.sum += value
+
+    def add_all(self, values: Collection[float]) -> None:
+        """As `add` of each."""
+        ordered = sorted(values)
+        below = 0
+        for place, limit in enumerate(self._limits):
+            if below == len(ordered):
+                break
+            within = bisect_right(ordered, limit, below)
+            self.counts[place] += within - below
+            below = within
+        self.counts[-1] += len(ordered) - below
+        self.sum = sum(values, self.sum)
 
     def into(self, family: HistogramMetricFamily, labels: list[str]) -> None:
         total = 0
@@ -45,13 +71,14 @@ class Histogram:
         for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
             total += count
             buckets.append((bound, total))
-        family.add_metric(labels, buckets, self.sum)
+        family.add_metric(labels, buckets, self.sum / self._parts)
 
 
 class _End:
     """What is counted of the requests to one provider that ended in one way."""
 
     __slots__ = (
+        "came",
         "completion_tokens",
         "cost",
         "first_token",
@@ -63,6 +90,8 @@ class _End:
     )
 
     def __init__(self, latency: Histogram, first_token: Histogram) -> None:
+        self.came: list[_Row] = []
+        """Not counted yet. Whoever appends does not wait for who counts."""
         self.requests = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
@@ -72,17 +101,40 @@ class _End:
         self.latency = latency
         self.first_token = first_token
 
+    def count(self) -> None:
+        """What came. By one thread at a time."""
+        came = _taken(self.came)
+        if not came:
+            return
+        latencies, first_tokens, prompts, completions, costs = zip(*came, strict=True)
+        self.requests += len(came)
+        self.prompt_tokens += sum(filter(None, prompts))
+        self.completion_tokens += sum(filter(None, completions))
+        self.cost += sum(filter(None, costs))
+        unknown = costs.count(None)
+        self.priced += len(came) - unknown
+        if unknown:
+            self.unpriced += sum(
+                cost is None and prompt is not None for cost, prompt in zip(costs, prompts, strict=True)
+            )
+        self.latency.add_all(_known(latencies))
+        self.first_token.add_all(_known(first_tokens))
+
 
 class Metrics(Collector):
     """The meters of the process."""
 
     def __init__(self) -> None:
         self._ends: dict[tuple[str | None, Status], _End] = {}
+        self._counting = Lock()
+        """Whoever asks may be another thread than the one in which requests end."""
         self._latency: dict[str, Histogram] = {}
         self._first_token: dict[str, Histogram] = {}
         self._commit = Histogram(COMMIT_SECONDS)
         self._lag = Histogram(LAG_SECONDS)
         self._committed = 0
+        self._commits: list[tuple[int, float]] = []
+        """Not counted yet: records, and seconds."""
         self._gauges: list[tuple[str, str, Callable[[], Mapping[str, float]]]] = []
         self._totals: list[tuple[str, str, Callable[[], int]]] = []
         self._registry = CollectorRegistry()
@@ -91,38 +143,53 @@ class Metrics(Collector):
     # ---------------------------------------------------------------- counting
 
     def on_record(self, record: Record) -> None:
-        end = self._ends.get((record.provider, record.status))
-        if end is None:
-            provider = record.provider if record.provider is not None else ""
-            end = _End(_of(self._latency, provider), _of(self._first_token, provider))
-            self._ends[record.provider, record.status] = end
-        end.requests += 1
-        usage, cost = record.usage, record.cost
-        if (prompt := usage.prompt_tokens) is not None:
-            end.prompt_tokens += prompt
-        if (completion := usage.completion_tokens) is not None:
-            end.completion_tokens += completion
-        if cost is not None:
-            end.cost += cost
-            end.priced += 1
-        elif prompt is not None:
-            end.unpriced += 1
-        if record.latency_us is not None:
-            # As `Histogram.add` does, which every request would call.
-            latency, seconds = end.latency, record.latency_us / 1e6
-            latency.counts[bisect_left(SECONDS, seconds)] += 1
-            latency.sum += seconds
-        if record.time_to_first_token_us is not None:
-            end.first_token.add(record.time_to_first_token_us / 1e6)
+        try:
+            end = self._ends[record.provider, record.status]
+        except KeyError:
+            end = self._new_end(record.provider, record.status)
+        usage, came = record.usage, end.came
+        came.append(
+            (
+                record.latency_us,
+                record.time_to_first_token_us,
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                record.cost,
+            )
+        )
+        if len(came) >= MOST_KEPT:
+            self._count(end.count)
+
+    def _new_end(self, provider: str | None, status: Status) -> _End:
+        name = provider if provider is not None else ""
+        end = self._ends[provider, status] = _End(_of(self._latency, name), _of(self._first_token, name))
+        return end
 
     def on_lag(self, seconds: float) -> None:
         """How late the event loop was."""
         self._lag.add(seconds)
 
     def on_commit(self, records: int, seconds: float) -> None:
-        """Called by the store's own thread: the two additions may race with a reader, which then sees the older one."""
-        self._committed += records
-        self._commit.add(seconds)
+        """So many records were made durable together, and that took so long."""
+        commits = self._commits
+        commits.append((records, seconds))
+        if len(commits) >= MOST_KEPT:
+            self._count(self._count_commits)
+
+    def _count(self, count: Callable[[], None]) -> None:
+        """Nobody waits here: if another thread counts, these are counted the next time."""
+        if self._counting.acquire(blocking=False):
+            try:
+                count()
+            finally:
+                self._counting.release()
+
+    def _count_commits(self) -> None:
+        came = _taken(self._commits)
+        if came:
+            records, seconds = zip(*came, strict=True)
+            self._committed += sum(records)
+            self._commit.add_all(seconds)
 
     def watch(self, name: str, text: str, read: Callable[[], Mapping[str, float]]) -> None:
         """A gauge that is read when somebody asks; `read` gives values by label, or one under the empty label."""
@@ -150,11 +217,28 @@ class Metrics(Collector):
         return end
 
     def collect(self) -> Iterable[Metric]:
+        with self._counting:
+            requests, ledger = [*self._collect_requests()], [*self._collect_ledger()]
+        yield from requests
+        lag = HistogramMetricFamily("arouter_event_loop_lag_seconds", "How late the event loop was, at each look.")
+        self._lag.into(lag, [])
+        yield lag
+        yield from ledger
+        for name, text, total in self._totals:
+            yield CounterMetricFamily(name, text, value=total())
+        for name, text, read in self._gauges:
+            gauge = GaugeMetricFamily(name, text, labels=["of"])
+            for label, value in read().items():
+                gauge.add_metric([label], value)
+            yield gauge
+
+    def _collect_requests(self) -> Iterator[Metric]:
         requests: Counter[tuple[str, ...]] = Counter()
         tokens: Counter[tuple[str, ...]] = Counter()
         cost: Counter[tuple[str, ...]] = Counter()
         unpriced: Counter[tuple[str, ...]] = Counter()
         for (provider, status), end in list(self._ends.items()):
+            end.count()
             name = provider if provider is not None else ""
             requests[name, status] += end.requests
             tokens[name, "prompt"] += end.prompt_tokens
@@ -170,30 +254,31 @@ class Metrics(Collector):
         yield _counter("arouter_unpriced_requests", "Requests whose price is unknown.", ["provider"], unpriced.items())
         yield _histogram("arouter_request_seconds", "From the request to its end.", self._latency)
         yield _histogram("arouter_first_token_seconds", "From the request to the first token.", self._first_token)
-        lag = HistogramMetricFamily("arouter_event_loop_lag_seconds", "How late the event loop was, at each look.")
-        self._lag.into(lag, [])
-        yield lag
-        yield from self._collect_ledger()
-        for name, text, read in self._gauges:
-            gauge = GaugeMetricFamily(name, text, labels=["of"])
-            for label, value in read().items():
-                gauge.add_metric([label], value)
-            yield gauge
 
     def _collect_ledger(self) -> Iterator[Metric]:
+        self._count_commits()
         commit = HistogramMetricFamily("arouter_commit_seconds", "One group commit of the ledger.")
         self._commit.into(commit, [])
         yield commit
         yield CounterMetricFamily("arouter_records", "Records made durable.", value=self._committed)
-        for name, text, read in self._totals:
-            yield CounterMetricFamily(name, text, value=read())
 
 
 def _of(histograms: dict[str, Histogram], provider: str) -> Histogram:
     histogram = histograms.get(provider)
     if histogram is None:
-        histogram = histograms[provider] = Histogram(SECONDS)
+        histogram = histograms[provider] = Histogram(SECONDS, parts=SECOND_US)
     return histogram
+
+
+def _taken(came: list[_Kept]) -> list[_Kept]:
+    """What is there. Others may append meanwhile."""
+    taken = came[:]
+    del came[: len(taken)]
+    return taken
+
+
+def _known(figures: tuple[int | None, ...]) -> list[int]:
+    return [figure for figure in figures if figure is not None]
 
 
 def _counter(

@@ -25,7 +25,7 @@ from arouter.engine.express import Express, Work
 from arouter.engine.retrying import RetryRules
 from arouter.engine.timeouts import Timeouts
 from arouter.engine.upstream import Origin, Upstream
-from arouter.store.written import Written
+from arouter.store.written import Tell
 from arouter.web.auth import Authenticator
 from arouter.web.inference.dialects import CHAT
 from arouter.web.inference.endpoint import Inference
@@ -128,17 +128,9 @@ def http(body: bytes, status: int = 200, *fields: bytes) -> bytes:
 class TellingLedger(ScriptedLedger):
     """As SQLite's: whoever waits for a record may be called."""
 
-    def close(self, record: Record) -> Awaitable[None]:
-        written = Written(asyncio.get_running_loop())
-        closing = asyncio.ensure_future(super().close(record))
-        closing.add_done_callback(lambda closed: self._tell(written, closed.exception()))
-        return written
-
-    def _tell(self, written: Written, failure: BaseException | None) -> None:
-        if isinstance(failure, Exception):
-            written.set_exception(failure)
-        else:
-            written.set_result(None)
+    def close_then(self, record: Record, tell: Tell) -> None:
+        closing = asyncio.ensure_future(self.close(record))
+        closing.add_done_callback(lambda closed: tell(cast(Exception | None, closed.exception())))
 
 
 class Gateway:

@@ -24,6 +24,7 @@ from arouter.store.postgres.errors import FAILURES, unavailable
 from arouter.store.postgres.partitions import Month, make_partitions
 from arouter.store.postgres.pool import CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S, Pool, connect
 from arouter.store.postgres.statements import queries
+from arouter.store.stores import OnCommit
 
 if TYPE_CHECKING:
     from arouter.store.postgres.connection import Connection
@@ -54,8 +55,6 @@ _OUR_FAULT = (
 """What is wrong with the values, not with the storage: it would fail again for ever."""
 
 Durability = Literal["strict", "relaxed"]
-OnCommit = Callable[[int, float], None]
-"""Is told how many records were committed and the seconds that it took."""
 
 
 class Registering(Protocol):

@@ -22,9 +22,7 @@ from arouter.store.postgres.partitions import Partitions
 from arouter.store.postgres.pool import Pool, connect
 from arouter.store.postgres.retention import Retention
 from arouter.store.postgres.statements import queries
-from arouter.store.stores import CommitStats, PostgresStatus, without_password
-
-OnCommit = Callable[[int, float], None]
+from arouter.store.stores import CommitStats, OnCommit, PostgresStatus, without_password
 
 
 class PostgresStore:
@@ -42,9 +40,8 @@ class PostgresStore:
         name: str = "",
     ) -> None:
         self._url = url
-        self._on_commit = on_commit
         self._on_directory_change = on_directory_change
-        self.stats = CommitStats()
+        self.stats = CommitStats(on_commit)
         self._pool = Pool(url)
         self._owner = Owner(url, grace_s=grace_s, name=name)
         self._appender = Appender(
@@ -52,7 +49,7 @@ class PostgresStore:
             self._owner,
             clock=clock,
             durability="relaxed" if durability == "relaxed" else "strict",
-            on_commit=self._committed,
+            on_commit=self.stats.add,
         )
         self._beside: list[asyncio.Task[None]] = []
         self.directory = PostgresDirectory(self._pool, clock, self._appender.settled)
@@ -149,10 +146,6 @@ class PostgresStore:
             row = await connection.fetchrow(queries("database")["status"])
         assert row is not None
         return PostgresStatus(url=without_password(self._url), **row)
-
-    def _committed(self, records: int, seconds: float) -> None:
-        self.stats.add(records, seconds)
-        self._on_commit(records, seconds)
 
 
 async def version_of(url: str) -> int:

@@ -28,14 +28,13 @@ from arouter.store.sqlite.counters import SqliteCounters
 from arouter.store.sqlite.directory import SqliteDirectory
 from arouter.store.sqlite.feed import SqliteFeed
 from arouter.store.sqlite.folded import FEW_ROLLUPS, Day, days_to_fold, fold_day, is_installed, unfold_all
-from arouter.store.sqlite.items import OnCommit
 from arouter.store.sqlite.ledger import SqliteLedger
 from arouter.store.sqlite.moved_records import read_copy_state
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.sealed import has_sealed_days, require_archive
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
-from arouter.store.stores import CommitStats, SqliteStatus
+from arouter.store.stores import CommitStats, OnCommit, SqliteStatus
 
 _BACKUP_PAGES = 1_000
 _SUMMARIES_AT_ONCE = 2
@@ -57,10 +56,9 @@ class SqliteStore:
         on_checkpoint_failure: OnFailure,
     ) -> None:
         self._path = path
-        self._on_commit = on_commit
-        self.stats = CommitStats()
+        self.stats = CommitStats(on_commit)
         bound = LogBound()
-        self._writer = Writer(path, durability=durability, clock=clock, bound=bound, on_commit=self._committed)
+        self._writer = Writer(path, durability=durability, clock=clock, bound=bound, on_commit=self.stats.add)
         book = self._writer.book
         self._readers = Readers(path, book)
         self._summaries = Readers(path, book, threads=_SUMMARIES_AT_ONCE, most_waiting=_MOST_SUMMARIES_WAITING)
@@ -228,10 +226,6 @@ class SqliteStore:
             finally:
                 copy.close()
                 source.close()
-
-    def _committed(self, records: int, seconds: float) -> None:
-        self.stats.add(records, seconds)
-        self._on_commit(records, seconds)
 
 
 def _book_what_was_left(connection: apsw.Connection) -> None:

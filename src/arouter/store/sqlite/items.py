@@ -9,10 +9,10 @@ from typing import Any
 import apsw
 
 from arouter.domain.record import Opening, Record
-from arouter.store.written import Written
+from arouter.store.written import Tell
 
-Append = tuple[Record, Written, bool]
-"""A record to append, who waits for it, whether its intent may have been written. A bare tuple: there are many."""
+Append = tuple[Record, Tell, bool]
+"""A record to append, who is told of it, whether its intent may have been written. A bare tuple: there are many."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -20,7 +20,8 @@ class Command:
     """Anything else that writes: it runs in a transaction of its own items, its result is told after the commit."""
 
     run: Callable[[apsw.Connection], Any]
-    done: asyncio.Future[Any]
+    done: Callable[[Any], None]
+    """Is told the result, or the exception that is to be raised."""
     apart: bool = False
     """Whether it has nothing to do with records, nor with what is made of them: what has arrived may wait."""
 
@@ -34,19 +35,25 @@ class Chore:
 
 
 Item = Append | list[Opening] | Command
-OnCommit = Callable[[int, float], None]
-"""Is told how many records were committed and the seconds that it took, on the event loop's thread."""
+Outcomes = list[tuple[Callable[[Any], None], object]]
+"""Who is told, and of what: a result, or an exception."""
 
 
-Outcomes = list[tuple["asyncio.Future[Any] | Written", object]]
-"""Who waits, and for what: a result, or an exception that is raised."""
+def settle(waiting: "asyncio.Future[Any]", outcome: object) -> None:
+    """Tell whoever awaits a command, unless that has given up."""
+    if waiting.done():
+        return
+    if isinstance(outcome, Exception):
+        waiting.set_exception(outcome)
+    else:
+        waiting.set_result(outcome)
 
 
 def take_turn(_: apsw.Connection) -> None:
     """What a command does, or a chore, that wants nothing but what goes before it."""
 
 
-def who_waits(item: Item) -> "asyncio.Future[Any] | Written | None":
+def who_waits(item: Item) -> Callable[[Any], None] | None:
     if type(item) is tuple:
         return item[1]
     return item.done if type(item) is Command else None

@@ -1,5 +1,6 @@
 """`Ledger` in SQLite."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -35,6 +36,7 @@ from arouter.store.sqlite.summaries import read_summary
 from arouter.store.sqlite.user_costs import read_user_costs
 from arouter.store.sqlite.users import read_span, read_users
 from arouter.store.sqlite.writer import Writer
+from arouter.store.written import Tell, Written
 
 _SEQ = COLUMNS.index("seq")
 _ID = COLUMNS.index("id")
@@ -54,7 +56,12 @@ class SqliteLedger:
         self._summaries = summaries
         self._clock = clock
         self._texts = Texts()
-        self.close: Callable[[Record], Awaitable[None]] = writer.append
+        self.close_then: Callable[[Record, Tell], None] = writer.append
+
+    def close(self, record: Record) -> Awaitable[None]:
+        written = Written(asyncio.get_running_loop())
+        self._writer.append(record, written.tell)
+        return written
 
     def open(self, opening: Opening) -> None:
         failure = self._writer.last_error

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import compress, islice
 from queue import Empty
 from typing import Any, Final, TypeVar
@@ -37,13 +38,14 @@ from arouter.store.sqlite.connections import (
     unavailable,
 )
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.items import Append, Chore, Command, Item, OnCommit, Outcomes, take_turn, who_waits
+from arouter.store.sqlite.items import Append, Chore, Command, Item, Outcomes, settle, take_turn, who_waits
 from arouter.store.sqlite.kept import Kept
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.turns import Turns
-from arouter.store.written import Written
+from arouter.store.stores import OnCommit
+from arouter.store.written import Tell
 
 MOST_IN_ONE: Final = 2_000
 """Items in one transaction: a bound on its time, about a tenth of a second."""
@@ -141,15 +143,13 @@ class Writer:
         """Write the intents that still wait. On the event loop's thread, as everything above `stop`."""
         self._intents.flush()
 
-    def append(self, record: Record) -> Written:
-        assert self._loop is not None  # the store has started
-        done = Written(self._loop)
+    def append(self, record: Record, tell: Tell) -> None:
+        """`tell` is called on the loop: the record is durable, or it is not."""
         noted = not self._intents.drop(record.opening.id)
         if self._stopped:
-            done.set_exception(_closed())
+            tell(_closed())
         else:
-            self._queue.put((record, done, noted))
-        return done
+            self._queue.put((record, tell, noted))
 
     def command(self, run: Callable[[apsw.Connection], Any], *, apart: bool = False) -> "asyncio.Future[Any]":
         """Do something in a transaction, behind what was asked for before. It finds all records that arrived booked,
@@ -159,7 +159,7 @@ class Writer:
         if self._stopped:
             done.set_exception(_closed())
         else:
-            self._queue.put(Command(run, done, apart))
+            self._queue.put(Command(run, partial(settle, done), apart))
         return done
 
     def chore(self, run: Callable[[apsw.Connection], Result]) -> Result:
@@ -464,13 +464,8 @@ class Writer:
             self._loop.call_soon_threadsafe(self._resolve, outcomes, records, seconds)
 
     def _resolve(self, outcomes: Outcomes, records: int, seconds: float) -> None:
-        for done, outcome in outcomes:
-            if done.done():
-                continue
-            if isinstance(outcome, Exception):
-                done.set_exception(outcome)
-            else:
-                done.set_result(outcome)
+        for tell, outcome in outcomes:
+            tell(outcome)
         if records:
             self._on_commit(records, seconds)
 
