@@ -256,7 +256,7 @@ class Trip:
         self._reply = reply
         self._pipeline = pipeline
         self._last = b""
-        answer.then(self._answered)
+        answer.then = self._answered
         reply.identify(opening.id, opening.id)
         reply.until_task(self._hand_over)
 
@@ -314,7 +314,7 @@ class Trip:
             reply.over()
 
     def _hand_over(self) -> None:
-        self._answer.then(None)
+        self._answer.then = None
         self._reply.until_task(None)
         self._reply.go_on(self._go_on)
 
