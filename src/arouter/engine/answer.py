@@ -60,8 +60,20 @@ class Answer:
         "wake_at_bytes",
     )
 
+    status: int
+    """The HTTP status; 0 until the header fields are in, which nobody but the connection sees."""
     said: bytes
     """The head as it came, perhaps with what stood before and behind it. There as soon as there is a status."""
+    source: Source | None
+    """The connection: None as soon as no more bytes will come."""
+    pieces: list[bytes]
+    """The connection's own list until then."""
+    wake_at_bytes: int
+    """From so many unread bytes on, whoever waits goes on; for 0, from the header fields on."""
+    then: Callable[[], None] | None
+    """Called, once, at the end, or when so many bytes wait: by whoever would rather not wait in a task."""
+    quiet_since_s: float
+    """When the peer said something last, or was wanted to, by the loop's clock."""
     _failure: UpstreamFailed | None
     """There as soon as no more bytes will come."""
 
@@ -69,18 +81,12 @@ class Answer:
         """`asked_s` is when the request is sent, by the loop's clock."""
         self.host = host
         self.status = 0
-        """The HTTP status; 0 until the header fields are in, which nobody but the connection sees."""
-        self.source: Source | None = source
-        """The connection's: None as soon as no more bytes will come."""
+        self.source = source
         self.pieces = pieces
-        """The connection's own list until then."""
         self.wake_at_bytes = WAKE_AT_BYTES
-        """From so many unread bytes on, whoever waits goes on; for 0, from the header fields on."""
-        self.quiet_since_s = asked_s
-        """When the peer said something last, or was wanted to, by the loop's clock."""
+        self.then = None
         self.listener: Listener | None = None
-        self.then: Callable[[], None] | None = None
-        """Called, once, at the end, or when so many bytes wait: by whoever would rather not wait in a task."""
+        self.quiet_since_s = asked_s
 
     @property
     def head(self) -> bytes:
