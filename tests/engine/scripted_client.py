@@ -40,8 +40,8 @@ class _Player:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.answer = Answer("scripted", self, [], self.loop.time())
         self.answer.status = says.status
-        self.answer.head = b"HTTP/1.1 %d \r\n" % says.status
-        self.answer.head += b"".join(b"%b: %b\r\n" % field for field in says.headers)
+        self.answer.said = b"HTTP/1.1 %d \r\n" % says.status
+        self.answer.said += b"".join(b"%b: %b\r\n" % field for field in says.headers) + b"\r\n"
         self.hung_up = False
         self._taken = asyncio.Event()
         self._task = asyncio.ensure_future(self._play(says.steps))

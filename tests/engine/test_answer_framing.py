@@ -120,6 +120,7 @@ def test_the_answer_is_taken_and_its_connection_is_not_trusted_again(odd: bytes)
         HEAD + b"Transfer-Encoding:\r\n\r\nok",
         HEAD + b"Transfer-Encoding: \x0bchunked\r\n\r\n" + CHUNKS,
         HEAD + b"Transfer-Encoding: chunked \t\r\n\r\n" + CHUNKS,
+        HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS + b"}",
         HEAD + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + CHUNKS,
         HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKS,
         CHUNKED + b"\r\nok\r\n0\r\n\r\n",
@@ -199,6 +200,32 @@ def test_framing_that_does_not_end_is_refused(endless: bytes) -> None:
 
     asyncio.run(dialogue())
     assert said_bytes < 10 * FRAMING_LIMIT_BYTES
+
+
+@on_each_loop
+async def test_nothing_of_a_refused_answer_reaches_the_reader() -> None:
+    coded = HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS
+    async with Peer(saying(coded, then=silence)) as peer, client() as upstream:
+        answer = await post(upstream, at(peer))
+        with pytest.raises(UpstreamFailed, match="not valid HTTP"):
+            await answer.next()
+
+
+@on_each_loop
+async def test_the_limit_of_framing_is_one_of_each_answer() -> None:
+    extension = b"2;" + b"x" * (FRAMING_LIMIT_BYTES // 2)
+
+    async def script(visit: Visit) -> None:
+        for _ in range(3):
+            await visit.request()
+            await visit.say(CHUNKED + extension)
+            await visit.say(b"\r\nok\r\n0\r\n\r\n")
+        await visit.hung_up()
+
+    async with Peer(script) as peer, client() as upstream:
+        for _ in range(3):
+            assert await whole(upstream, at(peer)) == b"ok"
+        assert peer.visits == 1
 
 
 # ---------------------------------------------------------------- peers that close one half

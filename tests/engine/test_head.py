@@ -5,7 +5,7 @@ from httptools import HttpParserError, HttpResponseParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arouter.engine.head import Headers
+from arouter.engine.head import Headers, final_head
 
 HEAD = b"HTTP/1.1 200 OK\r\nA:b\r\nb: \t c d \r\nSet-Cookie: one\r\nset-cookie: two\r\nEmpty:\r\n"
 
@@ -59,3 +59,14 @@ def test_every_head_that_the_parser_takes_is_read_as_the_parser_reads_it(found: 
     parsed = Parsed(head + b"\r\n")
     if parsed.complete:  # else the connection is dropped, and nobody reads it
         assert dict(Headers(head)) == dict(parsed.fields)
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 A\r\nB: c\r\n\r\n\r\n"]
+)
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 500 \r\nA: b\r\nC:\r\n"])
+@pytest.mark.parametrize("behind", [b"", b"{}", b"\r\n\r\n"])
+def test_the_final_head_is_found_whatever_stands_before_and_behind_it(
+    before: bytes, head: bytes, behind: bytes
+) -> None:
+    assert final_head(before + head + b"\r\n" + behind) == head

@@ -11,10 +11,11 @@ pieces that came before it), closed by its reader, or let go of by `release`.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from arouter.domain.errors import UpstreamFailed
-from arouter.engine.head import Headers
+from arouter.engine.head import Headers, final_head
 
 WAKE_AT_BYTES = 128 * 1024
 """A reader of the whole body is woken when this much waits, or more than it wants, and at the end."""
@@ -48,38 +49,49 @@ class Answer:
 
     __slots__ = (
         "_failure",
-        "_then",
-        "head",
         "host",
         "listener",
         "pieces",
         "quiet_since_s",
+        "said",
         "source",
         "status",
-        "waiter",
+        "then",
         "wake_at_bytes",
     )
 
-    head: bytes
-    """The status line and the header fields as they came, without trailers. There as soon as there is a status."""
+    status: int
+    """The HTTP status; 0 until the header fields are in, which nobody but the connection sees."""
+    said: bytes
+    """The head as it came, perhaps with what stood before and behind it. There as soon as there is a status."""
+    source: Source | None
+    """The connection: None as soon as no more bytes will come."""
+    pieces: list[bytes]
+    """The connection's own list until then."""
+    wake_at_bytes: int
+    """From so many unread bytes on, whoever waits goes on; for 0, from the header fields on."""
+    then: Callable[[], None] | None
+    """Called, once, at the end, or when so many bytes wait: by whoever would rather not wait in a task."""
+    quiet_since_s: float
+    """When the peer said something last, or was wanted to, by the loop's clock."""
+    _failure: UpstreamFailed | None
+    """There as soon as no more bytes will come."""
 
     def __init__(self, host: str, source: Source, pieces: list[bytes], asked_s: float) -> None:
         """`asked_s` is when the request is sent, by the loop's clock."""
         self.host = host
         self.status = 0
-        """The HTTP status; 0 until the header fields are in, which nobody but the connection sees."""
-        self.source: Source | None = source
-        """The connection's: None as soon as no more bytes will come."""
+        self.source = source
         self.pieces = pieces
-        """The connection's own list until then."""
-        self.waiter: asyncio.Future[None] | None = None
-        """Done at the next thing that is waited for."""
-        self.wake_at_bytes = 0
-        self.quiet_since_s = asked_s
-        """When the peer said something last, or was wanted to, by the loop's clock."""
+        self.wake_at_bytes = WAKE_AT_BYTES
+        self.then = None
         self.listener: Listener | None = None
-        self._then: Callable[[], None] | None = None
-        self._failure: UpstreamFailed | None = None
+        self.quiet_since_s = asked_s
+
+    @property
+    def head(self) -> bytes:
+        """The status line and the header fields as they came, without trailers."""
+        return final_head(self.said)
 
     @property
     def headers(self) -> Headers:
@@ -91,7 +103,7 @@ class Answer:
         """The body, which stays to be read; None while it is not whole, and if it will never be."""
         if self.source is not None or self._failure is not None:
             return None
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        return b"".join(self.pieces)
 
     @property
     def content_type(self) -> str:
@@ -185,7 +197,8 @@ class Answer:
         """Done when about so many bytes are there, or the end, which is still to come."""
         assert self.source is not None
         self.wake_at_bytes = wake_at_bytes
-        self.waiter = waiter = self.source.loop.create_future()
+        waiter = self.source.loop.create_future()
+        self.then = partial(_done, waiter)
         return waiter
 
     async def listen(self, listener: Listener) -> None:
@@ -198,30 +211,25 @@ class Answer:
         finally:
             self.listener = None
 
-    def then(self, call: Callable[[], None] | None) -> None:
-        """Call, once, at the end, or when `WAKE_AT_BYTES` wait, instead of waking a reader; None: do not call."""
-        self._then = call
-        self.wake_at_bytes = WAKE_AT_BYTES
-
     def wake(self) -> None:
         """Whoever waits or listens goes on."""
         self.listener = None
-        then, self._then = self._then, None
+        then = self.then
         if then is not None:
+            self.then = None
             then()
-            return
-        waiter = self.waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
 
     def end(self, failure: UpstreamFailed | None) -> None:
         """No more bytes will come. The pieces that are there stay with the reader."""
         self.source = None
+        self._failure = failure
         shared = self.pieces
         self.pieces = shared.copy()
         shared.clear()
-        self._failure = failure
-        self.wake()
+        then = self.then
+        if then is not None:
+            self.then = None
+            then()
 
     def raise_failure(self) -> None:
         if self._failure is not None:
@@ -240,3 +248,9 @@ class Answer:
         return UpstreamFailed(
             f"{self.host}: the answer is longer than {limit_bytes} bytes", upstream_status=self.status, retryable=False
         )
+
+
+def _done(waiter: asyncio.Future[None]) -> None:
+    """Whoever waits goes on, unless it was cancelled meanwhile."""
+    if not waiter.done():
+        waiter.set_result(None)

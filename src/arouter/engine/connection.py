@@ -26,7 +26,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from arouter.domain.errors import UpstreamFailed, UpstreamTimeout
 from arouter.engine.answer import Answer
-from arouter.engine.head import LINE_END
+from arouter.engine.head import HEAD_END, LINE_END, final_head_begins
 from arouter.engine.timeouts import Timeouts
 
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -39,8 +39,6 @@ PAUSE_AT_BYTES = 256 * 1024
 JOIN_UP_TO_BYTES = 64 * 1024
 """A body up to this length is joined to its head, so that one packet carries both."""
 
-_EMPTY_LINE = b"\n\r\n"
-"""The end of a head that the parser took: lines end with CR LF there."""
 _end_or_coding = re.compile(rb"\n(?:\r\n|((?i:transfer-encoding):))").search
 """The empty line, or the field before it. One look for both: over 25 fields, each took as long as to parse them."""
 _codings = re.compile(rb"\n(?i:transfer-encoding):[ \t]*([^\r\n]*)").findall
@@ -66,10 +64,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_framing_bytes",
-        "_gone",
         "_head",
-        "_head_begins",
-        "_heard",
+        "_interim",
         "_keeps",
         "_owner",
         "_parser",
@@ -82,11 +78,17 @@ class Connection(asyncio.Protocol):
         "_timer_at_s",
         "_transport",
         "_unread_bytes",
+        "closing",
+        "connected",
+        "heard",
         "host",
         "idle_since_s",
         "loop",
         "on_body",
     )
+
+    _transport: asyncio.Transport
+    """There as soon as it is connected."""
 
     def __init__(self, host: str, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
         """`host` is what messages call the peer."""
@@ -94,10 +96,14 @@ class Connection(asyncio.Protocol):
         self.idle_since_s = 0.0
         self._owner = owner
         self.loop = loop
-        self._transport: asyncio.Transport | None = None
-        self._gone = False
-        self._heard: Callable[[float], list[tuple[int, int]]] = _nothing_heard
-        """Asks the kernel, within so many milliseconds, for what nobody has read yet."""
+        self.connected = False
+        """Whether it was ever made."""
+        self.closing: Callable[[], bool] = _not_closing
+        """Whether it was given up, or its end is under way."""
+        self.heard: Callable[[float], list[tuple[int, int]]] = _nothing_heard
+        """Asks the kernel, within so many milliseconds, for what nobody has read yet, a hang-up included. It is asked
+        right before the first byte is sent: until then another connection can be chosen safely. Not for a fresh one, on
+        which TLS may still have something to say."""
         self._answer: Answer | None = None
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append  # the parser appends by itself, without a Python frame per chunk
@@ -105,9 +111,10 @@ class Connection(asyncio.Protocol):
         self._keeps: bool | None = None
         """Whether the peer keeps the connection, as soon as its answer is whole."""
         self._refusal: str | None = None
+        self._interim = False
+        """Whether the answer that the parser is at is not the final one."""
         self._head = b""
         """What came of the head, with the interim heads before it; nothing once it is in."""
-        self._head_begins = 0
         self._framing_bytes = 0
         self._unread_bytes = 0
         self._paused = False
@@ -118,44 +125,19 @@ class Connection(asyncio.Protocol):
 
     # ---------------------------------------------------------------- for the pool and the client
 
-    @property
-    def connected(self) -> bool:
-        """Whether it was ever made."""
-        return self._transport is not None
-
-    @property
-    def gone(self) -> bool:
-        """Whether it was made and is closed by now, or was given up."""
-        return self._gone or (self._transport is not None and self._transport.is_closing())
-
-    def usable(self) -> bool:
-        """Whether nothing at all was heard since the last answer, not even a hang-up that the loop has not seen yet.
-
-        This asks the kernel, for it is the last moment at which another connection can be chosen safely. It is not
-        for a fresh connection, on which TLS may still have something to say.
-        """
-        transport = self._transport
-        if self._gone or transport is None or transport.is_closing():
-            return False
-        return not self._heard(0)
-
     def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
         """Sends a request on a connection that is idle or fresh. `head` lacks the body's length and the empty line."""
-        transport = self._transport
-        assert transport is not None
+        self._timeouts = timeouts
         self._sent_s = now_s = self.loop.time()
         self._answer = answer = Answer(self.host, self, self._pieces, now_s)
-        self._head_begins = 0
-        self._framing_bytes = 0
-        self._timeouts = timeouts
         if self._timer_at_s > (check_at_s := now_s + timeouts.check_s):
             self._arm(check_at_s)
         size_bytes = len(body)
         if size_bytes <= JOIN_UP_TO_BYTES:
-            transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, size_bytes, body))
+            self._transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, size_bytes, body))
         else:
-            transport.write(b"%bContent-Length: %d\r\n\r\n" % (head, size_bytes))
-            transport.write(body)
+            self._transport.write(b"%bContent-Length: %d\r\n\r\n" % (head, size_bytes))
+            self._transport.write(body)
         return answer
 
     def give_back(self) -> None:
@@ -176,44 +158,60 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if self._gone:
+        self.connected = True
+        if self.closing():
             self._transport.abort()
             return
+        self.closing = self._transport.is_closing
         connected_socket = transport.get_extra_info("socket")
         if connected_socket is not None and hasattr(select, "poll"):
             poll = select.poll()
             poll.register(connected_socket.fileno(), select.POLLIN)
-            self._heard = poll.poll
+            self.heard = poll.poll
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
         if answer is None:  # nobody asked
             self.abort()
             return
-        if answer.status:
-            answer.quiet_since_s = self.loop.time()
-        else:
-            self._head += data
+        begun = answer.status
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:
             if self._keeps is None:
-                self._drop(self._malformed(str(exc) if self._refusal is None else self._refusal))
+                if begun or not answer.status or self._head_taken(answer, data):
+                    self._drop(self._malformed(self._refusal or str(exc)))
                 return
             self._keeps = False
-        if self._keeps is not None:
-            self._finish(answer, keeps=self._keeps)
-        elif not answer.status:
-            if len(self._head) > HEAD_LIMIT_BYTES:
-                self._drop(self._malformed(_LONG_HEAD))
-        elif not self._pieces:
-            self._account_framing(answer, len(data))
-        elif answer.listener is not None:
-            heard = b"".join(self._pieces)
-            self._pieces.clear()
-            answer.listener(heard)
+        if not begun:
+            # Chunks end with a line. What is whole, with nothing behind it, and does not end so has a length; and the
+            # parser lets no answer have both a length and a coding. So there is nothing to look for in its head.
+            if self._keeps and data[-1] not in LINE_END and len(data) <= HEAD_LIMIT_BYTES and not self._head:
+                answer.said = data
+            elif not self._head_taken(answer, data):
+                return
+        answer.quiet_since_s = self.loop.time()
+        if self._keeps is None:
+            pieces = self._pieces
+            if not pieces:
+                self._account_framing(answer, len(data))
+            elif answer.listener is not None:
+                heard = b"".join(pieces)
+                pieces.clear()
+                answer.listener(heard)
+            else:
+                self._account_unread(answer, len(data))
+            return
+        keeps = self._keeps
+        self._answer = self._keeps = None
+        answer.end(None)  # It keeps its pieces.
+        if self._unread_bytes:
+            self.consumed()
+        if keeps and not self._transport.get_write_buffer_size():
+            self.idle_since_s = answer.quiet_since_s
+            self._owner.returned(self)
         else:
-            self._account_unread(answer, len(data))
+            self.abort()
 
     def eof_received(self) -> None:
         self._stream_ended(None)
@@ -230,44 +228,56 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        answer, so_far, begins = self._answer, self._head, self._head_begins
-        while so_far[begins] in LINE_END:  # The parser skips empty lines before the first one.
-            begins += 1
-        found = _end_or_coding(so_far, begins)
-        assert answer is not None
+        if status >= FIRST_FINAL_STATUS:
+            answer = self._answer
+            assert answer is not None
+            answer.status = status
+        else:
+            self._interim = True
+            if status < FIRST_STATUS:
+                # The parser says of an error here only that there was one: the reason is kept.
+                self._refusal = "a status below 100"
+                raise HttpParserError(self._refusal)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+        else:
+            self._keeps = self._parser.should_keep_alive()
+
+    # ---------------------------------------------------------------- the exchange
+
+    def _head_taken(self, answer: Answer, data: bytes) -> bool:
+        """Whether the head is in, with this piece. Else it is still to come, or it was refused."""
+        said = self._head + data
+        if not answer.status:
+            self._head = said
+            if len(said) > HEAD_LIMIT_BYTES:
+                self._drop(self._malformed(_LONG_HEAD))
+            return False
+        begins = final_head_begins(said)
+        found = _end_or_coding(said, begins)
         assert found is not None
         end, is_coded = found.start() + 1, found.lastindex
         if is_coded:
-            end = so_far.index(_EMPTY_LINE, end) + 1
-        if status < FIRST_FINAL_STATUS:
-            if status < FIRST_STATUS:
-                self._refuse("a status below 100")
-            self._head_begins = end + len(LINE_END)
-            return
-        answer.status = status
-        answer.head = head = so_far[begins:end]
-        if end - begins > HEAD_LIMIT_BYTES:
-            self._refuse(_LONG_HEAD)
-        if is_coded and [coding.lower() for coding in _codings(head)] != [b"chunked"]:
-            self._refuse("an unknown transfer coding")
+            end = said.index(HEAD_END, end) + len(LINE_END)
+        answer.said = head = said[begins : end + len(LINE_END)]
         self._head = b""
-        answer.quiet_since_s = self.loop.time()
-
-    def on_message_complete(self) -> None:
-        if not self._head:  # else it was an interim answer
-            self._keeps = self._parser.should_keep_alive()
-
-    def _refuse(self, reason: str) -> None:
-        """The parser goes no further. It says of an error here only that there was one: the reason is kept."""
-        self._refusal = reason
-        raise HttpParserError(reason)
-
-    # ---------------------------------------------------------------- the exchange
+        self._framing_bytes = 0
+        if end - begins > HEAD_LIMIT_BYTES:
+            against = _LONG_HEAD
+        elif is_coded and [coding.lower() for coding in _codings(head)] != [b"chunked"]:
+            against = "an unknown transfer coding"
+        else:
+            return True
+        self._pieces.clear()
+        self._drop(self._malformed(against))
+        return False
 
     def _account_unread(self, answer: Answer, size_bytes: int) -> None:
         """More waits for the reader. Framing alone does not count, or it could block the body behind it."""
         self._unread_bytes = unread_bytes = self._unread_bytes + size_bytes
-        if unread_bytes > PAUSE_AT_BYTES and not self._paused and self._transport is not None:
+        if unread_bytes > PAUSE_AT_BYTES and not self._paused:
             self._paused = True
             self._transport.pause_reading()
         if unread_bytes >= answer.wake_at_bytes:
@@ -285,33 +295,19 @@ class Connection(asyncio.Protocol):
         self._paused = False
         if self._answer is not None:
             self._answer.quiet_since_s = self.loop.time()
-        if self._transport is not None and not self._transport.is_closing():
+        if not self._transport.is_closing():
             self._transport.resume_reading()
-
-    def _finish(self, answer: Answer, *, keeps: bool) -> None:
-        """The answer is whole: it keeps its pieces, and the connection leaves it."""
-        self._answer = None
-        self._keeps = None
-        answer.end(None)
-        if self._unread_bytes:
-            self.consumed()
-        transport = self._transport
-        if keeps and transport is not None and not transport.get_write_buffer_size():
-            self.idle_since_s = answer.quiet_since_s
-            self._owner.returned(self)
-        else:
-            self.abort()
 
     def _drop(self, failure: UpstreamFailed) -> None:
         """Hangs up; says so to the owner, and to the answer if there is one that is not whole."""
-        self._gone = True
+        self.closing = _given_up
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.end(failure)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._transport is not None:
+        if self.connected:
             self._transport.abort()
         self._owner.lost(self)
 
@@ -325,7 +321,6 @@ class Connection(asyncio.Protocol):
     def _end_is_the_peers(self) -> bool:
         """Whether the peer ended the stream. Over TLS it says so; a close that it did not announce may be anybody's,
         and what came before it is not whole (RFC 9112, section 9.8)."""
-        assert self._transport is not None
         tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
         try:
             return tls is None or not tls.read(1)
@@ -379,6 +374,15 @@ class Connection(asyncio.Protocol):
         return UpstreamFailed(
             f"{self.host}: {how} in the middle of its answer", upstream_status=answer.status, detail=str(exc or "")
         )
+
+
+def _not_closing() -> bool:
+    """Before it is connected."""
+    return False
+
+
+def _given_up() -> bool:
+    return True
 
 
 def _nothing_heard(_: float) -> list[tuple[int, int]]:

@@ -230,7 +230,7 @@ class Express:
         trip._reply = reply
         trip._pipeline = pipeline
         trip._answer = answer = connection.start(way.head, _encode(fields), way.timeouts)
-        answer.then(trip._answered)
+        answer.then = trip._answered
         reply.identify(record_id, record_id)
         reply.until_task(trip._hand_over)
         return True
@@ -385,7 +385,7 @@ class Trip:
             reply.over()
 
     def _hand_over(self) -> None:
-        self._answer.then(None)
+        self._answer.then = None
         self._reply.until_task(None)
         self._reply.go_on(self._go_on)
 

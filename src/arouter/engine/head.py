@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from arouter.engine.origin import Origin
 
 LINE_END = b"\r\n"
+HEAD_END = LINE_END + LINE_END
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"/[!-~]*")
 _NOT_IN_A_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BLANKS = b" \t"
 _OWN_FIELDS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "trailer"})
+_BEFORE_STATUS = len("HTTP/1.1 ")
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -44,6 +46,23 @@ def _field(name: str, value: str) -> str:
     if _NOT_IN_A_VALUE.search(value) or not value.isascii():
         raise ValueError(f"the value of the header field {name} holds a character that may not be sent")
     return f"{name}: {value}\r\n"
+
+
+def final_head(said: bytes) -> bytes:
+    """The status line and the header fields of an answer, from bytes that a strict parser took.
+
+    Interim answers and empty lines may stand before them, and the body behind.
+    """
+    begins = final_head_begins(said)
+    return said[begins : said.index(HEAD_END, begins) + len(LINE_END)]
+
+
+def final_head_begins(said: bytes) -> int:
+    """Where it begins in them."""
+    begins = 0
+    while (empty := said[begins] in LINE_END) or said.startswith(b"1", begins + _BEFORE_STATUS):
+        begins = begins + 1 if empty else said.index(HEAD_END, begins) + len(HEAD_END)
+    return begins
 
 
 class Headers(Mapping[str, str]):

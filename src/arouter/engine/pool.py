@@ -69,9 +69,10 @@ class Pool:
 
     def take_idle(self) -> Connection | None:
         """The connection that was used last, if it is still good; those found closed are dropped on the way."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable():
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if not (connection.closing() or connection.heard(0)):
                 return connection
             connection.abort()
         return None
@@ -92,7 +93,7 @@ class Pool:
             raise self._closed()
         if connection is None:
             raise self._busy(f"no connection became free within {self._limits.acquire_s:g} s")
-        if connection.connected and not connection.usable():
+        if connection.connected and (connection.closing() or connection.heard(0)):
             return self._replace(connection)
         return connection
 

@@ -129,7 +129,7 @@ class Upstream:
                 raise UpstreamTimeout(f"{origin.host}: no connection within {connect_s:g} s") from exc
             except OSError as exc:
                 raise UpstreamFailed(f"{origin.host}: {_reason(exc)}", detail=str(exc)) from exc
-            if connection.gone:
+            if connection.closing():
                 raise UpstreamFailed(f"{origin.host}: closed the connection before the request was sent")
             stack.pop_all()
         return connection
