@@ -19,7 +19,7 @@ from arouter.domain.record import Opening, Record
 from arouter.store.sqlite.folded import folded_beyond_us
 from arouter.store.sqlite.names import Numbers, UserKey, to_json
 from arouter.store.sqlite.prepared import Prepared, id_of, prepare_all
-from arouter.store.sqlite.rollups import raise_rollups
+from arouter.store.sqlite.rollups import raise_rollups, sums_of_keys
 from arouter.store.sqlite.rows import (
     COLUMNS,
     NAMED,
@@ -168,8 +168,9 @@ class Appender:
         insert_values(connection, "add_records", COLUMNS, values)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
         own_keys = any(values[_IS_BYOK :: len(COLUMNS)])
-        raise_rollups(connection, self._numbers, first_seq, last_seq, own_keys=own_keys)
-        raise_usage_days(connection, self._numbers, first_seq, last_seq)
+        of_keys = sums_of_keys(connection, self._numbers, first_seq, last_seq)
+        raise_rollups(connection, self._numbers, of_keys, first_seq, last_seq, own_keys=own_keys)
+        raise_usage_days(connection, self._numbers, of_keys, first_seq, last_seq)
         connection.execute(queries()["widen_user_spans"], (first_seq, last_seq))
         if min(values[_CREATED_AT :: len(COLUMNS)]) < self._folded_beyond_us:
             connection.execute(queries()["unfold_days_of_records"], (first_seq, last_seq))

@@ -80,18 +80,26 @@ def used_tokens() -> str:
     return f"{_sum_of(INPUT_METERS)} + {_sum_of(OUTPUT_METERS)}"
 
 
-def measures(*, success: int | str, rejected: int | str, cost: str) -> Sequence[str]:
+def token_sums() -> Mapping[str, str]:
+    """The prompt's and the completion's tokens of a record, and a number that is null where none of them is known."""
+    meters = (meter for meter in METERS if meter in INPUT_METERS + OUTPUT_METERS)
+    return {
+        "prompt": _sum_of(INPUT_METERS),
+        "completion": _sum_of(OUTPUT_METERS),
+        "known": f"coalesce({', '.join(meters)})",
+    }
+
+
+def measures(
+    *, success: int | str, rejected: int | str, cost: str, tokens: Mapping[str, str] | None = None
+) -> Sequence[str]:
     """What one record adds to each of `tally.MEASURES`, the cost as two expressions.
 
-    `success` and `rejected` are the numbers of the two statuses, or places for them.
+    `success` and `rejected` are the numbers of the two statuses, or places for them. `tokens`: other expressions for
+    `token_sums`.
     """
     text = queries()["measures"].format(
-        success=success,
-        rejected=rejected,
-        cost=cost,
-        prompt=_sum_of(INPUT_METERS),
-        completion=_sum_of(OUTPUT_METERS),
-        known=", ".join(meter for meter in METERS if meter in INPUT_METERS + OUTPUT_METERS),
+        success=success, rejected=rejected, cost=cost, **(token_sums() if tokens is None else tokens)
     )
     return [expression.strip() for expression in text.split(";")]
 
