@@ -12,9 +12,10 @@ from arouter.store.queries import parse_queries, read_sql
 Row = TypeVar("Row")
 
 ENGINE = "sqlite"
-CHUNKS = (128, 64, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+CHUNKS = (64, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """How many rows one INSERT takes. Fixed sizes, so that the prepared statements are reused; enough of them that under
-thirty rows, as many as share a transaction under common load, are mostly one or two statements."""
+thirty rows, as many as share a transaction under common load, are mostly one or two statements. A statement of more
+rows of records no longer fits into the processor's nearest caches, and is not kept prepared beyond 16 KB."""
 
 
 @cache
