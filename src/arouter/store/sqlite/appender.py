@@ -10,6 +10,7 @@ that a change made behind the ledger's back shows.
 import hashlib
 from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any
 
 import apsw
@@ -20,15 +21,16 @@ from arouter.store.sqlite.folded import folded_beyond_us
 from arouter.store.sqlite.names import Numbers, to_json
 from arouter.store.sqlite.prepared import Prepared, id_of, prepare_all
 from arouter.store.sqlite.rollups import raise_rollups, sums_of_keys
-from arouter.store.sqlite.rows import NAMED, STORED, all_canonical_bytes
+from arouter.store.sqlite.rows import NAMED, PLAIN, STORED, all_canonical_bytes
 from arouter.store.sqlite.sealed import NOTHING_SEALED, SealedIds, sealed_ids, which_are_sealed
-from arouter.store.sqlite.statements import insert_rows, insert_values, queries
+from arouter.store.sqlite.statements import chunks, insert, insert_rows, queries
 from arouter.store.sqlite.usage_days import raise_usage_days
 
 NO_HASH = b""
 """Before the first batch."""
 
 _TAG_COLUMNS = ("seq", "position", "tag_no")
+_BatchRow = tuple[int, int, int, int, int, bytes]
 _BATCH_COLUMNS = ("no", "first_seq", "last_seq", "written_at_us", "earliest_us", "hash")
 _OPEN_COLUMNS = ("id", "owner_no", "opening")
 
@@ -126,7 +128,7 @@ class Appender:
 
     def pass_over(self, connection: apsw.Connection, records: int, earliest_us: int) -> None:
         """Give numbers to records that had expired before they came here: a batch of which nothing is there."""
-        last, batches = self._last_batch(connection), list[tuple[object, ...]]()
+        last, batches = self._last_batch(connection), list[_BatchRow]()
         seq = last.last_seq + records
         self._last = _next_batch(last, seq, last.written_at_us, earliest_us, last.hash, batches)
         insert_rows(connection, "add_batches", _BATCH_COLUMNS, batches)
@@ -137,41 +139,34 @@ class Appender:
             return
         last = self._last_batch(connection)
         first_seq = last.last_seq + 1
-        every = [one for _, prepared in groups for one in prepared]
-        names = self._numbers.all_names(connection, [one[2] for one in every])
-        users = self._users(connection, every, names)
-        values: list[Any] = []
-        tag_rows: list[tuple[object, ...]] = []
-        batches: list[tuple[object, ...]] = []
-        done = 0
+        records = [one for _, prepared in groups for one in prepared]
+        names = self._numbers.all_names(connection, [one[2] for one in records])
+        users = self._users(connection, records, names)
+        written: list[int] = []
+        batches: list[_BatchRow] = []
         for at_us, prepared in groups:
             written_at_us = max(at_us, last.written_at_us)
-            first_value, begun = len(values), done
-            done += len(prepared)
-            seqs = range(first_seq + begun, first_seq + done)
-            for seq, one, named, user_no in zip(seqs, prepared, names[begun:done], users[begun:done], strict=True):
-                tags, plain = one[0], one[1]
-                values += (seq, written_at_us, user_no, len(tags))
-                values += plain
-                # The last one is the last of all: see `STORED`.
-                values.pop()
-                values += named
-                values.append(plain[-1])
-                if tags:
-                    numbers = [self._numbers.name(connection, tag) for tag in tags]
-                    tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(numbers)]
-            hashed = last.hash + all_canonical_bytes(seqs, written_at_us, users[begun:done], prepared)
-            earliest_us = min(values[first_value + _CREATED_AT :: len(STORED)])
+            begun = len(written)
+            written += [written_at_us] * len(prepared)
+            seqs = range(first_seq + begun, first_seq + len(written))
+            hashed = last.hash + all_canonical_bytes(seqs, written_at_us, users[begun : len(written)], prepared)
+            earliest_us = min([plain[_CREATED_AT] for _, plain, _, _ in prepared])
             last = _next_batch(last, seqs[-1], written_at_us, earliest_us, hashed, batches)
-        last_seq = last.last_seq
-        insert_values(connection, "add_records", STORED, values)
+        tag_rows = [
+            (seq, position, self._numbers.name(connection, tag))
+            for seq, (tags, _, _, _) in enumerate(records, first_seq)
+            if tags
+            for position, tag in enumerate(tags)
+        ]
+        _insert(connection, first_seq, written, users, records, names)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
-        own_keys = any(values[_IS_BYOK :: len(STORED)])
+        last_seq = last.last_seq
+        own_keys = any(plain[_IS_BYOK] for _, plain, _, _ in records)
         of_keys = sums_of_keys(connection, self._numbers, first_seq, last_seq)
         raise_rollups(connection, self._numbers, of_keys, first_seq, last_seq, own_keys=own_keys)
         raise_usage_days(connection, self._numbers, of_keys, first_seq, last_seq)
         connection.execute(queries()["widen_user_spans"], (first_seq, last_seq))
-        if min(values[_CREATED_AT :: len(STORED)]) < self._folded_beyond_us:
+        if min([earliest_us for _, _, _, _, earliest_us, _ in batches]) < self._folded_beyond_us:
             connection.execute(queries()["unfold_days_of_records"], (first_seq, last_seq))
         insert_rows(connection, "add_batches", _BATCH_COLUMNS, batches)
         self._last = last
@@ -208,8 +203,30 @@ class Appender:
         return self._last
 
 
+def _insert(
+    connection: apsw.Connection,
+    first_seq: int,
+    written: Sequence[int],
+    users: Sequence[int | None],
+    records: Sequence[Prepared],
+    names: Sequence[tuple[Any, ...]],
+) -> None:
+    """Insert rows of records: when each was written, the number of its user, what it is, the numbers of its names."""
+    rows = zip(count(first_seq), written, users, records, names, strict=False)
+    for piece in chunks(range(len(records))):
+        values: list[Any] = []
+        for seq, written_at_us, user_no, (tags, plain, _, _), named in islice(rows, len(piece)):
+            values += (seq, written_at_us, user_no, len(tags))
+            values += plain
+            # The last one is the last of all: see `STORED`.
+            values.pop()
+            values += named
+            values.append(plain[-1])
+        connection.execute(insert("add_records", STORED, (), len(piece)), values)
+
+
 def _next_batch(
-    last: Batch, seq: int, written_at_us: int, earliest_us: int, hashed: bytes, rows: list[tuple[object, ...]]
+    last: Batch, seq: int, written_at_us: int, earliest_us: int, hashed: bytes, rows: list[_BatchRow]
 ) -> Batch:
     """The batch behind `last`, up to the record `seq`; its row is added to `rows`."""
     made = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=hashlib.sha256(hashed).digest())
@@ -257,6 +274,6 @@ def last_batch(connection: apsw.Connection) -> Batch:
     return Batch(no=no, last_seq=last_seq, written_at_us=written_at_us, hash=digest)
 
 
-_CREATED_AT = STORED.index("created_at_us")
-_IS_BYOK = STORED.index("is_byok")
+_CREATED_AT = PLAIN.index("created_at_us")
+_IS_BYOK = PLAIN.index("is_byok")
 _ORGANIZATION = NAMED.index("organization_no")

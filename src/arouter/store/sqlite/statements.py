@@ -43,21 +43,8 @@ def insert_rows(
     sums: tuple[str, ...] = (),
 ) -> None:
     """Insert `rows` by the statement `name`, as `insert` fills it in."""
-    insert_values(connection, name, columns, [value for row in rows for value in row], sums)
-
-
-def insert_values(
-    connection: apsw.Connection,
-    name: str,
-    columns: tuple[str, ...],
-    values: Sequence[object],
-    sums: tuple[str, ...] = (),
-) -> None:
-    """The same of rows whose values come one behind the other."""
-    width = len(columns)
-    for piece in chunks(range(len(values) // width)):
-        some = values[piece[0] * width : (piece[-1] + 1) * width]
-        connection.execute(insert(name, columns, sums, len(piece)), some)
+    for piece in chunks(rows):
+        connection.execute(insert(name, columns, sums, len(piece)), [value for row in piece for value in row])
 
 
 def chunks(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
