@@ -8,8 +8,9 @@ that a change made behind the ledger's back shows.
 """
 
 import hashlib
-from collections.abc import Mapping, MutableSequence, Sequence
+from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any
 
 import apsw
@@ -17,23 +18,19 @@ import msgspec
 
 from arouter.domain.record import Opening, Record
 from arouter.store.sqlite.folded import folded_beyond_us
-from arouter.store.sqlite.names import Numbers, UserKey, to_json
+from arouter.store.sqlite.names import Numbers, to_json
 from arouter.store.sqlite.prepared import Prepared, id_of, prepare_all
-from arouter.store.sqlite.rollups import raise_rollups
-from arouter.store.sqlite.rows import (
-    COLUMNS,
-    NAMED,
-    all_canonical_bytes,
-    canonical_value,
-)
+from arouter.store.sqlite.rollups import raise_rollups, sums_of_keys
+from arouter.store.sqlite.rows import NAMED, PLAIN, STORED, all_canonical_bytes
 from arouter.store.sqlite.sealed import NOTHING_SEALED, SealedIds, sealed_ids, which_are_sealed
-from arouter.store.sqlite.statements import insert_rows, insert_values, queries
+from arouter.store.sqlite.statements import chunks, insert, insert_rows, queries
 from arouter.store.sqlite.usage_days import raise_usage_days
 
 NO_HASH = b""
 """Before the first batch."""
 
 _TAG_COLUMNS = ("seq", "position", "tag_no")
+_BatchRow = tuple[int, int, int, int, int, bytes]
 _BATCH_COLUMNS = ("no", "first_seq", "last_seq", "written_at_us", "earliest_us", "hash")
 _OPEN_COLUMNS = ("id", "owner_no", "opening")
 
@@ -53,8 +50,6 @@ _NO_BATCH = Batch(no=0, last_seq=0, written_at_us=0, hash=NO_HASH)
 
 Group = tuple[int, Sequence[Prepared]]
 """Records that were acknowledged together, and when that was: a batch."""
-_Numbered = Sequence[tuple[Prepared, tuple[Any, ...]]]
-"""With the numbers of their names."""
 
 
 class Appender:
@@ -112,6 +107,9 @@ class Appender:
         """The same of records in which nothing is wrong, in the order of their groups."""
         ids = [id_of(one) for _, prepared in groups for one in prepared]
         known = self._sealed_of(connection, ids) if new else already_there(connection, ids)
+        if not known and len({*ids}) == len(ids):
+            self._write(connection, [group for group in groups if group[1]])
+            return
         fresh: list[Group] = []
         for at_us, prepared in groups:
             some = []
@@ -122,8 +120,7 @@ class Appender:
                     some.append(one)
             if some:
                 fresh.append((at_us, some))
-        if fresh:
-            self._write(connection, fresh)
+        self._write(connection, fresh)
 
     def close(self, connection: apsw.Connection, record_ids: Sequence[str]) -> None:
         """Forget the intents of records that were appended."""
@@ -131,58 +128,63 @@ class Appender:
 
     def pass_over(self, connection: apsw.Connection, records: int, earliest_us: int) -> None:
         """Give numbers to records that had expired before they came here: a batch of which nothing is there."""
-        last, batches = self._last_batch(connection), list[tuple[object, ...]]()
+        last, batches = self._last_batch(connection), list[_BatchRow]()
         seq = last.last_seq + records
         self._last = _next_batch(last, seq, last.written_at_us, earliest_us, last.hash, batches)
         insert_rows(connection, "add_batches", _BATCH_COLUMNS, batches)
 
     def _write(self, connection: apsw.Connection, groups: Sequence[Group]) -> None:
+        """Groups of which none is empty."""
+        if not groups:
+            return
         last = self._last_batch(connection)
         first_seq = last.last_seq + 1
-        numbered = [
-            (at_us, [(one, self._numbers.names(connection, one[2])) for one in prepared]) for at_us, prepared in groups
-        ]
-        users = self._users(connection, numbered)
-        values: list[Any] = []
-        tag_rows: list[tuple[object, ...]] = []
-        batches: list[tuple[object, ...]] = []
-        for at_us, some in numbered:
+        records = [one for _, prepared in groups for one in prepared]
+        names = self._numbers.all_names(connection, [one[2] for one in records])
+        users = self._users(connection, records, names)
+        written: list[int] = []
+        batches: list[_BatchRow] = []
+        for at_us, prepared in groups:
             written_at_us = max(at_us, last.written_at_us)
-            seq = last.last_seq
-            first_value = len(values)
-            canonical: list[object] = []
-            for (tags, plain, texts, user), named in some:
-                seq += 1
-                user_no = None if user is None else users[named[_ORGANIZATION], user]
-                canonical.append(canonical_value(seq, written_at_us, user_no, tags, plain, texts))
-                values += (seq, written_at_us, user_no, len(tags))
-                values += plain
-                values += named
-                if tags:
-                    numbers = [self._numbers.name(connection, tag) for tag in tags]
-                    tag_rows += [(seq, position, tag_no) for position, tag_no in enumerate(numbers)]
-            hashed = last.hash + all_canonical_bytes(canonical)
-            earliest_us = min(values[first_value + _CREATED_AT :: len(COLUMNS)])
-            last = _next_batch(last, seq, written_at_us, earliest_us, hashed, batches)
-        last_seq = last.last_seq
-        insert_values(connection, "add_records", COLUMNS, values)
+            begun = len(written)
+            written += [written_at_us] * len(prepared)
+            seqs = range(first_seq + begun, first_seq + len(written))
+            hashed = last.hash + all_canonical_bytes(seqs, written_at_us, users[begun : len(written)], prepared)
+            earliest_us = min([plain[_CREATED_AT] for _, plain, _, _ in prepared])
+            last = _next_batch(last, seqs[-1], written_at_us, earliest_us, hashed, batches)
+        tag_rows = [
+            (seq, position, self._numbers.name(connection, tag))
+            for seq, (tags, _, _, _) in enumerate(records, first_seq)
+            if tags
+            for position, tag in enumerate(tags)
+        ]
+        _insert(connection, first_seq, written, users, records, names)
         insert_rows(connection, "add_tags", _TAG_COLUMNS, tag_rows)
-        own_keys = any(values[_IS_BYOK :: len(COLUMNS)])
-        raise_rollups(connection, self._numbers, first_seq, last_seq, own_keys=own_keys)
-        raise_usage_days(connection, self._numbers, first_seq, last_seq)
+        last_seq = last.last_seq
+        own_keys = any(plain[_IS_BYOK] for _, plain, _, _ in records)
+        of_keys = sums_of_keys(connection, self._numbers, first_seq, last_seq)
+        raise_rollups(connection, self._numbers, of_keys, first_seq, last_seq, own_keys=own_keys)
+        raise_usage_days(connection, self._numbers, of_keys, first_seq, last_seq)
         connection.execute(queries()["widen_user_spans"], (first_seq, last_seq))
-        if min(values[_CREATED_AT :: len(COLUMNS)]) < self._folded_beyond_us:
+        if min([earliest_us for _, _, _, _, earliest_us, _ in batches]) < self._folded_beyond_us:
             connection.execute(queries()["unfold_days_of_records"], (first_seq, last_seq))
         insert_rows(connection, "add_batches", _BATCH_COLUMNS, batches)
         self._last = last
 
-    def _users(self, connection: apsw.Connection, groups: Sequence[tuple[int, _Numbered]]) -> Mapping[UserKey, int]:
-        """The numbers of their users."""
-        for _, some in groups:
-            for one, named in some:
-                if one[3] is not None:
-                    self._numbers.want_user((named[_ORGANIZATION], one[3]))
-        return self._numbers.users(connection)
+    def _users(
+        self, connection: apsw.Connection, records: Sequence[Prepared], names: Sequence[tuple[Any, ...]]
+    ) -> Sequence[int | None]:
+        """The number of each record's user, None if it has none."""
+        there = [
+            (named[_ORGANIZATION], user)
+            for (_, _, _, user), named in zip(records, names, strict=True)
+            if user is not None
+        ]
+        numbers = self._numbers.users(connection, there)
+        if len(numbers) == len(records):
+            return numbers
+        given = iter(numbers)
+        return [None if user is None else next(given) for _, _, _, user in records]
 
     def _sealed_of(self, connection: apsw.Connection, record_ids: Sequence[str]) -> set[str]:
         """Those of the records that are in sealed days, where they stand in the way of nothing."""
@@ -201,8 +203,30 @@ class Appender:
         return self._last
 
 
+def _insert(
+    connection: apsw.Connection,
+    first_seq: int,
+    written: Sequence[int],
+    users: Sequence[int | None],
+    records: Sequence[Prepared],
+    names: Sequence[tuple[Any, ...]],
+) -> None:
+    """Insert rows of records: when each was written, the number of its user, what it is, the numbers of its names."""
+    rows = zip(count(first_seq), written, users, records, names, strict=False)
+    for piece in chunks(range(len(records))):
+        values: list[Any] = []
+        for seq, written_at_us, user_no, (tags, plain, _, _), named in islice(rows, len(piece)):
+            values += (seq, written_at_us, user_no, len(tags))
+            values += plain
+            # The last one is the last of all: see `STORED`.
+            values.pop()
+            values += named
+            values.append(plain[-1])
+        connection.execute(insert("add_records", STORED, (), len(piece)), values)
+
+
 def _next_batch(
-    last: Batch, seq: int, written_at_us: int, earliest_us: int, hashed: bytes, rows: list[tuple[object, ...]]
+    last: Batch, seq: int, written_at_us: int, earliest_us: int, hashed: bytes, rows: list[_BatchRow]
 ) -> Batch:
     """The batch behind `last`, up to the record `seq`; its row is added to `rows`."""
     made = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=hashlib.sha256(hashed).digest())
@@ -250,6 +274,6 @@ def last_batch(connection: apsw.Connection) -> Batch:
     return Batch(no=no, last_seq=last_seq, written_at_us=written_at_us, hash=digest)
 
 
-_CREATED_AT = COLUMNS.index("created_at_us")
-_IS_BYOK = COLUMNS.index("is_byok")
+_CREATED_AT = PLAIN.index("created_at_us")
+_IS_BYOK = PLAIN.index("is_byok")
 _ORGANIZATION = NAMED.index("organization_no")

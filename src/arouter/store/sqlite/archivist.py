@@ -89,10 +89,7 @@ class Archivist:
         def run(connection: apsw.Connection) -> Sequence[int]:
             numbers = self._writer.appender.numbers
             organization_no = numbers.name(connection, organization_id)
-            for user in users:
-                numbers.want_user((organization_no, user))
-            found = numbers.users(connection)
-            return [found[organization_no, user] for user in users]
+            return numbers.users(connection, [(organization_no, user) for user in users])
 
         return await self._run(lambda: self._writer.chore(run))
 

@@ -122,7 +122,8 @@ class Arrivals:
                 own = self._own.get(no) if writer == self._writer else None
                 groups.append((arrived_at_us, self._read(connection, no) if own is None else own))
             # Their intents went as they arrived, but for those that were opened again.
-            self._appender.close(connection, [id_of(one) for _, some in groups for one in some])
+            if connection.execute(queries()["has_open"]).get:
+                self._appender.close(connection, [id_of(one) for _, some in groups for one in some])
             connection.execute(queries()["forget_arrivals"])
         if self._careful:
             self._book(connection, [*groups, *more])

@@ -181,9 +181,6 @@ class LeftBehind:
 
     def _users(self, connection: apsw.Connection, users: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The numbers of users, by organization and name."""
-        numbers = self._appender.numbers
-        keys = {user: (self._number(connection, user[0]), user[1]) for user in sorted(users)}
-        for key in keys.values():
-            numbers.want_user(key)
-        found = numbers.users(connection)
-        return {user: found[key] for user, key in keys.items()}
+        wanted = sorted(users)
+        keys = [(self._number(connection, organization_id), name) for organization_id, name in wanted]
+        return dict(zip(wanted, self._appender.numbers.users(connection, keys), strict=True))

@@ -35,6 +35,11 @@ class Remembered(Generic[Key, Value]):
                 self.put(key, value)
         return value
 
+    def get_all(self, keys: Sequence[Key]) -> Sequence[Value | None]:
+        """The same of many."""
+        young = self._young.get
+        return [value if (value := young(key)) is not None else self.get(key) for key in keys]
+
     def put(self, key: Key, value: Value) -> None:
         if len(self._young) >= MOST_REMEMBERED:
             self._old = self._young
@@ -56,13 +61,11 @@ class Numbers:
         self._names: Remembered[str, int] = Remembered()
         self._rows: Remembered[tuple[str | None, ...], tuple[int | None, ...]] = Remembered()
         self._users: Remembered[UserKey, int] = Remembered()
-        self._wanted: dict[UserKey, int | None] = {}
 
     def forget(self) -> None:
         self._names.clear()
         self._rows.clear()
         self._users.clear()
-        self._wanted = {}
 
     def name(self, connection: apsw.Connection, text: str) -> int:
         number = self._names.get(text)
@@ -84,23 +87,32 @@ class Numbers:
             self._rows.put(texts, numbers)
         return numbers
 
-    def want_user(self, user: UserKey) -> None:
-        """Have `users` tell this one's number too. ValueError for a name that is not Unicode."""
-        if user not in self._wanted:
-            number = self._users.get(user)
-            if number is None:
-                user[1].encode()
-            self._wanted[user] = number
+    def all_names(
+        self, connection: apsw.Connection, rows: Sequence[tuple[str | None, ...]]
+    ) -> Sequence[tuple[Any, ...]]:
+        """The same of many rows of texts."""
+        found = self._rows.get_all(rows)
+        return [
+            self.names(connection, texts) if numbers is None else numbers
+            for texts, numbers in zip(rows, found, strict=True)
+        ]
 
-    def users(self, connection: apsw.Connection) -> Mapping[UserKey, int]:
-        """The numbers of those that were wanted since the last call, given out together."""
-        wanted, self._wanted = self._wanted, {}
-        unknown = [user for user, number in wanted.items() if number is None]
-        if unknown:
-            for user, number in _find_or_add_users(connection, unknown):
-                self._users.put(user, number)
-                wanted[user] = number
-        return cast(Mapping[UserKey, int], wanted)
+    def users(self, connection: apsw.Connection, users: Sequence[UserKey]) -> Sequence[int]:
+        """The numbers of `users`, in their order; new ones are given out together.
+
+        ValueError for a name that is not Unicode.
+        """
+        found = self._users.get_all(users)
+        unknown = [user for user, number in zip(users, found, strict=True) if number is None]
+        if not unknown:
+            return cast(Sequence[int], found)
+        different = list(dict.fromkeys(unknown))
+        # None of them gets a number if one is refused.
+        "".join(name for _, name in different).encode()
+        given = dict(_find_or_add_users(connection, different))
+        for user, number in given.items():
+            self._users.put(user, number)
+        return [given[user] if number is None else number for user, number in zip(users, found, strict=True)]
 
 
 class Texts:

@@ -12,7 +12,7 @@ import apsw
 from arouter.domain.record import Status
 from arouter.store.buckets import HOUR_US, SLOT_US
 from arouter.store.sqlite.names import Numbers
-from arouter.store.sqlite.statements import adding, insert_rows, measures, queries
+from arouter.store.sqlite.statements import adding, insert_rows, measures, queries, token_sums, used_tokens
 from arouter.store.tally import Measures, added
 
 ROLLUP_KEY = (
@@ -51,6 +51,8 @@ _COST = 7
 """The place of the cost in `tally.MEASURES`."""
 _KEY = ROLLUP_KEY.index("key_no")
 _MICRO = 1_000_000
+_ADDED_UP = {"prompt": "prompt", "completion": "completion", "known": "known"}
+"""The names of the columns that `raise_rollups` adds tokens up in."""
 SLOTS_OF_HOUR = HOUR_US // SLOT_US
 
 
@@ -60,14 +62,25 @@ StoredSums = tuple[int, ...]
 """Those of `ROLLUP_SUMS`."""
 
 
+OfKeys = str
+"""What records add to the sums of keys, workspaces and organizations: JSON, which nobody reads but SQL."""
+
+
+def sums_of_keys(connection: apsw.Connection, numbers: Numbers, first_seq: int, last_seq: int) -> OfKeys:
+    """Those of the records from one to another, both included."""
+    rejected = numbers.name(connection, Status.REJECTED._value_)
+    sums: OfKeys = connection.execute(_sums_of_keys(), (first_seq, last_seq, rejected)).get
+    return sums
+
+
 def raise_rollups(
-    connection: apsw.Connection, numbers: Numbers, first_seq: int, last_seq: int, *, own_keys: bool
+    connection: apsw.Connection, numbers: Numbers, of_keys: OfKeys, first_seq: int, last_seq: int, *, own_keys: bool
 ) -> None:
     """Add the records from one to another, both included, to both kinds of sums; whether any ran on an own key."""
     success = numbers.name(connection, Status.SUCCESS._value_)
     rejected = numbers.name(connection, Status.REJECTED._value_)
     connection.execute(_raise_rollups(), (first_seq, last_seq, success, rejected))
-    connection.execute(queries()["raise_key_hours"], (first_seq, last_seq))
+    connection.execute(queries()["raise_key_hours"], (of_keys,))
     if own_keys:
         connection.execute(queries()["raise_own_key_hours"], (first_seq, last_seq))
 
@@ -99,11 +112,17 @@ def add_key_sums(
 
 
 @cache
+def _sums_of_keys() -> str:
+    return queries()["sums_of_keys"].format(used=used_tokens())
+
+
+@cache
 def _raise_rollups() -> str:
     return queries()["raise_rollups"].format(
         columns=", ".join(ROLLUP_COLUMNS),
-        measures=", ".join(measures(success="?3", rejected="?4", cost="cost")),
+        measures=", ".join(measures(success="?3", rejected="?4", cost="cost", tokens=_ADDED_UP)),
         sums=adding(ROLLUP_SUMS),
+        **token_sums(),
     )
 
 

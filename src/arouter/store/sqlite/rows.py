@@ -4,7 +4,7 @@ A row is `seq, written_at_us, user_no, tags`, then the values of `PLAIN` as they
 numbers of the table `names`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -56,6 +56,8 @@ NAMED = (
 )
 HEAD = ("seq", "written_at_us", "user_no", "tags")
 COLUMNS = (*HEAD, *PLAIN, *NAMED)
+STORED = (*HEAD, *PLAIN[:-1], *NAMED, PLAIN[-1])
+"""The same in the order of the table. Of rows that are inserted in this order SQLite copies no value once more."""
 
 # Bytes have no place in the JSON that rows are read as.
 _NULLABLE_BLOB = "iif(raw_usage IS NULL, NULL, hex(raw_usage))"
@@ -69,7 +71,6 @@ _FIRST_NAMED = _FIRST_PLAIN + len(PLAIN)
 _BEHIND_NAMED = _FIRST_NAMED + len(NAMED)
 _RAW_USAGE = COLUMNS.index("raw_usage")
 
-_encode = msgspec.json.Encoder().encode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
@@ -82,30 +83,29 @@ def canonical_bytes(
     The user is in it by number, so that a name can be forgotten without breaking the chain. The last value and the
     last text, which older records do not have, are in it only where there is one.
     """
-    return _encode(canonical_value(*head, tags, plain, texts))
+    seq, written_at_us, user_no = head
+    return all_canonical_bytes((seq,), written_at_us, (user_no,), ((tags, plain, texts, None),))
 
 
-def canonical_value(
-    seq: object,
+def all_canonical_bytes(
+    seqs: Iterable[object],
     written_at_us: object,
-    user_no: object,
-    tags: Sequence[str],
-    plain: Sequence[object],
-    texts: Sequence[str | None],
-) -> tuple[object, ...]:
-    """What is encoded as a record's canonical bytes."""
-    return (
-        seq,
-        written_at_us,
-        user_no,
-        tags,
-        plain if plain[-1] is not None else plain[:-1],
-        texts if texts[-1] is not None else texts[:-1],
-    )
-
-
-def all_canonical_bytes(values: Sequence[object]) -> bytes:
-    """The canonical bytes of many records, one behind the other. ValueError if any has a text that is not Unicode."""
+    users: Iterable[object],
+    records: Iterable[tuple[Sequence[str], Sequence[object], Sequence[str | None], object]],
+) -> bytes:
+    """The canonical bytes of many records, one behind the other: their numbers, when they were written, the numbers of
+    their users, and what they are (tags, plain values, texts, the user). ValueError for a text that is not Unicode."""
+    values = [
+        (
+            seq,
+            written_at_us,
+            user_no,
+            tags,
+            plain if plain[-1] is not None else plain[:-1],
+            texts if texts[-1] is not None else texts[:-1],
+        )
+        for seq, user_no, (tags, plain, texts, _) in zip(seqs, users, records, strict=False)
+    ]
     # JSON has no line ends but those between the values: they are written as escapes.
     return _encode_lines(values).replace(b"\n", b"")
 

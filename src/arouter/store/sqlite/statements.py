@@ -12,9 +12,10 @@ from arouter.store.queries import parse_queries, read_sql
 Row = TypeVar("Row")
 
 ENGINE = "sqlite"
-CHUNKS = (128, 64, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+CHUNKS = (64, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """How many rows one INSERT takes. Fixed sizes, so that the prepared statements are reused; enough of them that under
-thirty rows, as many as share a transaction under common load, are mostly one or two statements."""
+thirty rows, as many as share a transaction under common load, are mostly one or two statements. A statement of more
+rows of records no longer fits into the processor's nearest caches, and is not kept prepared beyond 16 KB."""
 
 
 @cache
@@ -42,21 +43,8 @@ def insert_rows(
     sums: tuple[str, ...] = (),
 ) -> None:
     """Insert `rows` by the statement `name`, as `insert` fills it in."""
-    insert_values(connection, name, columns, [value for row in rows for value in row], sums)
-
-
-def insert_values(
-    connection: apsw.Connection,
-    name: str,
-    columns: tuple[str, ...],
-    values: Sequence[object],
-    sums: tuple[str, ...] = (),
-) -> None:
-    """The same of rows whose values come one behind the other."""
-    width = len(columns)
-    for piece in chunks(range(len(values) // width)):
-        some = values[piece[0] * width : (piece[-1] + 1) * width]
-        connection.execute(insert(name, columns, sums, len(piece)), some)
+    for piece in chunks(rows):
+        connection.execute(insert(name, columns, sums, len(piece)), [value for row in piece for value in row])
 
 
 def chunks(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
@@ -80,18 +68,26 @@ def used_tokens() -> str:
     return f"{_sum_of(INPUT_METERS)} + {_sum_of(OUTPUT_METERS)}"
 
 
-def measures(*, success: int | str, rejected: int | str, cost: str) -> Sequence[str]:
+def token_sums() -> Mapping[str, str]:
+    """The prompt's and the completion's tokens of a record, and a number that is null where none of them is known."""
+    meters = (meter for meter in METERS if meter in INPUT_METERS + OUTPUT_METERS)
+    return {
+        "prompt": _sum_of(INPUT_METERS),
+        "completion": _sum_of(OUTPUT_METERS),
+        "known": f"coalesce({', '.join(meters)})",
+    }
+
+
+def measures(
+    *, success: int | str, rejected: int | str, cost: str, tokens: Mapping[str, str] | None = None
+) -> Sequence[str]:
     """What one record adds to each of `tally.MEASURES`, the cost as two expressions.
 
-    `success` and `rejected` are the numbers of the two statuses, or places for them.
+    `success` and `rejected` are the numbers of the two statuses, or places for them. `tokens`: other expressions for
+    `token_sums`.
     """
     text = queries()["measures"].format(
-        success=success,
-        rejected=rejected,
-        cost=cost,
-        prompt=_sum_of(INPUT_METERS),
-        completion=_sum_of(OUTPUT_METERS),
-        known=", ".join(meter for meter in METERS if meter in INPUT_METERS + OUTPUT_METERS),
+        success=success, rejected=rejected, cost=cost, **(token_sums() if tokens is None else tokens)
     )
     return [expression.strip() for expression in text.split(";")]
 

@@ -15,8 +15,8 @@ from arouter.domain.record import Status
 from arouter.domain.windows import DAY_US
 from arouter.store.buckets import SLOTS_OF_DAY
 from arouter.store.sqlite.names import Numbers, fetch, to_json
-from arouter.store.sqlite.rollups import ROLLUP_KEY, ROLLUP_SUMS, RollupKey, StoredSums, whole_cost
-from arouter.store.sqlite.statements import insert_rows, queries, used_tokens
+from arouter.store.sqlite.rollups import ROLLUP_KEY, ROLLUP_SUMS, OfKeys, RollupKey, StoredSums, whole_cost
+from arouter.store.sqlite.statements import adding, insert_rows, queries, used_tokens
 from arouter.store.tally import added
 
 _SUMS = ("requests", "tokens", "cost_units", "cost_rest")
@@ -29,10 +29,13 @@ DayKey = tuple[int, int, int]
 """A scope, its number, a day."""
 
 
-def raise_usage_days(connection: apsw.Connection, numbers: Numbers, first_seq: int, last_seq: int) -> None:
-    """Add the records from one to another, both included."""
+def raise_usage_days(
+    connection: apsw.Connection, numbers: Numbers, of_keys: OfKeys, first_seq: int, last_seq: int
+) -> None:
+    """Add the records from one to another, both included, and what they add to the sums of their keys."""
     rejected = numbers.name(connection, Status.REJECTED._value_)
-    connection.execute(_raise_usage_days(), (first_seq, last_seq, rejected))
+    connection.execute(_raising("raise_usage_days_of_keys"), (of_keys,))
+    connection.execute(_raising("raise_usage_days_of_users"), (first_seq, last_seq, rejected))
 
 
 def add_costs_to_usage_days(connection: apsw.Connection, rollups: Mapping[RollupKey, StoredSums]) -> None:
@@ -79,8 +82,8 @@ def _asked(counter: Counter) -> tuple[object, ...]:
 
 
 @cache
-def _raise_usage_days() -> str:
-    return queries()["raise_usage_days"].format(used=used_tokens())
+def _raising(name: str) -> str:
+    return queries()[name].format(used=used_tokens(), sums=adding(_SUMS))
 
 
 def _day_keys(key: RollupKey) -> Iterator[DayKey]:

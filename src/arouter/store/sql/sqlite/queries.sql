@@ -196,18 +196,39 @@ WHERE {where};
 SELECT json_group_array(batch_no) FROM (SELECT DISTINCT batch_no FROM adjustments);
 
 -- name: raise_rollups
+-- LIMIT: else tokens would be added up anew wherever a measure names them.
 INSERT INTO rollups ({columns})
 SELECT created_at_us / 900000000, organization_no, workspace_no, key_no, coalesce(user_no, 0), coalesce(model_no, 0),
     coalesce(requested_model_no, 0), coalesce(provider_no, 0), endpoint_no, status_no, {measures}
-FROM records WHERE seq BETWEEN ?1 AND ?2
+FROM (
+    SELECT created_at_us, organization_no, workspace_no, key_no, user_no, model_no, requested_model_no, provider_no,
+        endpoint_no, status_no, cache_read_tokens, cache_read_audio_tokens, reasoning_tokens, cost, latency_us,
+        {prompt} AS prompt, {completion} AS completion, {known} AS known
+    FROM records WHERE seq BETWEEN ?1 AND ?2 LIMIT -1
+)
+WHERE true
 ON CONFLICT DO UPDATE SET {sums};
+
+-- name: sums_of_keys
+-- What records add to the sums of their keys, workspaces and organizations. To sort them for this is most of the work,
+-- so it is done once, and on as few columns as can be.
+SELECT json_group_array(json_array(
+    key_no, workspace_no, organization_no, hour, requests, counted, tokens, units, rest, last_used_us
+)) FROM (
+    SELECT key_no, workspace_no, organization_no, hour, count(*) AS requests, sum(counts) AS counted,
+        sum(used) AS tokens, sum(cost_units) AS units, sum(cost_rest) AS rest, max(created_at_us) AS last_used_us
+    FROM (
+        SELECT key_no, workspace_no, organization_no, created_at_us / 3600000000 AS hour,
+            status_no IS NOT ?3 AS counts, {used} AS used, coalesce(cost / 1000000, 0) AS cost_units,
+            coalesce(cost % 1000000, 0) AS cost_rest, created_at_us
+        FROM records WHERE seq BETWEEN ?1 AND ?2
+    )
+    GROUP BY 1, 2, 3, 4
+);
 
 -- name: raise_key_hours
 INSERT INTO key_hours (key_no, hour, requests, cost_units, cost_rest, last_used_us)
-SELECT key_no, created_at_us / 3600000000, count(*), coalesce(sum(cost / 1000000), 0), coalesce(sum(cost % 1000000), 0),
-    max(created_at_us)
-FROM records WHERE seq BETWEEN ?1 AND ?2
-GROUP BY 1, 2
+SELECT value ->> 0, value ->> 3, value ->> 4, value ->> 7, value ->> 8, value ->> 9 FROM json_each(?) WHERE true
 ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests,
     cost_units = cost_units + excluded.cost_units,
@@ -256,6 +277,9 @@ ON CONFLICT DO UPDATE SET
 
 -- name: add_open
 INSERT INTO open_records (id, owner_no, opening) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- name: has_open
+SELECT EXISTS (SELECT 1 FROM open_records);
 
 -- name: forget_open
 DELETE FROM open_records WHERE id IN (SELECT value FROM json_each(?));
@@ -326,7 +350,7 @@ coalesce(reasoning_tokens, 0);
 {prompt} + {completion};
 coalesce({cost} / 1000000, 0);
 coalesce({cost} % 1000000, 0);
-coalesce({known}) IS NULL AND status_no IS NOT {rejected};
+{known} IS NULL AND status_no IS NOT {rejected};
 {cost} IS NULL AND {prompt} + {completion} > 0;
 coalesce(latency_us, 0);
 latency_us IS NOT NULL
@@ -912,31 +936,27 @@ ON CONFLICT DO UPDATE SET
     cost_units = excluded.cost_units,
     cost_rest = excluded.cost_rest;
 
--- name: raise_usage_days
--- Records of one key are added up once for the three scopes that they share; users are not: each has few.
-WITH used AS MATERIALIZED (
-    SELECT organization_no, workspace_no, key_no, user_no, created_at_us / 86400000000 AS day,
-        status_no IS NOT ?3 AS requests, {used} AS tokens,
-        coalesce(cost / 1000000, 0) AS units, coalesce(cost % 1000000, 0) AS rest
-    FROM records WHERE seq BETWEEN ?1 AND ?2
-), of_keys AS MATERIALIZED (
-    SELECT key_no, organization_no, workspace_no, day, sum(requests) AS requests, sum(tokens) AS tokens,
-        sum(units) AS units, sum(rest) AS rest
-    FROM used GROUP BY 1, 2, 3, 4
+-- name: raise_usage_days_of_keys
+WITH of_keys AS MATERIALIZED (
+    SELECT value ->> 0 AS key_no, value ->> 1 AS workspace_no, value ->> 2 AS organization_no, (value ->> 3) / 24 AS day,
+        value ->> 5 AS requests, value ->> 6 AS tokens, value ->> 7 AS units, value ->> 8 AS rest
+    FROM json_each(?)
 )
 INSERT INTO usage_days (scope, scope_no, day, requests, tokens, cost_units, cost_rest)
 SELECT 1, organization_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM of_keys GROUP BY 2, 3
 UNION ALL
 SELECT 2, workspace_no, day, sum(requests), sum(tokens), sum(units), sum(rest) FROM of_keys GROUP BY 2, 3
 UNION ALL
-SELECT 3, key_no, day, requests, tokens, units, rest FROM of_keys
-UNION ALL
-SELECT 4, user_no, day, requests, tokens, units, rest FROM used WHERE user_no IS NOT NULL
-ON CONFLICT DO UPDATE SET
-    requests = requests + excluded.requests,
-    tokens = tokens + excluded.tokens,
-    cost_units = cost_units + excluded.cost_units,
-    cost_rest = cost_rest + excluded.cost_rest;
+SELECT 3, key_no, day, requests, tokens, units, rest FROM of_keys WHERE true
+ON CONFLICT DO UPDATE SET {sums};
+
+-- name: raise_usage_days_of_users
+-- Not added up before: each has few.
+INSERT INTO usage_days (scope, scope_no, day, requests, tokens, cost_units, cost_rest)
+SELECT 4, user_no, created_at_us / 86400000000, status_no IS NOT ?3, {used}, coalesce(cost / 1000000, 0),
+    coalesce(cost % 1000000, 0)
+FROM records WHERE seq BETWEEN ?1 AND ?2 AND user_no IS NOT NULL
+ON CONFLICT DO UPDATE SET {sums};
 
 -- name: add_usage_days
 INSERT INTO usage_days ({columns}) VALUES {rows} ON CONFLICT DO UPDATE SET {sums};
