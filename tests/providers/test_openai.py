@@ -297,6 +297,17 @@ def test_a_whole_answer_keeps_its_fields_and_gets_our_usage() -> None:
     )
 
 
+def test_white_space_around_the_usage_is_kept_as_well() -> None:
+    body = b'{\n "usage" : {"prompt_tokens":1},\n "usages": [{"prompt_tokens": 1}], "choices": [ ]\n}\n'
+    relay = Relay(OPENAI)
+    relay.read_answer(body)
+    assert relay.answer(Charge()) == body.replace(
+        b'"prompt_tokens":1',
+        b'"prompt_tokens":1,"cost":null,"cost_details":'
+        b'{"upstream_inference_cost":null,"prompt_cost":null,"completion_cost":null}',
+    )
+
+
 def test_only_the_usage_of_the_answer_itself_gets_our_cost() -> None:
     """Also where another member of that name has the same bytes, and is written otherwise."""
     usage = b'{"prompt_tokens":1,"completion_tokens":2}'

@@ -15,6 +15,9 @@ from tests.wire.openai_schemas import validator
 from tests.wire.strategies import usages
 
 MONEY = st.none() | st.integers(0, 10**19).map(Picodollars)
+ABOUT_A_DOLLAR = (st.sampled_from([None, 0, 1, 10**11, 10**12 - 1, 10**12]) | st.integers(1, 10**12)).map(
+    lambda amount: None if amount is None else Picodollars(amount)
+)
 
 
 def told(usage: Usage, cost: int | None = None) -> dict[str, Any]:
@@ -113,6 +116,21 @@ def test_what_the_upstream_says_of_its_own_upstream_stays_where_it_has_no_cost()
 def test_cost_details_of_another_type_are_replaced(details: bytes) -> None:
     extended = msgspec.json.decode(extend_usage(b'{"cost_details":' + details + b"}", cost=None))
     assert extended["cost_details"]["prompt_cost"] is None
+
+
+@given(ABOUT_A_DOLLAR, ABOUT_A_DOLLAR, ABOUT_A_DOLLAR)
+def test_its_costs_are_written_to_the_last_digit(
+    cost: Picodollars | None, prompt_cost: Picodollars | None, completion_cost: Picodollars | None
+) -> None:
+    raw = b'{"prompt_tokens":1}'
+    extended = extend_usage(raw, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+    whole, prompt, completion = (
+        "null" if amount is None else to_text(amount) for amount in (cost, prompt_cost, completion_cost)
+    )
+    assert extended.decode() == (
+        f'{{"prompt_tokens":1,"cost":{whole},"cost_details":{{"upstream_inference_cost":null,'
+        f'"prompt_cost":{prompt},"completion_cost":{completion}}}}}'
+    )
 
 
 @pytest.mark.parametrize("raw", [b"null", b"[]", b"", b"{", b"3"])

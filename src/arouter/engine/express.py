@@ -41,7 +41,7 @@ from arouter.engine.routing import Plan, Route
 from arouter.engine.selection import Selection
 from arouter.engine.upstream import Upstream
 from arouter.providers.base import Prepared
-from arouter.providers.openai import CHAT_PATH, Fields, Relay, relay_request
+from arouter.providers.openai import CHAT_PATH, Fields, read_completion, relay_request, write_completion
 from arouter.providers.openai_error import MALFORMED
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS
 from arouter.providers.told import Told
@@ -267,14 +267,13 @@ class Trip:
             self._hand_over()
             return
         express, way, opening = self._express, self._way, self._opening
-        relay = Relay(way.route.deployment.vendor)
-        told = relay.told
+        vendor, told = way.route.deployment.vendor.name, Told()
         try:
-            relay.read_answer(body)
+            read_completion(body, vendor, told)
             if told.usage is None:
                 raise LookupError("no usage")
             bill = express.billing.bill(way.route, told, asked_bytes=opening.asked_bytes, at_us=opening.created_at_us)
-            self._last = relay.answer(bill)
+            self._last = write_completion(body, vendor, told, bill)
         except Exception:  # noqa: BLE001 – it will be raised once more, where it is handled
             self._hand_over()
             return

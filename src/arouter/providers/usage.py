@@ -24,6 +24,7 @@ import msgspec
 from arouter.domain.money import LARGEST, PICODOLLARS_PER_DOLLAR, Picodollars, from_decimal, to_decimal
 from arouter.domain.usage import NOTHING_REPORTED, Usage
 from arouter.domain.value import unfilled
+from arouter.providers.openai_error import MALFORMED
 
 LARGEST_COUNT = 10**9
 """No request has a billion tokens; with this bound no cost at a real price exceeds what a record can hold."""
@@ -79,8 +80,18 @@ class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     completion_tokens_details: _PlainOutput | None = None
 
 
-_PLAIN = msgspec.json.Decoder(_PlainUsage)
+_decode_plain = msgspec.json.Decoder(_PlainUsage).decode
 _COUNTED_BESIDE = frozenset({"xai", "perplexity"})
+
+
+def openai_usage_in(raw: bytes, vendor: str) -> Usage | None:
+    """`openai_usage` of what is told as usage (JSON); None if it is no object, or tells nothing."""
+    try:
+        usage = openai_usage_from_json(raw, vendor)
+    except MALFORMED:
+        return None
+    is_told = usage.prompt_tokens is not None or usage.completion_tokens is not None or usage != NOTHING_REPORTED
+    return usage if is_told else None
 
 
 def openai_usage_from_json(raw: bytes, vendor: str = "") -> Usage:
@@ -88,27 +99,20 @@ def openai_usage_from_json(raw: bytes, vendor: str = "") -> Usage:
 
     Raises msgspec.MsgspecError if `raw` is not a JSON object.
     """
+    if vendor in _COUNTED_BESIDE:
+        return openai_usage(_OBJECT.decode(raw), vendor)
     try:
-        usage = None if vendor in _COUNTED_BESIDE else _plain_usage(_PLAIN.decode(raw))
+        told = _decode_plain(raw)
     except msgspec.ValidationError:
-        usage = None
-    return openai_usage(_OBJECT.decode(raw), vendor) if usage is None else usage
-
-
-def _plain_usage(told: _PlainUsage) -> Usage | None:
-    """None if the parts do not fit into their wholes: that is for the general reader."""
-    read = told.prompt_tokens_details
-    made = told.completion_tokens_details
-    if read is None:
-        read = _NO_INPUT
-    if made is None:
-        made = _NO_OUTPUT
+        return openai_usage(_OBJECT.decode(raw), vendor)
+    read, made = told.prompt_tokens_details or _NO_INPUT, told.completion_tokens_details or _NO_OUTPUT
     cached, written, heard = read.cached_tokens, read.cache_write_tokens, read.audio_tokens
     spoken, reasoning = made.audio_tokens, made.reasoning_tokens
     uncached = told.prompt_tokens - (cached or 0) - (written or 0) - (heard or 0)
     text = told.completion_tokens - (spoken or 0)
     if uncached < 0 or text < (reasoning or 0):
-        return None
+        # The parts do not fit into their wholes.
+        return openai_usage(_OBJECT.decode(raw), vendor)
     filled = unfilled(Usage)
     filled.input_tokens = uncached
     filled.input_audio_tokens = heard

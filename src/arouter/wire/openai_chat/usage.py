@@ -6,7 +6,7 @@ unknown is left out, but for the three totals, which every client reads: they ar
 
 import msgspec
 
-from arouter.domain.money import Picodollars, to_text
+from arouter.domain.money import DECIMALS, PICODOLLARS_PER_DOLLAR, Picodollars, to_text
 from arouter.domain.usage import Usage
 
 _NULL = msgspec.Raw(b"null")
@@ -54,7 +54,6 @@ def extend_usage(
     # move and nothing to tidy, so the object only grows at its end. (`in` would try the text as a number first.)
     if (
         raw_usage.startswith(b'{"')
-        and raw_usage.endswith(b"}")
         and raw_usage.rfind(b'"cost') < 0  # Backwards is quicker between quotation marks.
         and raw_usage.find(b"\\") < 0
         and raw_usage.split() == [raw_usage]
@@ -80,6 +79,21 @@ def _costs(
     completion_cost: Picodollars | None,
 ) -> bytes:
     """The end of an object that holds something else before it."""
+    # Nearly every answer costs something, and less than a dollar.
+    if (
+        upstream_cost is None
+        and cost
+        and prompt_cost
+        and completion_cost
+        and cost < PICODOLLARS_PER_DOLLAR
+        and prompt_cost < PICODOLLARS_PER_DOLLAR
+        and completion_cost < PICODOLLARS_PER_DOLLAR
+    ):
+        return (
+            f',"cost":0.{str(cost).zfill(DECIMALS).rstrip("0")},"cost_details":{{"upstream_inference_cost":null,'
+            f'"prompt_cost":0.{str(prompt_cost).zfill(DECIMALS).rstrip("0")},'
+            f'"completion_cost":0.{str(completion_cost).zfill(DECIMALS).rstrip("0")}}}}}'
+        ).encode()
     whole = "null" if cost is None else to_text(cost)
     upstream = "null" if upstream_cost is None else to_text(upstream_cost)
     prompt = "null" if prompt_cost is None else to_text(prompt_cost)
