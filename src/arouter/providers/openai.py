@@ -49,6 +49,7 @@ CHAT_PATH = "/chat/completions"
 _new_prepared = constructor(Prepared)
 _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
+_CARRIAGE_RETURN = ord("\r")
 
 MOST_UNLIKE = 4
 """After so many events that are not like the one before, the next ones are not compared any more."""
@@ -176,17 +177,18 @@ def write_completion(body: bytes, vendor: str, told: Told, charge: Charge) -> by
 
     UpstreamFailed if it is not Unicode where that had not to be read before.
     """
-    usage, own = _usage_with(told, charge), told.raw_usage
-    if own is not None:
-        parts = body.rsplit(own, 2)
-        if len(parts) == 2:
-            # Nothing else in the answer has the same bytes, so they are the usage that was read.
-            return usage.join(parts)
+    own = told.raw_usage
+    if own is not None and len(parts := body.rsplit(own, 2)) == 2:
+        # Nothing else in the answer has the same bytes, so they are the usage that was read.
+        usage = extend_usage(
+            own, cost=charge.cost, prompt_cost=charge.prompt_cost, completion_cost=charge.completion_cost
+        )
+        return usage.join(parts)
     try:
         fields = _decode_fields.decode(body)
     except MALFORMED as exc:
         raise _no_completion(vendor, body) from exc
-    fields["usage"] = msgspec.Raw(usage)
+    fields["usage"] = msgspec.Raw(_usage_with(told, charge))
     return _encode(fields)
 
 
@@ -275,7 +277,7 @@ class Relay:
                     forwarded.append(raw)
                     continue
                 self._likeness = None
-            said = sse.read_event(raw).data
+            said = sse.data_of(raw)
             if not said:
                 forwarded.append(raw)
             elif said == sse.DONE:
@@ -321,7 +323,7 @@ class Relay:
         if chunk.choices:
             self._read_choices(chunk.choices)
         if is_plain:
-            if self._unlike < MOST_UNLIKE and event.find(b"\r") < 0:  # Behind which a line feed may still come.
+            if self._unlike < MOST_UNLIKE and _CARRIAGE_RETURN not in event:  # Behind which a line feed may still come.
                 self._unlike += 1
                 self._likeness = _likeness(event, chunk.choices)
             return event

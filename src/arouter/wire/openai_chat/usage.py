@@ -10,6 +10,7 @@ from arouter.domain.money import DECIMALS, PICODOLLARS_PER_DOLLAR, Picodollars, 
 from arouter.domain.usage import Usage
 
 _NULL = msgspec.Raw(b"null")
+_BACKSLASH, _SPACE, _LINE_FEED, _CARRIAGE_RETURN, _TAB = b"\\ \n\r\t"
 
 
 def usage_json(
@@ -51,12 +52,15 @@ def extend_usage(
     stay beside ours. ValueError if `raw_usage` is not a JSON object.
     """
     # Nearly every answer: no cost of its own, no key that may be one in escapes, no white space. There is nothing to
-    # move and nothing to tidy, so the object only grows at its end. (`in` would try the text as a number first.)
+    # move and nothing to tidy, so the object only grows at its end. (`in` is quick for a byte, and slow for several.)
     if (
         raw_usage.startswith(b'{"')
         and raw_usage.rfind(b'"cost') < 0  # Backwards is quicker between quotation marks.
-        and raw_usage.find(b"\\") < 0
-        and raw_usage.split() == [raw_usage]
+        and _BACKSLASH not in raw_usage
+        and _SPACE not in raw_usage
+        and _LINE_FEED not in raw_usage
+        and _CARRIAGE_RETURN not in raw_usage
+        and _TAB not in raw_usage
     ):
         return raw_usage[:-1] + _costs(cost, None, prompt_cost, completion_cost)
     told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
