@@ -308,11 +308,12 @@ def test_white_space_around_the_usage_is_kept_as_well() -> None:
     )
 
 
-def test_only_the_usage_of_the_answer_itself_gets_our_cost() -> None:
+@pytest.mark.parametrize("body", [b'{"choices":[{"usage":%b}],"usage" : %b}', b'{"usage":%b,"choices":[{"usage":%b}]}'])
+def test_only_the_usage_of_the_answer_itself_gets_our_cost(body: bytes) -> None:
     """Also where another member of that name has the same bytes, and is written otherwise."""
     usage = b'{"prompt_tokens":1,"completion_tokens":2}'
     relay = Relay(OPENAI)
-    relay.read_answer(b'{"choices":[{"usage":%b}],"usage" : %b}' % (usage, usage))
+    relay.read_answer(body % (usage, usage))
     answer = json.loads(relay.answer(Charge(cost=Picodollars(3))))
     assert answer["choices"] == [{"usage": json.loads(usage)}]
     assert answer["usage"]["cost"] == 3e-12

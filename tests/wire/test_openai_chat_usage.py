@@ -99,6 +99,12 @@ def test_an_upstreams_usage_is_kept_and_the_cost_added() -> None:
     )
 
 
+@pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n", b"\r", b"\t"])
+def test_white_space_between_its_members_goes(space: bytes) -> None:
+    spaced, plain = (b'{"prompt_tokens":1,%b"completion_tokens":2}' % between for between in (space, b""))
+    assert extend_usage(spaced, cost=Picodollars(5)) == extend_usage(plain, cost=Picodollars(5))
+
+
 def test_an_upstreams_own_cost_moves_aside() -> None:
     raw = b'{"cost":8.60e-05,"cost_details":{"upstream_inference_cost":null,"upstream_inference_prompt_cost":9.2e-06}}'
     assert extend_usage(raw, cost=None) == (

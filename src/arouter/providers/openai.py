@@ -277,7 +277,7 @@ class Relay:
                     forwarded.append(raw)
                     continue
                 self._likeness = None
-            said = sse.data_of(raw)
+            said = sse.read_event(raw).data
             if not said:
                 forwarded.append(raw)
             elif said == sse.DONE:

@@ -90,8 +90,7 @@ def openai_usage_in(raw: bytes, vendor: str) -> Usage | None:
         usage = openai_usage_from_json(raw, vendor)
     except MALFORMED:
         return None
-    is_told = usage.prompt_tokens is not None or usage.completion_tokens is not None or usage != NOTHING_REPORTED
-    return usage if is_told else None
+    return usage if usage.prompt_tokens is not None or usage != NOTHING_REPORTED else None
 
 
 def openai_usage_from_json(raw: bytes, vendor: str = "") -> Usage:
