@@ -100,9 +100,12 @@ def test_an_upstreams_usage_is_kept_and_the_cost_added() -> None:
 
 
 @pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n", b"\r", b"\t"])
-def test_white_space_between_its_members_goes(space: bytes) -> None:
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_white_space_between_its_members_goes(space: bytes, is_plain: bool) -> None:
     spaced, plain = (b'{"prompt_tokens":1,%b"completion_tokens":2}' % between for between in (space, b""))
-    assert extend_usage(spaced, cost=Picodollars(5)) == extend_usage(plain, cost=Picodollars(5))
+    extended = extend_usage(spaced, cost=Picodollars(5), is_plain=is_plain)
+    assert extended == extend_usage(plain, cost=Picodollars(5))
+    assert extended == extend_usage(plain, cost=Picodollars(5), is_plain=True)
 
 
 def test_an_upstreams_own_cost_moves_aside() -> None:

@@ -16,10 +16,10 @@ from arouter.providers.likeness import Likeness, likeness_of
 from arouter.providers.openai_error import MALFORMED, error_object, not_this_dialect, read_error
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS, taken_from
 from arouter.providers.told import Told
-from arouter.providers.usage import openai_usage_in
+from arouter.providers.usage import openai_usage_in, plain_usage
 from arouter.providers.vendors import Vendor
 from arouter.wire import sse
-from arouter.wire.openai_chat.usage import extend_usage, usage_json
+from arouter.wire.openai_chat.usage import charged_usage, extend_usage
 
 __all__ = [
     "CHAT_PATH",
@@ -165,7 +165,11 @@ def read_completion(body: bytes, vendor: str, told: Told) -> None:
         if choice.finish_reason:
             told.finish_reason = choice.finish_reason
     raw = bytes(answer.usage)
-    usage = openai_usage_in(raw, vendor)
+    usage = plain_usage(raw, vendor)
+    if usage is not None:
+        told.has_plain_usage = True
+    else:
+        usage = openai_usage_in(raw, vendor)
     if usage is not None:
         told.usage = usage
         told.raw_usage = raw
@@ -181,14 +185,18 @@ def write_completion(body: bytes, vendor: str, told: Told, charge: Charge) -> by
     if own is not None and len(parts := body.rsplit(own, 2)) == 2:
         # Nothing else in the answer has the same bytes, so they are the usage that was read.
         usage = extend_usage(
-            own, cost=charge.cost, prompt_cost=charge.prompt_cost, completion_cost=charge.completion_cost
+            own,
+            cost=charge.cost,
+            prompt_cost=charge.prompt_cost,
+            completion_cost=charge.completion_cost,
+            is_plain=told.has_plain_usage,
         )
         return usage.join(parts)
     try:
         fields = _decode_fields.decode(body)
     except MALFORMED as exc:
         raise _no_completion(vendor, body) from exc
-    fields["usage"] = msgspec.Raw(_usage_with(told, charge))
+    fields["usage"] = msgspec.Raw(charged_usage(told.raw_usage, charge))
     return _encode(fields)
 
 
@@ -302,7 +310,7 @@ class Relay:
         if charge is None or self._envelope is None:
             return done
         self._envelope["choices"] = msgspec.Raw(b"[]")
-        self._envelope["usage"] = msgspec.Raw(_usage_with(self.told, charge))
+        self._envelope["usage"] = msgspec.Raw(charged_usage(self.told.raw_usage, charge))
         return _event(self._envelope) + done
 
     def _forward(self, event: bytes, said: bytes) -> bytes:
@@ -363,14 +371,6 @@ class Relay:
         if usage is not None:
             self.told.usage = usage
             self.told.raw_usage = raw
-
-
-def _usage_with(told: Told, charge: Charge) -> bytes:
-    """The provider's usage object with our cost; one of our own where it told none."""
-    cost, prompt_cost, completion_cost = charge.cost, charge.prompt_cost, charge.completion_cost
-    if told.raw_usage is not None:
-        return extend_usage(told.raw_usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
-    return usage_json(charge.usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
 
 
 def _event(fields: Fields) -> bytes:

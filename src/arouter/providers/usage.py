@@ -94,24 +94,27 @@ def openai_usage_in(raw: bytes, vendor: str) -> Usage | None:
 
 
 def openai_usage_from_json(raw: bytes, vendor: str = "") -> Usage:
-    """`openai_usage` of a JSON object, quickly where it has the plain form that nearly every answer has.
+    """`openai_usage` of a JSON object. Raises msgspec.MsgspecError if `raw` is none."""
+    usage = plain_usage(raw, vendor)
+    return openai_usage(_OBJECT.decode(raw), vendor) if usage is None else usage
 
-    Raises msgspec.MsgspecError if `raw` is not a JSON object.
-    """
+
+def plain_usage(raw: bytes, vendor: str) -> Usage | None:
+    """`openai_usage` of the plain form that nearly every answer has: a JSON object of these members of OpenAI's alone,
+    of which no one is a cost. None if it is anything else."""
     if vendor in _COUNTED_BESIDE:
-        return openai_usage(_OBJECT.decode(raw), vendor)
+        return None
     try:
         told = _decode_plain(raw)
-    except msgspec.ValidationError:
-        return openai_usage(_OBJECT.decode(raw), vendor)
+    except MALFORMED:
+        return None
     read, made = told.prompt_tokens_details or _NO_INPUT, told.completion_tokens_details or _NO_OUTPUT
     cached, written, heard = read.cached_tokens, read.cache_write_tokens, read.audio_tokens
     spoken, reasoning = made.audio_tokens, made.reasoning_tokens
     uncached = told.prompt_tokens - (cached or 0) - (written or 0) - (heard or 0)
     text = told.completion_tokens - (spoken or 0)
     if uncached < 0 or text < (reasoning or 0):
-        # The parts do not fit into their wholes.
-        return openai_usage(_OBJECT.decode(raw), vendor)
+        return None  # The parts do not fit into their wholes.
     filled = unfilled(Usage)
     filled.input_tokens = uncached
     filled.input_audio_tokens = heard

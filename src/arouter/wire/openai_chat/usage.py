@@ -6,6 +6,7 @@ unknown is left out, but for the three totals, which every client reads: they ar
 
 import msgspec
 
+from arouter.domain.charge import Charge
 from arouter.domain.money import DECIMALS, PICODOLLARS_PER_DOLLAR, Picodollars, to_text
 from arouter.domain.usage import Usage
 
@@ -39,24 +40,32 @@ def usage_json(
     return counts[:-1] + _costs(cost, upstream_cost, prompt_cost, completion_cost)
 
 
+def charged_usage(raw_usage: bytes | None, charge: Charge) -> bytes:
+    """An upstream's own usage object with the costs; one of ours where it told none."""
+    cost, prompt_cost, completion_cost = charge.cost, charge.prompt_cost, charge.completion_cost
+    if raw_usage is None:
+        return usage_json(charge.usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+    return extend_usage(raw_usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+
+
 def extend_usage(
     raw_usage: bytes,
     *,
     cost: Picodollars | None,
     prompt_cost: Picodollars | None = None,
     completion_cost: Picodollars | None = None,
+    is_plain: bool = False,
 ) -> bytes:
     """An upstream's own usage object with our cost: every other field stays byte for byte, in its place.
 
     A cost that the upstream tells itself moves to `cost_details.upstream_inference_cost`; its other `cost_details`
-    stay beside ours. ValueError if `raw_usage` is not a JSON object.
+    stay beside ours. `is_plain`: it is known that there are none, and there are other fields. ValueError if `raw_usage`
+    is not a JSON object.
     """
     # Nearly every answer: no cost of its own, no key that may be one in escapes, no white space. There is nothing to
     # move and nothing to tidy, so the object only grows at its end. (`in` is quick for a byte, and slow for several.)
     if (
-        raw_usage.startswith(b'{"')
-        and raw_usage.rfind(b'"cost') < 0  # Backwards is quicker between quotation marks.
-        and _BACKSLASH not in raw_usage
+        (is_plain or _is_plain(raw_usage))
         and _SPACE not in raw_usage
         and _LINE_FEED not in raw_usage
         and _CARRIAGE_RETURN not in raw_usage
@@ -74,6 +83,14 @@ def extend_usage(
     told["cost"] = _dollars(cost)
     told["cost_details"] = msgspec.Raw(msgspec.json.encode(details))
     return msgspec.json.encode(told)
+
+
+def _is_plain(raw_usage: bytes) -> bool:
+    return (
+        raw_usage.startswith(b'{"')
+        and raw_usage.rfind(b'"cost') < 0  # Backwards is quicker between quotation marks.
+        and _BACKSLASH not in raw_usage
+    )
 
 
 def _costs(
