@@ -297,15 +297,17 @@ def test_a_whole_answer_keeps_its_fields_and_gets_our_usage() -> None:
     )
 
 
-def test_white_space_around_the_usage_is_kept_as_well() -> None:
-    body = b'{\n "usage" : {"prompt_tokens":1},\n "usages": [{"prompt_tokens": 1}], "choices": [ ]\n}\n'
+def test_white_space_is_kept_as_well() -> None:
+    """And within one that is plain: OpenAI writes an answer in lines."""
+    body = b'{\n "usage" : {\n  "prompt_tokens": 1,\n  "completion_tokens": 2\n },\n "usages": [ ], "choices": [ ]\n}\n'
     relay = Relay(OPENAI)
     relay.read_answer(body)
-    assert relay.answer(Charge()) == body.replace(
-        b'"prompt_tokens":1',
-        b'"prompt_tokens":1,"cost":null,"cost_details":'
-        b'{"upstream_inference_cost":null,"prompt_cost":null,"completion_cost":null}',
+    answer = relay.answer(Charge())
+    assert answer == body.replace(
+        b"2\n }",
+        b'2\n ,"cost":null,"cost_details":{"upstream_inference_cost":null,"prompt_cost":null,"completion_cost":null}}',
     )
+    assert json.loads(answer)["usage"]["cost"] is None
 
 
 @pytest.mark.parametrize("body", [b'{"choices":[{"usage":%b}],"usage" : %b}', b'{"usage":%b,"choices":[{"usage":%b}]}'])

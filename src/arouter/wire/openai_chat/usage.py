@@ -59,18 +59,10 @@ def extend_usage(
     """An upstream's own usage object with our cost: every other field stays byte for byte, in its place.
 
     A cost that the upstream tells itself moves to `cost_details.upstream_inference_cost`; its other `cost_details`
-    stay beside ours. `is_plain`: it is known that there are none, and there are other fields. ValueError if `raw_usage`
-    is not a JSON object.
+    stay beside ours. `is_plain`: it is known to have no such fields, and to have others; then white space stays, too.
+    ValueError if `raw_usage` is not a JSON object.
     """
-    # Nearly every answer: no cost of its own, no key that may be one in escapes, no white space. There is nothing to
-    # move and nothing to tidy, so the object only grows at its end. (`in` is quick for a byte, and slow for several.)
-    if (
-        (is_plain or _is_plain(raw_usage))
-        and _SPACE not in raw_usage
-        and _LINE_FEED not in raw_usage
-        and _CARRIAGE_RETURN not in raw_usage
-        and _TAB not in raw_usage
-    ):
+    if is_plain or _is_plain(raw_usage):
         return raw_usage[:-1] + _costs(cost, None, prompt_cost, completion_cost)
     told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
     details = _raw_object(told.get("cost_details"))
@@ -86,10 +78,16 @@ def extend_usage(
 
 
 def _is_plain(raw_usage: bytes) -> bool:
+    """Nearly every usage: no cost of its own, no key that may be one in escapes, no white space. There is nothing to
+    move and nothing to tidy, so the object only grows at its end."""
     return (
         raw_usage.startswith(b'{"')
         and raw_usage.rfind(b'"cost') < 0  # Backwards is quicker between quotation marks.
-        and _BACKSLASH not in raw_usage
+        and _BACKSLASH not in raw_usage  # Which is quick for a byte, and slow for several.
+        and _SPACE not in raw_usage
+        and _LINE_FEED not in raw_usage
+        and _CARRIAGE_RETURN not in raw_usage
+        and _TAB not in raw_usage
     )
 
 
