@@ -142,7 +142,7 @@ def test_its_costs_are_written_to_the_last_digit(
     )
 
 
-@pytest.mark.parametrize("raw", [b"null", b"[]", b"", b"{", b"3"])
+@pytest.mark.parametrize("raw", [b"null", b"[]", b"", b"{", b"3", b'{"prompt_tokens":1'])
 def test_what_is_no_object_is_no_usage(raw: bytes) -> None:
     with pytest.raises(ValueError):
         extend_usage(raw, cost=None)

@@ -82,6 +82,7 @@ def _is_plain(raw_usage: bytes) -> bool:
     move and nothing to tidy, so the object only grows at its end."""
     return (
         raw_usage.startswith(b'{"')
+        and raw_usage.endswith(b"}")
         and raw_usage.rfind(b'"cost') < 0  # Backwards is quicker between quotation marks.
         and _BACKSLASH not in raw_usage  # Which is quick for a byte, and slow for several.
         and _SPACE not in raw_usage
