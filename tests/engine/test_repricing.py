@@ -103,6 +103,15 @@ def test_a_record_is_billed_again_as_it_was_the_first_time(name: str) -> None:
     assert (bill.cost is None) == (name == "unpriced")
 
 
+@pytest.mark.parametrize("name", TOLD)
+def test_so_is_the_next_answer_like_it(name: str) -> None:
+    """For which the card is known."""
+    asked, told = TOLD[name]
+    billing = Billing(BOOK.card)
+    first, second = (billing.bill(asked, told, asked_bytes=400, at_us=AT_US) for _ in range(2))
+    assert second == first
+
+
 def test_the_samples_depend_on_what_they_vary() -> None:
     """Without the tier, the dated name, the advice or the reported cost they would cost something else."""
     billing = Billing(BOOK.card)

@@ -297,11 +297,25 @@ def test_a_whole_answer_keeps_its_fields_and_gets_our_usage() -> None:
     )
 
 
-def test_only_the_usage_of_the_answer_itself_gets_our_cost() -> None:
+def test_white_space_is_kept_as_well() -> None:
+    """And within one that is plain: OpenAI writes an answer in lines."""
+    body = b'{\n "usage" : {\n  "prompt_tokens": 1,\n  "completion_tokens": 2\n },\n "usages": [ ], "choices": [ ]\n}\n'
+    relay = Relay(OPENAI)
+    relay.read_answer(body)
+    answer = relay.answer(Charge())
+    assert answer == body.replace(
+        b"2\n }",
+        b'2\n ,"cost":null,"cost_details":{"upstream_inference_cost":null,"prompt_cost":null,"completion_cost":null}}',
+    )
+    assert json.loads(answer)["usage"]["cost"] is None
+
+
+@pytest.mark.parametrize("body", [b'{"choices":[{"usage":%b}],"usage" : %b}', b'{"usage":%b,"choices":[{"usage":%b}]}'])
+def test_only_the_usage_of_the_answer_itself_gets_our_cost(body: bytes) -> None:
     """Also where another member of that name has the same bytes, and is written otherwise."""
     usage = b'{"prompt_tokens":1,"completion_tokens":2}'
     relay = Relay(OPENAI)
-    relay.read_answer(b'{"choices":[{"usage":%b}],"usage" : %b}' % (usage, usage))
+    relay.read_answer(body % (usage, usage))
     answer = json.loads(relay.answer(Charge(cost=Picodollars(3))))
     assert answer["choices"] == [{"usage": json.loads(usage)}]
     assert answer["usage"]["cost"] == 3e-12

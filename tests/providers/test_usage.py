@@ -18,6 +18,7 @@ from arouter.providers.usage import (
     merge_anthropic,
     openai_usage,
     openai_usage_from_json,
+    plain_usage,
     reported_cost,
 )
 from tests.recordings import Recording, need_recordings, recordings
@@ -509,6 +510,13 @@ def test_the_quick_way_reads_what_the_general_one_reads(raw: dict[str, Any], ven
     quick, general = openai_usage_from_json(msgspec.json.encode(raw), vendor), openai_usage(raw, vendor)
     assert quick == general
     assert (quick.prompt_tokens, quick.completion_tokens) == (general.prompt_tokens, general.completion_tokens)
+
+
+@pytest.mark.parametrize("more", [b'"cost":0', b'"c\\u006fst":1.5', b'"cost_details":null', b'"cost_in_usd_ticks":1'])
+def test_a_usage_with_a_cost_is_not_plain(more: bytes) -> None:
+    raw = b'{"prompt_tokens":1,"completion_tokens":2%b}'
+    assert plain_usage(raw % b"", "openai") == Usage(input_tokens=1, output_tokens=2)
+    assert plain_usage(raw % (b"," + more), "openai") is None
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"7", b'{"prompt_tokens":', b'"text"'])

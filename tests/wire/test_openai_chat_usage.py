@@ -15,6 +15,9 @@ from tests.wire.openai_schemas import validator
 from tests.wire.strategies import usages
 
 MONEY = st.none() | st.integers(0, 10**19).map(Picodollars)
+ABOUT_A_DOLLAR = (st.sampled_from([None, 0, 1, 10**11, 10**12 - 1, 10**12]) | st.integers(1, 10**12)).map(
+    lambda amount: None if amount is None else Picodollars(amount)
+)
 
 
 def told(usage: Usage, cost: int | None = None) -> dict[str, Any]:
@@ -96,6 +99,15 @@ def test_an_upstreams_usage_is_kept_and_the_cost_added() -> None:
     )
 
 
+@pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n", b"\r", b"\t"])
+def test_white_space_between_its_members_goes_unless_it_is_plain(space: bytes) -> None:
+    spaced, plain = (b'{"prompt_tokens":1,%b"completion_tokens":2}' % between for between in (space, b""))
+    extended = extend_usage(plain, cost=Picodollars(5))
+    assert extend_usage(spaced, cost=Picodollars(5)) == extended
+    assert extend_usage(plain, cost=Picodollars(5), is_plain=True) == extended
+    assert extend_usage(spaced, cost=Picodollars(5), is_plain=True) == extended.replace(b",", b"," + space, 1)
+
+
 def test_an_upstreams_own_cost_moves_aside() -> None:
     raw = b'{"cost":8.60e-05,"cost_details":{"upstream_inference_cost":null,"upstream_inference_prompt_cost":9.2e-06}}'
     assert extend_usage(raw, cost=None) == (
@@ -115,7 +127,22 @@ def test_cost_details_of_another_type_are_replaced(details: bytes) -> None:
     assert extended["cost_details"]["prompt_cost"] is None
 
 
-@pytest.mark.parametrize("raw", [b"null", b"[]", b"", b"{", b"3"])
+@given(ABOUT_A_DOLLAR, ABOUT_A_DOLLAR, ABOUT_A_DOLLAR)
+def test_its_costs_are_written_to_the_last_digit(
+    cost: Picodollars | None, prompt_cost: Picodollars | None, completion_cost: Picodollars | None
+) -> None:
+    raw = b'{"prompt_tokens":1}'
+    extended = extend_usage(raw, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+    whole, prompt, completion = (
+        "null" if amount is None else to_text(amount) for amount in (cost, prompt_cost, completion_cost)
+    )
+    assert extended.decode() == (
+        f'{{"prompt_tokens":1,"cost":{whole},"cost_details":{{"upstream_inference_cost":null,'
+        f'"prompt_cost":{prompt},"completion_cost":{completion}}}}}'
+    )
+
+
+@pytest.mark.parametrize("raw", [b"null", b"[]", b"", b"{", b"3", b'{"prompt_tokens":1'])
 def test_what_is_no_object_is_no_usage(raw: bytes) -> None:
     with pytest.raises(ValueError):
         extend_usage(raw, cost=None)

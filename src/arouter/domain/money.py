@@ -16,7 +16,8 @@ ZERO = Picodollars(0)
 LARGEST = Picodollars(2**63 - 1)
 """About 9.2 million dollars: what one stored amount can hold. Sums are not bound by it."""
 
-_DECIMALS = 12
+DECIMALS = 12
+"""Of a dollar, in picodollars."""
 
 
 def from_decimal(dollars: Decimal) -> Picodollars:
@@ -39,7 +40,7 @@ def from_text(dollars: str) -> Picodollars:
 def to_decimal(amount: Picodollars | int) -> Decimal:
     """Picodollars to dollars, exactly."""
     with localcontext(prec=60):
-        return Decimal(amount).scaleb(-_DECIMALS)
+        return Decimal(amount).scaleb(-DECIMALS)
 
 
 def to_text(amount: Picodollars | int) -> str:
@@ -48,7 +49,7 @@ def to_text(amount: Picodollars | int) -> str:
     It is a valid JSON number, and it is what every view of the ledger shows.
     """
     if 0 < amount < PICODOLLARS_PER_DOLLAR:
-        return "0." + str(amount).zfill(_DECIMALS).rstrip("0")
+        return "0." + str(amount).zfill(DECIMALS).rstrip("0")
     sign = "-" if amount < 0 else ""
     whole, rest = divmod(abs(amount), PICODOLLARS_PER_DOLLAR)
     if not rest:

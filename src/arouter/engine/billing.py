@@ -14,7 +14,7 @@ from arouter.domain.money import Picodollars
 from arouter.domain.price import Priced, RateCard, plain_costs, price, price_quantity
 from arouter.domain.record import Record, UsageSource
 from arouter.domain.usage import NOTHING_REPORTED, Usage
-from arouter.domain.value import constructor, value
+from arouter.domain.value import constructor, unfilled, value
 from arouter.engine.routing import Route
 from arouter.providers.quantity import quantity_in
 from arouter.providers.told import Told
@@ -90,7 +90,23 @@ class Billing:
             usage, source = _with_counted_output(usage, told.output_bytes), UsageSource.PARTIAL
         vendor = route.deployment.vendor
         served = (at_us // _SECOND_US, vendor.name, route.model, told.upstream_model, told.service_tier, told.speed)
-        return self._rate(usage, source, vendor, served, told.advice, told.raw_usage)
+        try:
+            card = self._found[served]
+        except KeyError:
+            card = self._find_card(vendor, served)
+        if card is None or vendor.reports_cost or told.advice or (costs := plain_costs(card, usage)) is None:
+            return self._rate(card, usage, source, vendor, served, told.advice, told.raw_usage)
+        made = unfilled(Bill)
+        made.usage = usage
+        made.usage_source = source
+        made.cost, made.prompt_cost, made.completion_cost = costs
+        made.rated_cost = made.cost
+        made.reported_cost = None
+        made.price_source = card.source
+        made.price_version = card.version
+        made.unpriced_meters = ()
+        bill: Bill = made
+        return bill
 
     def bill_again(self, record: Record, vendor: Vendor) -> Bill:
         """The bill for a request that has its record, as `bill` would make it now: the usage is the record's, the
@@ -104,10 +120,12 @@ class Billing:
         asked = record.model.removeprefix(f"{record.provider}/")
         at_s = record.opening.created_at_us // _SECOND_US
         served = (at_s, vendor.name, asked, record.upstream_model, tier, speed)
-        return self._rate(record.usage, record.usage_source, vendor, served, advice, record.raw_usage)
+        card = self._find_card(vendor, served)
+        return self._rate(card, record.usage, record.usage_source, vendor, served, advice, record.raw_usage)
 
     def _rate(
         self,
+        card: RateCard | None,
         usage: Usage,
         source: UsageSource,
         vendor: Vendor,
@@ -115,25 +133,9 @@ class Billing:
         advice: _Advice,
         raw_usage: bytes | None,
     ) -> Bill:
-        try:
-            card = self._found[served]
-        except KeyError:
-            card = self._find_card(vendor, served)
         reported = reported_cost(raw_usage) if vendor.reports_cost and raw_usage is not None else None
         if card is None:
             return _bill(usage, source, None, _NOT_RATED, reported)
-        if reported is None and not advice and (costs := plain_costs(card, usage)) is not None:
-            cost, prompt_cost, completion_cost = costs
-            return _new_bill(
-                usage=usage,
-                usage_source=source,
-                cost=cost,
-                prompt_cost=prompt_cost,
-                completion_cost=completion_cost,
-                rated_cost=cost,
-                price_source=card.source,
-                price_version=card.version,
-            )
         rated = price(card, usage)
         if advice:
             rated = self._with_advice(rated, served, advice)
@@ -142,10 +144,11 @@ class Billing:
         return _bill(usage, source, card, rated, reported)
 
     def _find_card(self, vendor: Vendor, served: _Served) -> RateCard | None:
-        if len(self._found) >= MOST_FOUND:
-            self._found.clear()
-        card = self._found[served] = self._look_up(vendor, served)
-        return card
+        if served not in self._found:
+            if len(self._found) >= MOST_FOUND:
+                self._found.clear()
+            self._found[served] = self._look_up(vendor, served)
+        return self._found[served]
 
     def _look_up(self, vendor: Vendor, served: _Served) -> RateCard | None:
         """The price of the model that says it answered, else of the one that was asked for.

@@ -42,7 +42,7 @@ from arouter.engine.selection import Selection
 from arouter.engine.timeouts import Timeouts
 from arouter.engine.upstream import Upstream
 from arouter.providers.base import Prepared
-from arouter.providers.openai import CHAT_PATH, Relay
+from arouter.providers.openai import CHAT_PATH, read_completion, write_completion
 from arouter.providers.openai_error import MALFORMED
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS
 from arouter.providers.told import Told
@@ -314,14 +314,13 @@ class Trip:
         if body is None or answer.status != _OK:
             self._hand_over()
             return
-        relay = Relay(route.deployment.vendor)
-        told = relay.told
+        vendor, told = route.deployment.vendor.name, Told()
         try:
-            relay.read_answer(body)
+            read_completion(body, vendor, told)
             if told.usage is None:
                 raise LookupError("no usage")
             bill = self._express.billing.bill(route, told, asked_bytes=opening.asked_bytes, at_us=opening.created_at_us)
-            self._last = relay.answer(bill)
+            self._last = write_completion(body, vendor, told, bill)
         except Exception:  # noqa: BLE001 – it will be raised once more, where it is handled
             self._hand_over()
             return

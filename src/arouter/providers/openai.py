@@ -10,17 +10,16 @@ import msgspec
 
 from arouter.domain.charge import Charge
 from arouter.domain.errors import InvalidRequest, UpstreamFailed
-from arouter.domain.usage import NOTHING_REPORTED
 from arouter.domain.value import constructor
 from arouter.providers.base import Prepared
 from arouter.providers.likeness import Likeness, likeness_of
 from arouter.providers.openai_error import MALFORMED, error_object, not_this_dialect, read_error
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS, taken_from
 from arouter.providers.told import Told
-from arouter.providers.usage import openai_usage_from_json
+from arouter.providers.usage import openai_usage_in, plain_usage
 from arouter.providers.vendors import Vendor
 from arouter.wire import sse
-from arouter.wire.openai_chat.usage import extend_usage, usage_json
+from arouter.wire.openai_chat.usage import charged_usage, extend_usage
 
 __all__ = [
     "CHAT_PATH",
@@ -30,10 +29,12 @@ __all__ = [
     "Fields",
     "Relay",
     "decode_answer",
+    "read_completion",
     "read_error",
     "relay_request",
     "string_bytes",
     "with_usage",
+    "write_completion",
 ]
 
 Fields = dict[str, msgspec.Raw]
@@ -48,8 +49,7 @@ CHAT_PATH = "/chat/completions"
 _new_prepared = constructor(Prepared)
 _NULL = msgspec.Raw(b"null")
 _NOTHING = msgspec.Raw(b"")
-_USAGE_NAME = b'"usage"'
-_USAGE = b'"usage":'
+_CARRIAGE_RETURN = ord("\r")
 
 MOST_UNLIKE = 4
 """After so many events that are not like the one before, the next ones are not compared any more."""
@@ -144,16 +144,70 @@ def with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
     return msgspec.Raw(_encode(asked))
 
 
+def read_completion(body: bytes, vendor: str, told: Told) -> None:
+    """Read a whole completion into `told`. UpstreamFailed if it is none.
+
+    With its usage it is complete; where that is not told, what was generated is still to be counted.
+    """
+    try:
+        answer = _decode_whole(body)
+    except MALFORMED as exc:
+        raise _no_completion(vendor, body) from exc
+    if answer.error is not _NULL and answer.error != _NULL:
+        raise read_error(vendor, 200, body)
+    if answer.choices is None:
+        raise _no_completion(vendor, body)
+    told.upstream_id = answer.id or None
+    told.upstream_model = answer.model or None
+    told.service_tier = answer.service_tier
+    for choice in answer.choices:
+        if choice.finish_reason:
+            told.finish_reason = choice.finish_reason
+    raw = bytes(answer.usage)
+    usage = plain_usage(raw, vendor)
+    if usage is not None:
+        told.has_plain_usage = True
+    else:
+        usage = openai_usage_in(raw, vendor)
+    if usage is not None:
+        told.usage = usage
+        told.raw_usage = raw
+        told.complete = True
+
+
+def write_completion(body: bytes, vendor: str, told: Told, charge: Charge) -> bytes:
+    """The completion of which that was told, with the cost in its usage object; every other byte as it came.
+
+    UpstreamFailed if it is not Unicode where that had not to be read before.
+    """
+    own = told.raw_usage
+    if own is not None and len(parts := body.rsplit(own, 2)) == 2:
+        # Nothing else in the answer has the same bytes, so they are the usage that was read.
+        usage = extend_usage(
+            own,
+            cost=charge.cost,
+            prompt_cost=charge.prompt_cost,
+            completion_cost=charge.completion_cost,
+            is_plain=told.has_plain_usage,
+        )
+        return usage.join(parts)
+    try:
+        fields = _decode_fields.decode(body)
+    except MALFORMED as exc:
+        raise _no_completion(vendor, body) from exc
+    fields["usage"] = msgspec.Raw(charged_usage(told.raw_usage, charge))
+    return _encode(fields)
+
+
 class Relay:
     """One answer on its way through: reads what the ledger needs, gives back what the client gets."""
 
-    __slots__ = ("_body", "_envelope", "_likeness", "_splitter", "_unlike", "_usage", "_vendor", "told")
+    __slots__ = ("_body", "_envelope", "_likeness", "_splitter", "_unlike", "_vendor", "told")
 
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor.name
         self._splitter: sse.Splitter | None = None
         self._body = b""
-        self._usage = b""
         self._envelope: Fields | None = None
         self._likeness: Likeness | None = None
         """That of the event before, where it said nothing but text. Nothing has come of the next one."""
@@ -165,28 +219,11 @@ class Relay:
 
     def read_answer(self, body: bytes) -> None:
         """Read a completion. UpstreamFailed if it is not one."""
-        try:
-            answer = _decode_whole(body)
-        except MALFORMED as exc:
-            raise _no_completion(self._vendor, body) from exc
-        if answer.error is not _NULL and answer.error != _NULL:
-            raise read_error(self._vendor, 200, body)
-        if answer.choices is None:
-            raise _no_completion(self._vendor, body)
         self._body = body
-        told = self.told
-        told.upstream_id = answer.id or None
-        told.upstream_model = answer.model or None
-        told.service_tier = answer.service_tier
-        for choice in answer.choices:
-            if choice.finish_reason:
-                told.finish_reason = choice.finish_reason
-        if answer.usage != _NULL:
-            self._usage = usage = bytes(answer.usage)
-            self._read_usage(usage)
-        if told.usage is None:
+        read_completion(body, self._vendor, self.told)
+        if not self.told.complete:
             self._count_output(body)
-        told.complete = True
+            self.told.complete = True
 
     def _count_output(self, body: bytes) -> None:
         """What the answer says, for an estimate."""
@@ -199,22 +236,8 @@ class Relay:
                 self.told.output_bytes += _text_bytes(choice.message)
 
     def answer(self, charge: Charge) -> bytes:
-        """The completion that was read, with the cost in its usage object; every other byte as it came.
-
-        UpstreamFailed if it is not Unicode where that had not to be read before.
-        """
-        body, own, usage = self._body, self._usage, self._usage_with(charge)
-        before, name, after = body.rpartition(_USAGE)
-        # Backwards, which is three times as fast in text with many quotation marks.
-        if own and name and after.startswith(own) and before.rfind(_USAGE_NAME) < 0 and after.rfind(_USAGE_NAME) < 0:
-            # The only member of this name, wherever it may be, is the one that was read.
-            return b"".join((before, name, usage, after[len(own) :]))
-        try:
-            fields = _decode_fields.decode(body)
-        except MALFORMED as exc:
-            raise _no_completion(self._vendor, body) from exc
-        fields["usage"] = msgspec.Raw(usage)
-        return _encode(fields)
+        """The completion that was read, with the cost in its usage object."""
+        return write_completion(self._body, self._vendor, self.told, charge)
 
     # ---------------------------------------------------------------- a stream
 
@@ -286,7 +309,7 @@ class Relay:
         if charge is None or self._envelope is None:
             return done
         self._envelope["choices"] = msgspec.Raw(b"[]")
-        self._envelope["usage"] = msgspec.Raw(self._usage_with(charge))
+        self._envelope["usage"] = msgspec.Raw(charged_usage(self.told.raw_usage, charge))
         return _event(self._envelope) + done
 
     def _forward(self, event: bytes, said: bytes) -> bytes:
@@ -307,7 +330,7 @@ class Relay:
         if chunk.choices:
             self._read_choices(chunk.choices)
         if is_plain:
-            if self._unlike < MOST_UNLIKE and event.find(b"\r") < 0:  # Behind which a line feed may still come.
+            if self._unlike < MOST_UNLIKE and _CARRIAGE_RETURN not in event:  # Behind which a line feed may still come.
                 self._unlike += 1
                 self._likeness = _likeness(event, chunk.choices)
             return event
@@ -324,17 +347,6 @@ class Relay:
         self.told.failure_code = told.name
 
     # ---------------------------------------------------------------- both
-
-    def _usage_with(self, charge: Charge) -> bytes:
-        """The provider's usage object with our cost; one of our own where it told none."""
-        raw = self.told.raw_usage
-        if raw is not None:
-            return extend_usage(
-                raw, cost=charge.cost, prompt_cost=charge.prompt_cost, completion_cost=charge.completion_cost
-            )
-        return usage_json(
-            charge.usage, cost=charge.cost, prompt_cost=charge.prompt_cost, completion_cost=charge.completion_cost
-        )
 
     def _read_choices(self, choices: list[Choice]) -> None:
         told = self.told
@@ -354,11 +366,8 @@ class Relay:
             told.service_tier = answer.service_tier
 
     def _read_usage(self, raw: bytes) -> None:
-        try:
-            usage = openai_usage_from_json(raw, self._vendor)
-        except MALFORMED:
-            return
-        if usage.input_tokens is not None or usage.output_tokens is not None or usage != NOTHING_REPORTED:
+        usage = openai_usage_in(raw, self._vendor)
+        if usage is not None:
             self.told.usage = usage
             self.told.raw_usage = raw
 

@@ -18,7 +18,7 @@ from arouter.providers.told import Told
 from arouter.providers.usage import openai_usage_from_json
 from arouter.providers.vendors import Vendor
 from arouter.providers.whole import WholeAnswers
-from arouter.wire.openai_chat.usage import extend_usage, usage_json
+from arouter.wire.openai_chat.usage import charged_usage
 from arouter.wire.openai_embeddings import unpack
 
 EMBEDDINGS_PATH = "/embeddings"
@@ -143,10 +143,8 @@ class EmbeddingsRelay(WholeAnswers):
 
     def answer(self, charge: Charge) -> bytes:
         """The answer that was read, with the cost in its usage object; every other value as it came."""
-        raw = self.told.raw_usage
-        costs = {"cost": charge.cost, "prompt_cost": charge.prompt_cost, "completion_cost": charge.completion_cost}
-        usage = usage_json(charge.usage, **costs) if raw is None else extend_usage(raw, **costs)
-        return msgspec.json.encode({**self._fields, "usage": msgspec.Raw(usage)})
+        usage = msgspec.Raw(charged_usage(self.told.raw_usage, charge))
+        return msgspec.json.encode({**self._fields, "usage": usage})
 
 
 def _no_embeddings(vendor: Vendor, body: bytes) -> UpstreamFailed:

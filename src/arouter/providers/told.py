@@ -23,6 +23,8 @@ class Told:
     usage: Usage | None = None
     raw_usage: bytes | None = None
     """The provider's usage object as JSON."""
+    has_plain_usage: bool = False
+    """It is known that there is no cost of the provider's own in that object."""
     advice: tuple[tuple[str, Usage], ...] = ()
     """What other models used on behalf of this answer, each with its name; not in `usage`."""
     output_bytes: int = 0

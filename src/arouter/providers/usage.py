@@ -24,6 +24,7 @@ import msgspec
 from arouter.domain.money import LARGEST, PICODOLLARS_PER_DOLLAR, Picodollars, from_decimal, to_decimal
 from arouter.domain.usage import NOTHING_REPORTED, Usage
 from arouter.domain.value import unfilled
+from arouter.providers.openai_error import MALFORMED
 
 LARGEST_COUNT = 10**9
 """No request has a billion tokens; with this bound no cost at a real price exceeds what a record can hold."""
@@ -79,36 +80,41 @@ class _PlainUsage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     completion_tokens_details: _PlainOutput | None = None
 
 
-_PLAIN = msgspec.json.Decoder(_PlainUsage)
+_decode_plain = msgspec.json.Decoder(_PlainUsage).decode
 _COUNTED_BESIDE = frozenset({"xai", "perplexity"})
 
 
-def openai_usage_from_json(raw: bytes, vendor: str = "") -> Usage:
-    """`openai_usage` of a JSON object, quickly where it has the plain form that nearly every answer has.
-
-    Raises msgspec.MsgspecError if `raw` is not a JSON object.
-    """
+def openai_usage_in(raw: bytes, vendor: str) -> Usage | None:
+    """`openai_usage` of what is told as usage (JSON); None if it is no object, or tells nothing."""
     try:
-        usage = None if vendor in _COUNTED_BESIDE else _plain_usage(_PLAIN.decode(raw))
-    except msgspec.ValidationError:
-        usage = None
+        usage = openai_usage_from_json(raw, vendor)
+    except MALFORMED:
+        return None
+    return usage if usage.prompt_tokens is not None or usage != NOTHING_REPORTED else None
+
+
+def openai_usage_from_json(raw: bytes, vendor: str = "") -> Usage:
+    """`openai_usage` of a JSON object. Raises msgspec.MsgspecError if `raw` is none."""
+    usage = plain_usage(raw, vendor)
     return openai_usage(_OBJECT.decode(raw), vendor) if usage is None else usage
 
 
-def _plain_usage(told: _PlainUsage) -> Usage | None:
-    """None if the parts do not fit into their wholes: that is for the general reader."""
-    read = told.prompt_tokens_details
-    made = told.completion_tokens_details
-    if read is None:
-        read = _NO_INPUT
-    if made is None:
-        made = _NO_OUTPUT
+def plain_usage(raw: bytes, vendor: str) -> Usage | None:
+    """`openai_usage` of the plain form that nearly every answer has: a JSON object of these members of OpenAI's alone,
+    of which no one is a cost. None if it is anything else."""
+    if vendor in _COUNTED_BESIDE:
+        return None
+    try:
+        told = _decode_plain(raw)
+    except MALFORMED:
+        return None
+    read, made = told.prompt_tokens_details or _NO_INPUT, told.completion_tokens_details or _NO_OUTPUT
     cached, written, heard = read.cached_tokens, read.cache_write_tokens, read.audio_tokens
     spoken, reasoning = made.audio_tokens, made.reasoning_tokens
     uncached = told.prompt_tokens - (cached or 0) - (written or 0) - (heard or 0)
     text = told.completion_tokens - (spoken or 0)
     if uncached < 0 or text < (reasoning or 0):
-        return None
+        return None  # The parts do not fit into their wholes.
     filled = unfilled(Usage)
     filled.input_tokens = uncached
     filled.input_audio_tokens = heard

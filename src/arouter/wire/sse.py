@@ -20,6 +20,8 @@ MAX_EVENT_BYTES = 32 * 1024 * 1024
 _END_OF_EVENT = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CARRIAGE_RETURN = ord("\r")
+"""As a number: `in` finds one at a quarter of the price of `find`."""
 
 DONE = b"[DONE]"
 """The data of the last event of an OpenAI stream."""
@@ -91,7 +93,7 @@ class Splitter:
             if data.startswith(b"\n"):
                 self._stray, data = b"\n", data[1:]
         buffer = self._buffer + data if self._buffer else data
-        if buffer.find(b"\r") < 0:
+        if _CARRIAGE_RETURN not in buffer:
             blocks = self._cut_plain(buffer, b"\n\n")
         elif buffer.count(b"\r\n") == buffer.count(b"\r") == buffer.count(b"\n"):
             blocks = self._cut_plain(buffer, b"\r\n\r\n")
@@ -131,7 +133,11 @@ def _plain_data(event: bytes) -> bytes | None:
     `event: ` or none, and line feeds; or that line alone, and CR LF. None for any other form, or number of events."""
     if event.endswith(b"\n\n"):
         start = event.find(b"\n") + 1 if event.startswith(b"event: ") else 0
-        if event.startswith(b"data: ", start) and event.find(b"\n", start) == len(event) - 2 and event.find(b"\r") < 0:
+        if (
+            event.startswith(b"data: ", start)
+            and event.find(b"\n", start) == len(event) - 2
+            and _CARRIAGE_RETURN not in event
+        ):
             return event[start + 6 : -2]
     elif (
         event.startswith(b"data: ")
@@ -145,7 +151,7 @@ def _plain_data(event: bytes) -> bytes | None:
 
 def read_event(block: bytes) -> ServerEvent:
     """An event that a splitter has cut off."""
-    if block.find(b"\r") < 0:
+    if _CARRIAGE_RETURN not in block:
         # The two forms that providers send nearly always, without a search for lines.
         end = block.find(b"\n", 0, -2)
         if end < 0 and block.startswith(b"data: "):

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 
 from arouter.domain.chat import Event, Failed, Started, UsageReported
 from arouter.domain.errors import UpstreamFailed
-from arouter.domain.usage import NOTHING_REPORTED
 from arouter.providers.openai_chat.choice import ChoiceReader
 from arouter.providers.openai_chat.schema import Answer, decode
 from arouter.providers.openai_error import MALFORMED, error_object, not_this_dialect, read_error
-from arouter.providers.usage import openai_usage_from_json
+from arouter.providers.usage import openai_usage_in
 from arouter.wire import sse
 
 _OK = 200
@@ -142,9 +141,6 @@ class _Reader:
             yield Started(id=self._id, model=self._model)
 
     def _usage(self, raw: bytes) -> Iterator[Event]:
-        try:
-            usage = openai_usage_from_json(raw, self._vendor)
-        except MALFORMED:
-            return
-        if usage != NOTHING_REPORTED:
+        usage = openai_usage_in(raw, self._vendor)
+        if usage is not None:
             yield UsageReported(usage=usage, raw=raw, service_tier=self._tier)

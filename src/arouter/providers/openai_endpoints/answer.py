@@ -65,8 +65,7 @@ class BodyRelay(openai.Relay):
         told.upstream_model = _text(fields, "model")
         usage = fields.get("usage", _NULL)
         if usage != _NULL:
-            self._usage = bytes(usage)
-            self._read_usage(self._usage)
+            self._read_usage(bytes(usage))
         told.complete = True
 
     def answer(self, charge: Charge) -> bytes:

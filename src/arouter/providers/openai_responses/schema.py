@@ -6,9 +6,9 @@ from dataclasses import replace
 import msgspec
 
 from arouter.domain.chat import FinishReason, Json
-from arouter.domain.usage import NOTHING_REPORTED, Usage
+from arouter.domain.usage import Usage
 from arouter.providers.openai_error import MALFORMED
-from arouter.providers.usage import Count, openai_usage_from_json
+from arouter.providers.usage import Count, openai_usage_in
 
 NULL = msgspec.Raw(b"null")
 
@@ -120,11 +120,8 @@ def usage_of(response: Response, vendor: str) -> tuple[Usage, bytes] | None:
     if response.usage == NULL:
         return None
     raw = bytes(response.usage)
-    try:
-        usage = openai_usage_from_json(raw, vendor)
-    except MALFORMED:
-        return None
-    if usage == NOTHING_REPORTED:
+    usage = openai_usage_in(raw, vendor)
+    if usage is None:
         return None
     searches = _searches(response.tool_usage)
     return (usage if searches is None else replace(usage, web_searches=searches)), raw

@@ -6,10 +6,12 @@ unknown is left out, but for the three totals, which every client reads: they ar
 
 import msgspec
 
-from arouter.domain.money import Picodollars, to_text
+from arouter.domain.charge import Charge
+from arouter.domain.money import DECIMALS, PICODOLLARS_PER_DOLLAR, Picodollars, to_text
 from arouter.domain.usage import Usage
 
 _NULL = msgspec.Raw(b"null")
+_BACKSLASH, _SPACE, _LINE_FEED, _CARRIAGE_RETURN, _TAB = b"\\ \n\r\t"
 
 
 def usage_json(
@@ -38,27 +40,29 @@ def usage_json(
     return counts[:-1] + _costs(cost, upstream_cost, prompt_cost, completion_cost)
 
 
+def charged_usage(raw_usage: bytes | None, charge: Charge) -> bytes:
+    """An upstream's own usage object with the costs; one of ours where it told none."""
+    cost, prompt_cost, completion_cost = charge.cost, charge.prompt_cost, charge.completion_cost
+    if raw_usage is None:
+        return usage_json(charge.usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+    return extend_usage(raw_usage, cost=cost, prompt_cost=prompt_cost, completion_cost=completion_cost)
+
+
 def extend_usage(
     raw_usage: bytes,
     *,
     cost: Picodollars | None,
     prompt_cost: Picodollars | None = None,
     completion_cost: Picodollars | None = None,
+    is_plain: bool = False,
 ) -> bytes:
     """An upstream's own usage object with our cost: every other field stays byte for byte, in its place.
 
     A cost that the upstream tells itself moves to `cost_details.upstream_inference_cost`; its other `cost_details`
-    stay beside ours. ValueError if `raw_usage` is not a JSON object.
+    stay beside ours. `is_plain`: it is known to have no such fields, and to have others; then white space stays, too.
+    ValueError if `raw_usage` is not a JSON object.
     """
-    # Nearly every answer: no cost of its own, no key that may be one in escapes, no white space. There is nothing to
-    # move and nothing to tidy, so the object only grows at its end. (`in` would try the text as a number first.)
-    if (
-        raw_usage.startswith(b'{"')
-        and raw_usage.endswith(b"}")
-        and raw_usage.rfind(b'"cost') < 0  # Backwards is quicker between quotation marks.
-        and raw_usage.find(b"\\") < 0
-        and raw_usage.split() == [raw_usage]
-    ):
+    if is_plain or _is_plain(raw_usage):
         return raw_usage[:-1] + _costs(cost, None, prompt_cost, completion_cost)
     told = msgspec.json.decode(raw_usage, type=dict[str, msgspec.Raw])
     details = _raw_object(told.get("cost_details"))
@@ -73,6 +77,21 @@ def extend_usage(
     return msgspec.json.encode(told)
 
 
+def _is_plain(raw_usage: bytes) -> bool:
+    """Nearly every usage: no cost of its own, no key that may be one in escapes, no white space. There is nothing to
+    move and nothing to tidy, so the object only grows at its end."""
+    return (
+        raw_usage.startswith(b'{"')
+        and raw_usage.endswith(b"}")
+        and raw_usage.rfind(b'"cost') < 0  # Backwards is quicker between quotation marks.
+        and _BACKSLASH not in raw_usage  # Which is quick for a byte, and slow for several.
+        and _SPACE not in raw_usage
+        and _LINE_FEED not in raw_usage
+        and _CARRIAGE_RETURN not in raw_usage
+        and _TAB not in raw_usage
+    )
+
+
 def _costs(
     cost: Picodollars | None,
     upstream_cost: Picodollars | None,
@@ -80,6 +99,21 @@ def _costs(
     completion_cost: Picodollars | None,
 ) -> bytes:
     """The end of an object that holds something else before it."""
+    # Nearly every answer costs something, and less than a dollar.
+    if (
+        upstream_cost is None
+        and cost
+        and prompt_cost
+        and completion_cost
+        and 0 < cost < PICODOLLARS_PER_DOLLAR
+        and 0 < prompt_cost < PICODOLLARS_PER_DOLLAR
+        and 0 < completion_cost < PICODOLLARS_PER_DOLLAR
+    ):
+        return (
+            f',"cost":0.{str(cost).zfill(DECIMALS).rstrip("0")},"cost_details":{{"upstream_inference_cost":null,'
+            f'"prompt_cost":0.{str(prompt_cost).zfill(DECIMALS).rstrip("0")},'
+            f'"completion_cost":0.{str(completion_cost).zfill(DECIMALS).rstrip("0")}}}}}'
+        ).encode()
     whole = "null" if cost is None else to_text(cost)
     upstream = "null" if upstream_cost is None else to_text(upstream_cost)
     prompt = "null" if prompt_cost is None else to_text(prompt_cost)
