@@ -306,7 +306,6 @@ class Writer:
             with self._bound.writing(), self._turns.taken():
                 with transaction(self._connection):
                     yield self._connection
-                self._appender.committed(self._connection)
         except (apsw.Error, OSError, StorageUnavailable):
             self._forget()
             if not was_registered:
