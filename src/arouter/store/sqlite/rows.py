@@ -110,65 +110,62 @@ def all_canonical_bytes(values: Sequence[object]) -> bytes:
     return _encode_lines(values).replace(b"\n", b"")
 
 
-def plain_values(record: Record) -> tuple[object, ...]:
-    """The values of `PLAIN`."""
+def values_of(record: Record) -> tuple[tuple[Any, ...], tuple[str | None, ...]]:
+    """The values of `PLAIN` and the texts of `NAMED`."""
     opening = record.opening
     usage = record.usage
     return (
-        opening.id,
-        opening.request_id,
-        opening.created_at_us,
-        record.completed_at_us,
-        opening.session_id,
-        record.upstream_id,
-        record.http_status,
-        int(opening.streamed),
-        int(record.is_byok),
-        record.attempts,
-        record.latency_us,
-        record.time_to_first_token_us,
-        usage.input_tokens,
-        usage.input_audio_tokens,
-        usage.input_image_tokens,
-        usage.input_video_tokens,
-        usage.cache_read_tokens,
-        usage.cache_read_audio_tokens,
-        usage.cache_write_tokens,
-        usage.cache_write_1h_tokens,
-        usage.output_tokens,
-        usage.output_audio_tokens,
-        usage.output_image_tokens,
-        usage.reasoning_tokens,
-        usage.web_searches,
-        record.raw_usage,
-        record.cost,
-        record.rated_cost,
-        record.reported_cost,
-        write_attempts(record.tried) if record.tried else None,
-    )
-
-
-def named_texts(record: Record) -> tuple[str | None, ...]:
-    """The texts of `NAMED`."""
-    opening = record.opening
-    return (
-        opening.organization_id,
-        opening.workspace_id,
-        opening.key_hash,
-        opening.endpoint,
-        record.status._value_,
-        record.usage_source._value_,
-        opening.requested_model,
-        record.model,
-        record.provider,
-        record.upstream_model,
-        record.finish_reason,
-        record.error_code,
-        record.price_source,
-        record.price_version,
-        opening.app_url,
-        opening.app_title,
-        record.service_tier,
+        (
+            opening.id,
+            opening.request_id,
+            opening.created_at_us,
+            record.completed_at_us,
+            opening.session_id,
+            record.upstream_id,
+            record.http_status,
+            int(opening.streamed),
+            int(record.is_byok),
+            record.attempts,
+            record.latency_us,
+            record.time_to_first_token_us,
+            usage.input_tokens,
+            usage.input_audio_tokens,
+            usage.input_image_tokens,
+            usage.input_video_tokens,
+            usage.cache_read_tokens,
+            usage.cache_read_audio_tokens,
+            usage.cache_write_tokens,
+            usage.cache_write_1h_tokens,
+            usage.output_tokens,
+            usage.output_audio_tokens,
+            usage.output_image_tokens,
+            usage.reasoning_tokens,
+            usage.web_searches,
+            record.raw_usage,
+            record.cost,
+            record.rated_cost,
+            record.reported_cost,
+            write_attempts(record.tried) if record.tried else None,
+        ),
+        (
+            opening.organization_id,
+            opening.workspace_id,
+            opening.key_hash,
+            opening.endpoint,
+            record.status._value_,
+            record.usage_source._value_,
+            opening.requested_model,
+            record.model,
+            record.provider,
+            record.upstream_model,
+            record.finish_reason,
+            record.error_code,
+            record.price_source,
+            record.price_version,
+            opening.app_url,
+            opening.app_title,
+            record.service_tier,
+        ),
     )
 
 
