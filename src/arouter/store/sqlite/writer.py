@@ -313,35 +313,33 @@ class Writer:
     def _writing(self, *, begin: bool = True) -> Iterator[apsw.Connection]:
         """A transaction, or only the turn for one that begins by itself. What is known of the database is forgotten if
         it fails."""
-        self._connection = self._connection or self._connect()
+        self._connection = self._connection or connect_writer(self._path, self._durability)
         was_registered = self._owner.number is not None
         try:
             with self._bound.writing(), self._turns.taken():
                 if not begin:
                     yield self._connection
                     return
+                # Only here: a hook wants the interpreter's lock in the middle of a commit. What arrives until it is
+                # booked adds ten megabytes to the log at most.
+                self._connection.set_wal_hook(self._committed)
                 with transaction(self._connection):
                     yield self._connection
+                self._connection.set_wal_hook(None)
         except (apsw.Error, OSError, StorageUnavailable):
             self._forget()
             if not was_registered:
                 self._owner.forget()
             raise
 
+    def _committed(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        self._bound.committed(pages)
+        return apsw.SQLITE_OK
+
     def _forget(self) -> None:
         """A transaction was rolled back."""
         self._appender.forget()
         self._arrivals.forget()
-
-    def _connect(self) -> apsw.Connection:
-        connection = connect_writer(self._path, self._durability)
-
-        def committed(connection: apsw.Connection, database: str, pages: int) -> int:
-            self._bound.committed(pages)
-            return apsw.SQLITE_OK
-
-        connection.set_wal_hook(committed)
-        return connection
 
     def _catch_up(self) -> None:
         """Write what was kept, in pieces, so that a storage that is still away is found out with little work.
