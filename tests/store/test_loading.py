@@ -50,13 +50,13 @@ def some_records() -> list[Record]:
 async def table_of(backend: Backend, records: list[Record]) -> Any:
     """The records as the contract of loading has them, in any order."""
     archive = store_of(backend).archive
-    texts = {text for one in records for text in (*values_of(one)[1], *one.opening.tags) if text is not None}
+    texts = {text for one in records for text in (*values_of(one)[2], *one.opening.tags) if text is not None}
     numbers = await archive.name_numbers(sorted(texts))
     users = sorted({one.opening.user for one in records if one.opening.user is not None})
     user_numbers = dict(zip(users, await archive.user_numbers("org_a", users), strict=True))
     rows = []
     for one in reversed(records):
-        plain, named = values_of(one)
+        _, plain, named, _ = values_of(one)
         row: dict[str, Any] = dict(zip(PLAIN, plain, strict=True))
         row |= {name: None if text is None else numbers[text] for name, text in zip(NAMED, named, strict=True)}
         row["id_random"] = own_id(one.opening.created_at_us, row["id"])

@@ -27,10 +27,9 @@ _COLUMNS: Final = _ARRAY_OF_THREE + _encode(PLAIN) + _encode(NAMED)
 
 def prepare(record: Record) -> Prepared:
     """ValueError if a number is out of all proportion. Whether its texts are Unicode shows when it is packed."""
-    plain, texts = values_of(record)
-    check_with_counts(record, plain[_COUNTS])
-    opening = record.opening
-    return opening.tags, plain, texts, opening.user
+    prepared = values_of(record)
+    check_with_counts(record, prepared[1][_COUNTS])
+    return prepared
 
 
 def prepare_all(records: Sequence[Record]) -> tuple[Sequence[Prepared], list[ValueError | None]]:

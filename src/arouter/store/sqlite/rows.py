@@ -110,11 +110,12 @@ def all_canonical_bytes(values: Sequence[object]) -> bytes:
     return _encode_lines(values).replace(b"\n", b"")
 
 
-def values_of(record: Record) -> tuple[tuple[Any, ...], tuple[str | None, ...]]:
-    """The values of `PLAIN` and the texts of `NAMED`."""
+def values_of(record: Record) -> tuple[tuple[str, ...], tuple[Any, ...], tuple[str | None, ...], str | None]:
+    """The tags, the values of `PLAIN`, the texts of `NAMED`, the user."""
     opening = record.opening
     usage = record.usage
     return (
+        opening.tags,
         (
             opening.id,
             opening.request_id,
@@ -123,8 +124,8 @@ def values_of(record: Record) -> tuple[tuple[Any, ...], tuple[str | None, ...]]:
             opening.session_id,
             record.upstream_id,
             record.http_status,
-            int(opening.streamed),
-            int(record.is_byok),
+            1 if opening.streamed else 0,
+            1 if record.is_byok else 0,
             record.attempts,
             record.latency_us,
             record.time_to_first_token_us,
@@ -166,6 +167,7 @@ def values_of(record: Record) -> tuple[tuple[Any, ...], tuple[str | None, ...]]:
             opening.app_title,
             record.service_tier,
         ),
+        opening.user,
     )
 
 
