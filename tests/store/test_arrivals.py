@@ -21,7 +21,9 @@ from arouter.domain.activity import SummaryQuery
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.intents import TICK_S
 from arouter.store.sqlite import SqliteStore
+from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.arrivals import ENOUGH, MOST_WAITING
+from arouter.store.sqlite.connections import transaction
 from arouter.store.sqlite.moving import SqliteMovable
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import BARE, FULL, SCOPE, adjust, adjustment, append, ids, key, opening, record
@@ -230,6 +232,21 @@ def test_what_changes_records_finds_those_that_have_just_arrived(tmp_path: Path)
     assert summary.totals.cost == 15
     one.stop()
     other.stop()
+
+
+def test_a_chain_that_another_process_lengthened_goes_on_behind_it(tmp_path: Path) -> None:
+    """Also if this one has committed something else since: nothing is tried in vain, as `new` records would tell."""
+    sqlite(tmp_path).stop()
+    path = tmp_path / "arouter.db"
+    with closing(apsw.Connection(str(path))) as one, closing(apsw.Connection(str(path))) as other:
+        appenders = Appender(), Appender()
+        for no in range(3):
+            for connection, appender in zip((one, other), appenders, strict=True):
+                with transaction(connection):
+                    connection.execute("UPDATE needed_version SET version = version")
+                with transaction(connection):
+                    appender.append(connection, [record(f"gen-{no}-{id(appender)}")], 1, new=True)
+    assert number(path, "SELECT max(last_seq) FROM batches") == 6
 
 
 # ---------------------------------------------------------------- after a kill

@@ -17,7 +17,7 @@ from arouter.store.buckets import DAY_US
 from arouter.store.feed import BEGINNING
 from arouter.store.sqlite.archive.columns import SCHEMA, own_id
 from arouter.store.sqlite.archive.grouping import in_order
-from arouter.store.sqlite.rows import NAMED, PLAIN, named_texts, plain_values
+from arouter.store.sqlite.rows import NAMED, PLAIN, values_of
 from tests.conformance.backends import Backend, file_of, sqlite
 from tests.conformance.samples import NOON_US, SCOPE, adjust, adjustment, append, record
 from tests.store.test_sealing import DAY, at, problems, seal, store_of
@@ -50,16 +50,15 @@ def some_records() -> list[Record]:
 async def table_of(backend: Backend, records: list[Record]) -> Any:
     """The records as the contract of loading has them, in any order."""
     archive = store_of(backend).archive
-    texts = {text for one in records for text in (*named_texts(one), *one.opening.tags) if text is not None}
+    texts = {text for one in records for text in (*values_of(one)[2], *one.opening.tags) if text is not None}
     numbers = await archive.name_numbers(sorted(texts))
     users = sorted({one.opening.user for one in records if one.opening.user is not None})
     user_numbers = dict(zip(users, await archive.user_numbers("org_a", users), strict=True))
     rows = []
     for one in reversed(records):
-        row: dict[str, Any] = dict(zip(PLAIN, plain_values(one), strict=True))
-        row |= {
-            name: None if text is None else numbers[text] for name, text in zip(NAMED, named_texts(one), strict=True)
-        }
+        _, plain, named, _ = values_of(one)
+        row: dict[str, Any] = dict(zip(PLAIN, plain, strict=True))
+        row |= {name: None if text is None else numbers[text] for name, text in zip(NAMED, named, strict=True)}
         row["id_random"] = own_id(one.opening.created_at_us, row["id"])
         row["id_text"] = row["id"] if row["id_random"] is None else None
         row["user_no"] = None if one.opening.user is None else user_numbers[one.opening.user]

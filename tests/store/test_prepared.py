@@ -1,12 +1,18 @@
 """Records that are packed: the same comes back, whichever version left them."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
+from arouter.domain.money import LARGEST
+from arouter.domain.record import Record
+from arouter.domain.usage import METERS, Usage
 from arouter.store.sqlite.prepared import id_of, pack, prepare, prepare_all, unpack
 from arouter.store.sqlite.rows import NAMED, PLAIN
 from tests.conformance.samples import BARE, FULL, ZEROS, record
 
+USAGE_METERS = (*METERS, "reasoning_tokens")
 RECORDS = (FULL, BARE, ZEROS)
 
 
@@ -34,3 +40,23 @@ def test_what_is_wrong_with_a_record_is_told_of_that_alone() -> None:
     prepared, problems = prepare_all(records)
     assert prepared == [prepare(FULL), prepare(BARE)]
     assert [problem is None for problem in problems] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("name", [*USAGE_METERS, "attempts", "latency_us", "time_to_first_token_us", "completed_at_us"])
+def test_no_count_and_no_time_is_negative(name: str) -> None:
+    bad: dict[str, Any] = {"usage": Usage(**{name: -1})} if name in USAGE_METERS else {name: -1}
+    with pytest.raises(ValueError, match="-1"):
+        prepare(record("gen-bad", **bad))
+
+
+@pytest.mark.parametrize("name", ["cost", "rated_cost", "reported_cost"])
+def test_an_amount_fits_in_64_bits(name: str) -> None:
+    def made(amount: int | None) -> Record:
+        fields: dict[str, Any] = {name: amount}
+        return record("gen-1", **fields)
+
+    for fits in (LARGEST, -LARGEST, 0, None):
+        assert fits in prepare(made(fits))[1]
+    for amount in (LARGEST + 1, -LARGEST - 1):
+        with pytest.raises(ValueError, match="amount"):
+            prepare(made(amount))

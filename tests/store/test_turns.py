@@ -1,5 +1,6 @@
 """Writers take turns: who waits is next, and who sits on the turn holds nobody up for ever."""
 
+import fcntl
 import threading
 import time
 from collections.abc import Iterator
@@ -56,6 +57,18 @@ def test_one_that_sits_on_the_turn_is_waited_for_only_so_long(tmp_path: Path) ->
         started_s = time.monotonic()
         with other.taken():
             assert time.monotonic() - started_s < PATIENCE_S
+
+
+def test_who_has_just_written_stands_behind_the_next_and_who_has_rested_takes_a_free_turn(tmp_path: Path) -> None:
+    """The place of the next is taken by one that never takes the turn."""
+    with turns(tmp_path) as mine, (tmp_path / "ledger.db-turn-next").open("w") as place:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        started_s = time.monotonic()
+        with mine.taken():
+            assert time.monotonic() - started_s < PATIENCE_S
+        started_s = time.monotonic()
+        with mine.taken():
+            assert time.monotonic() - started_s >= PATIENCE_S
 
 
 def test_the_turn_ends_with_what_is_raised_in_it_and_with_whoever_had_it(tmp_path: Path) -> None:

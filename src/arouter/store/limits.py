@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,7 @@ from arouter.domain.record import Record
 MOST = 10**12
 """Of the tokens of one meter, or the microseconds of one latency: below it, sums over millions of records are exact."""
 LATEST_US = 2**62
+_LEAST: Final = -LARGEST
 
 
 def check_record(record: Record) -> None:
@@ -41,16 +43,26 @@ def check_numbers(record: Record) -> None:
         record.time_to_first_token_us,
         record.attempts,
     )
+    check_with_counts(record, counts)
+
+
+def check_with_counts(record: Record, counts: Iterable[int | None]) -> None:
+    """The same of a record whose counts are at hand: of the meters, of the latencies and of the attempts."""
     # Without a call for each: every record passes here, and calls cost more than all the comparisons.
     for count in filter(None, counts):
         if not 0 < count <= MOST:
             raise ValueError(f"a count of {count} cannot be stored")
-    for time_us in (record.opening.created_at_us, record.completed_at_us):
-        if not 0 <= time_us <= LATEST_US:
-            _check_time(time_us)
-    for amount in (record.cost, record.rated_cost, record.reported_cost):
-        if amount is not None and not -LARGEST <= amount <= LARGEST:
-            _check_amount(amount)
+    created_at_us, completed_at_us = record.opening.created_at_us, record.completed_at_us
+    if not (0 <= created_at_us <= LATEST_US and 0 <= completed_at_us <= LATEST_US):
+        _check_time(created_at_us)
+        _check_time(completed_at_us)
+    cost, rated_cost, reported_cost = record.cost, record.rated_cost, record.reported_cost
+    if cost is not None and not _LEAST <= cost <= LARGEST:
+        _check_amount(cost)
+    if rated_cost is not None and not _LEAST <= rated_cost <= LARGEST:
+        _check_amount(rated_cost)
+    if reported_cost is not None and not _LEAST <= reported_cost <= LARGEST:
+        _check_amount(reported_cost)
     for attempt in record.tried:
         _check_counts((attempt.http_status, attempt.latency_us))
         _check_amount(attempt.cost)
@@ -76,5 +88,5 @@ def _check_time(time_us: int) -> None:
 
 
 def _check_amount(amount: Picodollars | None) -> None:
-    if amount is not None and not -LARGEST <= amount <= LARGEST:
+    if amount is not None and not _LEAST <= amount <= LARGEST:
         raise ValueError(f"an amount of {amount} picodollars cannot be stored")

@@ -59,7 +59,7 @@ class Appender:
         self._numbers = Numbers()
         self._last: Batch | None = None
         self._folded_beyond_us = 0
-        self._version = -1
+        self._version: int | None = None
         self._sealed: SealedIds | None = None
 
     @property
@@ -70,17 +70,12 @@ class Appender:
     def forget(self) -> None:
         """The transaction was rolled back."""
         self._numbers.forget()
-        self._last = None
-        self._sealed = None
+        self._version = None
 
     def forget_last(self) -> None:
         """Something else may have added to the chain, or sealed a day, in this transaction."""
         self._last = None
         self._sealed = None
-
-    def committed(self, connection: apsw.Connection) -> None:
-        """The transaction was committed: the end of the chain is known until somebody else commits."""
-        self._version = connection.data_version()
 
     def open(self, connection: apsw.Connection, openings: Sequence[Opening], owner_no: int) -> None:
         """Remember intents, but for those whose record is there."""
@@ -188,7 +183,8 @@ class Appender:
 
     def _sealed_of(self, connection: apsw.Connection, record_ids: Sequence[str]) -> set[str]:
         """Those of the records that are in sealed days, where they stand in the way of nothing."""
-        if self._sealed is None or connection.data_version() != self._version:
+        self._look(connection)
+        if self._sealed is None:
             self._sealed = sealed_ids(connection)
         if self._sealed is NOTHING_SEALED:
             return set()
@@ -197,10 +193,19 @@ class Appender:
     def _last_batch(self, connection: apsw.Connection) -> Batch:
         """The end of the chain; asked of the database only if somebody else may have added to it, and with it up to
         when there are columns."""
-        if self._last is None or connection.data_version() != self._version:
+        self._look(connection)
+        if self._last is None:
             self._last = last_batch(connection)
             self._folded_beyond_us = folded_beyond_us(connection)
         return self._last
+
+    def _look(self, connection: apsw.Connection) -> None:
+        """Forget what somebody else may have changed, if anybody else has committed since the last look. What this
+        connection commits does not count."""
+        version = connection.pragma("data_version")
+        if version != self._version:
+            self._version = version
+            self.forget_last()
 
 
 def _insert(

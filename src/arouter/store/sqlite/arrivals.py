@@ -36,6 +36,18 @@ ENOUGH: Final = 100
 Result = TypeVar("Result")
 
 
+PackedGroup = tuple[Sequence[Prepared], bytes]
+
+
+def as_group(records: Sequence[Record]) -> PackedGroup | None:
+    """What `Arrivals.keep` takes; None if anything is wrong with one of them."""
+    try:
+        prepared = [prepare(record) for record in records]
+        return prepared, pack(prepared)
+    except ValueError:
+        return None
+
+
 class Arrivals:
     """Those of a file, as one writing connection sees them. Lives on the writer's thread.
 
@@ -87,25 +99,30 @@ class Arrivals:
 
         A record that cannot be stored does not keep the others from arriving.
         """
-        problems: list[ValueError | None] = [None] * len(records)
-        try:
-            prepared: Sequence[Prepared] = [prepare(record) for record in records]
-            packed = pack(prepared)
-        except ValueError:
+        group = as_group(records)
+        problems: list[ValueError | None]
+        if group is not None:
+            problems = [None] * len(records)
+        else:
             prepared, problems = prepare_all(records)
-            packed = pack(prepared)
+            group = prepared, pack(prepared)
             # Whether such a record is there is known once all that waits is.
             self.book(connection)
             forgive(connection, records, problems)
-        if len(prepared) >= ENOUGH:
-            self.book(connection, (now_us, prepared))
-        elif prepared:
-            connection.execute(queries()["add_arrivals"], (self._writer, now_us, packed))
-            self._own[connection.last_insert_rowid()] = prepared
-            self._waiting += len(prepared)
-            if self._due_at_s is None:
-                self._due_at_s = time.monotonic() + BOOK_AFTER_S
+        if len(group[0]) >= ENOUGH:
+            self.book(connection, (now_us, group[0]))
+        elif group[0]:
+            self.keep(connection, group, now_us)
         return problems
+
+    def keep(self, connection: apsw.Connection, group: PackedGroup, now_us: int) -> None:
+        """The same of fewer than `ENOUGH` in which nothing is wrong. Without a transaction this is one of its own."""
+        prepared, packed = group
+        connection.execute(queries()["add_arrivals"], (self._writer, now_us, packed))
+        self._own[connection.last_insert_rowid()] = prepared
+        self._waiting += len(prepared)
+        if self._due_at_s is None:
+            self._due_at_s = time.monotonic() + BOOK_AFTER_S
 
     def book(self, connection: apsw.Connection, *more: Group) -> None:
         """Make records of all that has arrived, by whichever process, within the caller's transaction, and of `more`

@@ -7,7 +7,7 @@ beyond `MOST_PAGES` the writer waits until the checkpointer has had its turn.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 PAGE_BYTES: Final = 4096
@@ -32,21 +32,19 @@ class LogBound:
 
     @property
     def pages(self) -> int:
-        """In the log after the writer's last commit."""
+        """In the log after the writer's last commit that was told."""
         return self._pages
 
     # ------------------------------------------------------------ the writer's side
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Around a transaction."""
+    def writing(self) -> AbstractContextManager[bool]:
+        """Around a transaction. Waits for a turn that is due, and is to be entered then."""
         if not self._free.is_set() and not self._free.wait(_MOST_WAIT_S):
             self._free.set()
-        with self._writing:
-            yield
+        return self._writing
 
     def committed(self, pages: int) -> None:
-        """So many pages are in the log."""
+        """So many pages are in the log. Told of all that may be great, not of each group of records that arrives."""
         self._pages = pages
         if pages >= self._wake_at:
             self._due.set()

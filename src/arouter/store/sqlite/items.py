@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 
 from arouter.domain.record import Opening, Record
+from arouter.store.sqlite.connections import OUR_FAULTS
 from arouter.store.written import Tell
 
 Append = tuple[Record, Tell, bool]
@@ -51,6 +52,18 @@ def settle(waiting: "asyncio.Future[Any]", outcome: object) -> None:
 
 def take_turn(_: apsw.Connection) -> None:
     """What a command does, or a chore, that wants nothing but what goes before it."""
+
+
+def attempt(connection: apsw.Connection, command: Command) -> object:
+    """What the command returns, or a ValueError for its own fault; the transaction goes on without it."""
+    connection.execute("SAVEPOINT command")
+    try:
+        result: object = command.run(connection)
+    except (*OUR_FAULTS, ValueError) as exc:
+        connection.execute("ROLLBACK TO command")
+        result = exc if isinstance(exc, ValueError) else ValueError(str(exc))
+    connection.execute("RELEASE command")
+    return result
 
 
 def who_waits(item: Item) -> Callable[[Any], None] | None:

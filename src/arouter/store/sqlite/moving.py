@@ -205,7 +205,6 @@ class SqliteMovable:
         left.finish(connection)
         connection.execute(queries()["raise_revision"])
         connection.execute("COMMIT")
-        self._appender.committed(connection)
 
     def _roll_back(self) -> None:
         self._appender.forget()
@@ -255,7 +254,6 @@ class SqliteMovable:
             except BaseException:
                 self._appender.forget()
                 raise
-            self._appender.committed(connection)
 
         await self._run(run)
 

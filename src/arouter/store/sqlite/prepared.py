@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 import msgspec
 
 from arouter.domain.record import Record
-from arouter.store.limits import check_numbers
-from arouter.store.sqlite.rows import NAMED, PLAIN, named_texts, plain_values
+from arouter.store.limits import check_with_counts
+from arouter.store.sqlite.rows import NAMED, PLAIN, values_of
 
 Prepared = tuple[tuple[str, ...], tuple[Any, ...], tuple[str | None, ...], str | None]
 """The tags, the values of `PLAIN`, the texts of `NAMED`, the user. A bare tuple: there are many."""
@@ -18,6 +18,7 @@ Prepared = tuple[tuple[str, ...], tuple[Any, ...], tuple[str | None, ...], str |
 _Packed = tuple[list[str], list[str], list[Prepared]]
 
 _ID: Final = PLAIN.index("id")
+_COUNTS: Final = slice(PLAIN.index("attempts"), PLAIN.index("raw_usage"))
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Packed).decode
 _ARRAY_OF_THREE: Final = b"\x93"
@@ -26,9 +27,9 @@ _COLUMNS: Final = _ARRAY_OF_THREE + _encode(PLAIN) + _encode(NAMED)
 
 def prepare(record: Record) -> Prepared:
     """ValueError if a number is out of all proportion. Whether its texts are Unicode shows when it is packed."""
-    check_numbers(record)
-    opening = record.opening
-    return opening.tags, plain_values(record), named_texts(record), opening.user
+    prepared = values_of(record)
+    check_with_counts(record, prepared[1][_COUNTS])
+    return prepared
 
 
 def prepare_all(records: Sequence[Record]) -> tuple[Sequence[Prepared], list[ValueError | None]]:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import compress, islice
 from queue import Empty
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import apsw
 
@@ -27,7 +27,7 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.store.intents import Intents
 from arouter.store.sqlite.appender import Appender
-from arouter.store.sqlite.arrivals import Arrivals
+from arouter.store.sqlite.arrivals import ENOUGH, Arrivals, as_group
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.connections import (
     OUR_FAULTS,
@@ -38,7 +38,7 @@ from arouter.store.sqlite.connections import (
     unavailable,
 )
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.items import Append, Chore, Command, Item, Outcomes, settle, take_turn, who_waits
+from arouter.store.sqlite.items import Append, Chore, Command, Item, Outcomes, attempt, settle, take_turn, who_waits
 from arouter.store.sqlite.kept import Kept
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
@@ -221,10 +221,9 @@ class Writer:
         self._gather()
         taken = [first, *self._queue.take(MOST_IN_ONE - 1)]
         items: list[Item] = [item for item in taken if item is not None and not isinstance(item, Chore)]
-        if len(items) == len(taken):
-            return items, True
-        self._chores.extend(item for item in taken if isinstance(item, Chore))
-        return items, None not in taken
+        if len(items) < len(taken):
+            self._chores.extend(item for item in taken if isinstance(item, Chore))
+        return items, len(items) == len(taken) or None not in taken
 
     def _gather(self) -> None:
         """Let others come, so that they share a transaction, if the last one has just ended and others there are:
@@ -290,43 +289,57 @@ class Writer:
 
     def _transact(self, items: Sequence[Item]) -> tuple[Outcomes, int, int]:
         """Write everything; who is to be told what, how many records there were, and how many of them were refused."""
-        with self._writing() as connection:
-            done = self._apply(connection, items)
+        done = self._keep(items)
+        if done is None:
+            with self._writing() as connection:
+                done = self._apply(connection, items)
         self._rested_at_s = time.monotonic() + (LONG_REST_S if len(items) >= MANY else REST_S)
         self._last_size = len(items)
         return done
 
+    def _keep(self, items: Sequence[Item]) -> tuple[Outcomes, int, int] | None:
+        """The same of what is usual: records that are sound, without intents that were written. One statement that is a
+        transaction by itself: each step of SQLite gives the interpreter's lock away. None if it is anything else."""
+        if len(items) >= ENOUGH or {*map(type, items)} != {tuple}:
+            return None
+        records, waiting, noted = zip(*cast(Sequence[Append], items), strict=True)
+        if any(noted) or (group := as_group(records)) is None:
+            return None
+        with self._writing(begin=False) as connection:
+            self._arrivals.keep(connection, group, self._clock())
+        return [(done, None) for done in waiting], len(records), 0
+
     @contextmanager
-    def _writing(self) -> Iterator[apsw.Connection]:
-        """A transaction. What is known of the database is forgotten if it fails."""
-        if self._connection is None:
-            self._connection = self._connect()
+    def _writing(self, *, begin: bool = True) -> Iterator[apsw.Connection]:
+        """A transaction, or only the turn for one that begins by itself. What is known of the database is forgotten if
+        it fails."""
+        self._connection = self._connection or connect_writer(self._path, self._durability)
         was_registered = self._owner.number is not None
         try:
             with self._bound.writing(), self._turns.taken():
+                if not begin:
+                    yield self._connection
+                    return
+                # Only here: a hook wants the interpreter's lock in the middle of a commit. What arrives until it is
+                # booked adds ten megabytes to the log at most.
+                self._connection.set_wal_hook(self._committed)
                 with transaction(self._connection):
                     yield self._connection
-                self._appender.committed(self._connection)
+                self._connection.set_wal_hook(None)
         except (apsw.Error, OSError, StorageUnavailable):
             self._forget()
             if not was_registered:
                 self._owner.forget()
             raise
 
+    def _committed(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        self._bound.committed(pages)
+        return apsw.SQLITE_OK
+
     def _forget(self) -> None:
         """A transaction was rolled back."""
         self._appender.forget()
         self._arrivals.forget()
-
-    def _connect(self) -> apsw.Connection:
-        connection = connect_writer(self._path, self._durability)
-
-        def committed(connection: apsw.Connection, database: str, pages: int) -> int:
-            self._bound.committed(pages)
-            return apsw.SQLITE_OK
-
-        connection.set_wal_hook(committed)
-        return connection
 
     def _catch_up(self) -> None:
         """Write what was kept, in pieces, so that a storage that is still away is found out with little work.
@@ -395,22 +408,13 @@ class Writer:
                 flush()
                 if not item.apart:
                     self._arrivals.book(connection)
-                outcomes.append((item.done, self._run_command(connection, item.run)))
+                result = attempt(connection, item)
+                outcomes.append((item.done, result))
+                if isinstance(result, ValueError):
+                    self._appender.forget()
+                self._appender.forget_last()
         flush()
         return outcomes, count, refused
-
-    def _run_command(self, connection: apsw.Connection, run: Callable[[apsw.Connection], Any]) -> object:
-        """What the command returns, or its own fault; the transaction goes on without it."""
-        connection.execute("SAVEPOINT command")
-        try:
-            result: object = run(connection)
-        except (*OUR_FAULTS, ValueError) as exc:
-            connection.execute("ROLLBACK TO command")
-            self._appender.forget()
-            result = exc if isinstance(exc, ValueError) else ValueError(str(exc))
-        connection.execute("RELEASE command")
-        self._appender.forget_last()
-        return result
 
     def _note(
         self,
@@ -422,9 +426,7 @@ class Writer:
     ) -> None:
         """Forget the intents of those in `noted`, unless something was wrong with their record; remember others."""
         if noted:
-            refused = {
-                record.opening.id for record, problem in zip(records, problems, strict=True) if problem is not None
-            }
+            refused = {each.opening.id for each, problem in zip(records, problems, strict=True) if problem is not None}
             self._appender.close(connection, [record_id for record_id in noted if record_id not in refused])
         if openings:
             # An intent whose record came with it is never written.
