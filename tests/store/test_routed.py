@@ -15,8 +15,10 @@ from arouter.store.base import ColumnarLedger
 from arouter.store.clickhouse.connections import Address, Connections
 from arouter.store.clickhouse.copier import Copier
 from arouter.store.clickhouse.reader import ClickHouseReader
+from arouter.store.memory import MemoryStore
 from arouter.store.routed import FOREIGN, REST_US, RoutedColumnarLedger, RoutedLedger
 from arouter.store.sqlite.sealed import DAY_US
+from arouter.store.written import TellingLedger
 from arouter.web.api.high_users import HighUsageQuery, read_high_usage
 from arouter.web.api.ranges import whole_range
 from tests.conformance.backends import Backend, inside, sqlite
@@ -234,6 +236,29 @@ def test_columns_are_those_of_a_ledger_that_has_them(routed: Routed) -> None:
     )
     assert isinstance(columnar, ColumnarLedger)
     assert routed.backend.run(columnar.columns(PAGE)) is None
+
+
+def test_whoever_waits_for_a_record_is_called_if_the_ledger_behind_it_calls(routed: Routed) -> None:
+    ledger = routed.ledger
+    assert isinstance(ledger, TellingLedger)
+    told: list[Exception | None] = []
+
+    async def run() -> None:
+        ledger.close_then(record("gen-told"), told.append)
+        await ledger.close(record("gen-later"))
+
+    routed.backend.run(run())
+    assert told == [None]
+    assert routed.asked("summary", SUMS)[0].totals.requests == 5
+
+    silent = RoutedLedger(
+        MemoryStore(clock=routed.backend.clock).ledger,
+        routed.backend.store.feed,
+        ClickHouseReader(inside(), routed.copier, routed.backend.directory),
+        now_us=routed.backend.clock,
+        most_lag_us=LAG_US,
+    )
+    assert not isinstance(silent, TellingLedger)
 
 
 def test_what_is_put_together_from_several_answers_says_as_of_when_they_are(routed: Routed) -> None:

@@ -19,6 +19,7 @@ from arouter.domain.users import UsersPage, UserSpan, UsersQuery
 from arouter.store.base import CheckReport, ColumnarLedger, ColumnPage, Ledger, Spending
 from arouter.store.buckets import DAY_US
 from arouter.store.feed import Feed, ForeignPosition, Position
+from arouter.store.written import Tell, TellingLedger
 
 REST_US: Final = 5_000_000
 """How long a copy that failed is left alone."""
@@ -76,6 +77,8 @@ class RoutedLedger(Generic[State]):
     ) -> None:
         """`on_failure` is told why the copy is left alone, in words for the operator and in detail."""
         self._ledger = ledger
+        if isinstance(ledger, TellingLedger):
+            self.close_then: Callable[[Record, Tell], None] = ledger.close_then
         self._feed = feed
         self._copy = copy
         self._now_us = now_us
