@@ -305,27 +305,29 @@ class Writer:
         records, waiting, noted = zip(*cast(Sequence[Append], items), strict=True)
         if any(noted) or (group := as_group(records)) is None:
             return None
-        with self._writing(begin=False) as connection:
+        with self._turn() as connection:
             self._arrivals.keep(connection, group, self._clock())
         return [(done, None) for done in waiting], len(records), 0
 
     @contextmanager
-    def _writing(self, *, begin: bool = True) -> Iterator[apsw.Connection]:
-        """A transaction, or only the turn for one that begins by itself. What is known of the database is forgotten if
-        it fails."""
+    def _writing(self) -> Iterator[apsw.Connection]:
+        """A transaction. What is known of the database is forgotten if it fails."""
+        with self._turn() as connection:
+            # Only here: a hook wants the interpreter's lock in the middle of a commit. What arrives until it is booked
+            # adds ten megabytes to the log at most.
+            connection.set_wal_hook(self._committed)
+            with transaction(connection):
+                yield connection
+            connection.set_wal_hook(None)
+
+    @contextmanager
+    def _turn(self) -> Iterator[apsw.Connection]:
+        """A turn to write in, with the same for what fails in it."""
         self._connection = self._connection or connect_writer(self._path, self._durability)
         was_registered = self._owner.number is not None
         try:
             with self._bound.writing(), self._turns.taken():
-                if not begin:
-                    yield self._connection
-                    return
-                # Only here: a hook wants the interpreter's lock in the middle of a commit. What arrives until it is
-                # booked adds ten megabytes to the log at most.
-                self._connection.set_wal_hook(self._committed)
-                with transaction(self._connection):
-                    yield self._connection
-                self._connection.set_wal_hook(None)
+                yield self._connection
         except (apsw.Error, OSError, StorageUnavailable):
             self._forget()
             if not was_registered:
