@@ -1,7 +1,7 @@
 """What a backend can store. A record outside is refused alone, with ValueError, by every backend alike."""
 
 from collections.abc import Iterable
-from dataclasses import fields
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -9,11 +9,14 @@ import msgspec
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.money import LARGEST, Picodollars
 from arouter.domain.record import Record
+from arouter.domain.usage import METERS
 
 MOST = 10**12
 """Of the tokens of one meter, or the microseconds of one latency: below it, sums over millions of records are exact."""
 LATEST_US = 2**62
 _LEAST: Final = -LARGEST
+
+_meters_of = attrgetter(*METERS, "reasoning_tokens")
 
 
 def check_record(record: Record) -> None:
@@ -24,26 +27,9 @@ def check_record(record: Record) -> None:
 
 def check_numbers(record: Record) -> None:
     """ValueError if a number is out of all proportion: negative, or too great for exact sums in 64 bits."""
-    usage = record.usage
-    counts = (
-        usage.input_tokens,
-        usage.input_audio_tokens,
-        usage.input_image_tokens,
-        usage.input_video_tokens,
-        usage.cache_read_tokens,
-        usage.cache_read_audio_tokens,
-        usage.cache_write_tokens,
-        usage.cache_write_1h_tokens,
-        usage.output_tokens,
-        usage.output_audio_tokens,
-        usage.output_image_tokens,
-        usage.reasoning_tokens,
-        usage.web_searches,
-        record.latency_us,
-        record.time_to_first_token_us,
-        record.attempts,
+    check_with_counts(
+        record, (*_meters_of(record.usage), record.latency_us, record.time_to_first_token_us, record.attempts)
     )
-    check_with_counts(record, counts)
 
 
 def check_with_counts(record: Record, counts: Iterable[int | None]) -> None:
@@ -67,7 +53,7 @@ def check_with_counts(record: Record, counts: Iterable[int | None]) -> None:
         _check_counts((attempt.http_status, attempt.latency_us))
         _check_amount(attempt.cost)
         if attempt.usage is not None:
-            _check_counts(getattr(attempt.usage, field.name) for field in fields(attempt.usage))
+            _check_counts(_meters_of(attempt.usage))
 
 
 def check_adjustment(adjustment: Adjustment) -> None:
