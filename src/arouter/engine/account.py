@@ -1,5 +1,7 @@
 """What the gateway knows of a request while it runs, and the record it becomes."""
 
+from typing import Any
+
 from arouter.domain.attempt import Attempt
 from arouter.domain.errors import ARouterError, UpstreamFailed
 from arouter.domain.record import Opening, Record, Status
@@ -125,27 +127,15 @@ class Account:
 
     def record(self, bill: Bill = NOTHING_USED, *, now_us: int, monotonic_us: int) -> Record:
         """The record, as things stand now."""
-        told, route, first_us, error = self.told, self.route, self.first_us, self.error
-        made = unfilled(Record)
+        route, first_us, error = self.route, self.first_us, self.error
+        made = record_of(self.told, bill)
         made.opening = self.opening
         made.completed_at_us = now_us
         made.status = self.status
         made.http_status = self.http_status
         made.model = None if route is None else route.name
         made.provider = None if route is None else route.deployment.provider
-        made.upstream_model = told.upstream_model
-        made.upstream_id = told.upstream_id
-        made.finish_reason = told.finish_reason
         made.error_code = error_code = None if error is None else error.code
-        made.service_tier = told.service_tier
-        made.usage = bill.usage
-        made.raw_usage = told.raw_usage
-        made.usage_source = bill.usage_source
-        made.cost = bill.cost
-        made.rated_cost = bill.rated_cost
-        made.reported_cost = bill.reported_cost
-        made.price_source = bill.price_source
-        made.price_version = bill.price_version
         made.is_byok = self.is_byok
         made.latency_us = monotonic_us - self.started_us
         made.time_to_first_token_us = None if first_us is None else first_us - self.started_us
@@ -153,3 +143,21 @@ class Account:
         made.tried = self.tried and (*self.tried, self.failed or self._attempt(error_code, monotonic_us))
         record: Record = made
         return record
+
+
+def record_of(told: Told, bill: Bill) -> Any:
+    """A record with what a provider told and what that costs; its other fields are still to be filled."""
+    made = unfilled(Record)
+    made.upstream_model = told.upstream_model
+    made.upstream_id = told.upstream_id
+    made.finish_reason = told.finish_reason
+    made.service_tier = told.service_tier
+    made.usage = bill.usage
+    made.raw_usage = told.raw_usage
+    made.usage_source = bill.usage_source
+    made.cost = bill.cost
+    made.rated_cost = bill.rated_cost
+    made.reported_cost = bill.reported_cost
+    made.price_source = bill.price_source
+    made.price_version = bill.price_version
+    return made

@@ -25,6 +25,7 @@ from arouter.domain.keys import Key, UserPolicy
 from arouter.domain.pseudonym import Pseudonyms
 from arouter.domain.record import Opening, Record, Status
 from arouter.domain.value import unfilled, value
+from arouter.engine.account import record_of
 from arouter.engine.admission import MOST_USER_BYTES, check_allowed, check_kind
 from arouter.engine.answer import Answer
 from arouter.engine.attempts import Attempts, Begun
@@ -336,25 +337,13 @@ class Trip:
         deployment, clock = route.deployment, express.clock
         if express.breakers.some_failed:
             express.breakers.answered(deployment)
-        self._record = made = unfilled(Record)
+        self._record = made = record_of(told, bill)
         made.opening = self._opening
         made.completed_at_us = clock.now_us()
         made.status = _SUCCESS
         made.http_status = _OK
         made.model = route.name
         made.provider = deployment.provider
-        made.upstream_model = told.upstream_model
-        made.upstream_id = told.upstream_id
-        made.finish_reason = told.finish_reason
-        made.service_tier = told.service_tier
-        made.usage = bill.usage
-        made.raw_usage = told.raw_usage
-        made.usage_source = bill.usage_source
-        made.cost = bill.cost
-        made.rated_cost = bill.rated_cost
-        made.reported_cost = bill.reported_cost
-        made.price_source = bill.price_source
-        made.price_version = bill.price_version
         made.latency_us = clock.monotonic_us() - self._started_us
         made.attempts = 1
         made.is_byok = False
