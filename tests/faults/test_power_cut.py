@@ -1,8 +1,8 @@
-"""What a loss of power may leave of the log: a shorter one, or one whose last page is torn.
+"""What a loss of power may leave of the log and of the files in which records arrive: shorter ones, or torn ones.
 
-With `synchronous=FULL` an acknowledged commit is in the log and synced, so a disk that keeps its word loses none. To
-cut the log here is to play a disk that lies: whatever is left must be a sound ledger that holds the first so many
-records, and nothing else.
+In strict mode an acknowledged record is on disk and synced, so a disk that keeps its word loses none. To cut a file
+here is to play a disk that lies: whatever is left must be a sound ledger that holds the first so many records, and
+nothing else.
 """
 
 import random
@@ -14,7 +14,7 @@ import pytest
 
 from arouter.domain.record import Record
 from tests.conformance.backends import sqlite
-from tests.conformance.samples import NOON_US, append, record
+from tests.conformance.samples import NOON_US, append, ids, record
 from tests.faults.ledgers import contents
 
 BATCHES = 40
@@ -24,16 +24,28 @@ FRAME_BYTES = 24 + 4096
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with its log as they are on disk while the process lives, every record acknowledged."""
-    folder = tmp_path_factory.mktemp("written")
+def arrived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with what is beside it, as they are on disk while the process lives: every record is acknowledged,
+    and all but the first ones wait in a file."""
+    return written(tmp_path_factory.mktemp("arrived"), booked=False)
+
+
+@pytest.fixture(scope="module")
+def booked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with all of them booked, each group by itself."""
+    return written(tmp_path_factory.mktemp("booked"), booked=True)
+
+
+def written(folder: Path, *, booked: bool) -> Path:
     backend = sqlite(folder)
     for batch in range(BATCHES):
         append(backend, *(numbered(batch * IN_EACH + n) for n in range(IN_EACH)))
+        if booked:
+            assert len(ids(backend)) == (batch + 1) * IN_EACH
     copy = folder / "copy"
     copy.mkdir()
-    for name in ("arouter.db", "arouter.db-wal"):
-        shutil.copy(folder / name, copy / name)
+    for each in folder.glob("arouter.db*"):
+        shutil.copy(each, copy)
     backend.stop()
     return copy
 
@@ -44,9 +56,9 @@ def numbered(number: int) -> Record:
 
 def after_the_cut(written: Path, folder: Path, spoil: Callable[[Path], None]) -> int:
     """How many records are left, which must be the first ones, in a sound ledger."""
-    for name in ("arouter.db", "arouter.db-wal"):
-        shutil.copy(written / name, folder / name)
-    spoil(folder / "arouter.db-wal")
+    for each in written.iterdir():
+        shutil.copy(each, folder)
+    spoil(folder)
     found = contents(folder / "arouter.db", "org_a")
     assert (found.report.problems, found.report.open_records) == ((), 0)
     assert [each.opening.id for each in found.records] == [f"gen-{n:05}" for n in range(len(found.records))]
@@ -54,30 +66,74 @@ def after_the_cut(written: Path, folder: Path, spoil: Callable[[Path], None]) ->
     return len(found.records)
 
 
-def test_everything_acknowledged_is_in_the_untouched_files(written: Path, tmp_path: Path) -> None:
-    assert after_the_cut(written, tmp_path, lambda log: None) == BATCHES * IN_EACH
+def log_of(folder: Path) -> Path:
+    return folder / "arouter.db-wal"
 
 
-def test_a_shorter_log_leaves_the_first_records_and_a_sound_ledger(written: Path, tmp_path: Path) -> None:
-    size = (written / "arouter.db-wal").stat().st_size
+def file_of(folder: Path) -> Path:
+    """The one that was used."""
+    (used,) = (each for each in folder.glob("arouter.db-arrivals-*") if each.stat().st_size)
+    return used
+
+
+def used_bytes(file: Path) -> int:
+    """Up to the zeros behind the last group."""
+    return len(file.read_bytes().rstrip(b"\0"))
+
+
+def test_everything_acknowledged_is_in_the_untouched_files(arrived: Path, booked: Path, tmp_path: Path) -> None:
+    for place, files in enumerate((arrived, booked)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        assert after_the_cut(files, folder, lambda folder: None) == BATCHES * IN_EACH
+
+
+def test_a_shorter_log_leaves_the_first_records_and_a_sound_ledger(booked: Path, tmp_path: Path) -> None:
+    size = log_of(booked).stat().st_size
     left = []
     for cut, at in enumerate(sorted(random.randrange(size) for _ in range(CUTS))):
         folder = tmp_path / str(cut)
         folder.mkdir()
-        left.append(after_the_cut(written, folder, lambda log, at=at: truncate(log, at)))  # type: ignore[misc]
+        left.append(after_the_cut(booked, folder, lambda folder, at=at: truncate(log_of(folder), at)))  # type: ignore[misc]
     assert left == sorted(left)
 
 
-@pytest.mark.parametrize("garbage", [b"\x00", b"\xff", None], ids=["zeros", "ones", "noise"])
-def test_a_torn_last_page_takes_its_own_commit_only(written: Path, tmp_path: Path, garbage: bytes | None) -> None:
-    def tear(log: Path) -> None:
-        half = FRAME_BYTES // 2
-        data = random.randbytes(half) if garbage is None else garbage * half
-        with log.open("r+b") as file:
-            file.seek(-half, 2)
-            file.write(data)
+def test_a_shorter_file_of_arrivals_leaves_the_first_of_them(arrived: Path, tmp_path: Path) -> None:
+    size = used_bytes(file_of(arrived))
+    left = []
+    for cut, at in enumerate(sorted(random.randrange(size) for _ in range(CUTS))):
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        left.append(after_the_cut(arrived, folder, lambda folder, at=at: truncate(file_of(folder), at)))  # type: ignore[misc]
+    assert left == sorted(left)
+    assert {*left} <= {IN_EACH * batches for batches in range(1, BATCHES)}
 
-    assert after_the_cut(written, tmp_path, tear) in ((BATCHES - 1) * IN_EACH, BATCHES * IN_EACH)
+
+@pytest.mark.parametrize("garbage", [b"\x00", b"\xff", None], ids=["zeros", "ones", "noise"])
+def test_a_torn_last_page_of_the_log_takes_its_own_commit_only(
+    booked: Path, tmp_path: Path, garbage: bytes | None
+) -> None:
+    left = after_the_cut(booked, tmp_path, lambda folder: spoil_end(log_of(folder), FRAME_BYTES // 2, garbage))
+    assert left in ((BATCHES - 1) * IN_EACH, BATCHES * IN_EACH)
+
+
+@pytest.mark.parametrize("garbage", [b"\x00", b"\xff", None], ids=["zeros", "ones", "noise"])
+def test_a_torn_end_of_the_arrivals_takes_its_own_group_only(
+    arrived: Path, tmp_path: Path, garbage: bytes | None
+) -> None:
+    def tear(folder: Path) -> None:
+        file = file_of(folder)
+        truncate(file, used_bytes(file))
+        spoil_end(file, 500, garbage)
+
+    assert after_the_cut(arrived, tmp_path, tear) == (BATCHES - 1) * IN_EACH
+
+
+def spoil_end(path: Path, size: int, garbage: bytes | None) -> None:
+    """Overwrite the last bytes with one value, or with noise."""
+    with path.open("r+b") as file:
+        file.seek(-size, 2)
+        file.write(random.randbytes(size) if garbage is None else garbage * size)
 
 
 def truncate(log: Path, size: int) -> None:

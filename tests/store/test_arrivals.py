@@ -22,13 +22,14 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.store.intents import TICK_S
 from arouter.store.sqlite import SqliteStore
 from arouter.store.sqlite.appender import Appender
-from arouter.store.sqlite.arrivals import ENOUGH, MOST_WAITING
+from arouter.store.sqlite.arrivals import MOST_WAITING, find_all
 from arouter.store.sqlite.connections import transaction
 from arouter.store.sqlite.moving import SqliteMovable
+from arouter.store.sqlite.prepared import pack, prepare
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import BARE, FULL, SCOPE, adjust, adjustment, append, ids, key, opening, record
 from tests.faults.faulty_disk import FULL as DISK_FULL
-from tests.faults.faulty_disk import Disk, faulty_disk
+from tests.faults.faulty_disk import SYNC_ERROR, Disk, faulty_disk
 
 DIES = """
 import asyncio, os, signal, sys
@@ -38,6 +39,7 @@ from tests.conformance.samples import record
 async def main(path, name, count):
     store = SqliteStore.open(path, clock=lambda: 1)
     await store.start()
+    await store.ledger.close(record(f"gen-{name}-first"))
     for number in range(count):
         await store.ledger.close(record(f"gen-{name}-{number}", opened={"user": f"{name} {number % 3}"}))
     os.kill(os.getpid(), signal.SIGKILL)
@@ -46,9 +48,20 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 """
 
 
+WARM = record("gen-warm", opened={"organization_id": "org_other"})
+"""The first record of a process is booked at once: it makes the files for those that come."""
+
+
+def warm(folder: Path) -> Backend:
+    """A store whose next records arrive."""
+    made = sqlite(folder)
+    append(made, WARM)
+    return made
+
+
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[Backend]:
-    made = sqlite(tmp_path)
+    made = warm(tmp_path)
     yield made
     made.stop()
 
@@ -65,11 +78,17 @@ def number(path: str | Path, sql: str) -> int:
 
 
 def waiting(path: str | Path) -> int:
-    return number(path, "SELECT count(*) FROM arrivals")
+    """Groups in files, of whichever process."""
+    with closing(apsw.Connection(str(path))) as connection:
+        return sum(len(groups) for groups in find_all(connection).values())
 
 
 def rows(path: str | Path) -> int:
-    return number(path, "SELECT count(*) FROM records")
+    return number(path, "SELECT count(*) FROM records WHERE id NOT IN ('gen-warm', 'gen-warm-too')")
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("arouter.db-arrivals-*"))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -84,17 +103,17 @@ def problems(backend: Backend) -> tuple[str, ...]:
 
 
 def die(path: str | Path, name: str, count: int = 5) -> list[str]:
-    """A process is told that so many records are durable, and killed; their ids. Each waits in a row of its own."""
+    """A process is told that so many records are durable, and killed; their ids. Each but the first is a group."""
     ended = subprocess.run([sys.executable, "-c", DIES, str(path), name, str(count)], env=os.environ, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert waiting(path) >= count
-    return [f"gen-{name}-{each}" for each in range(count)]
+    return [f"gen-{name}-first", *(f"gen-{name}-{each}" for each in range(count))]
 
 
 # ---------------------------------------------------------------- when they are booked
 
 
-def test_a_group_is_one_row_until_somebody_asks(backend: Backend) -> None:
+def test_a_group_is_in_a_file_until_somebody_asks(backend: Backend) -> None:
     path = path_of(backend)
     append(backend, FULL, BARE)
     assert (waiting(path), rows(path)) == (1, 0)
@@ -122,41 +141,55 @@ def test_they_are_booked_by_themselves_within_a_second_or_so(backend: Backend) -
 
 def test_no_more_than_so_many_wait(backend: Backend) -> None:
     path = path_of(backend)
-    group = 50
+    group = 400
     for start in range(0, MOST_WAITING, group):
         append(backend, *(record(f"gen-{each}") for each in range(start, start + group)))
-    # Booked behind the group that was one too many, without being asked; what came since waits for a second at most.
-    append(backend, record("gen-last"))
-    assert rows(path) >= MOST_WAITING
-    assert len(ids(backend)) == MOST_WAITING + 1
+    # Without being asked, and long before a second is over.
+    until(lambda: rows(path) == MOST_WAITING)
+    assert waiting(path) == 0
 
 
-def test_a_great_group_is_booked_at_once_behind_those_that_wait(backend: Backend) -> None:
-    append(backend, record("gen-first"))
-    append(backend, *(record(f"gen-{each}") for each in range(2 * ENOUGH)))
-    assert waiting(path_of(backend)) == 0
-    assert number(path_of(backend), "SELECT seq FROM records WHERE id = 'gen-first'") == 1
-    assert rows(path_of(backend)) == 2 * ENOUGH + 1
+def test_the_first_record_of_a_process_is_booked_at_once_and_makes_the_files(tmp_path: Path) -> None:
+    backend = sqlite(tmp_path)
+    assert files(tmp_path) == []
+    append(backend, record("gen-1"))
+    assert (waiting(path_of(backend)), rows(path_of(backend))) == (0, 1)
+    append(backend, record("gen-2"))
+    assert len(files(tmp_path)) == 2
+    assert (waiting(path_of(backend)), rows(path_of(backend))) == (1, 1)
+    backend.stop()
+    assert files(tmp_path) == []
+
+
+def test_records_arrive_in_the_other_file_while_those_in_one_are_booked(backend: Backend, tmp_path: Path) -> None:
+    sizes = []
+    for each in range(4):
+        append(backend, record(f"gen-{each}"))
+        sizes.append([file.stat().st_size > 0 for file in files(tmp_path)])
+        assert len(ids(backend)) == each + 1
+    assert sizes == [[True, False], [True, True], [True, True], [True, True]]
+    assert problems(backend) == ()
 
 
 def test_a_store_that_closes_books(tmp_path: Path) -> None:
-    backend = sqlite(tmp_path)
+    backend = warm(tmp_path)
     append(backend, record("gen-1"))
     backend.stop()
     assert (waiting(tmp_path / "arouter.db"), rows(tmp_path / "arouter.db")) == (0, 1)
 
 
 def test_a_group_keeps_its_time_and_its_batch(backend: Backend) -> None:
-    for at_us in (5, 10):
-        backend.clock.now_us = at_us
-        append(backend, record(f"gen-{at_us}"), record(f"gen-{at_us}-b"))
-    backend.clock.now_us = 20
+    start_us = backend.clock.now_us
+    for after_us in (5, 10):
+        backend.clock.now_us = start_us + after_us
+        append(backend, record(f"gen-{after_us}"), record(f"gen-{after_us}-b"))
+    backend.clock.now_us = start_us + 20
     row = backend.run(backend.ledger.get("org_a", "gen-5"))
     assert row is not None
-    assert row.written_at_us == 5
+    assert row.written_at_us == start_us + 5
     with closing(apsw.Connection(path_of(backend))) as connection:
         batches = connection.execute("SELECT written_at_us, first_seq, last_seq FROM batches").fetchall()
-    assert batches == [(5, 1, 2), (10, 3, 4)]
+    assert batches == [(start_us, 1, 1), (start_us + 5, 2, 3), (start_us + 10, 4, 5)]
 
 
 # ---------------------------------------------------------------- exactly once
@@ -177,9 +210,9 @@ def test_a_record_that_comes_again_changes_nothing(backend: Backend) -> None:
 
 def test_a_great_group_with_a_record_that_is_there_is_booked_all_the_same(backend: Backend) -> None:
     append(backend, record("gen-1", http_status=200))
-    append(backend, *(record(f"gen-{each}", http_status=500) for each in range(ENOUGH)))
-    append(backend, *(record(f"gen-{each}", http_status=501) for each in range(1, 2 + ENOUGH)))
-    assert len(ids(backend)) == 2 + ENOUGH
+    append(backend, *(record(f"gen-{each}", http_status=500) for each in range(100)))
+    append(backend, *(record(f"gen-{each}", http_status=501) for each in range(1, 102)))
+    assert len(ids(backend)) == 102
     row = backend.run(backend.ledger.get("org_a", "gen-1"))
     assert row is not None
     assert row.record.http_status == 200
@@ -207,23 +240,26 @@ def test_an_intent_that_is_written_while_its_record_waits_goes_as_that_is_booked
     assert backend.run(backend.store.status()).open_records == 0
 
 
-def test_a_number_that_is_given_out_again_is_no_reason_to_take_one_row_for_another(tmp_path: Path) -> None:
-    one, other = sqlite(tmp_path), sqlite(tmp_path)
+def test_two_processes_book_what_arrives_at_either(tmp_path: Path) -> None:
+    one, other = warm(tmp_path), sqlite(tmp_path)
+    append(other, record("gen-warm-too"))
     append(one, record("gen-1"))
-    assert ids(other) == ["gen-1"]
-    # Both rows had the same number, and `one` remembers what it wrote under it.
-    append(other, record("gen-2"))
-    assert {*ids(one)} == {"gen-1", "gen-2"}
-    append(one, record("gen-3"))
-    append(other, record("gen-4"))
-    assert {*ids(other)} == {*ids(one)} == {f"gen-{each}" for each in range(1, 5)}
+    assert {*ids(other)} == {"gen-1", "gen-warm-too"}
+    # `one` remembers its group, which is booked.
+    append(one, record("gen-2"))
+    append(other, record("gen-3"))
+    assert {*ids(one)} == {"gen-1", "gen-2", "gen-3", "gen-warm-too"}
+    append(one, record("gen-4"))
+    append(other, record("gen-5"))
+    assert {*ids(other)} == {*ids(one)} == {*(f"gen-{each}" for each in range(1, 6)), "gen-warm-too"}
     assert problems(one) == ()
     one.stop()
     other.stop()
+    assert files(tmp_path) == []
 
 
 def test_what_changes_records_finds_those_that_have_just_arrived(tmp_path: Path) -> None:
-    one, other = sqlite(tmp_path), sqlite(tmp_path)
+    one, other = warm(tmp_path), sqlite(tmp_path)
     append(one, record("gen-1"))
     assert adjust(one, adjustment("adj-1", "gen-1", 7)) == 1
     append(one, record("gen-2"))
@@ -257,10 +293,14 @@ def test_the_next_start_books_what_a_killed_process_left(tmp_path: Path) -> None
     left = die(path, "a")
     SqliteStore.open(str(path), clock=lambda: 1)
     assert (waiting(path), rows(path)) == (0, len(left))
+    assert files(tmp_path) != []
     backend = sqlite(tmp_path)
     assert {*ids(backend)} == {*left}
     assert problems(backend) == ()
+    append(backend, record("gen-next"))
+    assert {*ids(backend)} == {*left, "gen-next"}
     backend.stop()
+    assert files(tmp_path) == []
 
 
 def test_a_running_process_that_is_asked_books_it(backend: Backend, tmp_path: Path) -> None:
@@ -289,7 +329,7 @@ def test_of_many_that_book_it_at_once_one_does(backend: Backend, tmp_path: Path)
         for each in starts:
             each.result()
     report = backend.run(backend.ledger.check())
-    assert (report.records, report.problems) == (len(left), ())
+    assert (report.records, report.problems) == (len(left) + 1, ())
 
 
 def test_a_database_is_moved_with_what_a_killed_process_left(tmp_path: Path) -> None:
@@ -311,6 +351,22 @@ def test_a_backup_has_what_had_arrived(backend: Backend, tmp_path: Path) -> None
     assert isinstance(backend.store, SqliteStore)
     backend.run(backend.store.backup(str(tmp_path / "copy.db")))
     assert (waiting(tmp_path / "copy.db"), rows(tmp_path / "copy.db")) == (0, 1)
+    assert number(tmp_path / "copy.db", "SELECT count(*) FROM arrival_files") == 0
+
+
+def test_what_a_program_of_the_version_before_left_is_booked(backend: Backend) -> None:
+    append(backend, record("gen-1"))
+    arrived_at_us = backend.clock.now_us + 7
+    with closing(apsw.Connection(path_of(backend))) as connection:
+        connection.execute(
+            "INSERT INTO arrivals (writer, arrived_at_us, records) VALUES (1, ?, ?)",
+            (arrived_at_us, pack([prepare(record("gen-2"))])),
+        )
+    row = backend.run(backend.ledger.get("org_a", "gen-2"))
+    assert row is not None
+    assert row.written_at_us == arrived_at_us
+    assert number(path_of(backend), "SELECT count(*) FROM arrivals") == 0
+    assert {*ids(backend)} == {"gen-1", "gen-2"}
 
 
 # ---------------------------------------------------------------- when it goes wrong
@@ -323,7 +379,7 @@ def disk() -> Iterator[Disk]:
 
 
 def test_on_a_full_disk_every_acknowledged_record_is_read_and_none_is_changed(disk: Disk, tmp_path: Path) -> None:
-    backend = sqlite(tmp_path)
+    backend = warm(tmp_path)
 
     async def ask() -> tuple[int, Any]:
         summary = await backend.ledger.summary(SummaryQuery(scope=SCOPE))
@@ -348,6 +404,35 @@ def test_on_a_full_disk_every_acknowledged_record_is_read_and_none_is_changed(di
     assert [one and one.record.model for one in found] == ["m-before", "m-waits", "m-refused", "m-after"]
     assert problems(backend) == ()
     backend.stop()
+
+
+def test_a_disk_that_takes_no_more_files_only_makes_records_wait(disk: Disk, tmp_path: Path) -> None:
+    """They are booked at once, and soon arrive again."""
+    backend = warm(tmp_path)
+    append(backend, record("gen-1"))
+    disk.own = frozenset({SYNC_ERROR})
+    append(backend, record("gen-2"))
+    assert (waiting(path_of(backend)), rows(path_of(backend))) == (0, 2)
+    append(backend, record("gen-3"))
+    disk.own = frozenset()
+    append(backend, record("gen-4"))
+    append(backend, record("gen-5"))
+    assert waiting(path_of(backend)) > 0
+    assert {*ids(backend)} == {f"gen-{each}" for each in range(1, 6)}
+    assert problems(backend) == ()
+    backend.stop()
+
+
+def test_a_backup_that_is_made_while_nothing_can_be_booked_has_what_waits(backend: Backend, tmp_path: Path) -> None:
+    append(backend, record("gen-1"))
+    assert isinstance(backend.store, SqliteStore)
+    with closing(apsw.Connection(path_of(backend))) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        backend.run(backend.store.backup(str(tmp_path / "copy.db")))
+    copy = tmp_path / "copy.db"
+    assert (rows(copy), number(copy, "SELECT count(*) FROM arrival_files")) == (1, 0)
+    until(lambda: isinstance(backend.store, SqliteStore) and backend.store.healthy)
+    assert ids(backend) == ["gen-1"]
 
 
 @pytest.mark.parametrize("packed", [b"\xc1", b"\x93\x91\xa5color\x90\x91\x94\x90\x91\xa3red\x90\xc0"])

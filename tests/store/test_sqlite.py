@@ -365,7 +365,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     connection = apsw.Connection(str(tmp_path / "arouter.db"))
     # What the first version of the program left: no such column, and no such tables.
     connection.execute(
-        "DROP TABLE arrivals; DROP TABLE arrivals_set_aside;"
+        "DROP TABLE arrivals; DROP TABLE arrivals_set_aside; DROP TABLE arrival_files;"
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; ALTER TABLE batches DROP COLUMN blocks_of;"
         "DROP TABLE user_spans;"

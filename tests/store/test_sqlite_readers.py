@@ -23,6 +23,7 @@ def path(tmp_path: Path) -> str:
     connection = apsw.Connection(path)
     connection.pragma("journal_mode", "wal")
     connection.execute("CREATE TABLE arrivals (no INTEGER PRIMARY KEY)")
+    connection.execute("CREATE TABLE arrival_files (no INTEGER PRIMARY KEY, booked INTEGER)")
     connection.close()
     return path
 

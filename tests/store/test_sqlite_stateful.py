@@ -35,9 +35,9 @@ from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record, Status
 from arouter.domain.usage import Usage, UsageSource
 from arouter.domain.users import UserCursor, UserOrder, UsersQuery
-from arouter.store.sqlite import SqliteStore
+from arouter.store.sqlite import SqliteStore, disk
 from tests.conformance.backends import Backend, memory, sqlite
-from tests.faults.faulty_disk import FULL, SHORT_WRITE, SYNC_ERROR, WRITE_ERROR, FaultyFileSystem
+from tests.faults.faulty_disk import FULL, SHORT_WRITE, SYNC_ERROR, WRITE_ERROR, FaultyFileSystem, FaultyOwnFiles
 
 START_US = 1_792_876_500_000_000  # 2026-10-24T21:15Z: the clocks of Europe go back in the night after
 HOUR_US = 3_600_000_000
@@ -179,6 +179,8 @@ class BothLedgers(RuleBasedStateMachine):
         super().__init__()
         self.faults: frozenset[str] = frozenset()
         self.disk = FaultyFileSystem(lambda: self.faults)
+        self.own_files = FaultyOwnFiles(lambda: self.faults)
+        disk.use(self.own_files)
         self.kept: list[Record] = []
         """What the disk refused, in its order."""
         self.made = 0
@@ -427,6 +429,7 @@ class BothLedgers(RuleBasedStateMachine):
         assert [problem for problem in report.problems if "left open" not in problem] == []
         for backend in self.both:
             backend.stop()
+        disk.stop_using(self.own_files)
         self.disk.unregister()
         self.folder.cleanup()
 

@@ -58,6 +58,7 @@ NOT_MOVED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "adjusted": _RECORDS,
         "adjustments": _RECORDS,
+        "arrival_files": _RUNNING,
         "arrivals": "booked before anything is read",
         "arrivals_set_aside": "could not be booked here: the check of the source tells of them",
         "audit_ends": _DERIVED,

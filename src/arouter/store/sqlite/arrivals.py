@@ -1,75 +1,76 @@
 """Records that are on disk and not yet in their tables: they arrive one group at a time, and are booked many at once.
 
 A record among all the others changes pages all over the file: its indexes, its sums, its user's. A group of them
-that is written alone pays for each of these pages, and whoever waits waits for them. So a group arrives as one row of
-`arrivals`, and about a second later all that has arrived is booked: it becomes records, raises the sums and lengthens
-the chain of hashes in one transaction, whose pages many records share. What is written is what each group would have
-written alone: its batch, at the time at which it arrived.
+that is written alone pays for each of these pages, and whoever waits waits for them. So a group arrives at the end of a
+file (see `arrival_files`), and about a second later all that has arrived is booked: it becomes records, raises the sums
+and lengthens the chain of hashes in one transaction, whose pages many records share. What is written is what each group
+would have written alone: its batch, at the time at which it arrived.
 
 Nobody sees the difference. Whoever reads records or what is made of them finds arrivals and has them booked before, and
-whatever writes beside them books in its own transaction first. A row is there, or it is booked: both are decided
-within one write transaction, so that a process that is killed loses nothing and doubles nothing, and any process books
+whatever writes beside them books in its own transaction first. A group waits, or it is booked: that is decided within
+the transaction that books, so that a process that is killed loses nothing and doubles nothing, and any process books
 what another one left.
 """
 
-import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, TypeVar
 
 import apsw
 
 from arouter.domain.record import Record
 from arouter.store.sqlite.appender import Appender, Group, forgive
+from arouter.store.sqlite.arrival_files import (
+    ArrivalFiles,
+    Packed,
+    groups_above,
+    has_groups_above,
+    remove_if_dead,
+    rows_of,
+)
 from arouter.store.sqlite.connections import OUR_FAULTS
-from arouter.store.sqlite.prepared import Prepared, id_of, pack, prepare, prepare_all, unpack
+from arouter.store.sqlite.prepared import Prepared, id_of, pack, prepare_all, unpack
 from arouter.store.sqlite.statements import queries
 
 BOOK_AFTER_S: Final = 1.0
 """The longest that a record waits."""
-MOST_WAITING: Final = 500
-"""Records: as soon as so many wait they are booked. A bound on the time that takes, since others wait meanwhile."""
-
-ENOUGH: Final = 100
-"""Records in one group that are booked at once: they share pages among themselves."""
+MOST_WAITING: Final = 4_000
+"""Records: as soon as so many wait they are booked. The more, the more of them share a page; but who reads waits for
+that, and so do others that write to the database."""
 
 Result = TypeVar("Result")
-
-
-PackedGroup = tuple[Sequence[Prepared], bytes]
-
-
-def as_group(records: Sequence[Record]) -> PackedGroup | None:
-    """What `Arrivals.keep` takes; None if anything is wrong with one of them."""
-    try:
-        prepared = [prepare(record) for record in records]
-        return prepared, pack(prepared)
-    except ValueError:
-        return None
+Found = Mapping[int, Sequence[Packed]]
+"""Groups that wait, by the number of their files."""
 
 
 class Arrivals:
-    """Those of a file, as one writing connection sees them. Lives on the writer's thread.
+    """Those of a database, as one writing connection sees them. Lives on the writer's thread.
 
-    `forget` must be called when a transaction is rolled back.
+    `committed` or `forget` must be called when a transaction ends.
     """
 
-    def __init__(self, appender: Appender, *, careful: bool = False) -> None:
-        """`careful`: as behind `beware`."""
+    def __init__(
+        self,
+        appender: Appender,
+        files: ArrivalFiles | None = None,
+        *,
+        careful: bool = False,
+        elsewhere: Found | None = None,
+    ) -> None:
+        """`files` are this process's own. `careful`: as behind `beware`. `elsewhere` is what waits in the files of the
+        database of which this one is a copy."""
         self._appender = appender
+        self._files = files
         self._careful = careful
-        self._writer = secrets.randbits(62)
-        """Tells this connection's rows from those of others, which may get a number that one of ours had."""
-        self._own: dict[int, Sequence[Prepared]] = {}
+        self._elsewhere = elsewhere
         self._due_at_s: float | None = None
-        self._waiting = 0
+        self._booked: int | None = None
+        """Up to which of the own groups the transaction that runs has booked."""
+        self._of_others: set[int] = set()
+        """The pairs of which it has booked any, and that are needed until it is committed."""
         self._set_aside = 0
         self._setting_aside = 0
-
-    @property
-    def waiting(self) -> int:
-        """How many records of this connection's own wait. May be asked by any thread."""
-        return self._waiting
 
     @property
     def set_aside(self) -> int:
@@ -78,82 +79,116 @@ class Arrivals:
 
     def due_in_s(self) -> float | None:
         """When to book at the latest; None: nothing waits."""
-        if self._due_at_s is None:
+        waiting = 0 if self._files is None else self._files.unbooked
+        if not waiting:
+            self._due_at_s = None
             return None
-        return 0.0 if self._waiting >= MOST_WAITING else max(0.0, self._due_at_s - time.monotonic())
+        if self._due_at_s is None:
+            self._due_at_s = time.monotonic() + BOOK_AFTER_S
+        return 0.0 if waiting >= MOST_WAITING else max(0.0, self._due_at_s - time.monotonic())
+
+    def committed(self) -> None:
+        """The transaction was."""
+        self._careful = False
+        self._set_aside += self._setting_aside
+        self._setting_aside = 0
+        if self._files is not None:
+            self._files.committed()
+            if self._booked is not None:
+                self._files.booked(self._booked)
+                self._due_at_s = None
+        self._booked = None
+        self._of_others.clear()
 
     def forget(self) -> None:
-        """The transaction was rolled back: what is there is looked up."""
-        self._own = {}
-        self._waiting = 0
+        """The transaction was rolled back: what waits is booked at the next occasion."""
+        self._setting_aside = 0
+        self._booked = None
+        self._of_others.clear()
         self._due_at_s = time.monotonic()
+        if self._files is not None:
+            self._files.forget()
 
     def beware(self) -> bool:
-        """The transaction failed for a reason of its own, such as a record that is there already. The next booking goes
+        """The transaction failed for a reason of its own, such as a record that is there already. The next one goes
         wrong with nobody but those that are wrong, and takes longer. False if the one that failed was such a one."""
         was_careful, self._careful = self._careful, True
         return not was_careful
 
     def add(self, connection: apsw.Connection, records: Sequence[Record], now_us: int) -> Sequence[ValueError | None]:
-        """Keep them, within the caller's transaction, until they are booked; what was wrong with each, None if nothing.
+        """Book them behind all that has arrived, within the caller's transaction; what was wrong with each, None if
+        nothing.
 
-        A record that cannot be stored does not keep the others from arriving.
+        A record that cannot be stored does not keep the others from being written.
         """
-        group = as_group(records)
-        problems: list[ValueError | None]
-        if group is not None:
-            problems = [None] * len(records)
-        else:
-            prepared, problems = prepare_all(records)
-            group = prepared, pack(prepared)
+        prepared, problems = prepare_all(records)
+        if any(problems):
             # Whether such a record is there is known once all that waits is.
             self.book(connection)
             forgive(connection, records, problems)
-        if len(group[0]) >= ENOUGH:
-            self.book(connection, (now_us, group[0]))
-        elif group[0]:
-            self.keep(connection, group, now_us)
+        self.book(connection, (now_us, prepared))
         return problems
 
-    def keep(self, connection: apsw.Connection, group: PackedGroup, now_us: int) -> None:
-        """The same of fewer than `ENOUGH` in which nothing is wrong. Without a transaction this is one of its own."""
-        prepared, packed = group
-        connection.execute(queries()["add_arrivals"], (self._writer, now_us, packed))
-        self._own[connection.last_insert_rowid()] = prepared
-        self._waiting += len(prepared)
-        if self._due_at_s is None:
-            self._due_at_s = time.monotonic() + BOOK_AFTER_S
-
     def book(self, connection: apsw.Connection, *more: Group) -> None:
-        """Make records of all that has arrived, by whichever process, within the caller's transaction, and of `more`
+        """Make records of all that has arrived, at whichever process, within the caller's transaction, and of `more`
         behind it.
 
         They are taken for new, and nothing is kept to undo this alone: apsw.ConstraintError if that proves wrong. The
         caller rolls back, calls `beware` and tries again.
         """
-        rows: list[tuple[int, int, int]] = connection.execute(queries()["arrivals"]).fetchall()  # type: ignore[assignment]
-        groups: list[Group] = []
-        self._setting_aside = 0
-        if rows:
-            for no, writer, arrived_at_us in rows:
-                own = self._own.get(no) if writer == self._writer else None
-                groups.append((arrived_at_us, self._read(connection, no) if own is None else own))
-            # Their intents went as they arrived, but for those that were opened again.
-            if connection.execute(queries()["has_open"]).get:
-                self._appender.close(connection, [id_of(one) for _, some in groups for one in some])
-            connection.execute(queries()["forget_arrivals"])
+        groups = [*self._left(connection), *self._of_files(connection), *(group for group in more if group[1])]
+        if groups and connection.execute(queries()["has_open"]).get:
+            self._appender.close(connection, [id_of(one) for _, some in groups for one in some])
         if self._careful:
-            self._book(connection, [*groups, *more])
-        elif groups or more:
-            self._appender.append_groups(connection, [*groups, *more], new=True)
-        self._own = {}
-        self._waiting = 0
-        self._due_at_s = None
-        self._careful = False
-        self._set_aside += self._setting_aside
+            self._book(connection, groups)
+        elif groups:
+            self._appender.append_groups(connection, groups, new=True)
 
-    def _read(self, connection: apsw.Connection, no: int) -> Sequence[Prepared]:
-        packed = connection.execute(queries()["packed_arrivals"], (no,)).get
+    def _left(self, connection: apsw.Connection) -> Sequence[Group]:
+        """What a program of an earlier version left in the table that it used, taken out of it."""
+        if not connection.execute(queries()["has_arrivals"]).get:
+            return []
+        rows = connection.execute(queries()["arrivals"]).fetchall()
+        connection.execute(queries()["forget_arrivals"])
+        return [(int(at_us), self._unpack(connection, packed)) for at_us, packed in rows]  # type: ignore[arg-type]
+
+    def _of_files(self, connection: apsw.Connection) -> Sequence[Group]:
+        """What waits in files, in the order in which it arrived. It is noted as booked."""
+        found: list[tuple[int, Group]] = []
+        path = connection.filename
+        for no, booked in rows_of(connection):
+            if self._files is not None and no == self._files.no:
+                own, through = self._files.take(booked)
+                found += _in_order([(group.arrived_at_us, group.records) for group in own])
+                self._booked = through
+                # Also where another process has booked them, which may not have waited for the disk: a transaction that
+                # writes nothing syncs nothing, and behind this one the files are overwritten.
+                if through > booked or self._files.unbooked:
+                    connection.execute(queries()["note_booked"], (no, through))
+            else:
+                groups = self._of_others_above(path, no, booked)
+                if not groups:
+                    if no not in self._of_others:
+                        remove_if_dead(connection, path, no, booked)
+                    continue
+                self._of_others.add(no)
+                found += _in_order(
+                    [
+                        (group.arrived_at_us, self._unpack(connection, group.records))
+                        for group in groups
+                        if group.records
+                    ]
+                )
+                connection.execute(queries()["note_booked"], (no, groups[-1].no))
+        found.sort(key=_place)
+        return [group for _, group in found if group[1]]
+
+    def _of_others_above(self, path: str, no: int, booked: int) -> Sequence[Packed]:
+        if self._elsewhere is None:
+            return groups_above(path, no, booked)
+        return [group for group in self._elsewhere.get(no, ()) if group.no > booked]
+
+    def _unpack(self, connection: apsw.Connection, packed: bytes) -> Sequence[Prepared]:
         try:
             return unpack(packed)
         except ValueError as problem:
@@ -183,13 +218,33 @@ class Arrivals:
         self._setting_aside += 1
 
 
+def _in_order(groups: Sequence[Group]) -> Iterable[tuple[int, Group]]:
+    """Groups of one pair, each with its place among those of others: they keep their order if a clock steps back."""
+    return zip(accumulate([at_us for at_us, _ in groups], max), groups, strict=True)
+
+
+def _place(placed: tuple[int, Group]) -> int:
+    return placed[0]
+
+
 def has_arrivals(connection: apsw.Connection) -> bool:
-    return bool(connection.execute(queries()["has_arrivals"]).get)
+    """Whether any wait that the connection's view of the database does not show."""
+    path = connection.filename
+    return bool(connection.execute(queries()["has_arrivals"]).get) or any(
+        has_groups_above(path, no, booked) for no, booked in rows_of(connection)
+    )
 
 
-def book_all(connection: apsw.Connection) -> None:
-    """Book within the caller's transaction, on a connection that nothing is remembered of."""
-    Arrivals(Appender(), careful=True).book(connection)
+def find_all(connection: apsw.Connection) -> Found:
+    """All that waits in files."""
+    path = connection.filename
+    return {no: groups_above(path, no, booked) for no, booked in rows_of(connection)}
+
+
+def book_all(connection: apsw.Connection, elsewhere: Found | None = None) -> None:
+    """Book within the caller's transaction, on a connection that nothing is remembered of; into a copy, what was found
+    before it was made."""
+    Arrivals(Appender(), careful=True, elsewhere=elsewhere).book(connection)
 
 
 def read_without_writing(connection: apsw.Connection, job: Callable[[apsw.Connection], Result]) -> Result:

@@ -40,10 +40,10 @@ class Durability(StrEnum):
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turns what SQLite raises into StorageUnavailable."""
+    """Turns what SQLite raises, or the disk, into StorageUnavailable."""
     try:
         yield
-    except apsw.Error as exc:
+    except (apsw.Error, OSError) as exc:
         raise unavailable(exc) from exc
 
 

@@ -10,7 +10,7 @@ import apsw
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.moving import refuse_unfinished
 from arouter.store.sqlite.archivist import Archivist
-from arouter.store.sqlite.arrivals import book_all, has_arrivals
+from arouter.store.sqlite.arrivals import Found, book_all, find_all, has_arrivals
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.checkpointer import Checkpointer, wal_bytes
 from arouter.store.sqlite.connections import (
@@ -211,11 +211,12 @@ class SqliteStore:
             raise FileExistsError(target)
         prepare_file(target)
         with suppress(StorageUnavailable):
-            # The copy would have them in any case: unbooked, until somebody opens it.
             self._writer.book()
         with storage_errors():
             source, copy = connect_reader(self._path), apsw.Connection(target)
             try:
+                # Nothing, unless the disk is full: then they are booked in the copy alone.
+                waiting = find_all(source)
                 # One read transaction: what others write meanwhile does not start the copy anew.
                 source.execute("BEGIN")
                 source.execute(queries()["count_open"]).get  # noqa: B018  it begins with the first read
@@ -223,6 +224,7 @@ class SqliteStore:
                     while not job.done:
                         job.step(_BACKUP_PAGES)
                         progress(job.page_count - job.remaining, job.page_count)
+                _book_in_copy(copy, waiting)
             finally:
                 copy.close()
                 source.close()
@@ -234,6 +236,13 @@ def _book_what_was_left(connection: apsw.Connection) -> None:
     if has_arrivals(connection):
         with suppress(apsw.Error), transaction(connection):
             book_all(connection)
+
+
+def _book_in_copy(copy: apsw.Connection, waiting: Found) -> None:
+    """What had arrived and was not booked. The files are the other database's."""
+    with transaction(copy):
+        book_all(copy, waiting)
+        copy.execute(queries()["forget_all_arrival_files"])
 
 
 def _number(connection: apsw.Connection, name: str) -> int:

@@ -1,9 +1,10 @@
-"""What the writer's thread is asked to do."""
+"""What the threads that write are asked to do."""
 
 import asyncio
 import concurrent.futures
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import apsw
@@ -12,8 +13,8 @@ from arouter.domain.record import Opening, Record
 from arouter.store.sqlite.connections import OUR_FAULTS
 from arouter.store.written import Tell
 
-Append = tuple[Record, Tell, bool]
-"""A record to append, who is told of it, whether its intent may have been written. A bare tuple: there are many."""
+Append = tuple[Record, Tell]
+"""A record to append, and who is told of it. A bare tuple: there are many."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,7 +36,16 @@ class Chore:
     done: "concurrent.futures.Future[Any]"
 
 
+class Waits(Enum):
+    """Wakes the writer's thread: it is to look when records that wait are to be booked."""
+
+    SOME = auto()
+
+
 Item = Append | list[Opening] | Command
+Asked = Item | Chore | None
+"""What is asked for; None is the last."""
+Passed = Asked | Waits
 Outcomes = list[tuple[Callable[[Any], None], object]]
 """Who is told, and of what: a result, or an exception."""
 

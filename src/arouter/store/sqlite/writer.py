@@ -1,12 +1,13 @@
-"""The one thread that writes, with group commit.
+"""The one thread that changes the database, and what comes before it.
 
-What is asked for is put into a queue. The thread takes all that is there, writes it in one transaction, and tells
-the event loop once for all of it: under load, hundreds of records share one sync of the disk. Records only arrive in
-it, as one row; they are booked later, many at once (see `arrivals`).
+Everything that is asked for goes through the receiver, which has records on disk and passes on the rest. This thread
+takes all that was passed, does it in one transaction, and tells the event loop once for all of it. Between that it
+books the records that have arrived (see `arrivals`); those that could not be kept it books at once.
 
 When a transaction fails (disk full, I/O error, locked for too long), everybody who waits is told at once that it
-is not durable. The records are kept and tried again every second, up to `MOST_KEPT` of them: what was spent is not
-forgotten because the disk was full for a minute. An append is done once however often it is tried.
+is not durable, and nothing is kept by the receiver any more. The records are kept in memory and tried again every
+second, up to `MOST_KEPT` of them: what was spent is not forgotten because the disk was full for a minute. An append is
+done once however often it is tried.
 """
 
 import asyncio
@@ -17,9 +18,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import compress, islice
+from itertools import islice
 from queue import Empty
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import apsw
 
@@ -27,7 +28,8 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.store.intents import Intents
 from arouter.store.sqlite.appender import Appender
-from arouter.store.sqlite.arrivals import ENOUGH, Arrivals, as_group
+from arouter.store.sqlite.arrival_files import ArrivalFiles
+from arouter.store.sqlite.arrivals import Arrivals
 from arouter.store.sqlite.bound import LogBound
 from arouter.store.sqlite.connections import (
     OUR_FAULTS,
@@ -38,10 +40,23 @@ from arouter.store.sqlite.connections import (
     unavailable,
 )
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.items import Append, Chore, Command, Item, Outcomes, attempt, settle, take_turn, who_waits
+from arouter.store.sqlite.items import (
+    Append,
+    Chore,
+    Command,
+    Item,
+    Outcomes,
+    Passed,
+    Waits,
+    attempt,
+    settle,
+    take_turn,
+    who_waits,
+)
 from arouter.store.sqlite.kept import Kept
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
+from arouter.store.sqlite.receiver import Receiver
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.turns import Turns
 from arouter.store.stores import OnCommit
@@ -50,13 +65,6 @@ from arouter.store.written import Tell
 MOST_IN_ONE: Final = 2_000
 """Items in one transaction: a bound on its time, about a tenth of a second."""
 RETRY_S: Final = 1.0
-REST_S: Final = 0.003
-"""Between two transactions while there are others: what comes meanwhile shares the next one. A transaction costs about
-as much as twenty records in it. A request that is alone never waits."""
-LONG_REST_S: Final = 0.005
-"""The same behind a transaction of `MANY` items or more: thousands come each second, and larger groups make room for
-them. A seventh less CPU a record at 5,000 a second, measured, with the same median wait."""
-MANY: Final = 16
 _LAST_TRIES: Final = 3
 """Before the end, if the storage is away then."""
 
@@ -77,12 +85,21 @@ class Writer:
         self._clock = clock
         self._bound = bound
         self._on_commit = on_commit
-        self._queue: Inbox[Item | Chore | None] = Inbox()
+        self._queue: Inbox[Passed] = Inbox()
         self._chores: deque[Chore] = deque()
-        self._intents = Intents(self._queue.put)
+        self._files = ArrivalFiles(durable=durability is Durability.STRICT)
+        self._intents = Intents(self._ask)
+        self._receiver = Receiver(
+            self._files,
+            self._queue,
+            clock=clock,
+            running=self._running,
+            is_healthy=self._is_healthy,
+            kept=self._tell_kept,
+        )
         self.open: Callable[[Opening], None] = self._intents.add
         self._appender = Appender()
-        self._arrivals = Arrivals(self._appender)
+        self._arrivals = Arrivals(self._appender, self._files)
         self._turns = Turns(path)
         self._owner = Owner(path, clock())
         self._kept = Kept()
@@ -92,8 +109,6 @@ class Writer:
         self.last_error: StorageUnavailable | None = None
         """Why the last transaction failed; None if it did not. Written by the thread."""
         self._stopped = False
-        self._rested_at_s = 0.0
-        self._last_size = 0
 
     @property
     def kept(self) -> int:
@@ -113,7 +128,7 @@ class Writer:
     @property
     def arrived(self) -> int:
         """Records of this process that are on disk and wait to be booked."""
-        return self._arrivals.waiting
+        return self._files.unbooked
 
     @property
     def owner(self) -> Owner:
@@ -130,13 +145,15 @@ class Writer:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._intents.start(loop)
+        self._receiver.start(loop)
         self._thread.start()
 
     def stop(self) -> None:
         """Write what is queued, then end. Blocks until it has."""
         self._stopped = True
         if self._thread.ident is not None:
-            self._queue.put(None)
+            self._receiver.inbox.put(None)
+            self._receiver.join()
             self._thread.join()
 
     def flush_intents(self) -> None:
@@ -145,11 +162,11 @@ class Writer:
 
     def append(self, record: Record, tell: Tell) -> None:
         """`tell` is called on the loop: the record is durable, or it is not."""
-        noted = not self._intents.drop(record.opening.id)
+        self._intents.drop(record.opening.id)
         if self._stopped:
             tell(_closed())
         else:
-            self._queue.put((record, tell, noted))
+            self._receiver.inbox.put((record, tell))
 
     def command(self, run: Callable[[apsw.Connection], Any], *, apart: bool = False) -> "asyncio.Future[Any]":
         """Do something in a transaction, behind what was asked for before. It finds all records that arrived booked,
@@ -159,7 +176,7 @@ class Writer:
         if self._stopped:
             done.set_exception(_closed())
         else:
-            self._queue.put(Command(run, partial(settle, done), apart))
+            self._receiver.inbox.put(Command(run, partial(settle, done), apart))
         return done
 
     def chore(self, run: Callable[[apsw.Connection], Result]) -> Result:
@@ -170,7 +187,7 @@ class Writer:
         StorageUnavailable if the storage fails, or is closed.
         """
         done: concurrent.futures.Future[Result] = concurrent.futures.Future()
-        self._queue.put(Chore(run, done))
+        self._receiver.inbox.put(Chore(run, done))
         # Looked at after it was put: either the thread takes it, or it has ended before.
         while not self._stopped or self._thread.is_alive():
             try:
@@ -184,6 +201,20 @@ class Writer:
         if self._thread.ident is None:
             raise _closed()
         self.chore(take_turn)
+
+    def _ask(self, openings: list[Opening]) -> None:
+        self._receiver.inbox.put(openings)
+
+    def _running(self) -> int:
+        return self._intents.count
+
+    def _is_healthy(self) -> bool:
+        return self.last_error is None
+
+    def _tell_kept(self, appends: Sequence[Append], seconds: float) -> None:
+        for _, tell in appends:
+            tell(None)
+        self._on_commit(len(appends), seconds)
 
     # ------------------------------------------------------------ on the thread
 
@@ -206,41 +237,48 @@ class Writer:
                 time.sleep(RETRY_S)
                 self._work(())
             self._disconnect(in_peace=True)
+            self._files.leave()
         finally:
             # After a programming error nobody may wait for ever, and nothing more may be spent.
             self._stopped = True
-            if going:
-                self.last_error = StorageUnavailable("The storage's writer has died.")
+            if going or self._receiver.has_died:
+                self._die()
+
+    def _die(self) -> None:
+        self.last_error = StorageUnavailable("The storage's writer has died.")
+        self._receiver.inbox.put(None)
+        self._receiver.join()
+        left = self._queue.take(len(self._queue))
+        for each in [*self._chores, *(item for item in left if isinstance(item, Chore))]:
+            each.done.set_exception(unavailable(self.last_error))
+        waiting = [who_waits(item) for item in left if not isinstance(item, Chore | Waits) and item is not None]
+        self._tell([(told, unavailable(self.last_error)) for told in waiting if told is not None], 0, 0.0)
 
     def _take(self) -> tuple[list[Item], bool]:
-        """All that is queued, at least one item unless there is something to try again; False after the last."""
+        """All that is queued, at least one item unless there is something else to do; False after the last."""
         try:
             first = self._queue.get(RETRY_S if self.last_error else self._arrivals.due_in_s())
         except Empty:
             return [], True
-        self._gather()
         taken = [first, *self._queue.take(MOST_IN_ONE - 1)]
-        items: list[Item] = [item for item in taken if item is not None and not isinstance(item, Chore)]
-        if len(items) < len(taken):
-            self._chores.extend(item for item in taken if isinstance(item, Chore))
-        return items, len(items) == len(taken) or None not in taken
-
-    def _gather(self) -> None:
-        """Let others come, so that they share a transaction, if the last one has just ended and others there are:
-        requests that still run, or as many as shared the last one."""
-        while (pause_s := self._rested_at_s - time.monotonic()) > 0:
-            running, came = self._intents.count, len(self._queue)
-            if not running and came + 1 >= self._last_size:
-                break
-            # Each that runs puts its record here: woken once for all, not for each.
-            self._queue.wait_for(max(came + running, self._last_size - 1), pause_s)
+        items: list[Item] = []
+        for item in taken:
+            if isinstance(item, Chore):
+                self._chores.append(item)
+            elif item is not None and not isinstance(item, Waits):
+                items.append(item)
+        return items, None not in taken
 
     def _work(self, items: Sequence[Item]) -> None:
         started_us = self._clock()
         try:
             if self.last_error is not None:
                 self._catch_up()
-            outcomes, records, refused = self._transact(items)
+                self.last_error = None
+            with self._writing() as connection:
+                outcomes, records, refused = self._apply(connection, items)
+                if records and self._files.no is None:
+                    self._claim_files(connection)
         except OUR_FAULTS as exc:
             if self._arrivals.beware():
                 self._work(items)
@@ -253,9 +291,15 @@ class Writer:
         except (apsw.Error, OSError, StorageUnavailable) as exc:
             self._fail(items, exc)
         else:
-            self.last_error = None
             self._kept.lost += refused
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
+
+    def _claim_files(self, connection: apsw.Connection) -> None:
+        """So that the next records need not be booked at once. Without files they are."""
+        try:
+            self._files.claim(connection)
+        except OSError:
+            self._files.drop()
 
     def _book(self) -> None:
         try:
@@ -287,52 +331,25 @@ class Writer:
         else:
             chore.done.set_result(result)
 
-    def _transact(self, items: Sequence[Item]) -> tuple[Outcomes, int, int]:
-        """Write everything; who is to be told what, how many records there were, and how many of them were refused."""
-        done = self._keep(items)
-        if done is None:
-            with self._writing() as connection:
-                done = self._apply(connection, items)
-        self._rested_at_s = time.monotonic() + (LONG_REST_S if len(items) >= MANY else REST_S)
-        self._last_size = len(items)
-        return done
-
-    def _keep(self, items: Sequence[Item]) -> tuple[Outcomes, int, int] | None:
-        """The same of what is usual: records that are sound, without intents that were written. One statement that is a
-        transaction by itself: each step of SQLite gives the interpreter's lock away. None if it is anything else."""
-        if len(items) >= ENOUGH or {*map(type, items)} != {tuple}:
-            return None
-        records, waiting, noted = zip(*cast(Sequence[Append], items), strict=True)
-        if any(noted) or (group := as_group(records)) is None:
-            return None
-        with self._turn() as connection:
-            self._arrivals.keep(connection, group, self._clock())
-        return [(done, None) for done in waiting], len(records), 0
-
     @contextmanager
     def _writing(self) -> Iterator[apsw.Connection]:
         """A transaction. What is known of the database is forgotten if it fails."""
-        with self._turn() as connection:
-            # Only here: a hook wants the interpreter's lock in the middle of a commit. What arrives until it is booked
-            # adds ten megabytes to the log at most.
-            connection.set_wal_hook(self._committed)
-            with transaction(connection):
-                yield connection
-            connection.set_wal_hook(None)
-
-    @contextmanager
-    def _turn(self) -> Iterator[apsw.Connection]:
-        """A turn to write in, with the same for what fails in it."""
-        self._connection = self._connection or connect_writer(self._path, self._durability)
+        self._connection = self._connection or self._connect()
         was_registered = self._owner.number is not None
         try:
-            with self._bound.writing(), self._turns.taken():
+            with self._bound.writing(), self._turns.taken(), transaction(self._connection):
                 yield self._connection
+            self._arrivals.committed()
         except (apsw.Error, OSError, StorageUnavailable):
             self._forget()
             if not was_registered:
                 self._owner.forget()
             raise
+
+    def _connect(self) -> apsw.Connection:
+        connection = connect_writer(self._path, self._durability)
+        connection.set_wal_hook(self._committed)
+        return connection
 
     def _committed(self, connection: apsw.Connection, database: str, pages: int) -> int:
         self._bound.committed(pages)
@@ -367,9 +384,10 @@ class Writer:
     def _write_kept(self, openings: Sequence[Opening], records: Sequence[Record]) -> None:
         try:
             with self._writing() as connection:
-                ids = [record.opening.id for record in records]
                 problems = self._appender.append(connection, records, self._clock())
-                self._note(connection, openings, records, ids, problems)
+                written = [record.opening.id for record, problem in zip(records, problems, strict=True) if not problem]
+                self._appender.close(connection, written)
+                self._note(connection, openings, records)
             self._kept.lost += sum(problem is not None for problem in problems)
         except OUR_FAULTS:
             # One of them spoils it for all. Alone it is given up: it would fail again for ever.
@@ -389,12 +407,11 @@ class Writer:
 
         def flush() -> None:
             nonlocal count, refused
-            records, waiting, noted = zip(*appends, strict=True) if appends else ((), (), ())
-            ids = [record.opening.id for record in compress(records, noted)]
+            records, waiting = zip(*appends, strict=True) if appends else ((), ())
             problems: Sequence[ValueError | None] = ()
             if records:
                 problems = self._arrivals.add(connection, records, self._clock())
-            self._note(connection, openings, records, ids, problems)
+            self._note(connection, openings, records)
             outcomes.extend(zip(waiting, problems, strict=True))
             count += len(records)
             refused += len(problems) - problems.count(None)
@@ -418,20 +435,9 @@ class Writer:
         flush()
         return outcomes, count, refused
 
-    def _note(
-        self,
-        connection: apsw.Connection,
-        openings: Sequence[Opening],
-        records: Sequence[Record],
-        noted: Sequence[str],
-        problems: Sequence[ValueError | None],
-    ) -> None:
-        """Forget the intents of those in `noted`, unless something was wrong with their record; remember others."""
-        if noted:
-            refused = {each.opening.id for each, problem in zip(records, problems, strict=True) if problem is not None}
-            self._appender.close(connection, [record_id for record_id in noted if record_id not in refused])
+    def _note(self, connection: apsw.Connection, openings: Sequence[Opening], records: Sequence[Record]) -> None:
+        """Remember intents, but for those whose record came with them."""
         if openings:
-            # An intent whose record came with it is never written.
             closed = {record.opening.id for record in records}
             openings = [opening for opening in openings if opening.id not in closed]
         if openings:
@@ -483,6 +489,10 @@ class Writer:
                 end_leases_of(connection, self._owner.number)
                 # The row stays where records are still open: they are the next one's to recover.
                 connection.execute(queries()["forget_owner"], (self._owner.number,))
+        if in_peace and self._files.no is not None and not self._files.unbooked:
+            with suppress(apsw.Error):
+                connection.execute(queries()["forget_arrival_files"], (self._files.no,))
+                self._files.drop()
         with suppress(apsw.Error):
             connection.close()
         if in_peace:

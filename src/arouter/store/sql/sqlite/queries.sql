@@ -284,17 +284,26 @@ SELECT EXISTS (SELECT 1 FROM open_records);
 -- name: forget_open
 DELETE FROM open_records WHERE id IN (SELECT value FROM json_each(?));
 
--- name: add_arrivals
-INSERT INTO arrivals (writer, arrived_at_us, records) VALUES (?, ?, ?);
+-- name: add_arrival_files
+INSERT INTO arrival_files (no, booked) VALUES (?, ?);
+
+-- name: arrival_files
+SELECT no, booked FROM arrival_files;
+
+-- name: note_booked
+UPDATE arrival_files SET booked = ?2 WHERE no = ?1;
+
+-- name: forget_arrival_files
+DELETE FROM arrival_files WHERE no = ?;
+
+-- name: forget_all_arrival_files
+DELETE FROM arrival_files;
 
 -- name: has_arrivals
 SELECT EXISTS (SELECT 1 FROM arrivals);
 
 -- name: arrivals
-SELECT no, writer, arrived_at_us FROM arrivals ORDER BY no;
-
--- name: packed_arrivals
-SELECT records FROM arrivals WHERE no = ?;
+SELECT arrived_at_us, records FROM arrivals ORDER BY no;
 
 -- name: forget_arrivals
 DELETE FROM arrivals;

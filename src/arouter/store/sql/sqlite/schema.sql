@@ -585,7 +585,7 @@ CREATE TABLE copies (
 ) STRICT;
 
 -- Records that are on disk and wait to be booked, a group in each row: packed with the names of their columns, so that
--- another version can read them. writer tells the rows of one connection from those of others.
+-- another version can read them. Versions before the table arrival_files wrote them.
 CREATE TABLE arrivals (
     no INTEGER PRIMARY KEY,
     writer INTEGER NOT NULL,
@@ -598,4 +598,11 @@ CREATE TABLE arrivals_set_aside (
     no INTEGER PRIMARY KEY,
     records BLOB NOT NULL,
     reason TEXT NOT NULL
+) STRICT;
+
+-- Pairs of files beside the database in which records are on disk and wait to be booked, and up to which of their groups
+-- each pair is booked.
+CREATE TABLE arrival_files (
+    no INTEGER PRIMARY KEY,
+    booked INTEGER NOT NULL
 ) STRICT;
