@@ -2,15 +2,16 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 import apsw
 
+from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
-from arouter.store.sqlite.connections import OUR_FAULTS
+from arouter.store.sqlite.connections import OUR_FAULTS, unavailable
 from arouter.store.written import Tell
 
 Append = tuple[Record, Tell]
@@ -80,3 +81,14 @@ def who_waits(item: Item) -> Callable[[Any], None] | None:
     if type(item) is tuple:
         return item[1]
     return item.done if type(item) is Command else None
+
+
+def refuse_all(passed: Sequence[Passed], failure: StorageUnavailable) -> Outcomes:
+    """What is told to those who wait for commands and records; who waits for a chore is told here."""
+    outcomes: Outcomes = []
+    for each in passed:
+        if isinstance(each, Chore):
+            each.done.set_exception(unavailable(failure))
+        elif each is not None and not isinstance(each, Waits) and (told := who_waits(each)) is not None:
+            outcomes.append((told, unavailable(failure)))
+    return outcomes

@@ -49,6 +49,7 @@ from arouter.store.sqlite.items import (
     Passed,
     Waits,
     attempt,
+    refuse_all,
     settle,
     take_turn,
     who_waits,
@@ -57,6 +58,7 @@ from arouter.store.sqlite.kept import Kept
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.receiver import Receiver
+from arouter.store.sqlite.scheduling import let_others_go_on
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.turns import Turns
 from arouter.store.stores import OnCommit
@@ -88,15 +90,15 @@ class Writer:
         self._queue: Inbox[Passed] = Inbox()
         self._chores: deque[Chore] = deque()
         self._files = ArrivalFiles(durable=durability is Durability.STRICT)
-        self._intents = Intents(self._ask)
         self._receiver = Receiver(
             self._files,
             self._queue,
             clock=clock,
-            running=self._running,
-            is_healthy=self._is_healthy,
+            running=lambda: self._intents.count,
+            is_healthy=lambda: self.last_error is None,
             kept=self._tell_kept,
         )
+        self._intents = Intents(self._receiver.inbox.put)
         self.open: Callable[[Opening], None] = self._intents.add
         self._appender = Appender()
         self._arrivals = Arrivals(self._appender, self._files)
@@ -202,15 +204,6 @@ class Writer:
             raise _closed()
         self.chore(take_turn)
 
-    def _ask(self, openings: list[Opening]) -> None:
-        self._receiver.inbox.put(openings)
-
-    def _running(self) -> int:
-        return self._intents.count
-
-    def _is_healthy(self) -> bool:
-        return self.last_error is None
-
     def _tell_kept(self, appends: Sequence[Append], seconds: float) -> None:
         for _, tell in appends:
             tell(None)
@@ -219,6 +212,8 @@ class Writer:
     # ------------------------------------------------------------ on the thread
 
     def _run(self) -> None:
+        # Else it would interrupt the event loop, only to wait for the interpreter's lock, which that holds.
+        let_others_go_on()
         going = True
         try:
             while going:
@@ -248,11 +243,7 @@ class Writer:
         self.last_error = StorageUnavailable("The storage's writer has died.")
         self._receiver.inbox.put(None)
         self._receiver.join()
-        left = self._queue.take(len(self._queue))
-        for each in [*self._chores, *(item for item in left if isinstance(item, Chore))]:
-            each.done.set_exception(unavailable(self.last_error))
-        waiting = [who_waits(item) for item in left if not isinstance(item, Chore | Waits) and item is not None]
-        self._tell([(told, unavailable(self.last_error)) for told in waiting if told is not None], 0, 0.0)
+        self._tell(refuse_all([*self._chores, *self._queue.take(len(self._queue))], self.last_error), 0, 0.0)
 
     def _take(self) -> tuple[list[Item], bool]:
         """All that is queued, at least one item unless there is something else to do; False after the last."""
