@@ -90,23 +90,25 @@ def test_everything_acknowledged_is_in_the_untouched_files(arrived: Path, booked
 
 def test_a_shorter_log_leaves_the_first_records_and_a_sound_ledger(booked: Path, tmp_path: Path) -> None:
     size = log_of(booked).stat().st_size
-    left = []
-    for cut, at in enumerate(sorted(random.randrange(size) for _ in range(CUTS))):
-        folder = tmp_path / str(cut)
-        folder.mkdir()
-        left.append(after_the_cut(booked, folder, lambda folder, at=at: truncate(log_of(folder), at)))  # type: ignore[misc]
+    left = after_cuts(booked, tmp_path, log_of, size)
     assert left == sorted(left)
 
 
 def test_a_shorter_file_of_arrivals_leaves_the_first_of_them(arrived: Path, tmp_path: Path) -> None:
     size = used_bytes(file_of(arrived))
-    left = []
-    for cut, at in enumerate(sorted(random.randrange(size) for _ in range(CUTS))):
-        folder = tmp_path / str(cut)
-        folder.mkdir()
-        left.append(after_the_cut(arrived, folder, lambda folder, at=at: truncate(file_of(folder), at)))  # type: ignore[misc]
+    left = after_cuts(arrived, tmp_path, file_of, size)
     assert left == sorted(left)
     assert {*left} <= {IN_EACH * batches for batches in range(1, BATCHES)}
+
+
+def after_cuts(written: Path, folder: Path, which: Callable[[Path], Path], size: int) -> list[int]:
+    """How many records are left of ever longer beginnings of a file that has this size."""
+    left = []
+    for cut, at in enumerate(sorted(random.randrange(size) for _ in range(CUTS))):
+        copy = folder / str(cut)
+        copy.mkdir()
+        left.append(after_the_cut(written, copy, lambda copy, at=at: truncate(which(copy), at)))  # type: ignore[misc]
+    return left
 
 
 @pytest.mark.parametrize("garbage", [b"\x00", b"\xff", None], ids=["zeros", "ones", "noise"])

@@ -9,7 +9,8 @@ import pytest
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.money import Picodollars
 from arouter.store.sqlite import SqliteStore
-from arouter.store.sqlite.writer import MOST_IN_ONE, RETRY_S
+from arouter.store.sqlite.items import MOST_IN_ONE
+from arouter.store.sqlite.writer import RETRY_S
 from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import append, ids, key, opening, record
 from tests.faults.faulty_disk import FULL, SHORT_WRITE, SYNC_ERROR, WRITE_ERROR, Disk, faulty_disk

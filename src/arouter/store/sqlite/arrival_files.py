@@ -25,7 +25,7 @@ import stat
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple
@@ -33,6 +33,7 @@ from typing import Final, NamedTuple
 import apsw
 
 from arouter.store.sqlite.disk import disk
+from arouter.store.sqlite.owners import is_locked
 from arouter.store.sqlite.prepared import Prepared
 from arouter.store.sqlite.statements import queries
 
@@ -235,17 +236,7 @@ def has_groups_above(path: str, no: int, booked: int) -> bool:
 
 def is_dead(path: str, no: int) -> bool:
     """Whether no process writes the pair any more."""
-    try:
-        file = os.open(paths_of(path, no)[0], os.O_RDWR)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(file)
-    return True
+    return not is_locked(paths_of(path, no)[0])
 
 
 def remove_if_dead(connection: apsw.Connection, path: str, no: int, booked: int) -> None:
@@ -270,18 +261,17 @@ def rows_of(connection: apsw.Connection) -> Sequence[tuple[int, int]]:
 
 def _group(pair: int, no: int, arrived_at_us: int, packed: bytes) -> tuple[bytes, bytes, bytes]:
     head = _HEAD.pack(pair, no, arrived_at_us, len(packed))
-    return head, _SUM.pack(zlib.crc32(packed, zlib.crc32(head))), packed
+    return head, _sum_of(head, packed), packed
+
+
+def _sum_of(head: bytes, packed: bytes) -> bytes:
+    return _SUM.pack(zlib.crc32(packed, zlib.crc32(head)))
 
 
 def _first_head(path: str) -> bytes:
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return b""
-    try:
+    with suppress(FileNotFoundError), _opened(path) as file:
         return os.pread(file, _HEAD_BYTES, 0)
-    finally:
-        os.close(file)
+    return b""
 
 
 def _is_above(head: bytes, pair: int, booked: int) -> bool:
@@ -293,14 +283,8 @@ def _is_above(head: bytes, pair: int, booked: int) -> bool:
 
 
 def _groups(path: str, pair: int) -> Iterator[Packed]:
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
+    with suppress(FileNotFoundError), _opened(path) as file:
         yield from _groups_in(file, pair)
-    finally:
-        os.close(file)
 
 
 def _groups_in(file: int, pair: int) -> Iterator[Packed]:
@@ -316,7 +300,7 @@ def _groups_in(file: int, pair: int) -> Iterator[Packed]:
         if of_pair != pair or offset + length > size or (previous is not None and no != previous + 1):
             return
         packed = os.pread(file, length, offset)
-        if zlib.crc32(packed, zlib.crc32(head[: _HEAD.size])) != _SUM.unpack_from(head, _HEAD.size)[0]:
+        if _sum_of(head[: _HEAD.size], packed) != head[_HEAD.size :]:
             return
         yield Packed(no, arrived_at_us, packed)
         offset += length
@@ -337,8 +321,15 @@ def _sync_folder(path: str) -> None:
 
 
 def _sync(path: str) -> None:
+    with _opened(path) as file:
+        os.fsync(file)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """A file or a folder, to be read."""
     file = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(file)
+        yield file
     finally:
         os.close(file)

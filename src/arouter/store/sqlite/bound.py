@@ -32,7 +32,7 @@ class LogBound:
 
     @property
     def pages(self) -> int:
-        """In the log after the writer's last commit that was told."""
+        """In the log after the writer's last commit."""
         return self._pages
 
     # ------------------------------------------------------------ the writer's side
@@ -44,7 +44,7 @@ class LogBound:
         return self._writing
 
     def committed(self, pages: int) -> None:
-        """So many pages are in the log. Told of all that may be great, not of each group of records that arrives."""
+        """So many pages are in the log. Told after each commit of the writer."""
         self._pages = pages
         if pages >= self._wake_at:
             self._due.set()

@@ -5,7 +5,7 @@ import concurrent.futures
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
@@ -13,6 +13,9 @@ from arouter.domain.errors import StorageUnavailable
 from arouter.domain.record import Opening, Record
 from arouter.store.sqlite.connections import OUR_FAULTS, unavailable
 from arouter.store.written import Tell
+
+MOST_IN_ONE: Final = 2_000
+"""Items in one group or one transaction: a bound on its time, about a tenth of a second."""
 
 Append = tuple[Record, Tell]
 """A record to append, and who is told of it. A bare tuple: there are many."""

@@ -51,7 +51,7 @@ def living_owners(connection: apsw.Connection, path: str) -> tuple[set[int], set
     dead: set[int] = set()
     for row in connection.execute(queries()["owners"]).fetchall():
         number = int(row[0])  # type: ignore[arg-type]
-        (alive if _is_locked(_lock_file(path, number)) else dead).add(number)
+        (alive if is_locked(_lock_file(path, number)) else dead).add(number)
     return alive, dead
 
 
@@ -62,13 +62,15 @@ def remove_lock_files(path: str, numbers: set[int]) -> None:
             os.unlink(_lock_file(path, number))
 
 
-def _is_locked(lock_file: str) -> bool:
+def is_locked(path: str) -> bool:
+    """Whether a process holds the lock (`flock`) on a file; False without the file. Several may ask at once, and none
+    of them takes another one for the holder."""
     try:
-        descriptor = os.open(lock_file, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

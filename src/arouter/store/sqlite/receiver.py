@@ -16,11 +16,9 @@ from arouter.domain.record import Record
 from arouter.store.sqlite.arrival_files import ArrivalFiles
 from arouter.store.sqlite.arrivals import MOST_WAITING
 from arouter.store.sqlite.inbox import Inbox
-from arouter.store.sqlite.items import Append, Asked, Passed, Waits
+from arouter.store.sqlite.items import MOST_IN_ONE, Append, Asked, Passed, Waits
 from arouter.store.sqlite.prepared import Prepared, pack, prepare
 
-MOST_IN_ONE: Final = 2_000
-"""Items at once: a bound on the time they take."""
 REST_S: Final = 0.003
 """Between two groups while there are others: what comes meanwhile shares the next one. A group costs about as much as
 twenty records in it. A request that is alone never waits."""

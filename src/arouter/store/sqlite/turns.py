@@ -36,7 +36,7 @@ class Turns:
     def taken(self) -> Self:
         """Within it, it is this process's turn, unless another one has sat on it for too long. OSError without files.
 
-        Not a generator: every group of records passes here.
+        Not a generator: every transaction of the writer passes here.
         """
         return self
 

@@ -41,6 +41,7 @@ from arouter.store.sqlite.connections import (
 )
 from arouter.store.sqlite.inbox import Inbox
 from arouter.store.sqlite.items import (
+    MOST_IN_ONE,
     Append,
     Chore,
     Command,
@@ -64,8 +65,6 @@ from arouter.store.sqlite.turns import Turns
 from arouter.store.stores import OnCommit
 from arouter.store.written import Tell
 
-MOST_IN_ONE: Final = 2_000
-"""Items in one transaction: a bound on its time, about a tenth of a second."""
 RETRY_S: Final = 1.0
 _LAST_TRIES: Final = 3
 """Before the end, if the storage is away then."""
