@@ -246,6 +246,7 @@ def directory_answers(backend: Backend) -> list[Any]:
 def test_the_directory_arrives_with_its_secrets_and_its_log(source: Backend, target: Place, tmp_path: Path) -> None:
     fill_directory(source)
     expected = directory_answers(source)
+    source.restart()
     moved = copied(path_of(tmp_path), target)
     assert moved.is_right
     assert {one.what for one in moved.compared[: len(MOVED)] if not one.source} == set()
@@ -264,6 +265,7 @@ def test_whatever_differs_is_found(source: Backend, tmp_path: Path) -> None:
     fill_directory(source)
     append(source, *(record(f"gen-{number}") for number in range(3)))
     adjust(source, adjustment("adj-1", "gen-1", 5))
+    source.restart()
     target = str(tmp_path / "target.db")
     assert copied(path_of(tmp_path), target).is_right
 
@@ -317,6 +319,7 @@ def test_what_expired_records_left_behind_arrives(source: Backend, target: Place
     assert expired.records == 40
     append(source, at(50))  # late: one of an expired day is there
     expected = answers(source, of_sums=True)
+    source.restart()
     moved = copied(path_of(tmp_path), target)
     assert (moved.is_right, moved.records, moved.adjustments, moved.left_out) == (True, 31, 1, 1)
     back = str(tmp_path / "back.db")
@@ -367,6 +370,14 @@ def test_while_a_gateway_runs_the_copy_is_behind_and_then_goes_on(
     assert copied(path_of(tmp_path), target).is_right
 
 
+def test_a_gateway_none_of_whose_requests_takes_long_is_seen(source: Backend, tmp_path: Path) -> None:
+    append(source, FULL)
+    target = str(tmp_path / "target.db")
+    assert not copied(path_of(tmp_path), target).complete
+    source.restart()
+    assert copied(path_of(tmp_path), target).is_right
+
+
 def test_a_gateway_on_postgresql_is_seen_and_its_database_copied_once_it_has_stopped(tmp_path: Path) -> None:
     place, target = fresh_database(), str(tmp_path / "target.db")
     with using(place) as backend:
@@ -401,6 +412,7 @@ def test_only_an_empty_target_is_taken(source: Backend, target: Place, tmp_path:
 
 def test_a_directory_that_arrives_in_part_is_not_there(source: Backend, target: Place, tmp_path: Path) -> None:
     fill_directory(source)
+    source.restart()
 
     async def broken(source: Movable) -> AsyncIterator[Rows]:
         for table in ("organizations", "workspaces", "keys"):

@@ -18,8 +18,8 @@ from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.arrival_files import ArrivalFiles, groups_above, paths_of, rows_of
 from arouter.store.sqlite.arrivals import Arrivals, has_arrivals
 from arouter.store.sqlite.connections import transaction
-from arouter.store.sqlite.prepared import Prepared, id_of, pack, prepare
-from tests.conformance.samples import record
+from arouter.store.sqlite.prepared import Noted, Prepared, id_of, note_all, pack, prepare
+from tests.conformance.samples import opening, record
 
 Does = Callable[[], object]
 Meanwhile = Callable[[Does], AbstractContextManager[None]]
@@ -76,6 +76,14 @@ def prepared(record_id: str, **changes: Any) -> Prepared:
     return prepare(record(record_id, **changes))
 
 
+OWNER = 1
+"""Of all intents: nobody asks whether it lives."""
+
+
+def noted(*record_ids: str) -> list[Noted]:
+    return note_all([opening(record_id) for record_id in record_ids], OWNER)
+
+
 class Keeper:
     """A process: it keeps, and books what waits, its own and that of others."""
 
@@ -88,6 +96,8 @@ class Keeper:
         self.at_us = 1
         self.refused: list[Prepared] = []
         """What could not be kept: it is booked at once, by the next transaction."""
+        self.refused_intents: list[Noted] = []
+        """The same of intents."""
 
     def claim(self) -> "Keeper":
         with transaction(self.connection):
@@ -100,22 +110,24 @@ class Keeper:
         assert self.files.no is not None
         return self.files.no
 
-    def keep(self, *record_ids: str, **changes: Any) -> bool:
-        """Whether they are acknowledged."""
+    def keep(self, *record_ids: str, opened: Sequence[str] = (), **changes: Any) -> bool:
+        """Whether they are acknowledged. The intents that are `opened` come with them."""
         self.at_us += 1
-        some = [prepared(record_id, **changes) for record_id in record_ids]
-        kept = self.files.keep(some, pack(some), self.at_us) is not None
+        some, intents = [prepared(record_id, **changes) for record_id in record_ids], noted(*opened)
+        kept = self.files.keep(some, pack(some, intents), self.at_us, intents) is not None
         if not kept:
             self.refused += some
+            self.refused_intents += intents
         return kept
 
     def book(self, *, meanwhile: Does = lambda: None, fails: bool = False) -> list[str]:
         """In one transaction, and what was refused behind it; the ids of that. `meanwhile` comes before the commit,
         which `fails`."""
-        more = [*self.refused]
+        more, intents = [*self.refused], [*self.refused_intents]
         try:
             with transaction(self.connection):
                 self.arrivals.book(self.connection, (self.at_us, more))
+                self._appender.open(self.connection, intents)
                 meanwhile()
                 if fails:
                     raise apsw.IOError
@@ -127,7 +139,7 @@ class Keeper:
             self._forget()
             return []
         self.arrivals.committed()
-        del self.refused[: len(more)]
+        del self.refused[: len(more)], self.refused_intents[: len(intents)]
         return [id_of(one) for one in more]
 
     def _forget(self) -> None:
@@ -160,6 +172,12 @@ def booked(path: str | Path) -> list[str]:
     """The ids that are in the tables, in their order."""
     with closing(apsw.Connection(str(path))) as connection:
         return [str(each) for (each,) in connection.execute("SELECT id FROM records ORDER BY seq")]
+
+
+def opened(path: str | Path) -> list[str]:
+    """The ids of the intents that are remembered in the table."""
+    with closing(apsw.Connection(str(path))) as connection:
+        return [str(each) for (each,) in connection.execute("SELECT id FROM open_records ORDER BY id")]
 
 
 def booked_through(path: str | Path) -> dict[int, int]:

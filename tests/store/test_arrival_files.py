@@ -59,8 +59,9 @@ def disk() -> Iterator[FailingDisk]:
 def test_what_is_kept_is_read_back_in_order(path: str, durable: bool) -> None:
     keeper = Keeper(path, durable=durable).claim()
     groups = [[prepared(f"gen-{no}-{each}") for each in range(1 + no)] for no in range(3)]
-    assert [keeper.files.keep(some, pack(some), 10 + no) for no, some in enumerate(groups)] == [1, 3, 6]
-    assert keeper.files.unbooked == 6
+    waiting = [keeper.files.keep(some, pack(some), 10 + no) for no, some in enumerate(groups)]
+    assert waiting == [(1, 1), (2, 3), (3, 6)]
+    assert keeper.files.unbooked == (3, 6)
     assert groups_above(path, keeper.no, 0) == [Packed(1 + no, 10 + no, pack(some)) for no, some in enumerate(groups)]
     assert numbers(path, keeper.no, 2) == [3]
     assert [has_groups_above(path, keeper.no, above) for above in range(4)] == [True, True, True, False]
@@ -120,14 +121,14 @@ def test_files_are_beside_the_database_and_not_beside_a_link_to_it(path: str, tm
 
 def test_no_more_wait_than_so_many_and_who_comes_then_is_booked_at_once(keeper: Keeper, path: str) -> None:
     some = [prepared("gen-1")] * (MOST_UNBOOKED - 1)
-    assert keeper.files.keep(some, b"many", 1) == MOST_UNBOOKED - 1
+    assert keeper.files.keep(some, b"many", 1) == (1, MOST_UNBOOKED - 1)
     assert not keeper.keep("gen-2", "gen-3")
     assert keeper.keep("gen-4")
     assert not keeper.keep("gen-5")
     taken, through = keeper.files.take(0)
     assert ([group.no for group in taken], through) == ([1, 2], 2)
     keeper.files.booked(through)
-    assert keeper.files.unbooked == 0
+    assert keeper.files.unbooked == (0, 0)
     assert keeper.keep("gen-6")
     assert numbers(path, keeper.no, through) == [3]
 
@@ -251,7 +252,7 @@ def test_a_transaction_that_fails_leaves_what_waits(keeper: Keeper, path: str) -
     keeper.keep("gen-5")
     keeper.book()
     assert booked(path) == [f"gen-{no}" for no in range(1, 6)]
-    assert keeper.files.unbooked == 0
+    assert keeper.files.unbooked == (0, 0)
 
 
 def test_what_another_process_booked_is_not_booked_again(keeper: Keeper, path: str) -> None:

@@ -1,5 +1,5 @@
 """Processes that keep, book, fail and die in any order: each record that was acknowledged is booked once, those of a
-pair in their order, and nobody ever looks in vain."""
+pair in their order, nobody ever looks in vain, and an intent is remembered until its record is there."""
 
 import tempfile
 
@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from arouter.store.sqlite.arrival_files import has_groups_above
 from arouter.store.sqlite.arrivals import read_without_writing
 from arouter.store.sqlite.connections import connect_reader
-from tests.store.kept_files import Keeper, booked, booked_through, failing_disk, make_database
+from tests.store.kept_files import Keeper, booked, booked_through, failing_disk, make_database, opened
 
 FAULTS = st.sampled_from(["none", "none", "none", "writes", "half", "syncs"])
 SIZES = st.sampled_from([0, 0, 1, 40, 5_000])
@@ -34,6 +34,12 @@ class Processes(RuleBasedStateMachine):
         """What each pair kept, in order: it was acknowledged."""
         self.told: set[str] = set()
         """What was acknowledged."""
+        self.intents: dict[int, list[str]] = {}
+        """What runs at each pair's process, in order: its intent is on disk, and its record did not come."""
+        self.opened: set[str] = set()
+        """All whose intent is on disk."""
+        self.begun: set[str] = set()
+        """All of which there is one, even if the disk took it and did not say so."""
         self.views: list[tuple[dict[int, int], bool]] = []
         """What views of the database say of the pairs, and whether they miss anything that was acknowledged then."""
 
@@ -46,6 +52,7 @@ class Processes(RuleBasedStateMachine):
         ids = booked(self.path)
         assert len({*ids}) == len(ids)
         assert self.told <= {*ids}
+        assert self.opened - {*ids} <= {*opened(self.path)} <= self.begun - {*ids}
         self._in_order(ids)
         self.reader.close()
         self.faulty.__exit__(None, None, None)
@@ -57,12 +64,20 @@ class Processes(RuleBasedStateMachine):
             places = [place[each] for each in kept if each in place]
             assert places == sorted(places)
 
-    def _keep(self, process: Keeper, size: int, records: int = 1) -> None:
-        ids = [f"gen-{self.count + each}" for each in range(records)]
-        self.count += records
-        if process.keep(*ids, error_code="x" * size):
+    def _keep(self, process: Keeper, size: int, records: int = 1, intents: int = 0, end: int = 0) -> None:
+        """New records, with those of the `end` oldest requests of this process that run, and some new intents."""
+        new = [f"gen-{self.count + each}" for each in range(records + intents)]
+        self.count += len(new)
+        running = self.intents[process.no]
+        ids, begun = [*new[:records], *running[:end]], new[records:]
+        kept = process.keep(*ids, opened=begun, error_code="x" * size)
+        del running[:end]
+        self.begun |= {*begun}
+        if kept:
             self.of_pair[process.no] += ids
             self.told |= {*ids}
+            running += begun
+            self.opened |= {*begun}
 
     def _fail(self, fault: str) -> None:
         self.disk.heal()
@@ -75,6 +90,7 @@ class Processes(RuleBasedStateMachine):
     def start(self) -> Keeper:
         process = Keeper(self.path).claim()
         self.of_pair[process.no] = []
+        self.intents[process.no] = []
         self.alive += 1
         return process
 
@@ -82,6 +98,13 @@ class Processes(RuleBasedStateMachine):
     def keep(self, process: Keeper, size: int, records: int, fault: str) -> None:
         self._fail(fault)
         self._keep(process, size, records)
+        self.disk.heal()
+
+    @rule(process=living, records=st.integers(0, 1), intents=st.integers(1, 2), end=st.integers(0, 2), fault=FAULTS)
+    def begin_and_end(self, process: Keeper, records: int, intents: int, end: int, fault: str) -> None:
+        """Requests that take long."""
+        self._fail(fault)
+        self._keep(process, 0, records, intents, end)
         self.disk.heal()
 
     @rule(process=living, size=SIZES, times=st.integers(2, 5))

@@ -19,6 +19,7 @@ import pytest
 
 from arouter.domain.activity import SummaryQuery
 from arouter.domain.errors import StorageUnavailable
+from arouter.domain.interruption import interrupted
 from arouter.store.intents import TICK_S
 from arouter.store.sqlite import SqliteStore
 from arouter.store.sqlite.appender import Appender
@@ -30,6 +31,7 @@ from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import BARE, FULL, SCOPE, adjust, adjustment, append, ids, key, opening, record
 from tests.faults.faulty_disk import FULL as DISK_FULL
 from tests.faults.faulty_disk import SYNC_ERROR, Disk, faulty_disk
+from tests.store.kept_files import Keeper, booked, make_database, opened
 
 DIES = """
 import asyncio, os, signal, sys
@@ -45,6 +47,26 @@ async def main(path, name, count):
     os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+DIES_MEANWHILE = """
+import asyncio, os, signal, sys
+from arouter.store.intents import TICK_S
+from arouter.store.sqlite import SqliteStore
+from tests.conformance.samples import opening, record
+
+async def main(path):
+    store = SqliteStore.open(path, clock=lambda: 1)
+    await store.start()
+    await store.ledger.close(record("gen-first"))
+    for record_id in ("gen-open", "gen-long"):
+        store.ledger.open(opening(record_id))
+    await asyncio.sleep(4 * TICK_S)
+    await store.ledger.close(record("gen-long"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main(sys.argv[1]))
 """
 
 
@@ -102,10 +124,14 @@ def problems(backend: Backend) -> tuple[str, ...]:
     return backend.run(backend.ledger.check()).problems
 
 
+def kill(program: str, *arguments: object) -> None:
+    ended = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], env=os.environ, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
 def die(path: str | Path, name: str, count: int = 5) -> list[str]:
     """A process is told that so many records are durable, and killed; their ids. Each but the first is a group."""
-    ended = subprocess.run([sys.executable, "-c", DIES, str(path), name, str(count)], env=os.environ, check=False)
-    assert ended.returncode == -signal.SIGKILL
+    kill(DIES, path, name, count)
     assert waiting(path) >= count
     return [f"gen-{name}-first", *(f"gen-{name}-{each}" for each in range(count))]
 
@@ -238,6 +264,41 @@ def test_an_intent_that_is_written_while_its_record_waits_goes_as_that_is_booked
     append(backend, record("gen-2"))
     assert isinstance(backend.store, SqliteStore)
     assert backend.run(backend.store.status()).open_records == 0
+
+
+def test_an_intent_whose_record_comes_before_it_is_booked_is_never_in_the_table(tmp_path: Path) -> None:
+    path = make_database(tmp_path)
+    keeper = Keeper(path).claim()
+    written: list[Any] = []
+
+    def note(*record_ids: Any) -> None:
+        written.extend(record_ids)
+
+    keeper.connection.create_scalar_function("written", note, 1)
+    keeper.connection.execute("CREATE TEMP TRIGGER t AFTER INSERT ON open_records BEGIN SELECT written(NEW.id); END")
+    keeper.keep(opened=["gen-1", "gen-2"])
+    keeper.keep("gen-1")
+    keeper.book()
+    assert (booked(path), opened(path), written) == (["gen-1"], ["gen-2"], ["gen-2"])
+    keeper.keep("gen-2")
+    keeper.book()
+    assert (booked(path), opened(path), written) == (["gen-1", "gen-2"], [], ["gen-2"])
+    keeper.end()
+
+
+def test_an_intent_that_arrived_at_a_process_that_died_becomes_a_record(tmp_path: Path) -> None:
+    path = tmp_path / "arouter.db"
+    other = warm(tmp_path)
+    kill(DIES_MEANWHILE, path)
+    assert opened(path) == []
+    assert other.run(other.ledger.recover(now_us=77)) == 1
+    row = other.run(other.ledger.get("org_a", "gen-open"))
+    assert row is not None
+    assert row.record == interrupted(opening("gen-open"), now_us=77)
+    assert {*ids(other)} == {"gen-first", "gen-open", "gen-long"}
+    assert (opened(path), problems(other)) == ([], ())
+    assert other.run(other.ledger.recover(now_us=77)) == 0
+    other.stop()
 
 
 def test_two_processes_book_what_arrives_at_either(tmp_path: Path) -> None:

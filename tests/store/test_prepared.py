@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from arouter.domain.money import LARGEST
-from arouter.domain.record import Record
+from arouter.domain.record import Opening, Record
 from arouter.domain.usage import METERS, Usage
-from arouter.store.sqlite.prepared import id_of, pack, prepare, prepare_all, unpack
+from arouter.store.sqlite.prepared import id_of, note_all, pack, prepare, prepare_all, unpack
 from arouter.store.sqlite.rows import NAMED, PLAIN
-from tests.conformance.samples import BARE, FULL, ZEROS, record
+from tests.conformance.samples import BARE, FULL, ZEROS, opening, record
 
 USAGE_METERS = (*METERS, "reasoning_tokens")
 RECORDS = (FULL, BARE, ZEROS)
@@ -18,7 +18,7 @@ RECORDS = (FULL, BARE, ZEROS)
 
 def test_what_is_packed_comes_back() -> None:
     prepared = [prepare(each) for each in RECORDS]
-    assert unpack(pack(prepared)) == prepared
+    assert unpack(pack(prepared)) == (prepared, [])
     assert [id_of(each) for each in prepared] == [each.opening.id for each in RECORDS]
 
 
@@ -26,13 +26,29 @@ def test_an_earlier_version_knew_fewer_columns_in_another_order() -> None:
     prepared = [prepare(each) for each in RECORDS]
     plain, named = PLAIN[:-1][::-1], NAMED[:-1][::-1]
     left = [(tags, values[:-1][::-1], texts[:-1][::-1], user) for tags, values, texts, user in prepared]
-    found = unpack(msgspec.msgpack.encode((plain, named, left)))
+    found, noted = unpack(msgspec.msgpack.encode((plain, named, left)))
+    assert noted == []
     assert found == [(tags, (*values[:-1], None), (*texts[:-1], None), user) for tags, values, texts, user in prepared]
 
 
 def test_a_column_that_is_not_known_is_not_dropped() -> None:
     with pytest.raises(ValueError, match="color"):
         unpack(msgspec.msgpack.encode(((*PLAIN, "color"), NAMED, [])))
+
+
+def test_intents_come_back_with_the_records_beside_them_or_alone() -> None:
+    prepared = [prepare(each) for each in RECORDS]
+    openings = [opening("gen-1"), opening("gen-2", user="Zoë", tags=("a", "b"))]
+    noted = note_all(openings, 5)
+    for some in (prepared, []):
+        assert unpack(pack(some, noted)) == (some, noted)
+    assert [(record_id, owner_no) for record_id, owner_no, _ in noted] == [("gen-1", 5), ("gen-2", 5)]
+    assert [msgspec.json.decode(text, type=Opening) for _, _, text in noted] == openings
+
+
+def test_an_intent_that_cannot_be_stored_is_left_out() -> None:
+    noted = note_all([opening("gen-bad", user="\ud800"), opening("gen-1")], 5)
+    assert [record_id for record_id, _, _ in noted] == ["gen-1"]
 
 
 def test_what_is_wrong_with_a_record_is_told_of_that_alone() -> None:

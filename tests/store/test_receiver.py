@@ -33,6 +33,7 @@ class Receiving:
         self.passed: Inbox[Passed] = Inbox()
         self.kept: list[str] = []
         self.healthy = True
+        self.owner: int | None = 5
         self.receiver = self.made()
 
     def made(self) -> Receiver:
@@ -41,6 +42,7 @@ class Receiving:
             self.passed,
             clock=lambda: 7,
             running=lambda: 0,
+            owner=lambda: self.owner,
             is_healthy=lambda: self.healthy,
             kept=self._keep,
         )
@@ -71,7 +73,13 @@ class Receiving:
     def groups(self) -> list[list[str]]:
         """The records on disk, group by group."""
         assert self.files.no is not None
-        return [[id_of(one) for one in unpack(group.records)] for group in groups_above(self.path, self.files.no, 0)]
+        return [[id_of(one) for one in unpack(group.records)[0]] for group in groups_above(self.path, self.files.no, 0)]
+
+    def intents(self) -> list[list[str]]:
+        assert self.files.no is not None
+        found = [unpack(group.records)[1] for group in groups_above(self.path, self.files.no, 0)]
+        assert all(owner_no == self.owner for noted in found for _, owner_no, _ in noted)
+        return [[record_id for record_id, _, _ in noted] for noted in found]
 
 
 def append(one: Record) -> Append:
@@ -97,15 +105,32 @@ def test_records_that_come_together_are_one_group_on_disk_and_are_told(receiving
 
 def test_everything_else_is_passed_on_in_its_order_behind_the_records(receiving: Receiving) -> None:
     command = Command(run=lambda connection: None, done=lambda outcome: None)
-    openings = [opening("gen-9")]
-    assert receiving.run(openings, record("gen-1"), command) == [Waits.SOME, openings, command, None]
+    assert receiving.run(command, record("gen-1")) == [Waits.SOME, command, None]
     assert receiving.groups() == [["gen-1"]]
+
+
+def test_intents_are_in_the_group_of_the_records_that_come_with_them(receiving: Receiving) -> None:
+    passed = receiving.run([opening("gen-8")], record("gen-1"), [opening("gen-9")])
+    assert (receiving.groups(), receiving.intents()) == ([["gen-1"]], [["gen-8", "gen-9"]])
+    assert (passed, receiving.kept) == ([Waits.SOME, None], ["gen-1"])
+
+
+def test_intents_that_are_alone_are_a_group_and_nobody_is_told(receiving: Receiving) -> None:
+    assert receiving.run([opening("gen-8")]) == [Waits.SOME, None]
+    assert (receiving.groups(), receiving.intents(), receiving.kept) == ([[]], [["gen-8"]], [])
+
+
+def test_intents_that_nobody_owns_yet_are_passed_on_behind_the_records(receiving: Receiving) -> None:
+    receiving.owner = None
+    openings, one = [opening("gen-8")], append(record("gen-1"))
+    assert receiving.run(openings, one) == [one, openings, None]
+    assert (receiving.groups(), receiving.kept) == ([], [])
 
 
 def test_while_the_storage_refuses_nothing_is_kept(receiving: Receiving) -> None:
     receiving.healthy = False
-    passed = receiving.run(record("gen-1"))
-    assert [one[0].opening.id if isinstance(one, tuple) else one for one in passed] == ["gen-1", None]
+    openings, one = [opening("gen-8")], append(record("gen-1"))
+    assert receiving.run(openings, one) == [one, openings, None]
     assert (receiving.groups(), receiving.kept) == ([], [])
 
 

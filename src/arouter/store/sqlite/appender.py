@@ -16,10 +16,10 @@ from typing import Any
 import apsw
 import msgspec
 
-from arouter.domain.record import Opening, Record
+from arouter.domain.record import Record
 from arouter.store.sqlite.folded import folded_beyond_us
 from arouter.store.sqlite.names import Numbers, to_json
-from arouter.store.sqlite.prepared import Prepared, id_of, prepare_all
+from arouter.store.sqlite.prepared import Noted, Prepared, id_of, prepare_all
 from arouter.store.sqlite.rollups import raise_rollups, sums_of_keys
 from arouter.store.sqlite.rows import NAMED, PLAIN, STORED, all_canonical_bytes
 from arouter.store.sqlite.sealed import NOTHING_SEALED, SealedIds, sealed_ids, which_are_sealed
@@ -77,12 +77,10 @@ class Appender:
         self._last = None
         self._sealed = None
 
-    def open(self, connection: apsw.Connection, openings: Sequence[Opening], owner_no: int) -> None:
+    def open(self, connection: apsw.Connection, noted: Sequence[Noted]) -> None:
         """Remember intents, but for those whose record is there."""
-        closed = already_there(connection, [opening.id for opening in openings])
-        encoded = [(opening.id, _encoded(opening)) for opening in openings if opening.id not in closed]
-        rows = [(record_id, owner_no, note) for record_id, note in encoded if note is not None]
-        insert_rows(connection, "add_open", _OPEN_COLUMNS, rows)
+        closed = already_there(connection, [record_id for record_id, _, _ in noted])
+        insert_rows(connection, "add_open", _OPEN_COLUMNS, [intent for intent in noted if intent[0] not in closed])
 
     def append(
         self, connection: apsw.Connection, records: Sequence[Record], now_us: int, *, new: bool = False
@@ -237,14 +235,6 @@ def _next_batch(
     made = Batch(no=last.no + 1, last_seq=seq, written_at_us=written_at_us, hash=hashlib.sha256(hashed).digest())
     rows.append((made.no, last.last_seq + 1, seq, written_at_us, earliest_us, made.hash))
     return made
-
-
-def _encoded(opening: Opening) -> bytes | None:
-    """An intent as it is kept; None for one that cannot be: its record could not be either, and is refused."""
-    try:
-        return msgspec.json.encode(opening)
-    except UnicodeEncodeError:
-        return None
 
 
 def already_there(connection: apsw.Connection, ids: Sequence[str]) -> set[str]:

@@ -2,7 +2,7 @@
 
 `<database>-arrivals-<number>-0` and `-1`: while what is in one is booked, records arrive in the other, and who has been
 booked is overwritten. A file is groups, one behind the other from its beginning; a group is a head and the packed
-records of one group commit:
+records of one group commit, with the intents that came with them:
 
     number of the file's pair, of the group, when it arrived (µs), the length of the records: 8, 8, 8, 4 bytes
     CRC-32 of these and of the records: 4 bytes
@@ -34,7 +34,7 @@ import apsw
 
 from arouter.store.sqlite.disk import disk
 from arouter.store.sqlite.owners import is_locked
-from arouter.store.sqlite.prepared import Prepared
+from arouter.store.sqlite.prepared import Noted, Prepared
 from arouter.store.sqlite.statements import queries
 
 MOST_UNBOOKED: Final = 16_000
@@ -64,7 +64,15 @@ class Waiting(NamedTuple):
     no: int
     arrived_at_us: int
     records: Sequence[Prepared]
+    noted: Sequence[Noted]
     side: int
+
+
+class Unbooked(NamedTuple):
+    """What waits in this process's pair."""
+
+    groups: int
+    records: int
 
 
 class ArrivalFiles:
@@ -92,15 +100,17 @@ class ArrivalFiles:
         return self._no
 
     @property
-    def unbooked(self) -> int:
-        """Records that wait. May be asked by any thread."""
-        return self._unbooked
+    def unbooked(self) -> Unbooked:
+        """May be asked by any thread."""
+        return Unbooked(len(self._waiting), self._unbooked)
 
     # ------------------------------------------------------------ the thread that keeps
 
-    def keep(self, records: Sequence[Prepared], packed: bytes, arrived_at_us: int) -> int | None:
-        """Have one group on disk; how many records wait now. None if it cannot be kept here: it is to be booked at
-        once."""
+    def keep(
+        self, records: Sequence[Prepared], packed: bytes, arrived_at_us: int, noted: Sequence[Noted] = ()
+    ) -> Unbooked | None:
+        """Have one group on disk, as it is `packed`; what waits now. None if it cannot be kept here: it is to be booked
+        at once."""
         with self._lock:
             if not self._ready or self._unbooked + len(records) > MOST_UNBOOKED:
                 return None
@@ -121,9 +131,9 @@ class ArrivalFiles:
                 self._ready = False
                 return None
             self._offset = end
-            self._waiting.append(Waiting(self._last, arrived_at_us, records, self._side))
+            self._waiting.append(Waiting(self._last, arrived_at_us, records, noted, self._side))
             self._unbooked += len(records)
-            return self._unbooked
+            return self.unbooked
 
     def _grow(self, end: int) -> None:
         at = self._sizes[self._side]

@@ -1,4 +1,5 @@
 """Records that are on disk and not yet in their tables: they arrive one group at a time, and are booked many at once.
+Intents arrive with them, and most are never written to a table: their record comes before they are booked.
 
 A record among all the others changes pages all over the file: its indexes, its sums, its user's. A group of them
 that is written alone pays for each of these pages, and whoever waits waits for them. So a group arrives at the end of a
@@ -30,7 +31,7 @@ from arouter.store.sqlite.arrival_files import (
     rows_of,
 )
 from arouter.store.sqlite.connections import OUR_FAULTS
-from arouter.store.sqlite.prepared import Prepared, id_of, pack, prepare_all, unpack
+from arouter.store.sqlite.prepared import Noted, Prepared, id_of, pack, prepare_all, unpack
 from arouter.store.sqlite.statements import queries
 
 BOOK_AFTER_S: Final = 1.0
@@ -79,13 +80,13 @@ class Arrivals:
 
     def due_in_s(self) -> float | None:
         """When to book at the latest; None: nothing waits."""
-        waiting = 0 if self._files is None else self._files.unbooked
-        if not waiting:
+        waiting = None if self._files is None else self._files.unbooked
+        if waiting is None or not waiting.groups:
             self._due_at_s = None
             return None
         if self._due_at_s is None:
             self._due_at_s = time.monotonic() + BOOK_AFTER_S
-        return 0.0 if waiting >= MOST_WAITING else max(0.0, self._due_at_s - time.monotonic())
+        return 0.0 if waiting.records >= MOST_WAITING else max(0.0, self._due_at_s - time.monotonic())
 
     def committed(self) -> None:
         """The transaction was."""
@@ -131,18 +132,22 @@ class Arrivals:
 
     def book(self, connection: apsw.Connection, *more: Group) -> None:
         """Make records of all that has arrived, at whichever process, within the caller's transaction, and of `more`
-        behind it.
+        behind it. An intent that arrived is remembered, unless its record is there.
 
         They are taken for new, and nothing is kept to undo this alone: apsw.ConstraintError if that proves wrong. The
         caller rolls back, calls `beware` and tries again.
         """
-        groups = [*self._left(connection), *self._of_files(connection), *(group for group in more if group[1])]
+        arrived, noted = self._of_files(connection)
+        groups = [*self._left(connection), *arrived, *(group for group in more if group[1])]
         if groups and connection.execute(queries()["has_open"]).get:
             self._appender.close(connection, [id_of(one) for _, some in groups for one in some])
         if self._careful:
             self._book(connection, groups)
         elif groups:
             self._appender.append_groups(connection, groups, new=True)
+        if noted:
+            come = {id_of(one) for _, some in groups for one in some}
+            self._appender.open(connection, [intent for intent in noted if intent[0] not in come])
 
     def _left(self, connection: apsw.Connection) -> Sequence[Group]:
         """What a program of an earlier version left in the table that it used, taken out of it."""
@@ -150,20 +155,22 @@ class Arrivals:
             return []
         rows = connection.execute(queries()["arrivals"]).fetchall()
         connection.execute(queries()["forget_arrivals"])
-        return [(int(at_us), self._unpack(connection, packed)) for at_us, packed in rows]  # type: ignore[arg-type]
+        return [(int(at_us), self._unpack(connection, packed)[0]) for at_us, packed in rows]  # type: ignore[arg-type]
 
-    def _of_files(self, connection: apsw.Connection) -> Sequence[Group]:
-        """What waits in files, in the order in which it arrived. It is noted as booked."""
+    def _of_files(self, connection: apsw.Connection) -> tuple[Sequence[Group], Sequence[Noted]]:
+        """What waits in files: records in the order in which they arrived, and intents. It is noted as booked."""
         found: list[tuple[int, Group]] = []
+        noted: list[Noted] = []
         path = connection.filename
         for no, booked in rows_of(connection):
             if self._files is not None and no == self._files.no:
                 own, through = self._files.take(booked)
                 found += _in_order([(group.arrived_at_us, group.records) for group in own])
+                noted += [intent for group in own for intent in group.noted]
                 self._booked = through
                 # Also where another process has booked them, which may not have waited for the disk: a transaction that
                 # writes nothing syncs nothing, and behind this one the files are overwritten.
-                if through > booked or self._files.unbooked:
+                if through > booked or self._files.unbooked.groups:
                     connection.execute(queries()["note_booked"], (no, through))
             else:
                 groups = self._of_others_above(path, no, booked)
@@ -172,28 +179,26 @@ class Arrivals:
                         remove_if_dead(connection, path, no, booked)
                     continue
                 self._of_others.add(no)
-                found += _in_order(
-                    [
-                        (group.arrived_at_us, self._unpack(connection, group.records))
-                        for group in groups
-                        if group.records
-                    ]
-                )
+                unpacked = [
+                    (group.arrived_at_us, self._unpack(connection, group.records)) for group in groups if group.records
+                ]
+                found += _in_order([(at_us, records) for at_us, (records, _) in unpacked])
+                noted += [intent for _, (_, intents) in unpacked for intent in intents]
                 connection.execute(queries()["note_booked"], (no, groups[-1].no))
         found.sort(key=_place)
-        return [group for _, group in found if group[1]]
+        return [group for _, group in found if group[1]], noted
 
     def _of_others_above(self, path: str, no: int, booked: int) -> Sequence[Packed]:
         if self._elsewhere is None:
             return groups_above(path, no, booked)
         return [group for group in self._elsewhere.get(no, ()) if group.no > booked]
 
-    def _unpack(self, connection: apsw.Connection, packed: bytes) -> Sequence[Prepared]:
+    def _unpack(self, connection: apsw.Connection, packed: bytes) -> tuple[Sequence[Prepared], Sequence[Noted]]:
         try:
             return unpack(packed)
         except ValueError as problem:
             self._put_aside(connection, packed, problem)
-            return ()
+            return (), ()
 
     def _book(self, connection: apsw.Connection, groups: Sequence[Group]) -> None:
         """Whatever is wrong with one of them."""

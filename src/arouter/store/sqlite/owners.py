@@ -1,4 +1,5 @@
-"""Who may have open records: each process that does holds a lock which dies with it.
+"""Who may have open records: each process that does holds a lock which dies with it. One has a number before its first
+intent arrives in a file.
 
 The lock is an `flock` on a file beside the database, `<database>-owner-<number>`. A number is given out and its
 file locked within one write transaction, and recovery runs within one too: nobody is ever taken for dead between
@@ -25,7 +26,7 @@ class Owner:
 
     @property
     def number(self) -> int | None:
-        """None if nothing was ever opened."""
+        """None as long as nothing can be open."""
         return self._number
 
     def register(self, connection: apsw.Connection) -> int:

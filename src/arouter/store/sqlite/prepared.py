@@ -1,28 +1,41 @@
-"""A record before its row has a number, and how many of them are packed until they get one.
+"""A record before its row has a number, and how many of them are packed until they get one, with the intents that came
+beside them.
 
 What is packed says which columns it has, so that a program of another version can read what this one left.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from contextlib import suppress
+from typing import Any, Final
 
 import msgspec
 
-from arouter.domain.record import Record
+from arouter.domain.record import Opening, Record
 from arouter.store.limits import check_with_counts
 from arouter.store.sqlite.rows import NAMED, PLAIN, values_of
 
 Prepared = tuple[tuple[str, ...], tuple[Any, ...], tuple[str | None, ...], str | None]
 """The tags, the values of `PLAIN`, the texts of `NAMED`, the user. A bare tuple: there are many."""
 
-_Packed = tuple[list[str], list[str], list[Prepared]]
+Noted = tuple[str, int, bytes]
+"""An intent as it is kept, a row of `open_records`: the id, the number of the owner, the opening as JSON."""
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    plain: list[str]
+    named: list[str]
+    prepared: list[Prepared]
+    noted: list[Noted] = []  # msgspec makes a list for each
+    """A group without intents says nothing of them."""
+
 
 _ID: Final = PLAIN.index("id")
 _COUNTS: Final = slice(PLAIN.index("attempts"), PLAIN.index("raw_usage"))
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Packed).decode
 _ARRAY_OF_THREE: Final = b"\x93"
-_COLUMNS: Final = _ARRAY_OF_THREE + _encode(PLAIN) + _encode(NAMED)
+_ARRAY_OF_FOUR: Final = b"\x94"
+_COLUMNS: Final = _encode(PLAIN) + _encode(NAMED)
 
 
 def prepare(record: Record) -> Prepared:
@@ -53,26 +66,38 @@ def id_of(prepared: Prepared) -> str:
     return record_id
 
 
-def pack(prepared: Sequence[Prepared]) -> bytes:
+def note_all(openings: Sequence[Opening], owner_no: int) -> list[Noted]:
+    """Intents as they are kept, without those that cannot be: their records could not be either, and are refused."""
+    noted: list[Noted] = []
+    for opening in openings:
+        with suppress(UnicodeEncodeError):
+            noted.append((opening.id, owner_no, msgspec.json.encode(opening)))
+    return noted
+
+
+def pack(prepared: Sequence[Prepared], noted: Sequence[Noted] = ()) -> bytes:
     """ValueError if a text is not Unicode."""
-    return _COLUMNS + _encode(prepared)
+    if noted:
+        return _ARRAY_OF_FOUR + _COLUMNS + _encode(prepared) + _encode(noted)
+    return _ARRAY_OF_THREE + _COLUMNS + _encode(prepared)
 
 
-def unpack(packed: bytes) -> Sequence[Prepared]:
+def unpack(packed: bytes) -> tuple[Sequence[Prepared], Sequence[Noted]]:
     """What `pack` was given. A column that was not known then is None.
 
     ValueError for one that is not known now, and for what was not packed.
     """
-    plain, named, prepared = _decode(packed)
-    if plain == [*PLAIN] and named == [*NAMED]:
-        return cast(Sequence[Prepared], prepared)
-    unknown = {*plain, *named} - {*PLAIN, *NAMED}
+    group = _decode(packed)
+    if group.plain == [*PLAIN] and group.named == [*NAMED]:
+        return group.prepared, group.noted
+    unknown = {*group.plain, *group.named} - {*PLAIN, *NAMED}
     if unknown:
         raise ValueError(f"this program does not know {', '.join(sorted(unknown))}")
-    return [
-        (tags, _placed(PLAIN, plain, values), _placed(NAMED, named, texts), user)
-        for tags, values, texts, user in prepared
+    prepared = [
+        (tags, _placed(PLAIN, group.plain, values), _placed(NAMED, group.named, texts), user)
+        for tags, values, texts, user in group.prepared
     ]
+    return prepared, group.noted
 
 
 def _placed(columns: Sequence[str], given: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:

@@ -58,6 +58,7 @@ from arouter.store.sqlite.items import (
 from arouter.store.sqlite.kept import Kept
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.owners import Owner
+from arouter.store.sqlite.prepared import note_all
 from arouter.store.sqlite.receiver import Receiver
 from arouter.store.sqlite.scheduling import let_others_go_on
 from arouter.store.sqlite.statements import queries
@@ -94,6 +95,7 @@ class Writer:
             self._queue,
             clock=clock,
             running=lambda: self._intents.count,
+            owner=lambda: self._owner.number,
             is_healthy=lambda: self.last_error is None,
             kept=self._tell_kept,
         )
@@ -129,7 +131,7 @@ class Writer:
     @property
     def arrived(self) -> int:
         """Records of this process that are on disk and wait to be booked."""
-        return self._files.unbooked
+        return self._files.unbooked.records
 
     @property
     def owner(self) -> Owner:
@@ -285,8 +287,10 @@ class Writer:
             self._tell(outcomes, records, max(0, self._clock() - started_us) / 1e6)
 
     def _claim_files(self, connection: apsw.Connection) -> None:
-        """So that the next records need not be booked at once. Without files they are."""
+        """So that the next records need not be booked at once. Without files they are. An intent that arrives there
+        has an owner, whom the database knows."""
         try:
+            self._owner.register(connection)
             self._files.claim(connection)
         except OSError:
             self._files.drop()
@@ -431,7 +435,7 @@ class Writer:
             closed = {record.opening.id for record in records}
             openings = [opening for opening in openings if opening.id not in closed]
         if openings:
-            self._appender.open(connection, openings, self._owner.register(connection))
+            self._appender.open(connection, note_all(openings, self._owner.register(connection)))
 
     def _refuse(self, items: Sequence[Item], exc: apsw.Error) -> None:
         self._kept.lost += sum(type(item) is tuple for item in items)
@@ -478,8 +482,9 @@ class Writer:
             if in_peace and self._owner.number is not None:
                 end_leases_of(connection, self._owner.number)
                 # The row stays where records are still open: they are the next one's to recover.
-                connection.execute(queries()["forget_owner"], (self._owner.number,))
-        if in_peace and self._files.no is not None and not self._files.unbooked:
+                if not self._files.unbooked.groups:
+                    connection.execute(queries()["forget_owner"], (self._owner.number,))
+        if in_peace and self._files.no is not None and not self._files.unbooked.groups:
             with suppress(apsw.Error):
                 connection.execute(queries()["forget_arrival_files"], (self._files.no,))
                 self._files.drop()

@@ -1,0 +1,3 @@
+-- Intents arrive in the files beside the database, too: a group of what waits there may have some (see
+-- store/sqlite/prepared.py). Nothing in the database changes. A program that does not know them could not book such a
+-- group, so it must not work on the database.
