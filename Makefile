@@ -1,5 +1,5 @@
 # Every chore of the project. `make` alone lists them.
-PYTHON ?= python3
+PYTHON ?= $(shell sh tools/python.sh)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed

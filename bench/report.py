@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,9 +141,15 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "distribution": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
         "python": platform.python_version(),
-        "python_optimized": "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
+        "python_optimized": _is_optimized(),
         "load_average": round(os.getloadavg()[0], 1),
     }
+
+
+def _is_optimized() -> bool:
+    """Whether this Python was built with its optimisations. Distributions do that, and do not say so."""
+    configured = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return "--enable-optimizations" in configured or Path(sys.base_prefix) == Path("/usr")
 
 
 def _processor() -> str:
