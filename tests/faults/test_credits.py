@@ -57,6 +57,10 @@ def transactions(gateway: Gateway) -> Decimal:
         cursor = f"&cursor={page['next_cursor']}"
 
 
+def told_overage(gateway: Gateway) -> Decimal:
+    return Decimal(int(gateway.metric("arouter_overage_picodollars_total"))) / 10**12
+
+
 def spent(gateway: Gateway, before: Decimal) -> Decimal:
     """Since there are credits."""
     return sum(costs(gateway), Decimal(0)) - before
@@ -114,8 +118,11 @@ def test_together_they_do_not_pass_a_dollar_and_a_top_up_lets_the_next_pass(sand
         heard = asyncio.run(ask_all(gateway, "u", REQUESTS))
         assert {one.status for one in heard} == {200, 402}
         assert check_peace(gateway, DOLLAR, before) < DOLLAR / 2
-        told = Decimal(int(gateway.metric("arouter_overage_picodollars_total"))) / 10**12
-        assert told == overage(gateway) - passed > 0, "none of those before the credits, and each once"
+        passed_by = overage(gateway) - passed
+        assert passed_by > 0
+        # None of those before the credits, and each once. A worker that is too busy to tell its metrics within a second
+        # counts with what it told before.
+        wait_until(lambda: told_overage(gateway) == passed_by)
         last = spend_the_rest(gateway)
         left = check_peace(gateway, DOLLAR, before)
         assert left < HELD
