@@ -77,11 +77,11 @@ def prepared(record_id: str, **changes: Any) -> Prepared:
 
 
 OWNER = 1
-"""Of all intents: nobody asks whether it lives."""
+"""Of the intents of whoever has no place among the owners."""
 
 
-def noted(*record_ids: str) -> list[Noted]:
-    return note_all([opening(record_id) for record_id in record_ids], OWNER)
+def noted(*record_ids: str, owner: int) -> list[Noted]:
+    return note_all([opening(record_id) for record_id in record_ids], owner)
 
 
 class Keeper:
@@ -94,6 +94,7 @@ class Keeper:
         self._appender = Appender()
         self.arrivals = Arrivals(self._appender, self.files)
         self.at_us = 1
+        self.owner = OWNER
         self.refused: list[Prepared] = []
         """What could not be kept: it is booked at once, by the next transaction."""
         self.refused_intents: list[Noted] = []
@@ -113,7 +114,8 @@ class Keeper:
     def keep(self, *record_ids: str, opened: Sequence[str] = (), **changes: Any) -> bool:
         """Whether they are acknowledged. The intents that are `opened` come with them."""
         self.at_us += 1
-        some, intents = [prepared(record_id, **changes) for record_id in record_ids], noted(*opened)
+        some = [prepared(record_id, **changes) for record_id in record_ids]
+        intents = noted(*opened, owner=self.owner)
         kept = self.files.keep(some, pack(some, intents), self.at_us, intents) is not None
         if not kept:
             self.refused += some

@@ -7,12 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 import apsw
-import msgspec
 
 from arouter.domain.activity import ActivityQuery, ActivityRow, Filters, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.errors import StorageUnavailable
-from arouter.domain.interruption import interrupted
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Opening, Record
 from arouter.domain.users import UsersPage, UserSpan, UsersQuery
@@ -23,11 +21,11 @@ from arouter.store.sqlite.appender import last_batch
 from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.column_pages import read_columns
 from arouter.store.sqlite.items import take_turn
-from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import Texts, fetch, numbers_of, to_json
-from arouter.store.sqlite.owners import living_owners, remove_lock_files
+from arouter.store.sqlite.owners import remove_lock_files
 from arouter.store.sqlite.pages import find_row, read_one, read_page
 from arouter.store.sqlite.readers import Readers, Watch
+from arouter.store.sqlite.recovery import recover, who_is_dead
 from arouter.store.sqlite.rollups import whole_cost
 from arouter.store.sqlite.rows import COLUMNS
 from arouter.store.sqlite.sealed import archive
@@ -106,29 +104,17 @@ class SqliteLedger:
         return await self._readers.read(read)
 
     async def recover(self, *, now_us: int, dead: Collection[str] = ()) -> int:
-        def run(connection: apsw.Connection) -> tuple[int, set[int]]:
-            alive, dead = living_owners(connection, self._path)
-            left = fetch(connection, queries()["open_of_others"], to_json(sorted(alive)))
-            records = [interrupted(msgspec.json.decode(opening, type=Opening), now_us=now_us) for _, opening in left]
-            problems = self._writer.appender.append(connection, records, self._clock())
-            stored = [record.opening.id for record, problem in zip(records, problems, strict=True) if problem is None]
-            self._writer.appender.close(connection, stored)
-            for owner in dead:
-                end_leases_of(connection, owner)
-                connection.execute(queries()["forget_owner"], (owner,))
-            return len(stored), dead
-
-        # Records that have arrived took their intents with them.
-        if not await self._readers.read(self._is_something_left, apart=True):
+        # What the dead left in files is booked before the command runs; that they are dead is known before that.
+        gone = await self._readers.read(lambda connection: who_is_dead(connection, self._path), apart=True)
+        if gone is None:
             return 0
-        count, gone = await self._writer.command(run)
+        count = await self._writer.command(
+            lambda connection: recover(
+                connection, self._writer.appender, self._path, dead=gone, now_us=now_us, written_at_us=self._clock()
+            )
+        )
         remove_lock_files(self._path, gone)
         return int(count)
-
-    def _is_something_left(self, connection: apsw.Connection) -> bool:
-        """Without a lock, for the many times that nothing is: who registers while this is read is alive."""
-        alive, dead = living_owners(connection, self._path)
-        return bool(dead) or bool(fetch(connection, queries()["open_of_others"], to_json(sorted(alive))))
 
     async def get(self, organization_id: str, record_id: str) -> ActivityRow | None:
         return await self._readers.read(
