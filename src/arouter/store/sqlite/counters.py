@@ -38,9 +38,9 @@ class SqliteCounters:
 
     def lease(self, wanted: Sequence[LeaseWanted], *, now_us: int) -> Awaitable[Sequence[Leased]]:
         def run(connection: apsw.Connection) -> Sequence[Leased]:
+            texts = [text_of(one.counter) for one in wanted]
             owner_no = self._writer.owner.register(connection)
             self._forget_ended(connection, now_us)
-            texts = [text_of(one.counter) for one in wanted]
             _add_uses(connection, wanted, texts)
             renewal = _decide(connection, owner_no, wanted, texts, now_us)
             if renewal.in_the_way and self._bury_the_dead(connection, renewal.in_the_way):

@@ -8,15 +8,19 @@ the two steps.
 
 import fcntl
 import os
+import time
 from contextlib import suppress
+from typing import Final
 
 import apsw
 
 from arouter.store.sqlite.statements import queries
 
+_PATIENCE_S: Final = 1.0
+
 
 class Owner:
-    """This process's place among the owners; taken when it first has something to own."""
+    """This process's place among the owners; taken when it first has something to own, or files in which it may."""
 
     def __init__(self, path: str, started_at_us: int) -> None:
         self._path = path
@@ -30,13 +34,17 @@ class Owner:
         return self._number
 
     def register(self, connection: apsw.Connection) -> int:
-        """Take a number within the caller's transaction, or tell the one that was taken. OSError without a lock."""
+        """Take a number within the caller's transaction, or tell the one that was taken. OSError without a lock; then
+        there is no number."""
         if self._number is None:
             connection.execute(queries()["add_owner"], (os.getpid(), self._started_at_us))
             number = connection.last_insert_rowid()
-            descriptor = os.open(_lock_file(self._path, number), os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._number, self._descriptor = number, descriptor
+            try:
+                self._descriptor = _locked(_lock_file(self._path, number))
+            except OSError:
+                connection.execute(queries()["forget_owner"], (number,))
+                raise
+            self._number = number
         return self._number
 
     def forget(self) -> None:
@@ -79,8 +87,30 @@ def is_locked(path: str) -> bool:
     return False
 
 
+def _locked(path: str) -> int:
+    """A lock on the file of a number that nobody has. OSError.
+
+    A process whose transaction was rolled back gives its number back with that, and its file a moment later: that is
+    waited for, and it must not be the file that is locked here.
+    """
+    ends_at_s = time.monotonic() + _PATIENCE_S
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            if time.monotonic() > ends_at_s:
+                os.close(descriptor)
+                raise
+        os.close(descriptor)
+        time.sleep(0.001)
+
+
 def _lock_file(path: str, number: int) -> str:
-    return f"{path}-owner-{number}"
+    # Beside the database itself, as its other files are, if the path is a link to it.
+    return f"{os.path.realpath(path)}-owner-{number}"
 
 
 def _remove(lock_file: str, descriptor: int) -> None:
