@@ -256,7 +256,7 @@ def test_nothing_is_wrong_with_a_record_that_is_there_or_waits(backend: Backend)
     assert problems(backend) == ()
 
 
-def test_an_intent_that_is_written_while_its_record_waits_goes_as_that_is_booked(backend: Backend) -> None:
+def test_an_intent_that_arrives_behind_its_record_is_never_open(backend: Backend) -> None:
     append(backend, record("gen-1"))
     backend.ledger.open(opening("gen-1"))
     backend.run(asyncio.sleep(4 * TICK_S))

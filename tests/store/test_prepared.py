@@ -36,6 +36,12 @@ def test_a_column_that_is_not_known_is_not_dropped() -> None:
         unpack(msgspec.msgpack.encode(((*PLAIN, "color"), NAMED, [])))
 
 
+@pytest.mark.parametrize("parts", [(PLAIN, NAMED, *[[]] * 3), (PLAIN, NAMED)])
+def test_a_group_with_more_parts_or_fewer_is_not_read(parts: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match="length"):
+        unpack(msgspec.msgpack.encode(parts))
+
+
 def test_intents_come_back_with_the_records_beside_them_or_alone() -> None:
     prepared = [prepare(each) for each in RECORDS]
     openings = [opening("gen-1"), opening("gen-2", user="Zoë", tags=("a", "b"))]

@@ -3,7 +3,7 @@
 The intent of a request is there for the case that the process dies before its record is. Most requests of a quick
 provider, and all that are refused, end within milliseconds: their record comes first, and writing and deleting the
 intent would cost more than the record. So an intent waits for one to two ticks, unless its record comes; then it goes
-along with the next record of whichever request, which has a transaction anyway, or by itself after one more tick.
+along with the next record of whichever request, which is written anyway, or by itself after one more tick.
 The price: of a request that was younger than that when the process was killed, nothing is found after the restart.
 """
 

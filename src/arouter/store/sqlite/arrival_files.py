@@ -9,8 +9,8 @@ records of one group commit, with the intents that came with them:
 
 All numbers are little-endian. A group counts if its sum is right and its number follows that of the group before it in
 the file: behind the last one there are zeros, half a group that was being written when the process died, or groups of
-an earlier round, whose numbers are lower. A file all of whose groups are booked begins with one without records that
-has the last one's number: who looks with an older view of the database sees that there was something.
+an earlier round, whose numbers are lower. A file all of whose groups are booked begins with an empty one that has the
+last one's number: who looks with an older view of the database sees that there was something.
 
 The table `arrival_files` says which files there are and up to which group each pair is booked. That changes in the
 transaction that books: a group is above that number, and waits, or it is booked. Groups are booked in the order of
@@ -56,6 +56,7 @@ class Packed(NamedTuple):
     no: int
     arrived_at_us: int
     records: bytes
+    """With the intents that came with them."""
 
 
 class Waiting(NamedTuple):

@@ -21,7 +21,7 @@ Noted = tuple[str, int, bytes]
 """An intent as it is kept, a row of `open_records`: the id, the number of the owner, the opening as JSON."""
 
 
-class _Packed(msgspec.Struct, array_like=True):
+class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     plain: list[str]
     named: list[str]
     prepared: list[Prepared]

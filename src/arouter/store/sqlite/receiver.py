@@ -116,9 +116,9 @@ class Receiver:
         waiting = None if group is None else self._files.keep(*group, started_us, noted)
         if waiting is None:
             return False
-        self._rested_at_s = time.monotonic() + (LONG_REST_S if len(appends) >= MANY else REST_S)
-        self._last_size = len(appends)
         if appends:
+            self._rested_at_s = time.monotonic() + (LONG_REST_S if len(appends) >= MANY else REST_S)
+            self._last_size = len(appends)
             assert self._loop is not None
             # RuntimeError: the loop is closed, and nobody is left to be told.
             with suppress(RuntimeError):

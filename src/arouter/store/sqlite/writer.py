@@ -175,7 +175,8 @@ class Writer:
         """Do something in a transaction, behind what was asked for before. It finds all records that arrived booked,
         unless it is `apart`: then it neither reads nor changes records, nor what is made of them."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._intents.flush()
+        if not apart:
+            self._intents.flush()
         if self._stopped:
             done.set_exception(_closed())
         else:
