@@ -1,7 +1,7 @@
 """The SQLite backend.
 
-`connections`, `receiver`, `arrival_files`, `disk`, `writer`, `turns`, `checkpointer`, `bound`, `readers`, `owners` and `recovery`
-know threads, files and failures;
+`connections`, `receiver`, `arrival_files`, `disk`, `writer`, `turns`, `checkpointer`, `bound`, `readers`, `owners` and
+`recovery` know threads, files and failures;
 `rows`, `names`, `appender`, `selection`, `pages`, `summaries`, `users` and `checks` know the tables; `directory` and
 `ledger` are the protocols; `database` puts it together.
 """
