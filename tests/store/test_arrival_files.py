@@ -27,23 +27,10 @@ from tests.store.kept_files import (
     booked_through,
     failing_disk,
     files_of,
-    make_database,
     numbers,
     prepared,
     waits,
 )
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return make_database(tmp_path)
-
-
-@pytest.fixture
-def keeper(path: str) -> Iterator[Keeper]:
-    made = Keeper(path).claim()
-    yield made
-    made.end()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ meanwhile, and what the dead left is booked."""
 
 import fcntl
 import os
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from tests.store.kept_files import (
     booked,
     booked_through,
     files_of,
-    make_database,
     numbers,
     prepared,
     waits,
@@ -35,18 +33,6 @@ from tests.store.kept_files import (
 
 CALLS = (os.open, os.pread, os.fstat, os.stat, os.close, fcntl.flock)
 """What reading a pair asks of the system."""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return make_database(tmp_path)
-
-
-@pytest.fixture
-def keeper(path: str) -> Iterator[Keeper]:
-    made = Keeper(path).claim()
-    yield made
-    made.end()
 
 
 # ---------------------------------------------------------------- who looks

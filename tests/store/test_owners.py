@@ -11,12 +11,6 @@ import pytest
 
 from arouter.store.sqlite.connections import transaction
 from arouter.store.sqlite.owners import Owner, living_owners
-from tests.store.kept_files import make_database
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return make_database(tmp_path)
 
 
 @pytest.fixture

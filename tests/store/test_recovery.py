@@ -3,7 +3,6 @@ forgotten."""
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import apsw
 import pytest
@@ -12,7 +11,7 @@ from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.connections import transaction
 from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.recovery import recover, who_is_dead
-from tests.store.kept_files import Keeper, booked, make_database, opened
+from tests.store.kept_files import Keeper, booked, opened
 
 
 class Process(Keeper):
@@ -38,7 +37,7 @@ class Process(Keeper):
         with transaction(self.connection):
             self.arrivals.book(self.connection)
             self.meanwhile()
-            count = recover(self.connection, Appender(), self.path, dead=dead, now_us=77, written_at_us=2)
+            count = recover(self.connection, Appender(), dead=dead, now_us=77, written_at_us=2)
         self.arrivals.committed()
         return count
 
@@ -53,11 +52,6 @@ def status_of(path: str, record_id: str) -> str:
     with closing(apsw.Connection(path)) as connection:
         sql = "SELECT text FROM records JOIN names ON no = status_no WHERE id = ?"
         return str(connection.execute(sql, (record_id,)).get)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return make_database(tmp_path)
 
 
 @pytest.fixture

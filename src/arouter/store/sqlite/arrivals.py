@@ -146,6 +146,7 @@ class Arrivals:
         elif groups:
             self._appender.append_groups(connection, groups, new=True)
         if noted:
+            # Those that were set aside among them, of which there is no record.
             come = {id_of(one) for _, some in groups for one in some}
             self._appender.open(connection, [intent for intent in noted if intent[0] not in come])
 

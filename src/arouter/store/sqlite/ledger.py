@@ -110,7 +110,7 @@ class SqliteLedger:
             return 0
         count = await self._writer.command(
             lambda connection: recover(
-                connection, self._writer.appender, self._path, dead=gone, now_us=now_us, written_at_us=self._clock()
+                connection, self._writer.appender, dead=gone, now_us=now_us, written_at_us=self._clock()
             )
         )
         remove_lock_files(self._path, gone)

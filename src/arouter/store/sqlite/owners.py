@@ -54,12 +54,16 @@ class Owner:
             self._number, self._descriptor = None, -1
 
 
+def all_owners(connection: apsw.Connection) -> list[int]:
+    """The numbers of those that have one."""
+    return [int(number) for (number,) in connection.execute(queries()["owners"]).fetchall()]  # type: ignore[arg-type]
+
+
 def living_owners(connection: apsw.Connection, path: str) -> tuple[set[int], set[int]]:
     """The numbers of those whose process lives, and of those whose process is dead."""
     alive: set[int] = set()
     dead: set[int] = set()
-    for row in connection.execute(queries()["owners"]).fetchall():
-        number = int(row[0])  # type: ignore[arg-type]
+    for number in all_owners(connection):
         (alive if is_locked(_lock_file(path, number)) else dead).add(number)
     return alive, dead
 

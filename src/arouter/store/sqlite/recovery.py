@@ -13,7 +13,7 @@ from arouter.domain.record import Opening
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import fetch, to_json
-from arouter.store.sqlite.owners import living_owners
+from arouter.store.sqlite.owners import all_owners, living_owners
 from arouter.store.sqlite.statements import queries
 
 
@@ -27,12 +27,10 @@ def who_is_dead(connection: apsw.Connection, path: str) -> set[int] | None:
     return dead if left else None
 
 
-def recover(
-    connection: apsw.Connection, appender: Appender, path: str, *, dead: set[int], now_us: int, written_at_us: int
-) -> int:
+def recover(connection: apsw.Connection, appender: Appender, *, dead: set[int], now_us: int, written_at_us: int) -> int:
     """Within a write transaction in which everything was booked that waits, since they were found `dead`; how many
     requests they had left open."""
-    still_there = {number for some in living_owners(connection, path) for number in some}
+    still_there = {*all_owners(connection)}
     left = fetch(connection, queries()["open_of_others"], to_json(sorted(still_there - dead)))
     records = [interrupted(msgspec.json.decode(opening, type=Opening), now_us=now_us) for _, opening in left]
     problems = appender.append(connection, records, written_at_us)
