@@ -32,6 +32,7 @@ from arouter.store.sqlite.arrival_files import (
 )
 from arouter.store.sqlite.connections import OUR_FAULTS
 from arouter.store.sqlite.prepared import Noted, Prepared, id_of, pack, prepare_all, unpack
+from arouter.store.sqlite.set_aside import put_aside
 from arouter.store.sqlite.statements import queries
 
 BOOK_AFTER_S: Final = 1.0
@@ -220,7 +221,7 @@ class Arrivals:
 
     def _put_aside(self, connection: apsw.Connection, packed: bytes, problem: Exception) -> None:
         """It was acknowledged, so it is not thrown away, and the check tells."""
-        connection.execute(queries()["set_aside_arrivals"], (packed, f"{type(problem).__name__}: {problem}"))
+        put_aside(connection, packed, f"{type(problem).__name__}: {problem}")
         self._setting_aside += 1
 
 

@@ -9,6 +9,7 @@ import apsw
 
 from arouter.domain.errors import StorageUnavailable
 from arouter.store.moving import refuse_unfinished
+from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.archivist import Archivist
 from arouter.store.sqlite.arrivals import Found, book_all, find_all, has_arrivals
 from arouter.store.sqlite.bound import LogBound
@@ -32,6 +33,7 @@ from arouter.store.sqlite.ledger import SqliteLedger
 from arouter.store.sqlite.moved_records import read_copy_state
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.sealed import has_sealed_days, require_archive
+from arouter.store.sqlite.set_aside import book_set_aside, has_any_aside
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
 from arouter.store.stores import CommitStats, OnCommit, SqliteStatus
@@ -98,7 +100,7 @@ class SqliteStore:
                 refuse_unfinished(read_copy_state(connection))
                 if has_sealed_days(connection):
                     require_archive()
-                _book_what_was_left(connection)
+                _book_what_was_left(connection, clock())
             finally:
                 connection.close()
         return cls(
@@ -230,12 +232,14 @@ class SqliteStore:
                 source.close()
 
 
-def _book_what_was_left(connection: apsw.Connection) -> None:
-    """By a process that was killed. Behind the migrations: what waits says which columns it has, and is booked into the
-    tables of this program. Where it cannot be now, as on a full disk, it stays, and whoever reads finds it."""
-    if has_arrivals(connection):
+def _book_what_was_left(connection: apsw.Connection, now_us: int) -> None:
+    """By a process that was killed, or set aside by one that did not know better. Behind the migrations: what waits
+    says which columns it has, and is booked into the tables of this program. Where it cannot be now, as on a full disk,
+    it stays, and whoever reads finds it."""
+    if has_arrivals(connection) or has_any_aside(connection):
         with suppress(apsw.Error), transaction(connection):
             book_all(connection)
+            book_set_aside(connection, Appender(), now_us)
 
 
 def _book_in_copy(copy: apsw.Connection, waiting: Found) -> None:

@@ -311,6 +311,15 @@ DELETE FROM arrivals;
 -- name: set_aside_arrivals
 INSERT INTO arrivals_set_aside (records, reason) VALUES (?, ?);
 
+-- name: has_set_aside
+SELECT EXISTS (SELECT 1 FROM arrivals_set_aside);
+
+-- name: set_aside
+SELECT no, records FROM arrivals_set_aside ORDER BY no;
+
+-- name: forget_set_aside
+DELETE FROM arrivals_set_aside WHERE no = ?;
+
 -- name: why_set_aside
 SELECT reason FROM arrivals_set_aside ORDER BY no;
 

@@ -1,0 +1,68 @@
+"""Records that arrived and could not be booked, each with the reason: they were acknowledged, so they are kept.
+
+Only a defect leads here, or a later version's records that an earlier one met. So they are tried again: by whoever
+opens the database, which may be a program that knows more, and before requests that were left open become records.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+
+from arouter.store.sqlite.appender import Appender, already_there
+from arouter.store.sqlite.connections import OUR_FAULTS
+from arouter.store.sqlite.prepared import Noted, Prepared, id_of, pack, unpack
+from arouter.store.sqlite.statements import queries
+
+ANOTHER_IS_THERE: Final = "another record of the request is there"
+
+
+def put_aside(connection: apsw.Connection, packed: bytes, reason: str) -> None:
+    """Keep one record, or a whole group that cannot be read."""
+    connection.execute(queries()["set_aside_arrivals"], (packed, reason))
+
+
+def has_any_aside(connection: apsw.Connection) -> bool:
+    return bool(connection.execute(queries()["has_set_aside"]).get)
+
+
+def book_set_aside(connection: apsw.Connection, appender: Appender, written_at_us: int) -> int:
+    """Try it once more with all of them, within a write transaction in which everything was booked that waits; how many
+    records were booked. Of the others each stays, with the reason that there is now."""
+    booked = 0
+    intents: list[Noted] = []
+    for no, packed in connection.execute(queries()["set_aside"]).fetchall():
+        try:
+            records, noted = unpack(packed)  # type: ignore[arg-type]
+        except ValueError:
+            continue
+        intents += noted
+        connection.execute(queries()["forget_set_aside"], (no,))
+        there = already_there(connection, [id_of(one) for one in records])
+        refused = _append(connection, appender, [one for one in records if id_of(one) not in there], written_at_us)
+        # One that was made of the request's intent, say. Which of the two holds is for a person to decide.
+        refused += [(one, ANOTHER_IS_THERE) for one in records if id_of(one) in there]
+        for one, reason in refused:
+            put_aside(connection, pack([one]), reason)
+        booked += len(records) - len(refused)
+    appender.open(connection, intents)
+    return booked
+
+
+def _append(
+    connection: apsw.Connection, appender: Appender, records: Sequence[Prepared], written_at_us: int
+) -> list[tuple[Prepared, str]]:
+    """Append them, and forget their intents; those that the tables refuse, and why."""
+    connection.execute("SAVEPOINT again")
+    try:
+        appender.append_groups(connection, [(written_at_us, records)])
+        appender.close(connection, [id_of(one) for one in records])
+        return []
+    except OUR_FAULTS as fault:
+        connection.execute("ROLLBACK TO again")
+        appender.forget()
+        if len(records) == 1:
+            return [(records[0], f"{type(fault).__name__}: {fault}")]
+        return [refused for one in records for refused in _append(connection, appender, [one], written_at_us)]
+    finally:
+        connection.execute("RELEASE again")
