@@ -18,6 +18,7 @@ from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.arrival_files import ArrivalFiles, groups_above, paths_of, rows_of
 from arouter.store.sqlite.arrivals import Arrivals, has_arrivals
 from arouter.store.sqlite.connections import transaction
+from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.prepared import Noted, Prepared, id_of, note_all, pack, prepare
 from tests.conformance.samples import opening, record
 
@@ -102,7 +103,7 @@ class Keeper:
 
     def claim(self) -> "Keeper":
         with transaction(self.connection):
-            self.files.claim(self.connection)
+            self.files.claim(self.connection, self.owner)
         self.arrivals.committed()
         return self
 
@@ -158,6 +159,26 @@ class Keeper:
         self.connection.execute("DELETE FROM arrival_files WHERE no = ?", (self.no,))
         self.files.drop()
         self.connection.close()
+
+
+class Registered(Keeper):
+    """One that has a place among the owners."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+        self.place = Owner(path, 1)
+        with transaction(self.connection):
+            self.owner = self.place.register(self.connection)
+            self.files.claim(self.connection, self.owner)
+        self.arrivals.committed()
+
+    def meanwhile(self) -> None:
+        """What others do between the booking and what is asked for behind it."""
+
+    def die(self) -> None:
+        self.end()
+        self.place.forget()
 
 
 def files_of(path: str, no: int) -> list[Path]:

@@ -59,7 +59,7 @@ def test_nothing_is_kept_before_the_pair_is_there_nor_behind_its_end(path: str) 
     keeper = Keeper(path)
     assert not keeper.keep("gen-1")
     with transaction(keeper.connection):
-        keeper.files.claim(keeper.connection)
+        keeper.files.claim(keeper.connection, keeper.owner)
         assert not keeper.keep("gen-2")
     keeper.files.committed()
     assert keeper.keep("gen-3")
@@ -72,7 +72,7 @@ def test_nothing_is_kept_before_the_pair_is_there_nor_behind_its_end(path: str) 
 def test_a_pair_whose_claim_failed_leaves_nothing_behind(path: str, tmp_path: Path) -> None:
     keeper = Keeper(path)
     keeper.connection.execute("BEGIN IMMEDIATE")
-    keeper.files.claim(keeper.connection)
+    keeper.files.claim(keeper.connection, keeper.owner)
     keeper.connection.execute("ROLLBACK")
     keeper.files.forget()
     assert [each.name for each in tmp_path.glob("*-arrivals-*")] == []

@@ -19,6 +19,7 @@ from arouter.store.sqlite.items import Append, Command, Passed, Waits
 from arouter.store.sqlite.prepared import id_of, unpack
 from arouter.store.sqlite.receiver import Receiver
 from tests.conformance.samples import opening, record
+from tests.store.kept_files import OWNER
 
 
 class Receiving:
@@ -28,12 +29,12 @@ class Receiving:
         self.path = connection.filename
         self.files = ArrivalFiles(durable=True)
         with transaction(connection):
-            self.files.claim(connection)
+            self.files.claim(connection, OWNER)
         self.files.committed()
         self.passed: Inbox[Passed] = Inbox()
         self.kept: list[str] = []
         self.healthy = True
-        self.owner: int | None = 5
+        self.owner: int | None = OWNER
         self.receiver = self.made()
 
     def made(self) -> Receiver:
@@ -122,6 +123,15 @@ def test_intents_that_are_alone_are_a_group_and_nobody_is_told(receiving: Receiv
 
 def test_intents_that_nobody_owns_yet_are_passed_on_behind_the_records(receiving: Receiving) -> None:
     receiving.owner = None
+    openings, one = [opening("gen-8")], append(record("gen-1"))
+    assert receiving.run(openings, one) == [one, openings, None]
+    assert (receiving.groups(), receiving.kept) == ([], [])
+
+
+def test_intents_under_a_number_that_was_given_back_are_not_kept(receiving: Receiving) -> None:
+    """The number, and the files with it, were rolled back and made anew since it was asked for: it may be another
+    process's now."""
+    receiving.owner = OWNER + 1
     openings, one = [opening("gen-8")], append(record("gen-1"))
     assert receiving.run(openings, one) == [one, openings, None]
     assert (receiving.groups(), receiving.kept) == ([], [])

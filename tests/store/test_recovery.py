@@ -9,26 +9,12 @@ import pytest
 
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.connections import transaction
-from arouter.store.sqlite.owners import Owner
 from arouter.store.sqlite.recovery import recover, who_is_dead
-from tests.store.kept_files import Keeper, booked, opened
+from tests.store.kept_files import Registered, booked, opened
 
 
-class Process(Keeper):
-    """One that has a place among the owners, and opens what its intents say."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-        self.place = Owner(path, 1)
-        with transaction(self.connection):
-            self.owner = self.place.register(self.connection)
-            self.files.claim(self.connection)
-        self.arrivals.committed()
-
-    def die(self) -> None:
-        self.end()
-        self.place.forget()
+class Process(Registered):
+    """One that opens what its intents say, and recovers."""
 
     def recover(self, dead: set[int] | None) -> int:
         """As one command of the writer: what waits is booked, then comes what was asked for."""
@@ -40,9 +26,6 @@ class Process(Keeper):
             count = recover(self.connection, Appender(), dead=dead, now_us=77, written_at_us=2)
         self.arrivals.committed()
         return count
-
-    def meanwhile(self) -> None:
-        """What others do between the two."""
 
     def look(self) -> set[int] | None:
         return who_is_dead(self.connection, self.path)

@@ -84,6 +84,7 @@ class ArrivalFiles:
         self._durable = durable
         self._lock = threading.Lock()
         self._no: int | None = None
+        self._owner_no = 0
         self._paths: tuple[str, ...] = ()
         self._files: list[int] = []
         self._sizes = [0, 0]
@@ -115,6 +116,9 @@ class ArrivalFiles:
         with self._lock:
             if not self._ready or self._unbooked + len(records) > MOST_UNBOOKED:
                 return None
+            if any(owner_no != self._owner_no for _, owner_no, _ in noted):
+                # Its number was rolled back meanwhile, with other files, and may be another process's now.
+                return None
             assert self._no is not None
             self._last += 1
             group = _group(self._no, self._last, arrived_at_us, packed)
@@ -145,11 +149,11 @@ class ArrivalFiles:
 
     # ------------------------------------------------------------ the thread that books
 
-    def claim(self, connection: apsw.Connection) -> None:
-        """Make the pair, within a transaction of which `committed` or `forget` is told the end. OSError; then `drop`
-        what there is of it."""
+    def claim(self, connection: apsw.Connection, owner_no: int) -> None:
+        """Make the pair, for records and the intents of `owner_no`, within a transaction of which `committed` or
+        `forget` is told the end. OSError; then `drop` what there is of it."""
         path, no = connection.filename, secrets.randbits(62)
-        self._claiming = True
+        self._claiming, self._owner_no = True, owner_no
         self._no, self._paths = no, paths_of(path, no)
         for each in self._paths:
             self._files.append(os.open(each, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -76,9 +76,13 @@ class SqliteCounters:
     def _bury_the_dead(self, connection: apsw.Connection, suspects: set[int]) -> bool:
         """End the leases of those whose process is dead; whether there were any."""
         alive, _ = living_owners(connection, self._path)
-        for owner_no in suspects - alive:
+        dead = suspects - alive
+        if dead:
+            # One that has died since this command began may have used more of its lease than was booked then.
+            self._writer.book_again(connection)
+        for owner_no in dead:
             end_leases_of(connection, owner_no)
-        return bool(suspects - alive)
+        return bool(dead)
 
 
 def _add_uses(connection: apsw.Connection, wanted: Sequence[LeaseWanted], texts: Sequence[str]) -> None:

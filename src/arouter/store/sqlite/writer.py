@@ -183,6 +183,10 @@ class Writer:
             self._receiver.inbox.put(Command(run, partial(settle, done), apart))
         return done
 
+    def book_again(self, connection: apsw.Connection) -> None:
+        """Within a command: what has arrived since it began."""
+        self._arrivals.book(connection)
+
     def chore(self, run: Callable[[apsw.Connection], Result]) -> Result:
         """Do something small in a transaction of its own, once what waits now is written and all that arrived is
         booked; blocks until it is done.
@@ -291,8 +295,7 @@ class Writer:
         """So that the next records need not be booked at once. Without files they are. An intent that arrives there
         has an owner, whom the database knows."""
         try:
-            self._owner.register(connection)
-            self._files.claim(connection)
+            self._files.claim(connection, self._owner.register(connection))
         except OSError:
             self._files.drop()
 
