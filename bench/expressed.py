@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from arouter.domain.keys import Key
 from arouter.domain.pseudonym import Pseudonyms
+from arouter.engine.adapters import Adapters
 from arouter.engine.billing import Billing
 from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.call import Call
@@ -65,6 +66,7 @@ class Expressed:
         self._express = Express(
             **beside,
             selection=selection,
+            adapters=Adapters(),
             breakers=Breakers(BreakerRules()),
             pseudonyms=Pseudonyms(bytes(32)),
             billing=billing,

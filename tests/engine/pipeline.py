@@ -124,9 +124,10 @@ class Pipeline:
         )
         self.selection = selection(operator)
         self.own_keys = (no_own_keys if own_keys is None else own_keys)(operator, selection)
+        self.adapters = Adapters()
         self.attempts = Attempts(
             upstream=self.client if upstream is None else upstream,
-            adapters=Adapters(),
+            adapters=self.adapters,
             breakers=self.breakers,
             rules=RetryRules() if retries is None else retries,
             clock=self.clock,
@@ -148,7 +149,7 @@ class Pipeline:
             selection=self.selection,
             own_keys=self.own_keys,
             attempts=self.attempts,
-            adapters=Adapters(),
+            adapters=self.adapters,
             billing=self.billing,
             recorder=self.recorder,
             clock=self.clock,

@@ -1,11 +1,11 @@
 """The usual request, straight through: a chat completion that leaves nothing to choose, in three turns of the loop.
 
-    asked       one model that one provider answers, in the client's own dialect, on a connection that is idle
+    asked       one model that one provider answers, in whichever dialect, on a connection that is idle
     answered    200, whole, with its usage: the bill, the record
     recorded    the answer goes to the client
 
 Each turn is a plain call from whoever has news, and nothing is made that only other requests need: no task, no list of
-whom to ask next. What is decided once for a key and a model is a `_Way`, and is kept.
+whom to ask next. What is decided once for a key and a model is a `Way`, and is kept.
 
 Everything else is the pipeline's (`arouter.engine.completions`). A request that is not usual is left to it before
 anything was done. One that stops being usual on its way is handed over as it stands, with the provider asked: when the
@@ -20,36 +20,33 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
-from arouter.domain.errors import ARouterError, NotPermitted, StorageUnavailable, forget_frames
-from arouter.domain.keys import Key, UserPolicy
+from arouter.domain.errors import ARouterError, StorageUnavailable, forget_frames
+from arouter.domain.keys import Key
 from arouter.domain.pseudonym import Pseudonyms
 from arouter.domain.record import Opening, Record, Status
-from arouter.domain.value import unfilled, value
+from arouter.domain.value import unfilled
 from arouter.engine.account import record_of
-from arouter.engine.admission import MOST_USER_BYTES, check_allowed, check_kind
+from arouter.engine.adapters import Adapters
+from arouter.engine.admission import MOST_USER_BYTES
 from arouter.engine.answer import Answer
 from arouter.engine.attempts import Attempts, Begun
 from arouter.engine.billing import Bill, Billing
 from arouter.engine.breaker import Breakers
 from arouter.engine.call import Reply
 from arouter.engine.clock import Clock
-from arouter.engine.guardian import Guard, Guardian, Hold
-from arouter.engine.identity import Naming, naming_for
+from arouter.engine.exchange import TranslatedExchange
+from arouter.engine.guardian import Guardian, Hold
 from arouter.engine.own_keys import OwnKeys
-from arouter.engine.pool import Pool
 from arouter.engine.recorder import Recorder
-from arouter.engine.routing import Plan, Route
 from arouter.engine.selection import Selection
-from arouter.engine.timeouts import Timeouts
 from arouter.engine.upstream import Upstream
-from arouter.providers.base import Prepared
-from arouter.providers.openai import CHAT_PATH, read_completion, write_completion
+from arouter.engine.way import Way, Ways
+from arouter.providers.openai import read_completion, write_completion
 from arouter.providers.openai_error import MALFORMED
 from arouter.providers.routing_fields import FALL_BACK_FIELDS, ROUTING_FIELDS
 from arouter.providers.told import Told
 
 ENDPOINT: Final = "/v1/chat/completions"
-MOST_WAYS: Final = 4096
 
 _UNUSUAL = frozenset({"stream", "stream_options", "safety_identifier", *FALL_BACK_FIELDS, *ROUTING_FIELDS})
 """Fields that ask for more than an answer, or tell the user in another place."""
@@ -87,28 +84,6 @@ class ExpressReply(Reply, Protocol):
         """The request is over."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """What is decided once for a key and a model. All are forgotten as soon as any of it may be otherwise."""
-
-    key: Key
-    requested_model: str
-    """One text for all records."""
-    plan: Plan
-    route: Route
-    guard: Guard | None
-    """Of all requests of the key; None: it depends on their users."""
-    pool: Pool
-    head: bytes
-    """Of the request to the provider."""
-    model: msgspec.Raw
-    """In that request."""
-    naming: Naming | None
-    """How the provider is told of the user; None: not at all."""
-    naming_field: str
-    timeouts: Timeouts
-
-
 class Pipeline(Protocol):
     """Answers what is not usual."""
 
@@ -126,6 +101,7 @@ class Express:
         guardian: Guardian,
         own_keys: OwnKeys,
         attempts: Attempts,
+        adapters: Adapters,
         breakers: Breakers,
         upstream: Upstream,
         pseudonyms: Pseudonyms,
@@ -137,22 +113,25 @@ class Express:
     ) -> None:
         """The parts of the pipeline that a usual request passes; `new_id` makes the id of a record that begins at a
         time, in microseconds since the epoch."""
-        self._selection = selection
         self._guardian = guardian
-        self._own_keys = own_keys
         self._attempts = attempts
         self._budget = attempts.budget
-        self._upstream = upstream
-        self._pseudonyms = pseudonyms
         self._new_id = new_id
-        self._ways: dict[tuple[str, str], _Way] = {}
+        self._ways = Ways(
+            selection=selection,
+            guardian=guardian,
+            own_keys=own_keys,
+            attempts=attempts,
+            adapters=adapters,
+            upstream=upstream,
+            pseudonyms=pseudonyms,
+        )
+        self._known = self._ways.known
         self.breakers = breakers
         self.billing = billing
         self.recorder = recorder
         self.clock = clock
         self.on_record = on_record
-        guardian.on_forget.append(self._ways.clear)
-        own_keys.on_change.append(self._ways.clear)
 
     def begin(self, key: Key, head: Any, body: bytes, reply: ExpressReply, now_us: int, pipeline: Pipeline) -> bool:
         """Answer a request of a valid key, if it is a usual one. Whether it is under way; else nothing was done.
@@ -169,9 +148,9 @@ class Express:
             return False
         if not _UNUSUAL.isdisjoint(fields) or messages[0] != _BRACKET:
             return False
-        way = self._ways.get((key.hash, requested))
+        way = self._known.get((key.hash, requested))
         if way is None or way.key is not key:
-            way = self._find(key, requested)
+            way = self._ways.find(key, requested)
             if way is None:
                 return False
         guard = way.guard
@@ -180,9 +159,6 @@ class Express:
             if guard is None or guard.blocked is not None or guard.lists:
                 return False
         if self.breakers.some_failed:
-            return False
-        connection = way.pool.take_idle()
-        if connection is None:
             return False
         opening: Any = unfilled(Opening)
         opening.id = opening.request_id = record_id = self._new_id(now_us)
@@ -198,6 +174,17 @@ class Express:
         opening.tags = ()
         opening.asked_bytes = len(messages) + (len(memoryview(fields["tools"])) if "tools" in fields else 0)
         opening.routed_model = way.route.name
+        exchange: TranslatedExchange | None = None
+        if way.adapter is not None:
+            try:
+                exchange = way.translated(way.adapter, fields, opening)
+            except Exception:  # noqa: BLE001 – the pipeline comes to it as well, and tells
+                return False
+            if exchange.prepared.dropped:
+                return False
+        connection = way.pool.take_idle()
+        if connection is None:
+            return False
         hold: Hold | None = None
         if guard.slots:
             hold = self._guardian.hold_at_once(guard, fields, opening, way.plan.routes, reply)
@@ -213,12 +200,17 @@ class Express:
             return False
         if self._budget.lacks:
             self._budget.earn()
-        # As `relay_request` writes it, of a request with nothing else that is ours to change.
-        fields["model"] = way.model
-        if user is not None:
-            del fields["user"]
-            if way.naming is not None:
-                fields[way.naming_field] = way.naming(key.organization_id, user)
+        if exchange is None:
+            # As `relay_request` writes it, of a request with nothing else that is ours to change.
+            fields["model"] = way.model
+            if user is not None:
+                del fields["user"]
+                if way.naming is not None:
+                    fields[way.naming_field] = way.naming(key.organization_id, user)
+            sent_head, sent = way.head, _encode(fields)
+        else:
+            prepared = exchange.prepared
+            sent_head, sent = self._attempts.head(way.route.deployment, prepared), prepared.body
         # Filled here, for a call of the class would cost as much again.
         trip: Any = unfilled(Trip)
         trip._express = self
@@ -230,49 +222,12 @@ class Express:
         trip._hold = hold
         trip._reply = reply
         trip._pipeline = pipeline
-        trip._answer = answer = connection.start(way.head, _encode(fields), way.timeouts)
+        trip._exchange = exchange
+        trip._answer = answer = connection.start(sent_head, sent, way.timeouts)
         answer.then = trip._answered
         reply.identify(record_id, record_id)
         reply.until_task(trip._hand_over)
         return True
-
-    def _find(self, key: Key, requested: str) -> _Way | None:
-        """None if there is something to choose, to refuse, or to translate."""
-        plan = self._selection.plain(requested)
-        ruled = self._guardian.recall_key(key)
-        if plan is None or ruled is None or key.user_policy is not UserPolicy.OPTIONAL:
-            return None
-        if key.organization_id in self._own_keys.holders or (ruled.plain.lists and not ruled.per_user):
-            return None
-        route = plan.routes[0]
-        deployment = route.deployment
-        if route.dialect != "openai" or deployment.platform is not None or deployment.credentials is not None:
-            return None
-        try:
-            check_kind(key, route)
-            check_allowed(key, route, requested)
-        except NotPermitted:
-            return None
-        pool = self._upstream.pool_of(deployment.origin)
-        if pool is None:
-            return None
-        field = deployment.vendor.identity_field
-        if len(self._ways) >= MOST_WAYS:
-            self._ways.clear()
-        self._ways[key.hash, requested] = way = _Way(
-            key=key,
-            requested_model=requested,
-            plan=plan,
-            route=route,
-            guard=None if ruled.per_user else ruled.plain,
-            pool=pool,
-            head=self._attempts.head(deployment, Prepared(path=CHAT_PATH, body=b"")),
-            model=msgspec.Raw(_encode(route.model)),
-            naming=None if field is None else naming_for(deployment, self._pseudonyms),
-            naming_field=field or "",
-            timeouts=self._upstream.timeouts if deployment.timeouts is None else deployment.timeouts,
-        )
-        return way
 
 
 class Trip:
@@ -281,6 +236,7 @@ class Trip:
     __slots__ = (
         "_answer",
         "_body",
+        "_exchange",
         "_express",
         "_head",
         "_hold",
@@ -294,11 +250,13 @@ class Trip:
     )
 
     _express: Express
-    _way: _Way
+    _way: Way
     _opening: Opening
     _head: Any
     _body: bytes
     _answer: Answer
+    _exchange: TranslatedExchange | None
+    """None: the provider speaks the client's dialect."""
     _started_us: int
     _hold: Hold | None
     _reply: ExpressReply
@@ -315,13 +273,20 @@ class Trip:
         if body is None or answer.status != _OK:
             self._hand_over()
             return
-        vendor, told = route.deployment.vendor.name, Told()
+        vendor, exchange = route.deployment.vendor.name, self._exchange
         try:
-            read_completion(body, vendor, told)
+            if exchange is None:
+                told = Told()
+                read_completion(body, vendor, told)
+            else:
+                exchange.read_answer(body)
+                told = exchange.told
+                if told.failure is not None:
+                    raise LookupError("no answer")
             if told.usage is None:
                 raise LookupError("no usage")
             bill = self._express.billing.bill(route, told, asked_bytes=opening.asked_bytes, at_us=opening.created_at_us)
-            self._last = write_completion(body, vendor, told, bill)
+            self._last = write_completion(body, vendor, told, bill) if exchange is None else exchange.answer(bill)
         except Exception:  # noqa: BLE001 – it will be raised once more, where it is handled
             self._hand_over()
             return

@@ -70,6 +70,7 @@ def pipeline(
         guardian=guardian,
         own_keys=own_keys,
         attempts=attempts,
+        adapters=adapters,
         breakers=asking.breakers,
         upstream=upstream,
         pseudonyms=pseudonyms,

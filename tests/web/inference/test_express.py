@@ -142,7 +142,7 @@ class Gateway:
         deployed = how.pop("deployed", {})
         self.pipeline = Pipeline(
             upstream=upstream,
-            routes=routing("openai", "groq", "anthropic", origin=origin, **deployed),
+            routes=routing("openai", "groq", "anthropic", "google", origin=origin, **deployed),
             tick_us=0,
             ledger=TellingLedger() if how.pop("tells", True) else ScriptedLedger(),
             **how,
@@ -154,6 +154,7 @@ class Gateway:
             guardian=pipeline.guardian,
             own_keys=pipeline.own_keys,
             attempts=pipeline.attempts,
+            adapters=pipeline.adapters,
             breakers=pipeline.breakers,
             upstream=upstream,
             pseudonyms=pipeline.pseudonyms,
@@ -264,17 +265,23 @@ def alike(record: Record) -> Record:
     return replace(record, opening=opening)
 
 
+def told(client: Client, record: Record) -> tuple[list[str], bytes, object]:
+    """What the client got. A translated answer bears the record's id."""
+    return client.ends, client.last.replace(record.opening.id.encode(), b"gen"), said(client.error)
+
+
 async def both_ways(there: Gateway, body: Any) -> tuple[Client, Record]:
     """What the short way came to; the long one came to the same."""
     short = there.begin(body)
     await short.until_over()
     long = await there.the_long_way(body)
     assert (short.tasks, short.headers) == ([], [])
-    assert (short.ends, short.last) == (long.ends, long.last) == (["whole"], short.last)
+    assert (short.ends, long.ends) == (["whole"], ["whole"])
     asked, again = there.provider.asked[-2:]
     assert asked == again, "the provider is asked the same"
     one, other = await there.records()
     assert short.ids == (one.opening.id, one.opening.request_id)
+    assert told(short, one) == told(long, other)
     assert alike(one) == alike(other)
     opened, opened_again = there.pipeline.ledger.opened
     assert replace(opened, id="", request_id="") == replace(opened_again, id="", request_id="")
@@ -406,6 +413,180 @@ async def test_requests_at_the_same_time_get_each_its_own() -> None:
         assert len(await there.records()) == 20
 
 
+# ---------------------------------------------------------------- a provider with another dialect
+
+CLAUDE = {**BODY, "model": "anthropic/claude-sonnet-4-5"}
+GEMINI = {**BODY, "model": "google/gemini-2.5-flash"}
+
+
+def message(**changes: Any) -> bytes:
+    """A whole answer of Anthropic's."""
+    return msgspec.json.encode(
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-sonnet-4-5",
+            "content": [{"type": "text", "text": "Hello"}],
+            "stop_reason": "end_turn",
+            "usage": {"input_tokens": 9, "output_tokens": 2},
+            **changes,
+        }
+    )
+
+
+def generated(**changes: Any) -> bytes:
+    """A whole answer of Gemini's."""
+    return msgspec.json.encode(
+        {
+            "responseId": "r_1",
+            "modelVersion": "gemini-2.5-flash",
+            "candidates": [{"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
+            "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 11},
+            **changes,
+        }
+    )
+
+
+@asynccontextmanager
+async def translating(body: Any, *answers: bytes | Script, **how: Any) -> AsyncIterator[Gateway]:
+    """As `gateway`, of a model that was asked for before."""
+    first = message() if body["model"] == CLAUDE["model"] else generated()
+    async with gateway(http(first), *answers, **how) as there:
+        # The route is known from then on, and a connection.
+        await there.the_long_way(body)
+        there.forget()
+        yield there
+
+
+@pytest.mark.parametrize("of", [CLAUDE, GEMINI], ids=["anthropic", "google"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"user": None},
+        {"messages": [{"role": "system", "content": "Be brief"}, *MESSAGES], "temperature": 0.5, "max_tokens": 100},
+        {
+            "messages": [
+                *MESSAGES,
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+                },
+                {"role": "tool", "tool_call_id": "c1", "content": "7"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+            "tool_choice": "auto",
+        },
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Grüß Gott 🦊"}]}], "stop": ["END"]},
+        {"reasoning_effort": "low", "max_completion_tokens": 2048},
+    ],
+    ids=lambda fields: ",".join(fields) or "plain",
+)
+def test_a_translated_request_comes_to_what_the_pipeline_makes_of_it(
+    of: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    @playing
+    async def scene() -> None:
+        body = {name: said for name, said in {**of, **fields}.items() if said is not None}
+        answer = http(message() if of is CLAUDE else generated())
+        async with translating(body, answer, answer) as there:
+            client, record = await both_ways(there, body)
+            assert msgspec.json.decode(client.last)["choices"][0]["message"]["content"] == "Hello"
+            assert (record.status, record.usage.input_tokens, record.usage.output_tokens) == (Status.SUCCESS, 9, 2)
+            assert record.opening.user == body.get("user")
+
+    scene()
+
+
+@pytest.mark.parametrize("identity", ["pseudonym", "raw", "none"])
+@pytest.mark.parametrize("of", [CLAUDE, GEMINI], ids=["anthropic", "google"])
+def test_a_provider_with_another_dialect_learns_of_the_user_the_same(of: dict[str, Any], identity: str) -> None:
+    @playing
+    async def scene() -> None:
+        answer = http(message() if of is CLAUDE else generated())
+        async with translating(of, answer, answer, deployed={"identity": identity}) as there:
+            await both_ways(there, of)
+            told = b"user_12345" in there.provider.asked[-1]
+            assert told is (identity == "raw" and of is CLAUDE)
+
+    scene()
+
+
+@pytest.mark.parametrize("of", [CLAUDE, GEMINI], ids=["anthropic", "google"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"logit_bias": {"7": 1}},
+        {"messages": [{"role": "nobody", "content": "Hi"}]},
+        {"messages": [{"role": "user", "content": [{"type": "unheard-of"}]}]},
+        {"temperature": "hot"},
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_said_there_in_full_is_left_to_the_pipeline(of: dict[str, Any], fields: dict[str, Any]) -> None:
+    @playing
+    async def scene() -> None:
+        async with translating(of) as there:
+            assert there.refuses({**of, **fields})
+
+    scene()
+
+
+@pytest.mark.parametrize("of", [CLAUDE, GEMINI], ids=["anthropic", "google"])
+@pytest.mark.parametrize(
+    ("answer", "status", "source"),
+    [
+        (http(b'{"error":{"message":"no"}}', 400), Status.UPSTREAM_ERROR, UsageSource.NONE),
+        (http(b"oh", 500), Status.UPSTREAM_ERROR, UsageSource.NONE),
+        (http(b"no JSON"), Status.UPSTREAM_ERROR, UsageSource.ESTIMATED),
+        (http(b"{}"), None, None),
+        (http(message(usage=None)), None, None),
+        (http(generated(usageMetadata=None)), None, None),
+        (http(generated(candidates=[], promptFeedback={"blockReason": "SAFETY"})), None, None),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_another_answer_to_a_translated_request_is_handed_over(
+    of: dict[str, Any], answer: bytes, status: Status | None, source: UsageSource | None
+) -> None:
+    @playing
+    async def scene() -> None:
+        async with translating(of, answer, answer) as there:
+            short = there.begin(of)
+            await short.until_over()
+            long = await there.the_long_way(of)
+            one, other = await there.records()
+            assert told(short, one) == told(long, other)
+            assert alike(one) == alike(other)
+            assert status is None or (one.status, one.usage_source) == (status, source)
+
+    scene()
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        one
+        for api in ("anthropic.messages", "google.generate")
+        for one in recordings(api)
+        if not one.stream and one.status == 200
+    ],
+    ids=lambda r: r.id,
+)
+def test_recorded_answers_in_another_dialect_come_through_alike(recording: Recording) -> None:
+    need_recordings()
+
+    @playing
+    async def scene() -> None:
+        of = CLAUDE if recording.api == "anthropic.messages" else GEMINI
+        answer = http(recording.response_text.encode())
+        async with translating(of, answer, answer) as there:
+            await both_ways(there, of)
+
+    scene()
+
+
 # ---------------------------------------------------------------- what is not usual is left alone
 
 
@@ -424,7 +605,6 @@ async def test_requests_at_the_same_time_get_each_its_own() -> None:
         {**BODY, "user": None},
         {**BODY, "user": "ü"},
         {**BODY, "user": "u" * 1025},
-        {**BODY, "model": "anthropic/claude-sonnet-4-5"},
         {**BODY, "model": "unheard-of"},
         {**BODY, "model": 7},
         {**BODY, "messages": "Hi"},

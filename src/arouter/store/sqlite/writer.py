@@ -103,6 +103,8 @@ class Writer:
         self.open: Callable[[Opening], None] = self._intents.add
         self._appender = Appender()
         self._arrivals = Arrivals(self._appender, self._files)
+        self.book_again: Callable[[apsw.Connection], None] = self._arrivals.book
+        """Within a command: what has arrived since it began."""
         self._turns = Turns(path)
         self._owner = Owner(path, clock())
         self._kept = Kept()
@@ -182,10 +184,6 @@ class Writer:
         else:
             self._receiver.inbox.put(Command(run, partial(settle, done), apart))
         return done
-
-    def book_again(self, connection: apsw.Connection) -> None:
-        """Within a command: what has arrived since it began."""
-        self._arrivals.book(connection)
 
     def chore(self, run: Callable[[apsw.Connection], Result]) -> Result:
         """Do something small in a transaction of its own, once what waits now is written and all that arrived is
