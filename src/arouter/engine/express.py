@@ -160,6 +160,9 @@ class Express:
                 return False
         if self.breakers.some_failed:
             return False
+        connection = way.pool.take_idle()
+        if connection is None:
+            return False
         opening: Any = unfilled(Opening)
         opening.id = opening.request_id = record_id = self._new_id(now_us)
         opening.created_at_us = now_us
@@ -179,12 +182,8 @@ class Express:
             try:
                 exchange = way.translated(way.adapter, fields, opening)
             except Exception:  # noqa: BLE001 – the pipeline comes to it as well, and tells
+                connection.give_back()
                 return False
-            if exchange.prepared.dropped:
-                return False
-        connection = way.pool.take_idle()
-        if connection is None:
-            return False
         hold: Hold | None = None
         if guard.slots:
             hold = self._guardian.hold_at_once(guard, fields, opening, way.plan.routes, reply)
@@ -290,11 +289,14 @@ class Trip:
         except Exception:  # noqa: BLE001 – it will be raised once more, where it is handled
             self._hand_over()
             return
-        self._reply.until_task(None)
+        reply = self._reply
+        reply.until_task(None)
+        if exchange is not None and exchange.prepared.dropped:
+            reply.tell_dropped(exchange.prepared.dropped)
         try:
             self._settle(told, bill)
         except Exception as defect:  # noqa: BLE001 – raised where defects are told
-            self._reply.go_on(partial(_raise, defect))
+            reply.go_on(partial(_raise, defect))
 
     def _settle(self, told: Told, bill: Bill) -> None:
         """The record, as `Account.record` makes it of a request that went so."""

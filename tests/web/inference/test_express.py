@@ -265,9 +265,10 @@ def alike(record: Record) -> Record:
     return replace(record, opening=opening)
 
 
-def told(client: Client, record: Record) -> tuple[list[str], bytes, object]:
+def told(client: Client, record: Record) -> tuple[object, ...]:
     """What the client got. A translated answer bears the record's id."""
-    return client.ends, client.last.replace(record.opening.id.encode(), b"gen"), said(client.error)
+    last = client.last.replace(record.opening.id.encode(), b"gen")
+    return client.ends, last, said(client.error), client.dropped
 
 
 async def both_ways(there: Gateway, body: Any) -> tuple[Client, Record]:
@@ -480,6 +481,7 @@ async def translating(body: Any, *answers: bytes | Script, **how: Any) -> AsyncI
         },
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "Grüß Gott 🦊"}]}], "stop": ["END"]},
         {"reasoning_effort": "low", "max_completion_tokens": 2048},
+        {"logit_bias": {"7": 1}, "frequency_penalty": 0.5, "seed": 7},
     ],
     ids=lambda fields: ",".join(fields) or "plain",
 )
@@ -495,6 +497,7 @@ def test_a_translated_request_comes_to_what_the_pipeline_makes_of_it(
             assert msgspec.json.decode(client.last)["choices"][0]["message"]["content"] == "Hello"
             assert (record.status, record.usage.input_tokens, record.usage.output_tokens) == (Status.SUCCESS, 9, 2)
             assert record.opening.user == body.get("user")
+            assert ("logit_bias" in client.dropped) is ("logit_bias" in fields)
 
     scene()
 
@@ -517,18 +520,19 @@ def test_a_provider_with_another_dialect_learns_of_the_user_the_same(of: dict[st
 @pytest.mark.parametrize(
     "fields",
     [
-        {"logit_bias": {"7": 1}},
         {"messages": [{"role": "nobody", "content": "Hi"}]},
         {"messages": [{"role": "user", "content": [{"type": "unheard-of"}]}]},
         {"temperature": "hot"},
     ],
     ids=repr,
 )
-def test_what_cannot_be_said_there_in_full_is_left_to_the_pipeline(of: dict[str, Any], fields: dict[str, Any]) -> None:
+def test_what_cannot_be_said_there_is_left_to_the_pipeline(of: dict[str, Any], fields: dict[str, Any]) -> None:
     @playing
     async def scene() -> None:
         async with translating(of) as there:
             assert there.refuses({**of, **fields})
+            (counts,) = there.upstream.counts().values()
+            assert (counts.open, counts.idle) == (1, 1), "the connection is as it was"
 
     scene()
 
