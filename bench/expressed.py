@@ -19,11 +19,10 @@ from arouter.engine.retrying import RetryBudget
 from arouter.engine.selection import Selection
 from arouter.engine.timeouts import Timeouts
 from arouter.web.http.reply import LineReply
-from bench.answers import whole_answer
+from bench.answers import Dialect, whole_answer
 from bench.client_line import ClientLine
 from bench.provider_socket import ProviderSocket
 
-_SAID = whole_answer("openai")
 _NOW_US = 1_790_000_000_000_000
 _TIMEOUTS = Timeouts()
 
@@ -48,12 +47,15 @@ class _Upstream:
 class Expressed:
     """One request after the other."""
 
-    def __init__(self, call: Call, key: Key, selection: Selection, billing: Billing, body: bytes) -> None:
-        """`selection` has the plan for the call's model."""
+    def __init__(
+        self, call: Call, key: Key, selection: Selection, billing: Billing, body: bytes, dialect: Dialect
+    ) -> None:
+        """`selection` has the plan for the call's model, which is answered in `dialect`."""
         self._key = key
         self._body = body
+        self._said = whole_answer(dialect)
         self._line = ClientLine()
-        self._upstream = asyncio.run(_kept())
+        self._upstream = asyncio.run(_kept(self._said))
         # What stands beside the path and does nothing for a usual request.
         beside: dict[str, Any] = {
             "guardian": SimpleNamespace(recall_key=lambda key: Ruled(key, NO_GUARD, per_user=False), on_forget=[]),
@@ -81,15 +83,15 @@ class Expressed:
         begun = self._express.begin(self._key, None, self._body, LineReply(self._line), _NOW_US, cast(Any, None))
         assert begun
         assert self._upstream.last is not None
-        self._upstream.last.data_received(_SAID)
+        self._upstream.last.data_received(self._said)
         assert self._line.overs == answered + 1
 
 
-async def _kept() -> _Upstream:
-    """A pool with one connection, which is idle."""
+async def _kept(said: bytes) -> _Upstream:
+    """A pool with one connection, which is idle since something was said on it."""
     pool = Pool("provider", PoolLimits(), asyncio.get_running_loop())
     connection = await pool.acquire()
     connection.connection_made(ProviderSocket())
     connection.start(b"", b"", _TIMEOUTS)
-    connection.data_received(_SAID)
+    connection.data_received(said)
     return _Upstream(pool)

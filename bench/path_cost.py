@@ -158,7 +158,13 @@ def parts() -> Mapping[str, Work]:
         "price its usage": lambda: _bill(json, answered),
         "write the answer": lambda: answered.answer(bill),
         "make the record": lambda: json.account(answered).record(bill, now_us=NOW_US, monotonic_us=1),
-        "a usual request, all of it": _expressed(json).again,
+        "a usual request, all of it": _expressed(json, "openai").again,
+        "translated for Anthropic, all of it": _expressed(
+            Sample(BY_NAME["json-anthropic"], "anthropic/claude-sonnet-4-5"), "anthropic"
+        ).again,
+        "translated for Gemini, all of it": _expressed(
+            Sample(BY_NAME["json-gemini"], "google/gemini-2.5-flash"), "gemini"
+        ).again,
         "split a chunk": partial(Splitter().feed, events_of("openai", 1)[1]),
         **_streamed("relay", stream, "openai"),
         "pass a chunk on": PassedOn(stream.exchange(), stream.call.opening).again,
@@ -170,8 +176,8 @@ def parts() -> Mapping[str, Work]:
     }
 
 
-def _expressed(sample: Sample) -> Expressed:
-    return Expressed(sample.call, sample.key, sample.selection, sample.billing, sample.body)
+def _expressed(sample: Sample, dialect: Dialect) -> Expressed:
+    return Expressed(sample.call, sample.key, sample.selection, sample.billing, sample.body, dialect)
 
 
 def _streamed(name: str, sample: Sample, dialect: Dialect) -> Mapping[str, Work]:
