@@ -122,3 +122,15 @@ def test_the_intents_that_came_with_it_are_remembered(path: str, connection: aps
     put(connection, "gen-3")
     assert try_again(connection) == 2
     assert opened(path) == ["gen-2"]
+
+
+def test_on_a_full_disk_everything_stays_where_it_is(path: str, connection: apsw.Connection) -> None:
+    put(connection, *(f"gen-{number:03}-{'x' * 500}" for number in range(100)))
+    before = connection.execute("SELECT * FROM arrivals_set_aside").fetchall()
+    connection.pragma("max_page_count", connection.pragma("page_count"))
+    with pytest.raises(apsw.FullError):
+        try_again(connection)
+    assert connection.execute("SELECT * FROM arrivals_set_aside").fetchall() == before
+    assert booked(path) == []
+    connection.pragma("max_page_count", 1_000_000)
+    assert try_again(connection) == 100

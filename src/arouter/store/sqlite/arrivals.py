@@ -30,9 +30,8 @@ from arouter.store.sqlite.arrival_files import (
     remove_if_dead,
     rows_of,
 )
-from arouter.store.sqlite.connections import OUR_FAULTS
 from arouter.store.sqlite.prepared import Noted, Prepared, id_of, pack, prepare_all, unpack
-from arouter.store.sqlite.set_aside import put_aside
+from arouter.store.sqlite.set_aside import append_what_can_be, put_aside, reason_of
 from arouter.store.sqlite.statements import queries
 
 BOOK_AFTER_S: Final = 1.0
@@ -199,29 +198,17 @@ class Arrivals:
         try:
             return unpack(packed)
         except ValueError as problem:
-            self._put_aside(connection, packed, problem)
+            self._put_aside(connection, packed, reason_of(problem))
             return (), ()
 
     def _book(self, connection: apsw.Connection, groups: Sequence[Group]) -> None:
         """Whatever is wrong with one of them."""
-        connection.execute("SAVEPOINT booking")
-        try:
-            self._appender.append_groups(connection, groups)
-        except OUR_FAULTS as fault:
-            connection.execute("ROLLBACK TO booking")
-            self._appender.forget()
-            alone: list[Group] = [(at_us, [one]) for at_us, some in groups for one in some]
-            if len(alone) > 1:
-                # One of them spoils it for all.
-                for one in alone:
-                    self._book(connection, [one])
-            else:
-                self._put_aside(connection, pack(alone[0][1]), fault)
-        connection.execute("RELEASE booking")
+        for one, reason in append_what_can_be(connection, self._appender, groups):
+            self._put_aside(connection, pack([one]), reason)
 
-    def _put_aside(self, connection: apsw.Connection, packed: bytes, problem: Exception) -> None:
+    def _put_aside(self, connection: apsw.Connection, packed: bytes, reason: str) -> None:
         """It was acknowledged, so it is not thrown away, and the check tells."""
-        put_aside(connection, packed, f"{type(problem).__name__}: {problem}")
+        put_aside(connection, packed, reason)
         self._setting_aside += 1
 
 

@@ -14,7 +14,7 @@ from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.leases import end_leases_of
 from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.owners import all_owners, living_owners
-from arouter.store.sqlite.set_aside import book_set_aside, has_any_aside
+from arouter.store.sqlite.set_aside import book_set_aside
 from arouter.store.sqlite.statements import queries
 
 
@@ -31,9 +31,8 @@ def who_is_dead(connection: apsw.Connection, path: str) -> set[int] | None:
 def recover(connection: apsw.Connection, appender: Appender, *, dead: set[int], now_us: int, written_at_us: int) -> int:
     """Within a write transaction in which everything was booked that waits, since they were found `dead`; how many
     requests they had left open."""
-    if has_any_aside(connection):
-        # What is acknowledged does not become what was interrupted.
-        book_set_aside(connection, appender, written_at_us)
+    # What is acknowledged does not become what was interrupted.
+    book_set_aside(connection, appender, written_at_us)
     still_there = {*all_owners(connection)}
     left = fetch(connection, queries()["open_of_others"], to_json(sorted(still_there - dead)))
     records = [interrupted(msgspec.json.decode(opening, type=Opening), now_us=now_us) for _, opening in left]
