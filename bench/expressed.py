@@ -18,6 +18,7 @@ from arouter.engine.pool import Pool, PoolLimits
 from arouter.engine.retrying import RetryBudget
 from arouter.engine.selection import Selection
 from arouter.engine.timeouts import Timeouts
+from arouter.engine.way import Ways
 from arouter.web.http.reply import LineReply
 from bench.answers import Dialect, whole_answer
 from bench.client_line import ClientLine
@@ -57,21 +58,26 @@ class Expressed:
         self._line = ClientLine()
         self._upstream = asyncio.run(_kept(self._said))
         # What stands beside the path and does nothing for a usual request.
-        beside: dict[str, Any] = {
-            "guardian": SimpleNamespace(recall_key=lambda key: Ruled(key, NO_GUARD, per_user=False), on_forget=[]),
-            "own_keys": SimpleNamespace(holders=frozenset(), on_change=[]),
-            "attempts": SimpleNamespace(budget=RetryBudget(), head=lambda deployment, prepared: b"POST / HTTP/1.1\r\n"),
-            "upstream": self._upstream,
-            "recorder": SimpleNamespace(open=lambda opening: None, close_then=lambda record, done: done(None)),
-        }
+        guardian: Any = SimpleNamespace(recall_key=lambda key: Ruled(key, NO_GUARD, per_user=False), on_forget=[])
+        attempts: Any = SimpleNamespace(budget=RetryBudget(), head=lambda deployment, prepared: b"POST / HTTP/1.1\r\n")
+        recorder: Any = SimpleNamespace(open=lambda opening: None, close_then=lambda record, done: done(None))
         selection.plan(call, lambda *_: None)
-        self._express = Express(
-            **beside,
+        ways = Ways(
             selection=selection,
+            guardian=guardian,
+            own_keys=cast(Any, SimpleNamespace(holders=frozenset(), on_change=[])),
+            attempts=attempts,
             adapters=Adapters(),
-            breakers=Breakers(BreakerRules()),
+            upstream=cast(Any, self._upstream),
             pseudonyms=Pseudonyms(bytes(32)),
+        )
+        self._express = Express(
+            ways=ways,
+            guardian=guardian,
+            attempts=attempts,
+            breakers=Breakers(BreakerRules()),
             billing=billing,
+            recorder=recorder,
             clock=SystemClock(),
             new_id=lambda now_us: "gen-1",
             on_record=lambda record, error: None,

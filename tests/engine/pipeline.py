@@ -246,6 +246,21 @@ def completion(**changes: Any) -> bytes:
     )
 
 
+def message(**changes: Any) -> bytes:
+    """A whole answer of Anthropic's."""
+    return msgspec.json.encode(
+        {
+            "id": "msg_1",
+            "type": "message",
+            "model": "claude-sonnet-4-5-20250929",
+            "content": [{"type": "text", "text": "Hello"}],
+            "stop_reason": "end_turn",
+            "usage": {"input_tokens": 100, "output_tokens": 20},
+            **changes,
+        }
+    )
+
+
 def chunk(**changes: Any) -> bytes:
     """One event of a stream of OpenAI's."""
     body = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4", **changes}

@@ -1,7 +1,5 @@
 """Hosted models through the pipeline: asked where they are, and answered as at the vendors of their dialects."""
 
-from typing import Any
-
 import msgspec
 import pytest
 
@@ -15,7 +13,7 @@ from arouter.providers.bedrock import Bedrock
 from arouter.providers.bedrock.signature import AwsKey
 from arouter.providers.vertex import Vertex
 from tests.aws_event_stream import chunk, event, exception
-from tests.engine.pipeline import Pipeline, ask, completion, events, playing
+from tests.engine.pipeline import Pipeline, ask, completion, events, message, playing
 from tests.engine.samples import Cards, card, deployment
 from tests.engine.scripted_client import Says
 
@@ -51,21 +49,6 @@ def pipeline(*answers: Says, token: Token | None = None, cards: Cards | None = N
 
 def head_of(played: Pipeline, number: int = 0) -> str:
     return played.client.asked[number].head.decode()
-
-
-def message(**changes: Any) -> bytes:
-    """A whole answer of Anthropic's."""
-    return msgspec.json.encode(
-        {
-            "id": "msg_1",
-            "type": "message",
-            "model": "claude-sonnet-4-5-20250929",
-            "content": [{"type": "text", "text": "Hello"}],
-            "stop_reason": "end_turn",
-            "usage": {"input_tokens": 100, "output_tokens": 20},
-            **changes,
-        }
-    )
 
 
 def claude_events() -> list[bytes]:

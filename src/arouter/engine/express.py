@@ -22,11 +22,9 @@ import msgspec
 
 from arouter.domain.errors import ARouterError, StorageUnavailable, forget_frames
 from arouter.domain.keys import Key
-from arouter.domain.pseudonym import Pseudonyms
 from arouter.domain.record import Opening, Record, Status
 from arouter.domain.value import unfilled
 from arouter.engine.account import record_of
-from arouter.engine.adapters import Adapters
 from arouter.engine.admission import MOST_USER_BYTES
 from arouter.engine.answer import Answer
 from arouter.engine.attempts import Attempts, Begun
@@ -36,10 +34,7 @@ from arouter.engine.call import Reply
 from arouter.engine.clock import Clock
 from arouter.engine.exchange import TranslatedExchange
 from arouter.engine.guardian import Guardian, Hold
-from arouter.engine.own_keys import OwnKeys
 from arouter.engine.recorder import Recorder
-from arouter.engine.selection import Selection
-from arouter.engine.upstream import Upstream
 from arouter.engine.way import Way, Ways
 from arouter.providers.openai import read_completion, write_completion
 from arouter.providers.openai_error import MALFORMED
@@ -97,14 +92,10 @@ class Express:
     def __init__(
         self,
         *,
-        selection: Selection,
+        ways: Ways,
         guardian: Guardian,
-        own_keys: OwnKeys,
         attempts: Attempts,
-        adapters: Adapters,
         breakers: Breakers,
-        upstream: Upstream,
-        pseudonyms: Pseudonyms,
         billing: Billing,
         recorder: Recorder,
         clock: Clock,
@@ -117,16 +108,7 @@ class Express:
         self._attempts = attempts
         self._budget = attempts.budget
         self._new_id = new_id
-        self._ways = Ways(
-            selection=selection,
-            guardian=guardian,
-            own_keys=own_keys,
-            attempts=attempts,
-            adapters=adapters,
-            upstream=upstream,
-            pseudonyms=pseudonyms,
-        )
-        self._known = self._ways.known
+        self._ways = ways
         self.breakers = breakers
         self.billing = billing
         self.recorder = recorder
@@ -148,7 +130,7 @@ class Express:
             return False
         if not _UNUSUAL.isdisjoint(fields) or messages[0] != _BRACKET:
             return False
-        way = self._known.get((key.hash, requested))
+        way = self._ways.known.get((key.hash, requested))
         if way is None or way.key is not key:
             way = self._ways.find(key, requested)
             if way is None:
@@ -180,7 +162,7 @@ class Express:
         exchange: TranslatedExchange | None = None
         if way.adapter is not None:
             try:
-                exchange = way.translated(way.adapter, fields, opening)
+                exchange = way.translated(fields, opening)
             except Exception:  # noqa: BLE001 – the pipeline comes to it as well, and tells
                 connection.give_back()
                 return False

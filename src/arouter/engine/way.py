@@ -55,8 +55,9 @@ class Way:
     """In that request."""
     timeouts: Timeouts
 
-    def translated(self, adapter: Adapter, fields: dict[str, Any], opening: Opening) -> TranslatedExchange:
-        """A request in the dialect of the provider's `adapter`. InvalidRequest if it cannot be said there."""
+    def translated(self, fields: dict[str, Any], opening: Opening) -> TranslatedExchange:
+        """A request in the dialect of the provider, which is another one. InvalidRequest if it cannot be said there."""
+        assert self.adapter is not None
         user = opening.user
         call = Call(
             ingress=_CHAT,
@@ -68,7 +69,7 @@ class Way:
             include_usage=True,
         )
         identity = None if user is None or self.naming is None else self.naming(opening.organization_id, user)
-        return TranslatedExchange(call, self.route, adapter, identity)
+        return TranslatedExchange(call, self.route, self.adapter, identity)
 
 
 class Ways:

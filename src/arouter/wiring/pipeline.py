@@ -18,6 +18,7 @@ from arouter.engine.recorder import Recorder
 from arouter.engine.routing import Routing
 from arouter.engine.tasks import Tasks
 from arouter.engine.upstream import Upstream
+from arouter.engine.way import Ways
 from arouter.web import errors
 from arouter.wiring.asking import Asking
 
@@ -65,15 +66,20 @@ def pipeline(
         type_of=errors.type_of,
         on_record=on_record,
     )
-    express = Express(
+    ways = Ways(
         selection=selection,
         guardian=guardian,
         own_keys=own_keys,
         attempts=attempts,
         adapters=adapters,
-        breakers=asking.breakers,
         upstream=upstream,
         pseudonyms=pseudonyms,
+    )
+    express = Express(
+        ways=ways,
+        guardian=guardian,
+        attempts=attempts,
+        breakers=asking.breakers,
         billing=billing,
         recorder=recorder,
         clock=clock,
