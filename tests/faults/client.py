@@ -24,6 +24,8 @@ class Heard:
     """There was nobody to connect to: the request was never sent."""
     head_at_s: float | None = None
     """When the head came, by the loop's clock."""
+    ended_at_s: float | None = None
+    """When the last byte was read, or the connection was found broken off."""
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -83,6 +85,7 @@ async def ask(
     except (OSError, asyncio.IncompleteReadError):
         pass
     finally:
+        heard.ended_at_s = asyncio.get_running_loop().time()
         writer.transport.abort()
     return heard
 
