@@ -18,6 +18,7 @@ from arouter.store.sqlite.arrival_files import (
     paths_of,
 )
 from arouter.store.sqlite.arrivals import read_without_writing
+from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.connections import connect_reader, transaction
 from arouter.store.sqlite.prepared import pack
 from tests.store.kept_files import (
@@ -150,16 +151,18 @@ def test_a_file_that_ends_anywhere_has_all_groups_before(path: str) -> None:
         assert numbers(path, no) == expected
 
 
-def test_a_group_of_which_any_byte_is_wrong_is_none_and_those_before_it_are(path: str) -> None:
+def test_a_group_of_which_any_byte_is_wrong_is_none_and_the_others_are(path: str) -> None:
     file, no, ends = a_file(path)
     whole = file.read_bytes()
     for place in range(ends[-1]):
-        before = [each for each in range(1, len(ends)) if ends[each] <= place]
+        hit = sum(end <= place for end in ends)
+        # The last one may as well be one that was never written to its end.
+        there = [(each, each != hit) for each in range(1, len(ends) - (hit == len(ends) - 1))]
         for wrong in (whole[place] ^ 1, whole[place] ^ 0x80, 255 - whole[place]):
             spoiled = bytearray(whole)
             spoiled[place] = wrong
             file.write_bytes(spoiled)
-            assert numbers(path, no) == before
+            assert [(group.no, group.is_whole) for group in groups_above(path, no, 0)] == there
 
 
 def test_groups_of_another_pair_count_for_nothing(path: str) -> None:
@@ -358,3 +361,61 @@ def test_a_gap_is_read_past_only_once_its_owner_is_dead(path: str, dies: bool) -
     assert numbers(path, no) == [1, 2, 3]
     if not dies:
         keeper.end()
+
+
+# ---------------------------------------------------------------- a file that was damaged
+
+
+def kept_and_killed(path: str, count: int) -> tuple[int, Path, list[int]]:
+    """The number of a dead process's pair, its file, and where each of its groups of one record begins and ends."""
+    keeper = Keeper(path).claim()
+    no, ends = keeper.no, [0]
+    for each in range(1, count + 1):
+        assert keeper.keep(f"gen-{each}")
+        last = groups_above(path, no, each - 1)[0]
+        ends.append(ends[-1] + 32 + len(last.records))
+    keeper.end()
+    return no, Path(paths_of(path, no)[0]), ends
+
+
+@pytest.mark.parametrize("harmed", [{1}, {3}, {2, 3}, {1, 4}], ids=str)
+@pytest.mark.parametrize("place", [0, 8, 24, 28, 32, -1], ids=lambda place: f"at {place}")
+def test_damage_costs_the_groups_that_it_hits_and_is_kept_and_told(path: str, harmed: set[int], place: int) -> None:
+    no, file, ends = kept_and_killed(path, 5)
+    found = bytearray(file.read_bytes())
+    for each in harmed:
+        found[ends[each] - 1 if place < 0 else ends[each - 1] + place] ^= 0xFF
+    file.write_bytes(found)
+    with closing(connect_reader(path)) as reader:
+        seen = read_without_writing(reader, lambda view: view.execute("SELECT count(*) FROM records").get)
+    assert seen == 5 - len(harmed)
+    other = Keeper(path)
+    other.book()
+    assert booked(path) == [f"gen-{each}" for each in range(1, 6) if each not in harmed]
+    stretches = [{*harmed}] if harmed != {1, 4} else [{1}, {4}]
+    aside = [packed for (packed,) in other.connection.execute("SELECT records FROM arrivals_set_aside ORDER BY no")]
+    assert aside == [bytes(found[ends[min(some) - 1] : ends[max(some)]]) for some in stretches]
+    problems = [problem for problem in check_ledger(other.connection, path).problems if "damaged" in problem]
+    assert len(problems) == len(stretches)
+    # They are gone once that is committed, and it is told again for as long as nobody has looked at it.
+    other.book()
+    assert files_of(path, no) == []
+    assert booked_through(path) == {}
+    other.end()
+
+
+def test_damage_in_the_files_of_a_process_that_lives_is_its_own(keeper: Keeper, path: str) -> None:
+    """It has its records in memory, and books them."""
+    for each in range(1, 4):
+        keeper.keep(f"gen-{each}")
+    file = Path(paths_of(path, keeper.no)[0])
+    found = bytearray(file.read_bytes())
+    found[40] ^= 0xFF
+    file.write_bytes(found)
+    other = Keeper(path)
+    other.book()
+    assert booked(path) == []
+    keeper.book()
+    assert booked(path) == ["gen-1", "gen-2", "gen-3"]
+    assert other.connection.execute("SELECT count(*) FROM arrivals_set_aside").get == 0
+    other.end()

@@ -16,6 +16,8 @@ The table `arrival_files` says which files there are and up to which group each 
 transaction that books: a group is above that number, and waits, or it is booked. Groups are booked in the order of
 their numbers, so a reader that misses one which is being written must not go on behind it. The process that writes a
 pair holds a lock (`flock`) on the first file; without it the files are a dead process's, and belong to whoever books.
+Then there is nobody else who knows what was in a group that a disk has damaged since: it is handed on as it is, and
+those behind it are found.
 """
 
 import fcntl
@@ -57,6 +59,8 @@ class Packed(NamedTuple):
     arrived_at_us: int
     records: bytes
     """With the intents that came with them."""
+    is_whole: bool = True
+    """False for what was damaged, with whatever lies around it: one group or several, of which this is the last."""
 
 
 class Waiting(NamedTuple):
@@ -226,12 +230,17 @@ def paths_of(path: str, no: int) -> tuple[str, ...]:
 
 
 def groups_above(path: str, no: int, booked: int) -> Sequence[Packed]:
-    """The groups of a pair, whoever writes it, that wait: in order, and without a gap."""
-    found = sorted(group for each in paths_of(path, no) for group in _groups(each, no) if group.no > booked)
-    for place, group in enumerate(found):
-        if group.no != booked + 1 + place and not is_dead(path, no):
-            # One that was written meanwhile was missed, or one could not be written. Either is known later.
-            return found[:place]
+    """The groups of a pair, whoever writes it, that wait: in order, and without a gap.
+
+    Of a dead process all there are, behind what is damaged as well, and that itself.
+    """
+    died = is_dead(path, no)
+    found = sorted(group for each in paths_of(path, no) for group in _groups(each, no, died) if group.no > booked)
+    if not died:
+        for place, group in enumerate(found):
+            if group.no != booked + 1 + place:
+                # One that was written meanwhile was missed, or one could not be written. Either is known later.
+                return found[:place]
     return found
 
 
@@ -297,14 +306,14 @@ def _is_above(head: bytes, pair: int, booked: int) -> bool:
     return bool(of_pair != pair or no > booked)
 
 
-def _groups(path: str, pair: int) -> Iterator[Packed]:
+def _groups(path: str, pair: int, past_damage: bool = False) -> Iterator[Packed]:
     with suppress(FileNotFoundError), _opened(path) as file:
-        yield from _groups_in(file, pair)
+        yield from _groups_past_damage(file, pair) if past_damage else _groups_in(file, pair, 0)
 
 
-def _groups_in(file: int, pair: int) -> Iterator[Packed]:
+def _groups_in(file: int, pair: int, offset: int) -> Iterator[Packed]:
+    """From the one that begins at an offset up to the last of the same round, or to what is damaged."""
     size = os.fstat(file).st_size
-    offset = 0
     previous: int | None = None
     while True:
         head = os.pread(file, _HEAD_BYTES, offset)
@@ -320,6 +329,25 @@ def _groups_in(file: int, pair: int) -> Iterator[Packed]:
         yield Packed(no, arrived_at_us, packed)
         offset += length
         previous = no
+
+
+def _groups_past_damage(file: int, pair: int) -> Iterator[Packed]:
+    """All of the last round, wherever they begin, and what is between two of them. Each begins with the number of the
+    pair, which is as good as a mark: it was drawn at random. Those of earlier rounds are behind, with lower numbers."""
+    whole = os.pread(file, os.fstat(file).st_size, 0)
+    mark = pair.to_bytes(8, "little")
+    ended = last = 0
+    offset = whole.find(mark)
+    while offset >= 0:
+        begun = offset
+        for group in _groups_in(file, pair, begun):
+            if group.no > last:
+                if offset > ended:
+                    yield Packed(group.no - 1, group.arrived_at_us, whole[ended:offset], is_whole=False)
+                yield group
+                last, ended = group.no, offset + _HEAD_BYTES + len(group.records)
+            offset += _HEAD_BYTES + len(group.records)
+        offset = whole.find(mark, max(offset, begun + 1))
 
 
 def _give_to_owner_of(path: str, file: int) -> None:

@@ -39,6 +39,7 @@ BOOK_AFTER_S: Final = 1.0
 MOST_WAITING: Final = 4_000
 """Records: as soon as so many wait they are booked. The more, the more of them share a page; but who reads waits for
 that, and so do others that write to the database."""
+_DAMAGED: Final = "the file was damaged in the middle"
 
 Result = TypeVar("Result")
 Found = Mapping[int, Sequence[Packed]]
@@ -181,7 +182,9 @@ class Arrivals:
                     continue
                 self._of_others.add(no)
                 unpacked = [
-                    (group.arrived_at_us, self._unpack(connection, group.records)) for group in groups if group.records
+                    (group.arrived_at_us, self._unpack(connection, group.records, is_whole=group.is_whole))
+                    for group in groups
+                    if group.records
                 ]
                 found += _in_order([(at_us, records) for at_us, (records, _) in unpacked])
                 noted += [intent for _, (_, intents) in unpacked for intent in intents]
@@ -194,7 +197,12 @@ class Arrivals:
             return groups_above(path, no, booked)
         return [group for group in self._elsewhere.get(no, ()) if group.no > booked]
 
-    def _unpack(self, connection: apsw.Connection, packed: bytes) -> tuple[Sequence[Prepared], Sequence[Noted]]:
+    def _unpack(
+        self, connection: apsw.Connection, packed: bytes, *, is_whole: bool = True
+    ) -> tuple[Sequence[Prepared], Sequence[Noted]]:
+        if not is_whole:
+            self._put_aside(connection, packed, _DAMAGED)
+            return (), ()
         try:
             return unpack(packed)
         except ValueError as problem:

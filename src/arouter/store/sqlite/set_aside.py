@@ -1,7 +1,8 @@
 """Records that arrived and could not be booked, each with the reason: they were acknowledged, so they are kept.
 
-Only a defect leads here, or a later version's records that an earlier one met. So they are tried again: by whoever
-opens the database, which may be a program that knows more, and before requests that were left open become records.
+Only a defect leads here, a disk that changed what was on it, or a later version's records that an earlier one met. So
+they are tried again: by whoever opens the database, which may be a program that knows more, and before requests that
+were left open become records. What was damaged stays: a person may still read something of it.
 """
 
 from collections.abc import Sequence
