@@ -32,7 +32,7 @@ ALONE := $(patsubst %,tests/faults/test_%.py,budgets credits kill own_keys rate_
 SEED = $(shell $(BIN)/python -c 'import random; print(random.randrange(1_000_000))')
 
 test: $(STAMP) ## run every test: most of them on all cores, the others one after the other
-	PYTHONHASHSEED=$(SEED) $(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadfile $(ALONE:%=--ignore=%)
+	PYTHONHASHSEED=$(SEED) $(BIN)/python -m pytest -n logical --maxprocesses=4 --no-loadscope-reorder $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
 
 test-faults: $(STAMP) ## kill the gateway 20 times under load, fail its disk and its providers, and print the figures

@@ -47,7 +47,8 @@ def _install(name: str, requirements: Path) -> str | None:
     pip = [str(_interpreter(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for command in (
         [sys.executable, "-m", "venv", str(INSTALLED / name)],
-        [*pip, "--require-hashes", "--no-deps", "-r", str(requirements)],
+        # Most modules are never imported: who imports one compiles it, and keeps that.
+        [*pip, "--require-hashes", "--no-deps", "--no-compile", "-r", str(requirements)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S)
         if done.returncode != 0:

@@ -18,7 +18,6 @@ QUIET = {
     "LANGSMITH_TRACING": "false",
     "LITELLM_LOCAL_MODEL_COST_MAP": "true",
     "AI_SDK_LOG_WARNINGS": "false",
-    "PYTHONDONTWRITEBYTECODE": "1",
 }
 """What keeps SDKs from asking anyone but the gateway."""
 
