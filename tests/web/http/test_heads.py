@@ -322,7 +322,35 @@ def test_a_head_with_percent_signs_is_known_again(text: bytes) -> None:
             assert again(known, head.replace(b"17", b"5")) == (*read[:2], 5)
 
 
-@pytest.mark.parametrize(("title_bytes", "heads_"), [(1, 3000), (3500, 1500)])
+OF_AN_SDK = (
+    b"Host: gateway.example.com:8080",
+    b"Accept-Encoding: gzip, deflate, br, zstd",
+    b"Connection: keep-alive",
+    b"Accept: application/json",
+    b"Content-Type: application/json",
+    b"User-Agent: OpenAI/Python 2.8.1",
+    b"X-Stainless-Lang: python",
+    b"X-Stainless-Package-Version: 2.8.1",
+    b"X-Stainless-OS: Linux",
+    b"X-Stainless-Arch: x64",
+    b"X-Stainless-Runtime: CPython",
+    b"X-Stainless-Runtime-Version: 3.12.3",
+    b"X-Stainless-Async: false",
+    b"x-stainless-retry-count: 0",
+    b"x-stainless-read-timeout: 600",
+    b"Content-Length: 312",
+)
+
+
+def test_ten_thousand_keys_that_ask_in_turn_by_an_sdk_are_all_remembered() -> None:
+    heads = Heads(_make)
+    asked = [one(*OF_AN_SDK, b"Authorization: Bearer lr_live_%043d" % number) for number in range(10_000)]
+    for head in asked:
+        assert heads.read(head) is not None
+    assert all(heads.recall(head) is not None for head in asked)
+
+
+@pytest.mark.parametrize(("title_bytes", "heads_"), [(1, 3000), (3500, 6000)])
 def test_what_is_remembered_is_bounded(title_bytes: int, heads_: int) -> None:
     known = Heads(lambda path, query, fields: read_head(fields, query))
     tracemalloc.start()

@@ -150,7 +150,7 @@ class Gateway:
         )
         pipeline = self.pipeline
         self._serial = 0
-        ways = Ways(
+        self.ways = Ways(
             selection=pipeline.selection,
             guardian=pipeline.guardian,
             own_keys=pipeline.own_keys,
@@ -160,7 +160,7 @@ class Gateway:
             pseudonyms=pipeline.pseudonyms,
         )
         express = Express(
-            ways=ways,
+            ways=self.ways,
             guardian=pipeline.guardian,
             attempts=pipeline.attempts,
             breakers=pipeline.breakers,
@@ -1025,6 +1025,17 @@ async def test_a_list_of_models_that_comes_leaves_the_requests_to_the_pipeline()
         assert refused.error is not None
         assert refused.error.code == "model_not_allowed"
         assert there.refuses()
+
+
+@playing
+async def test_the_ways_of_ten_thousand_keys_are_known_at_once() -> None:
+    async with gateway() as there:
+        keys = [replace(there.key, hash=digest(f"lr_live_{number}")) for number in range(10_000)]
+        model = str(BODY["model"])
+        for one in keys:
+            await there.pipeline.guardian.find(one, None)
+            assert there.ways.find(one, model) is not None
+        assert {(one.hash, model) for one in keys} <= there.ways.known.keys()
 
 
 @pytest.mark.parametrize("target", [Target.ORGANIZATION, Target.EVERY_USER])

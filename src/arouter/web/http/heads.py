@@ -19,8 +19,9 @@ from arouter.domain.value import value
 END_OF_HEAD = b"\r\n\r\n"
 MOST_HEAD_BYTES = 64 * 1024
 """A longer head is refused."""
-MOST_REMEMBERED_BYTES = 4 * 1024 * 1024
-"""Of heads and what was read of them, by a count that is about half of what they take."""
+MOST_REMEMBERED_BYTES = 16 * 1024 * 1024
+"""Of heads and what was read of them, by a count that is about half of what they take. Each key has a head of its own:
+room for 10,000 of those that SDKs write."""
 _BYTES_OF_ONE = 256
 """What one takes however short it is."""
 _MOST_ONE_BYTES = 4096
