@@ -84,6 +84,23 @@ def test_nobody_is_told_that_something_is_written_that_the_disk_did_not_take(
     assert [name for name in there(tmp_path / "j.db") if name not in unknown] == ["gen-1", "gen-3"]
 
 
+@pytest.mark.parametrize("fault", [FULL, WRITE_ERROR, SYNC_ERROR])
+def test_what_changes_nothing_does_not_show_that_the_disk_is_back(faults: Faults, tmp_path: Path, fault: str) -> None:
+    async def work(journal: Journal) -> None:
+        await append(journal, "gen-1")
+        faults.add(fault)
+        with pytest.raises(StorageUnavailable):
+            await append(journal, "gen-2")
+        with pytest.raises(StorageUnavailable):
+            await journal.command(lambda file: file.close_openings(["gen-never"]))
+        assert journal.last_error is not None
+        faults.clear()
+        await journal.command(lambda file: file.close_openings(["gen-never"]))
+        assert journal.last_error is None
+
+    with_journal(tmp_path / "j.db", work)
+
+
 def test_a_journal_that_is_closed_says_so(tmp_path: Path) -> None:
     async def work(journal: Journal) -> None:
         await asyncio.get_running_loop().run_in_executor(None, journal.stop)

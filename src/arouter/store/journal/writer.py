@@ -121,6 +121,9 @@ class Journal:
             if self._file is None:
                 self._file = JournalFile(self._path)
             with self._file.transaction():
+                if self._last_error is not None:
+                    # One that changes nothing proves nothing.
+                    self._file.touch()
                 results = [run(self._file) for run, _ in items]
                 held = self._file.held()
         except (apsw.Error, OSError, StorageUnavailable) as exc:
