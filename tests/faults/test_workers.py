@@ -218,10 +218,14 @@ def test_a_worker_that_is_killed_is_replaced_and_what_it_left_is_recovered_while
     assert all(answer.status == 200 for answer in heard if answer.whole)
     # Those that went on for long before their worker was killed; what was younger may have left no trace. Not counted
     # from the kill: a client that is behind reads after it what the worker had sent before.
+    seen = 0
     for answer in broken:
-        if answer.head_at_s is not None and answer.head_at_s < (answer.ended_at_s or 0.0) - SEEN_S:
+        assert answer.ended_at_s is not None
+        if answer.head_at_s is not None and answer.head_at_s < answer.ended_at_s - SEEN_S:
+            seen += 1
             # A success was on disk when the kill came, before its last bytes left: never the other way round.
             assert records[answer.id or ""].status in {"interrupted", "success"}
+    assert seen
     statuses = Counter(str(record.status) for record in found.records)
     assert statuses.keys() == {"success", "interrupted"}
     assert statuses["interrupted"] == len(interrupted) <= len(broken)

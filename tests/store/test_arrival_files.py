@@ -366,22 +366,10 @@ def test_a_gap_is_read_past_only_once_its_owner_is_dead(path: str, dies: bool) -
 # ---------------------------------------------------------------- a file that was damaged
 
 
-def kept_and_killed(path: str, count: int) -> tuple[int, Path, list[int]]:
-    """The number of a dead process's pair, its file, and where each of its groups of one record begins and ends."""
-    keeper = Keeper(path).claim()
-    no, ends = keeper.no, [0]
-    for each in range(1, count + 1):
-        assert keeper.keep(f"gen-{each}")
-        last = groups_above(path, no, each - 1)[0]
-        ends.append(ends[-1] + 32 + len(last.records))
-    keeper.end()
-    return no, Path(paths_of(path, no)[0]), ends
-
-
 @pytest.mark.parametrize("harmed", [{1}, {3}, {2, 3}, {1, 4}], ids=str)
 @pytest.mark.parametrize("place", [0, 8, 24, 28, 32, -1], ids=lambda place: f"at {place}")
 def test_damage_costs_the_groups_that_it_hits_and_is_kept_and_told(path: str, harmed: set[int], place: int) -> None:
-    no, file, ends = kept_and_killed(path, 5)
+    file, no, ends = a_file(path, tuple(pack([prepared(f"gen-{each}")]) for each in range(1, 6)))
     found = bytearray(file.read_bytes())
     for each in harmed:
         found[ends[each] - 1 if place < 0 else ends[each - 1] + place] ^= 0xFF

@@ -27,7 +27,8 @@ from arouter.providers.base import Adapter, Prepared
 from arouter.providers.openai import CHAT_PATH
 
 MOST_WAYS: Final = 25_000
-"""About a kilobyte each. Who has more keys in use than that pays a third more for each request."""
+"""One for each model that a key asks for, about a kilobyte each. Where more are in use a request costs half as much
+again."""
 
 _CHAT: Final = Chat()
 

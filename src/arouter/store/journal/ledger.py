@@ -300,7 +300,8 @@ class JournaledLedger:
         assert self._journal is not None
         await self._keep_again()
         if self._journal.last_error is not None:
-            await self._journal.command(lambda file: file.touch())
+            # The next transaction shows whether the disk is back, whatever it is for.
+            await self._journal.command(lambda file: None)
         if not await self._delivery.all_of(self, self._end) and self._outage.is_on:
             # Nothing waits that could show whether it is back.
             async with asyncio.timeout(self._slow_s):

@@ -122,7 +122,6 @@ class Journal:
                 self._file = JournalFile(self._path)
             with self._file.transaction():
                 if self._last_error is not None:
-                    # One that changes nothing proves nothing.
                     self._file.touch()
                 results = [run(self._file) for run, _ in items]
                 held = self._file.held()
