@@ -20,6 +20,7 @@ from arouter.store.routed import RoutedLedger
 from arouter.store.sqlite import SqliteStore
 from arouter.store.stores import Store
 from tests.postgres_server import fresh_database
+from tests.sqlite_file import open_store
 
 Result = TypeVar("Result")
 
@@ -89,7 +90,7 @@ def memory(folder: Path) -> Backend:
 
 
 def sqlite(folder: Path) -> Backend:
-    return Backend(lambda clock, _: SqliteStore.open(str(folder / "arouter.db"), clock=clock))
+    return Backend(lambda clock, _: open_store(folder / "arouter.db", clock))
 
 
 def file_of(backend: Backend) -> str:
@@ -143,7 +144,7 @@ class SealedFirst:
 
 
 def sealed(folder: Path) -> Backend:
-    return Backend(lambda clock, _: SealedStore(SqliteStore.open(str(folder / "arouter.db"), clock=clock)))
+    return Backend(lambda clock, _: SealedStore(open_store(folder / "arouter.db", clock)))
 
 
 def postgres(folder: Path) -> Backend:

@@ -1,6 +1,7 @@
 """A report's range, what it is compared with, and that all of its lists add up."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,8 +16,8 @@ from arouter.domain.report import Listing, Report, Span
 from arouter.domain.totals import SUMMED
 from arouter.domain.usage import NOTHING_REPORTED
 from arouter.engine.reporting import Asked, bucket_starts, read_report, span_before
-from arouter.store.sqlite import SqliteStore
 from arouter.wire.instants import read_instant
+from tests.sqlite_file import open_store
 from tests.web.api.gateway import HOME, NOW_US, Gateway, in_memory
 
 HOUR_US = 3_600_000_000
@@ -26,12 +27,8 @@ ZONES = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Austral
 
 @pytest.fixture(params=["memory", "sqlite"])
 def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gateway]:
-    path = str(tmp_path / "arouter.db")
-    make = (
-        in_memory
-        if request.param == "memory"
-        else lambda clock: SqliteStore.open(path, clock=clock, durability="relaxed")
-    )
+    path = tmp_path / "arouter.db"
+    make = in_memory if request.param == "memory" else partial(open_store, path, durability="relaxed")
     with Gateway(make) as running:
         yield running
 

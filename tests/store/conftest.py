@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.kept_files import Keeper, make_database
+from tests.sqlite_file import make_database
+from tests.store.kept_files import Keeper
 
 
 @pytest.fixture

@@ -1,19 +1,16 @@
 """Processes that keep records in files beside one database, as far as the store's own code knows of processes: each has
 a pair of files, a connection, and books."""
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
 import apsw
 
-from arouter.store.sqlite import SqliteStore, disk
+from arouter.store.sqlite import disk
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.arrival_files import ArrivalFiles, groups_above, paths_of, rows_of
 from arouter.store.sqlite.arrivals import Arrivals, has_arrivals
@@ -59,18 +56,6 @@ def failing_disk() -> Iterator[FailingDisk]:
         yield made
     finally:
         disk.stop_using(made)
-
-
-@cache
-def _empty() -> TemporaryDirectory[str]:
-    made = TemporaryDirectory()
-    SqliteStore.open(f"{made.name}/arouter.db", clock=lambda: 1)
-    return made
-
-
-def make_database(folder: str | Path) -> str:
-    """An empty one; its path."""
-    return str(shutil.copy(f"{_empty().name}/arouter.db", Path(folder) / "arouter.db"))
 
 
 def prepared(record_id: str, **changes: Any) -> Prepared:

@@ -10,7 +10,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from arouter.store.sqlite.arrival_files import has_groups_above
 from arouter.store.sqlite.arrivals import read_without_writing
 from arouter.store.sqlite.connections import connect_reader
-from tests.store.kept_files import Keeper, booked, booked_through, failing_disk, make_database, opened
+from tests.sqlite_file import make_database
+from tests.store.kept_files import Keeper, booked, booked_through, failing_disk, opened
 
 FAULTS = st.sampled_from(["none", "none", "none", "writes", "half", "syncs"])
 SIZES = st.sampled_from([0, 0, 1, 40, 5_000])

@@ -31,7 +31,8 @@ from tests.conformance.backends import Backend, sqlite
 from tests.conformance.samples import BARE, FULL, SCOPE, adjust, adjustment, append, ids, key, opening, record
 from tests.faults.faulty_disk import FULL as DISK_FULL
 from tests.faults.faulty_disk import SYNC_ERROR, Disk, faulty_disk
-from tests.store.kept_files import Keeper, booked, make_database, opened
+from tests.sqlite_file import make_database
+from tests.store.kept_files import Keeper, booked, opened
 
 DIES = """
 import asyncio, os, signal, sys

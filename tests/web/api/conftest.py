@@ -1,14 +1,15 @@
 """A gateway for each test, over each backend."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from arouter.store.postgres.database import PostgresStore
-from arouter.store.sqlite import SqliteStore
 from arouter.store.stores import Store
 from tests.postgres_server import fresh_database
+from tests.sqlite_file import open_store
 from tests.web.api.gateway import Gateway, in_memory
 
 ON_POSTGRES = (
@@ -27,13 +28,14 @@ ON_POSTGRES = (
 
 @pytest.fixture(params=["memory", "postgres", "sqlite"])
 def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gateway]:
-    def in_file(clock: Callable[[], int]) -> Store:
-        return SqliteStore.open(str(tmp_path / "arouter.db"), clock=clock, durability="relaxed")
-
     def in_postgres(clock: Callable[[], int]) -> Store:
         return PostgresStore.open(fresh_database(), clock=clock)
 
-    made = {"memory": in_memory, "postgres": in_postgres, "sqlite": in_file}
+    made: dict[str, Callable[[Callable[[], int]], Store]] = {
+        "memory": in_memory,
+        "postgres": in_postgres,
+        "sqlite": partial(open_store, tmp_path / "arouter.db", durability="relaxed"),
+    }
     with Gateway(made[request.param]) as running:
         yield running
 

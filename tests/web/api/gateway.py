@@ -46,6 +46,8 @@ USAGE = Usage(input_tokens=60, cache_read_tokens=60, cache_write_tokens=0, outpu
 VAULT = Vault([hashlib.sha256(b"key-encryption key").digest()], secrets.token_bytes)
 """What the organization's own keys for providers are sealed with."""
 
+OWN_PROVIDERS = own_providers(Settings())
+
 BOSS = Member(
     id="mem_1",
     organization_id=HOME.organization_id,
@@ -105,7 +107,7 @@ class Gateway:
             guardian=self.guardian,
             directory_changed=self._changed,
             vault=vault,
-            own_providers=own_providers(Settings()),
+            own_providers=OWN_PROVIDERS,
         )
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=create_api(self.services), raise_app_exceptions=False),

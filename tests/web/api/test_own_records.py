@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from arouter.domain.keys import Key
 from arouter.domain.record import Record, Status
 from arouter.domain.roles import ALLOWED, Action, Role
 from arouter.store.buckets import DAY_US
-from arouter.store.sqlite import SqliteStore
 from arouter.store.stores import Store
+from tests.sqlite_file import open_store
 from tests.web.api.gateway import Gateway, failure, in_memory
 from tests.web.api.people import Town, member, signed_in, with_password
 from tests.web.api.test_billing import pay
@@ -122,7 +123,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def _maker(folder: Path, name: str, place: str) -> Callable[[Callable[[], int]], Store]:
     if place == "memory":
         return in_memory
-    return lambda clock: SqliteStore.open(str(folder / f"{name}.db"), clock=clock, durability="relaxed")
+    return partial(open_store, folder / f"{name}.db", durability="relaxed")
 
 
 async def _settled(store: Any, place: str, now_us: int) -> None:
