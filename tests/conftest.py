@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import gc
+import signal
 from pathlib import PurePosixPath
 
 import pytest
@@ -28,6 +29,12 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist tells no ty
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
     return Scheduling(config, log)
+
+
+def pytest_configure() -> None:
+    # A shell starts what runs in the background deaf to it, and then everything that a test starts is so, too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

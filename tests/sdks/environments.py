@@ -44,9 +44,11 @@ def _install(name: str, requirements: Path) -> str | None:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return None
     shutil.rmtree(INSTALLED / name, ignore_errors=True)
-    pip = [str(_interpreter(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # Our own pip does it: a second one would take seconds to be installed.
+    pip = [sys.executable, "-m", "pip", "--python", str(_interpreter(name))]
+    pip += ["install", "--quiet", "--disable-pip-version-check"]
     for command in (
-        [sys.executable, "-m", "venv", str(INSTALLED / name)],
+        [sys.executable, "-m", "venv", "--without-pip", str(INSTALLED / name)],
         # Most modules are never imported: who imports one compiles it, and keeps that.
         [*pip, "--require-hashes", "--no-deps", "--no-compile", "-r", str(requirements)],
     ):
