@@ -2,6 +2,7 @@
 PYTHON ?= $(shell sh tools/python.sh)
 VENV   := .venv
 BIN    := $(VENV)/bin
+RUNS   := $(VENV)/.runs
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -10,17 +11,27 @@ STAMP  := $(VENV)/.installed
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): requirements/dev.txt pyproject.toml
+# Without dependencies: the files name every one. A resolver may prefer a newer release to the pinned one, and then fail.
+PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+# pip would do it on one core. Files that are no modules of this Python stay as they are.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+
+$(RUNS): requirements/all.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ARouter needs Python 3.11 or newer; call make with PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-# Without dependencies: the file names every one. A resolver may prefer a newer release to the pinned one, and then fail.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --no-compile --require-hashes -r requirements/all.txt
+	$(PIP) --no-build-isolation -e .
+	$(COMPILE)
 	@touch $@
 
-install: $(STAMP) ## make the virtual environment with everything pinned
+$(STAMP): $(RUNS) requirements/dev.txt
+	$(PIP) --no-compile --require-hashes -r requirements/dev.txt
+	$(COMPILE)
+	@touch $@
 
-run: $(STAMP) ## start the gateway: SQLite, the sandbox provider, a key and a curl line
+install: $(RUNS) ## make the virtual environment with what the gateway needs, everything pinned
+
+run: $(RUNS) ## start the gateway: SQLite, the sandbox provider, a key and a curl line
 	$(BIN)/arouter serve
 
 # What must hold within a second under load, or is measured, has the machine to itself.

@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {
     "run.txt": [],
     "image.txt": ["--extra", "postgres"],
+    "all.txt": ["--all-extras", "--group", "build"],
     "dev.txt": ["--all-extras", "--group", "dev"],
 }
 OF_TESTS = (ROOT / "tests" / "sdks" / "requirements", ROOT / "tests" / "focus" / "requirements")

@@ -409,7 +409,15 @@ def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> No
 
 
 def test_the_requirement_files_are_there() -> None:
-    assert [path.name for path in _requirements()] == ["dev.txt", "image.txt", "run.txt"]
+    assert [path.name for path in _requirements()] == ["all.txt", "dev.txt", "image.txt", "run.txt"]
+
+
+def test_all_requirement_files_agree_on_every_version() -> None:
+    least, image, everything, tests = (
+        set(re.findall(r"^\S+==\S+", (ROOT / "requirements" / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("run.txt", "image.txt", "all.txt", "dev.txt")
+    )
+    assert least < image < everything < tests
 
 
 def test_each_environment_of_tests_is_locked() -> None:
