@@ -8,7 +8,7 @@ import pytest
 from arouter.domain.record import Record, Status
 from arouter.domain.usage import Usage
 from arouter.engine.account import Account
-from arouter.engine.speeds import LIFETIME_US, NEW_SHARE, Speeds
+from arouter.engine.speeds import LEAST_APART_US, LIFETIME_US, NEW_SHARE, Speeds
 from tests.engine.samples import opening, route
 
 MODEL = "openai/gpt-5.4"
@@ -60,3 +60,26 @@ def test_a_figure_gets_old() -> None:
     assert speeds.tokens_per_s(MODEL, LIFETIME_US) is None
     speeds.note(record(at_us=LIFETIME_US, tokens=10))
     assert speeds.tokens_per_s(MODEL, LIFETIME_US) == 10, "the old one has no part in it"
+
+
+def test_of_whole_answers_that_end_together_the_first_is_measured() -> None:
+    speeds = Speeds()
+    speeds.note(record(first_us=None))
+    speeds.note(record(first_us=None, at_us=LEAST_APART_US - 1, tokens=100))
+    assert speeds.tokens_per_s(MODEL, 0) == 50
+    speeds.note(record(first_us=None, at_us=LEAST_APART_US, tokens=100))
+    assert speeds.tokens_per_s(MODEL, 0) == pytest.approx(50 + NEW_SHARE * 50)
+
+
+def test_every_stream_is_measured_whatever_else_ended_just_now() -> None:
+    speeds = Speeds()
+    speeds.note(record(first_us=None))
+    speeds.note(record(first_us=100))
+    assert speeds.latency_us(MODEL, 0) == 100
+
+
+def test_a_clock_that_was_set_back_does_not_end_measuring() -> None:
+    speeds = Speeds()
+    speeds.note(record(first_us=None, at_us=LIFETIME_US))
+    speeds.note(record(first_us=None, at_us=0, tokens=100))
+    assert speeds.tokens_per_s(MODEL, 0) == pytest.approx(50 + NEW_SHARE * 50)

@@ -10,6 +10,9 @@ NEW_SHARE = 0.2
 """The weight of the newest measurement."""
 LIFETIME_US = 600_000_000
 """After so long without a measurement a figure is forgotten."""
+LEAST_APART_US = 10_000
+"""Whole answers that end sooner after a measurement are none: under load the mean is that of a moment, not of the last
+five answers."""
 MOST_MODELS = 10_000
 SECOND_US = 1_000_000
 _SUCCESS = Status.SUCCESS
@@ -45,17 +48,18 @@ class Speeds:
 
     def note(self, record: Record) -> None:
         """A request ended. What failed, or was asked for more than once, tells nothing about speed."""
-        name = record.model
+        name, now_us, first_us = record.model, record.completed_at_us, record.time_to_first_token_us
+        known = self._known.get(name or "")
+        if known is not None and first_us is None and 0 <= now_us - known.at_us < LEAST_APART_US:
+            return
         if record.status is not _SUCCESS or record.attempts != 1 or name is None:
             return
-        now_us = record.completed_at_us
-        known = self._known.get(name)
         if known is None or now_us - known.at_us >= LIFETIME_US:
             if len(self._known) >= MOST_MODELS:
                 self._known.clear()
             known = self._known[name] = _Speed()
         known.at_us = now_us
-        first_us, whole_us, tokens = record.time_to_first_token_us, record.latency_us, record.usage.completion_tokens
+        whole_us, tokens = record.latency_us, record.usage.completion_tokens
         if first_us is not None:
             before_us = known.latency_us
             known.latency_us = first_us if before_us is None else before_us + NEW_SHARE * (first_us - before_us)
