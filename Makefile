@@ -52,7 +52,7 @@ test-faults: $(STAMP) ## kill the gateway 20 times under load, fail its disk and
 check: $(STAMP) ## format, lint, types, import contracts, dependencies, docs in step
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/python -m tools.docs --check

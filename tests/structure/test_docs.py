@@ -181,7 +181,8 @@ def test_every_command_is_mentioned_with_its_options() -> None:
 
 def test_every_dependency_has_its_reason() -> None:
     told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = [*told["project"]["dependencies"], *told["dependency-groups"]["dev"]]
+    groups = [one for group in told["dependency-groups"].values() for one in group]
+    wanted = [*told["project"]["dependencies"], *(one for one in groups if isinstance(one, str))]
     names = [re.match(r"[a-z0-9-]+", requirement) for requirement in wanted]
     page = _page("dependencies")
     assert [name[0] for name in names if name is not None and f"`{name[0]}`" not in page] == []
