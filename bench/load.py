@@ -90,10 +90,11 @@ class Load:
         seconds: float,
         used: Callable[[], Used],
         used_beside: Callable[[], float],
+        warm_up_answers: int = 0,
         finish: bool = True,
     ) -> Window:
-        """`used` is asked of the peer before and after, `used_beside` of the load. Without `finish` the streams that
-        run at the end are cut off, and not counted.
+        """The warm-up lasts for `warm_up_answers` at least. `used` is asked of the peer before and after,
+        `used_beside` of the load. Without `finish` the streams that run at the end are cut off, and not counted.
 
         RuntimeError if answers are missing at the end and nothing more comes, OSError if nobody takes a connection.
         """
@@ -108,6 +109,8 @@ class Load:
                 await asyncio.sleep(ramp_s / case.at_once)
         await self._wait_for_all(case.at_once)
         await asyncio.sleep(warm_up_s)
+        while self.answered < warm_up_answers and not self.failed:  # noqa: ASYNC110 – as above
+            await asyncio.sleep(0.01)
         window = await self._watch(seconds, used, used_beside)
         self.over = True
         if finish:

@@ -41,6 +41,8 @@ class Bench:
         self._answered: dict[Peer, int] = defaultdict(int)
         self._errors: dict[Peer, int] = defaultdict(int)
         self._failed: dict[Peer, int] = defaultdict(int)
+        self._met: set[Measured] = set()
+        """Who has been asked with every key of a case."""
 
     def start(self, peer: Peer) -> None:
         """In a folder of its own, held still from then on. RuntimeError if it does not start."""
@@ -58,6 +60,7 @@ class Bench:
         del self.running[peer]
         # What it recorded is gone with it.
         self._answered[peer] = self._errors[peer] = 0
+        self._met = {(case, known) for case, known in self._met if known != peer}
         self.start(peer)
 
     def close(self) -> None:
@@ -98,7 +101,9 @@ class Bench:
         watch: Callable[[], None] = lambda: None,
     ) -> Window:
         """One case with one peer, once. The others are held still. `requests` go on where they were. With `every_s`
-        each connection asks at that pace. `watch` is called when the measured part begins, and when it ends."""
+        each connection asks at that pace. Before the first window of a case with several keys each of them is asked
+        with once: a key's first request is another thing than all that follow. `watch` is called when the measured part
+        begins, and when it ends."""
 
         def used() -> cpu.Used:
             watch()
@@ -112,6 +117,7 @@ class Bench:
             window = uvloop.run(
                 load.run(
                     warm_up_s=min(WARM_UP_S, seconds),
+                    warm_up_answers=case.keys if case.keys > 1 and (case, peer) not in self._met else 0,
                     seconds=seconds,
                     used=used,
                     used_beside=lambda: time.process_time() + cpu.cpu_s(self.upstream_pid),
@@ -119,6 +125,7 @@ class Bench:
                 )
             )
             lag_after = running.lag() if running.lag is not None else {}
+        self._met.add((case, peer))
         if lag_after:
             self.lags[case, peer].append(Lag.between(lag_before, lag_after))
         if case.leaves_record:
