@@ -7,15 +7,19 @@ nothing else.
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from arouter.domain.record import Record
+from arouter.store.sqlite.connections import connect_reader
 from tests.conformance.backends import sqlite
 from tests.conformance.samples import NOON_US, append, ids, record
 from tests.faults.ledgers import contents
+from tests.sqlite_file import make_database
 
 BATCHES = 40
 IN_EACH = 5
@@ -37,6 +41,11 @@ def booked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def written(folder: Path, *, booked: bool) -> Path:
+    # Who reads the empty database keeps the log from being moved into it, however long this takes: what is to be cut
+    # off must not be there already.
+    reader = connect_reader(make_database(folder))
+    reader.execute("BEGIN").fetchall()
+    reader.execute("SELECT count(*) FROM records").fetchall()
     backend = sqlite(folder)
     for batch in range(BATCHES):
         append(backend, *(numbered(batch * IN_EACH + n) for n in range(IN_EACH)))
@@ -47,7 +56,22 @@ def written(folder: Path, *, booked: bool) -> Path:
     for each in folder.glob("arouter.db*"):
         shutil.copy(each, copy)
     backend.stop()
+    reader.close()
     return copy
+
+
+def ends_of_groups(written: Path) -> Sequence[int]:
+    """How many records there are behind each group that was acknowledged together. Mostly those that came together, but
+    a busy machine may have parted them."""
+    with TemporaryDirectory() as folder:
+        for each in written.iterdir():
+            shutil.copy(each, folder)
+        path = f"{folder}/arouter.db"
+        contents(Path(path), "org_a")
+        with closing(connect_reader(path)) as connection:
+            ends = [last_seq for (last_seq,) in connection.execute("SELECT last_seq FROM batches ORDER BY no")]
+    assert ends[-1] == BATCHES * IN_EACH
+    return ends
 
 
 def numbered(number: int) -> Record:
@@ -62,7 +86,7 @@ def after_the_cut(written: Path, folder: Path, spoil: Callable[[Path], None]) ->
     found = contents(folder / "arouter.db", "org_a")
     assert (found.report.problems, found.report.open_records) == ((), 0)
     assert [each.opening.id for each in found.records] == [f"gen-{n:05}" for n in range(len(found.records))]
-    assert len(found.records) % IN_EACH == 0
+    assert len(found.records) in (0, *ends_of_groups(written))
     return len(found.records)
 
 
@@ -98,7 +122,7 @@ def test_a_shorter_file_of_arrivals_leaves_the_first_of_them(arrived: Path, tmp_
     size = used_bytes(file_of(arrived))
     left = after_cuts(arrived, tmp_path, file_of, size)
     assert left == sorted(left)
-    assert {*left} <= {IN_EACH * batches for batches in range(1, BATCHES)}
+    assert {*left} <= {*ends_of_groups(arrived)[:-1]}
 
 
 def after_cuts(written: Path, folder: Path, which: Callable[[Path], Path], size: int) -> list[int]:
@@ -116,7 +140,7 @@ def test_a_torn_last_page_of_the_log_takes_its_own_commit_only(
     booked: Path, tmp_path: Path, garbage: bytes | None
 ) -> None:
     left = after_the_cut(booked, tmp_path, lambda folder: spoil_end(log_of(folder), FRAME_BYTES // 2, garbage))
-    assert left in ((BATCHES - 1) * IN_EACH, BATCHES * IN_EACH)
+    assert (BATCHES - 1) * IN_EACH <= left <= BATCHES * IN_EACH
 
 
 @pytest.mark.parametrize("garbage", [b"\x00", b"\xff", None], ids=["zeros", "ones", "noise"])
@@ -128,7 +152,7 @@ def test_a_torn_end_of_the_arrivals_takes_its_own_group_only(
         truncate(file, used_bytes(file))
         spoil_end(file, 500, garbage)
 
-    assert after_the_cut(arrived, tmp_path, tear) == (BATCHES - 1) * IN_EACH
+    assert after_the_cut(arrived, tmp_path, tear) == ends_of_groups(arrived)[-2]
 
 
 def spoil_end(path: Path, size: int, garbage: bytes | None) -> None:
