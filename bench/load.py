@@ -96,7 +96,7 @@ class Load:
         """The warm-up lasts for `warm_up_answers` at least. `used` is asked of the peer before and after,
         `used_beside` of the load. Without `finish` the streams that run at the end are cut off, and not counted.
 
-        RuntimeError if answers are missing at the end and nothing more comes, OSError if nobody takes a connection.
+        RuntimeError if answers are missing and nothing more comes, OSError if nobody takes a connection.
         """
         case = self._case
         parts = urlsplit(self._url)
@@ -109,12 +109,11 @@ class Load:
                 await asyncio.sleep(ramp_s / case.at_once)
         await self._wait_for_all(case.at_once)
         await asyncio.sleep(warm_up_s)
-        while self.answered < warm_up_answers and not self.failed:  # noqa: ASYNC110 – as above
-            await asyncio.sleep(0.01)
+        await self._wait_while(lambda: self.answered < warm_up_answers and not self.failed)
         window = await self._watch(seconds, used, used_beside)
         self.over = True
         if finish:
-            await self._finish()
+            await self._wait_while(lambda: self.busy > 0)
         for asker in open_:
             asker.close()
         await asyncio.sleep(0)
@@ -148,11 +147,11 @@ class Load:
             load_cpu_s=beside_s,
         )
 
-    async def _finish(self) -> None:
-        heard = (0, 0)
+    async def _wait_while(self, goes_on: Callable[[], bool]) -> None:
+        heard = (0, 0, 0)
         silent_since = time.monotonic()
-        while self.busy:
-            if heard != (heard := (self.busy, self.tally.events)):
+        while goes_on():
+            if heard != (heard := (self.answered, self.failed, self.tally.events)):
                 silent_since = time.monotonic()
             if time.monotonic() > silent_since + SILENT_MOST_S:
                 raise RuntimeError(f"{self.busy} answers of {self._url} did not come")

@@ -1,7 +1,6 @@
 """The load of the benchmark, straight before its upstream."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +11,19 @@ import uvloop
 from bench.cases import BY_NAME
 from bench.cpu import Used
 from bench.load import Load
+from bench.process import Cores, next_line, started
 from bench.requests import Requests
 
-ROOT = Path(__file__).parents[2]
 CASE = BY_NAME["json"]
 NOTHING = Used(cpu_s=0.0, system_s=0.0, memory_bytes=0)
 
 
 @pytest.fixture
-def load() -> Iterator[Load]:
-    with subprocess.Popen([sys.executable, "-m", "bench.upstream"], cwd=ROOT, stdout=subprocess.PIPE) as upstream:
-        assert upstream.stdout is not None
-        url = f"http://127.0.0.1:{json.loads(upstream.stdout.readline())['port']}"
+def load(tmp_path: Path) -> Iterator[Load]:
+    command, log = [sys.executable, "-m", "bench.upstream"], tmp_path / "upstream.log"
+    with started(command, cores=Cores.of_this_machine().beside, log=log, tells=True) as upstream:
+        url = f"http://127.0.0.1:{json.loads(next_line(upstream, log))['port']}"
         yield Load(CASE, url, requests(url))
-        upstream.kill()
 
 
 def requests(url: str) -> Requests:
