@@ -23,6 +23,7 @@ from arouter.domain.limits import Budget, LimitReset, Limits
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Status
 from arouter.domain.windows import DAY_US
+from arouter.engine.leasing import TURNS_OF_A_LOOK
 from arouter.engine.routing import ModelRoute, Routing
 from arouter.web.errors import type_of
 from arouter.wire.errors import error_body
@@ -545,12 +546,42 @@ async def test_shares_that_nobody_uses_are_forgotten_and_given_back() -> None:
     await asked(pipeline, key=key(limit=Picodollars(DOLLAR)))
     assert len(pipeline.leasing) == 1
     assert pipeline.counter_data.leases
-    for _ in range(2):
+    for _ in range(TURNS_OF_A_LOOK):
+        await pipeline.leasing.turn()
+    assert len(pipeline.leasing) == 1, "it was used since the last look"
+    for _ in range(TURNS_OF_A_LOOK):
         await pipeline.leasing.turn()
     assert len(pipeline.leasing) == 0
     assert not pipeline.counter_data.leases
     reply = await asked(pipeline, 2, key=key(limit=Picodollars(COST)))
     assert isinstance(reply.error, PaymentRequired)
+
+
+@pytest.mark.parametrize("shares", [1, 39, 40, 41, 100])
+@playing
+async def test_each_of_few_shares_and_of_many_is_looked_at_once_in_so_many_turns(shares: int) -> None:
+    pipeline = Pipeline(*says(shares))
+    for number in range(shares):
+        await asked(pipeline, number, key=replace(key(limit=Picodollars(DOLLAR)), hash=f"{number:064x}"))
+    left = []
+    for _ in range(2 * TURNS_OF_A_LOOK):
+        await pipeline.leasing.turn()
+        left.append(len(pipeline.leasing))
+    assert left[: TURNS_OF_A_LOOK - 1] == [shares] * (TURNS_OF_A_LOOK - 1), "nobody is looked at twice in one round"
+    assert left[-1] == 0
+
+
+@playing
+async def test_who_asks_once_a_second_is_not_leased_to_each_time() -> None:
+    pipeline = Pipeline(*says(20))
+    limited = key(limit=Picodollars(DOLLAR))
+    await asked(pipeline, 0, key=limited)
+    calls = pipeline.counters.asked
+    for number in range(1, 20):
+        for _ in range(4):
+            await pipeline.leasing.turn()
+        assert (await asked(pipeline, number, key=limited)).error is None
+    assert pipeline.counters.asked == calls
 
 
 @playing

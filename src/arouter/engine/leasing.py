@@ -33,7 +33,7 @@ _TRIES: Final = 15
 """How often, and after which pauses at the mean, what others were asked for is looked for: longer than `EVERY_S`."""
 _LOOKS: Final = 30
 """How often others' answers are looked for by whoever only looks."""
-_TURNS: Final = 40
+TURNS_OF_A_LOOK: Final = 40
 """In so many turns each share is looked at once: whoever was not asked for two times is given back and forgotten."""
 _BATCH: Final = 500
 LOOK_AFTER_S: Final = 0.05
@@ -143,6 +143,12 @@ class Leasing:
         self._shares: dict[tuple[Counter, int], Share] = {}
         self._turns: dict[Share, None] = {}
         """In the order in which they are looked at."""
+        self._turn = 0
+        """Of `TURNS_OF_A_LOOK`, the next one."""
+        self._round = 0
+        """How many there were at the first one, and are looked at until the last one: be they few or many, each is
+        looked at once. So who asks every second is not leased to anew each time, and has something in hand when the
+        storage goes away."""
         self._contended: dict[Share, None] = {}
         self._due: dict[Share, None] = {}
         self._renewing = False
@@ -312,7 +318,11 @@ class Leasing:
     def _idle(self, now_us: int) -> list[Share]:
         """Those of a part of all that nobody has asked for since their last turn, or that are over."""
         idle = []
-        for share in list(islice(self._turns, -(-len(self._turns) // _TURNS))):
+        if not self._turn:
+            self._round = len(self._turns)
+        first, end = (self._round * turn // TURNS_OF_A_LOOK for turn in (self._turn, self._turn + 1))
+        self._turn = (self._turn + 1) % TURNS_OF_A_LOOK
+        for share in list(islice(self._turns, end - first)):
             del self._turns[share]
             self._turns[share] = None
             if self._is_unused(share) and (not share.touched or share.counter.end_us <= now_us):
