@@ -46,9 +46,9 @@ def first_keys(name: str) -> list[tuple[Key, str]]:
 
 def test_the_first_keys_are_added_where_there_is_none(backend: Backend) -> None:
     backend.run(backend.directory.add_key(key("other", organization_id="org_b"), secret="other"))
-    before = backend.run(backend.directory.revision())
+    before = backend.run(backend.directory.last_changes()).revision
     assert backend.run(backend.directory.add_first_keys(first_keys("a")))
-    assert backend.run(backend.directory.revision()) > before
+    assert backend.run(backend.directory.last_changes()).revision > before
     assert not backend.run(backend.directory.add_first_keys(first_keys("b")))
     backend.restart()
     assert not backend.run(backend.directory.add_first_keys(first_keys("c")))
@@ -246,13 +246,13 @@ def test_every_change_raises_the_revision_and_nothing_else_does(backend: Backend
         directory.delete_key("org_a", "key-a", now_us=1),
     ]
     for change in changes:
-        before = backend.run(directory.revision())
+        before = backend.run(directory.last_changes()).revision
         backend.run(change)
-        assert backend.run(directory.revision()) > before
-    before = backend.run(directory.revision())
+        assert backend.run(directory.last_changes()).revision > before
+    before = backend.run(directory.last_changes()).revision
     assert not backend.run(directory.delete_key("org_a", "key-a", now_us=1))
     assert backend.run(directory.home(HOME, now_us=1)) == HOME
-    assert backend.run(directory.revision()) == before
+    assert backend.run(directory.last_changes()).revision == before
 
 
 def test_the_keys_of_one_member(backend: Backend) -> None:

@@ -102,13 +102,13 @@ def test_one_is_replaced_and_deleted_in_its_own_organization_only(backend: Backe
 
 
 def test_each_change_raises_the_revision(backend: Backend) -> None:
-    seen = [backend.run(backend.directory.revision())]
+    seen = [backend.run(backend.directory.last_changes()).revision]
     add(backend, guardrail())
-    seen.append(backend.run(backend.directory.revision()))
+    seen.append(backend.run(backend.directory.last_changes()).revision)
     backend.run(backend.directory.replace_guardrail(FULL))
-    seen.append(backend.run(backend.directory.revision()))
+    seen.append(backend.run(backend.directory.last_changes()).revision)
     backend.run(backend.directory.delete_guardrail("org_a", "grl_a"))
-    seen.append(backend.run(backend.directory.revision()))
+    seen.append(backend.run(backend.directory.last_changes()).revision)
     assert seen == sorted(set(seen))
 
 
@@ -183,7 +183,7 @@ def test_the_last_changes_tell_whether_there_is_anything_new(backend: Backend) -
 
     def told() -> tuple[int, int]:
         last = backend.run(directory.last_changes())
-        assert last.revision == backend.run(directory.revision())
+        assert last.revision == backend.run(directory.last_changes()).revision
         assert last.user_rules == backend.run(directory.user_rules_changed(0)).latest
         return last.revision, last.user_rules
 
@@ -202,7 +202,7 @@ def test_the_last_changes_tell_whether_there_is_anything_new(backend: Backend) -
 
 def test_who_changed_since_is_told_and_the_revision_stays(backend: Backend) -> None:
     directory = backend.directory
-    before = backend.run(directory.revision())
+    before = backend.run(directory.last_changes()).revision
     none = backend.run(directory.user_rules_changed(0))
     assert (none.latest, none.users, none.holders) == (0, frozenset(), frozenset())
     for organization, user in (("org_a", "x"), ("org_b", "y"), ("org_a", "z")):
@@ -215,4 +215,4 @@ def test_who_changed_since_is_told_and_the_revision_stays(backend: Backend) -> N
     then = backend.run(directory.user_rules_changed(first.latest))
     assert then.users == frozenset({("org_a", "x")})
     assert then.latest > first.latest
-    assert backend.run(directory.revision()) == before
+    assert backend.run(directory.last_changes()).revision == before

@@ -161,13 +161,13 @@ def test_every_change_raises_the_revision_and_nothing_else_does(backend: Backend
         directory.delete_provider_key("org_a", "pkey_a"),
     ]
     for change in changes:
-        before = backend.run(directory.revision())
+        before = backend.run(directory.last_changes()).revision
         backend.run(change)
-        assert backend.run(directory.revision()) > before
-    before = backend.run(directory.revision())
+        assert backend.run(directory.last_changes()).revision > before
+    before = backend.run(directory.last_changes()).revision
     assert not backend.run(directory.delete_provider_key("org_a", "pkey_a"))
     assert backend.run(directory.provider_key_holders()) == {}
-    assert backend.run(directory.revision()) == before
+    assert backend.run(directory.last_changes()).revision == before
 
 
 # ---------------------------------------------------------------- what was spent on them

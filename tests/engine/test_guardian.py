@@ -23,8 +23,10 @@ from arouter.domain.limits import Budget, LimitReset, Limits
 from arouter.domain.money import Picodollars
 from arouter.domain.record import Status
 from arouter.domain.windows import DAY_US
+from arouter.engine.guardian import Guardian
 from arouter.engine.leasing import TURNS_OF_A_LOOK
 from arouter.engine.routing import ModelRoute, Routing
+from arouter.store.memory_directory import MemoryDirectory
 from arouter.web.errors import type_of
 from arouter.wire.errors import error_body
 from tests.engine.pipeline import Pipeline, ask, completion, play, playing, until
@@ -582,6 +584,29 @@ async def test_who_asks_once_a_second_is_not_leased_to_each_time() -> None:
             await pipeline.leasing.turn()
         assert (await asked(pipeline, number, key=limited)).error is None
     assert pipeline.counters.asked == calls
+
+
+@playing
+async def test_guardrails_are_read_again_where_they_may_be_others_and_only_there() -> None:
+    class Counted(MemoryDirectory):
+        reads = 0
+
+        async def every_guardrail(self) -> Sequence[Guardrail]:
+            self.reads += 1
+            return await super().every_guardrail()
+
+    pipeline = Pipeline(*says(1))
+    directory = Counted(pipeline.directory._data)
+    guardian = Guardian(directory, pipeline.leasing, pipeline.guardian._estimates)
+    await guardian.refresh()
+    await directory.add_key(key(), secret="s")
+    await guardian.refresh()
+    assert directory.reads == 1
+    limited = guardrail(limits=Limits(requests_per_minute=1))
+    await directory.add_guardrail(limited)
+    await guardian.refresh()
+    assert directory.reads == 2
+    assert [slot.rule.source.id for slot in (await guardian.find(key(), None)).slots] == [limited.id]
 
 
 @playing

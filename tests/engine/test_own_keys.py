@@ -11,6 +11,7 @@ import pytest
 from arouter.domain.errors import ARouterError, NoProvider, StorageUnavailable, UpstreamFailed
 from arouter.domain.interruption import interrupted
 from arouter.domain.keys import Key
+from arouter.domain.organizations import Organization, Workspace
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Status
 from arouter.engine.breaker import BreakerRules
@@ -31,6 +32,7 @@ OWN = "sk-of-the-organization-1234567890"
 OTHER_KEY = key(hash="f" * 64)
 """Another API key of the same organization."""
 STRANGER = key(organization_id="org_2", hash="e" * 64)
+ORGANIZATION = Organization(id="org_9", name="", created_at_us=1)
 
 Told = list[tuple[str, str | None]]
 
@@ -276,6 +278,27 @@ async def test_what_was_read_while_the_directory_changed_is_not_kept() -> None:
     await ask(pipeline)
     await ask(pipeline)
     assert asked_with(pipeline) == [OWN, "sk-another"]
+
+
+@playing
+async def test_what_leaves_these_keys_as_they_are_makes_none_of_them_be_read_again() -> None:
+    directory = CountedDirectory()
+    pipeline, owners = place(*answers(3), directory=directory)
+    owners.directory = directory
+    await owners.add()
+    changes: list[None] = []
+    owners.keys.on_change.append(lambda: changes.append(None))
+    await ask(pipeline)
+    await directory.add_key(OTHER_KEY, secret="s")
+    await owners.keys.refresh()
+    await ask(pipeline)
+    assert (directory.reads, changes) == (1, [])
+    await directory.add_organization(
+        ORGANIZATION, Workspace(id="ws_9", organization_id="org_9", name="", created_at_us=1)
+    )
+    await owners.keys.refresh()
+    await ask(pipeline)
+    assert (directory.reads, changes) == (2, [None])
 
 
 @playing

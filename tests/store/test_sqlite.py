@@ -6,7 +6,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from arouter.domain.adjustment import AdjustedMeanwhile
 from arouter.domain.errors import StorageUnavailable
 from arouter.domain.usage import METERS
 from arouter.domain.users import UserOrder, UsersQuery
+from arouter.store.directory_rows import KEPT_CHANGES
 from arouter.store.intents import TICK_S
 from arouter.store.migrate import migrations
 from arouter.store.planning import plan
@@ -279,14 +280,39 @@ def test_whoever_wants_a_call_is_called_once_for_each_record(tmp_path: Path) -> 
     backend.stop()
 
 
+def test_of_changes_too_long_ago_and_of_those_that_an_older_program_made_it_is_not_known_what_they_were(
+    backend: Backend,
+) -> None:
+    directory = backend.directory
+
+    def keys_after(revision: int) -> frozenset[str] | None:
+        return backend.run(directory.changes_after(revision)).keys()
+
+    def execute(sql: str) -> int:
+        with closing(apsw.Connection(store_of(backend).path)) as other:
+            return int(other.execute(sql).get)
+
+    backend.run(directory.add_key(key("a"), secret="a"))
+    before = backend.run(directory.last_changes()).revision
+    execute("UPDATE directory_revision SET revision = revision + 1 RETURNING revision")
+    backend.run(directory.add_key(key("b"), secret="b"))
+    assert (keys_after(before), keys_after(before + 1)) == (None, frozenset({"key-b"}))
+    assert execute("SELECT count(*) FROM directory_changes") == 2
+    execute(f"UPDATE directory_revision SET revision = revision + {KEPT_CHANGES} - 2 RETURNING revision")
+    backend.run(directory.add_key(key("c"), secret="c"))
+    assert execute("SELECT min(revision) FROM directory_changes") == before + 2
+    backend.run(directory.add_key(key("d"), secret="d"))
+    assert execute("SELECT count(*) FROM directory_changes") == 2, "as many revisions are kept as the bound says"
+
+
 def test_another_process_writes_and_this_one_sees_it(backend: Backend) -> None:
     other = Backend(lambda clock, _: SqliteStore.open(store_of(backend).path, clock=clock))
-    before = backend.run(backend.directory.revision())
+    before = backend.run(backend.directory.last_changes()).revision
     other.run(other.directory.add_key(key(), secret="s"))
     append(other, record("gen-other"))
     append(backend, record("gen-mine"), record("gen-other"))
     append(other, record("gen-mine"))
-    assert backend.run(backend.directory.revision()) > before
+    assert backend.run(backend.directory.last_changes()).revision > before
     assert backend.run(backend.directory.find_key("s")) == key()
     assert sorted(ids(backend)) == sorted(ids(other)) == ["gen-mine", "gen-other"]
     other.stop()
@@ -365,7 +391,7 @@ def test_a_database_of_the_first_schema_is_brought_forward_whole(tmp_path: Path)
     connection = apsw.Connection(str(tmp_path / "arouter.db"))
     # What the first version of the program left: no such column, and no such tables.
     connection.execute(
-        "DROP TABLE arrivals; DROP TABLE arrivals_set_aside; DROP TABLE arrival_files;"
+        "DROP TABLE directory_changes; DROP TABLE arrivals; DROP TABLE arrivals_set_aside; DROP TABLE arrival_files;"
         "DROP TABLE adjusted; DROP TABLE adjustments; ALTER TABLE records DROP COLUMN service_tier_no;"
         "ALTER TABLE records DROP COLUMN tried; DROP TABLE provider_keys; ALTER TABLE batches DROP COLUMN blocks_of;"
         "DROP TABLE user_spans;"

@@ -6,15 +6,21 @@ from typing import Any
 
 import pytest
 
+from arouter.domain.directory_changes import DirectoryChanges
 from arouter.domain.errors import NotAuthenticated, StorageUnavailable
+from arouter.domain.guardrails import Guardrail, Target
 from arouter.domain.keys import Key, KeyKind, digest, new_plaintext
+from arouter.domain.organizations import Organization, Workspace
 from arouter.store.memory import MemoryStore
 from arouter.store.memory_directory import MemoryDirectory
-from arouter.web.auth import Authenticator, find_credentials
+from arouter.web.auth import MOST_UNKNOWN, Authenticator, find_credentials
 from tests.engine.samples import key
 
 PLAINTEXT = new_plaintext(KeyKind.LIVE, bytes(24))
 KEY = key(hash=digest(PLAINTEXT))
+CAP = Guardrail(
+    id="grl_1", organization_id="org_1", name="the cap", target=Target.ORGANIZATION, target_id=None, created_at_us=1
+)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +110,63 @@ async def test_a_key_is_looked_up_once_until_the_directory_changes(one: Rig) -> 
 
 
 @rig
+async def test_a_key_stays_the_same_object_while_others_are_made_changed_and_deleted(one: Rig) -> None:
+    known = await one.ask()
+    told: list[frozenset[str] | None] = []
+    one.authenticator.on_change.append(told.append)
+    plaintexts = [new_plaintext(KeyKind.LIVE, bytes(23) + bytes([number])) for number in (1, 2)]
+    others = [key(hash=digest(plaintext)) for plaintext in plaintexts]
+    for other in others:
+        await one.directory.add_key(other, secret=other.hash)
+        await one.authenticator.refresh()
+    assert [(await one.ask(plaintext)).hash for plaintext in plaintexts] == [other.hash for other in others]
+    await one.directory.replace_key(replace(others[0], disabled=True))
+    assert await one.directory.delete_key(others[1].organization_id, others[1].hash, now_us=0)
+    await one.authenticator.refresh()
+    assert [await one.refused(plaintext) for plaintext in plaintexts] == ["invalid_api_key"] * 2
+    assert await one.ask() is known
+    assert told == [frozenset({one.hash for one in some}) for some in (others[:1], others[1:], others)]
+
+
+@rig
+async def test_what_says_nothing_of_keys_makes_none_forgotten_and_what_may_say_anything_all(one: Rig) -> None:
+    await one.ask()
+    workspace = Workspace(id="ws_1", organization_id="org_1", name="Main", created_at_us=1)
+    await one.directory.add_organization(Organization(id="org_1", name="Acme", created_at_us=1), workspace)
+    await one.authenticator.refresh()
+    await one.ask()
+    assert one.directory.asked == 2
+    await one.directory.add_guardrail(CAP)
+    await one.authenticator.refresh()
+    await one.ask()
+    assert one.directory.asked == 2
+
+
+@rig
+async def test_both_plaintexts_of_a_key_are_forgotten_with_it(one: Rig) -> None:
+    newer = new_plaintext(KeyKind.LIVE, bytes(23) + b"\2")
+    assert await one.directory.rotate_key(
+        KEY.organization_id, KEY.hash, secret=digest(newer), label="", now_us=1_000, previous_expires_at_us=2_000
+    )
+    await one.authenticator.refresh()
+    assert [(await one.ask(plaintext)).hash for plaintext in (PLAINTEXT, newer)] == [KEY.hash] * 2
+    assert await one.directory.delete_key(KEY.organization_id, KEY.hash, now_us=1_000)
+    await one.authenticator.refresh()
+    assert [await one.refused(plaintext) for plaintext in (PLAINTEXT, newer)] == ["invalid_api_key"] * 2
+
+
+@rig
+async def test_however_many_keys_are_tried_that_belong_to_nobody_those_that_are_known_stay(one: Rig) -> None:
+    known = await one.ask()
+    for number in range(1, MOST_UNKNOWN + 2):
+        await one.refused(new_plaintext(KeyKind.LIVE, number.to_bytes(24)))
+    asked = one.directory.asked
+    assert await one.ask() is known
+    await one.refused(new_plaintext(KeyKind.LIVE, (1).to_bytes(24)))
+    assert one.directory.asked == asked, "it is known to belong to nobody"
+
+
+@rig
 async def test_an_unknown_key_is_refused_and_one_without_the_shape_is_not_looked_up(one: Rig) -> None:
     unknown = new_plaintext(KeyKind.LIVE, bytes(23) + b"\1")
     assert [await one.refused(unknown), await one.refused(unknown)] == ["invalid_api_key"] * 2
@@ -185,10 +248,10 @@ class Away(MemoryDirectory):
             raise StorageUnavailable("The storage is away.")
         return await super().find_key(secret)
 
-    async def revision(self) -> int:
+    async def changes_after(self, revision: int) -> DirectoryChanges:
         if self.away:
             raise StorageUnavailable("The storage is away.")
-        return await super().revision()
+        return await super().changes_after(revision)
 
 
 def test_while_the_directory_is_away_the_keys_that_are_known_stay_and_the_others_are_not_called_invalid() -> None:

@@ -1,7 +1,7 @@
-"""Tokens that are remembered: as long as the directory stays the same, and they last."""
+"""Tokens that are remembered: as long as their keys stay the same, and they last."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -34,9 +34,12 @@ class Counting:
     def __init__(self) -> None:
         self.directory: MemoryDirectory = MemoryStore(clock=lambda: 0).directory
         self.asked = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+        """What happens while it is asked."""
 
     async def get_key(self, organization_id: str, key_hash: str) -> Key | None:
         self.asked += 1
+        self.meanwhile()
         return await self.directory.get_key(organization_id, key_hash)
 
     async def secrets_of(self, organization_id: str, key_hash: str) -> KeySecrets | None:
@@ -91,13 +94,32 @@ def test_without_a_revision_none_is_remembered(known: Tokens) -> None:
     assert known.counting.asked == 2
 
 
-def test_a_change_of_the_directory_counts(known: Tokens) -> None:
+@pytest.mark.parametrize("changed", [frozenset({KEY.hash}), None], ids=["its key", "anything"])
+def test_a_change_of_its_key_counts(known: Tokens, changed: frozenset[str] | None) -> None:
     token = known.mint()
     known.check(token)
     known.run(known.counting.directory.replace_key(replace(KEY, disabled=True)))
     known.revision = 2
+    known.tokens.forget(changed)
     with pytest.raises(NotAuthenticated):
         known.check(token)
+
+
+def test_a_change_of_another_key_makes_no_token_forgotten(known: Tokens) -> None:
+    token = known.mint()
+    known.check(token)
+    known.revision = 2
+    known.tokens.forget(frozenset({"another"}))
+    known.check(token)
+    assert known.counting.asked == 1
+
+
+def test_what_changed_while_a_token_was_looked_up_counts(known: Tokens) -> None:
+    token = known.mint()
+    known.counting.meanwhile = lambda: setattr(known, "revision", 2)
+    known.check(token)
+    known.check(token)
+    assert known.counting.asked == 2
 
 
 def test_one_that_is_remembered_ends_with_its_time(known: Tokens) -> None:

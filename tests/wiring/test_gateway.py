@@ -11,8 +11,10 @@ import pytest
 import structlog
 
 from arouter.domain.guardrails import UserRules
+from arouter.domain.keys import KeyKind, digest, new_plaintext
 from arouter.settings import Settings, SettingsError, load
 from arouter.store.sqlite.database import SqliteStore
+from arouter.web.auth import find_credentials
 from arouter.wiring.gateway import Gateway
 from arouter.wiring.logs import configure_logs
 from tests.conformance.samples import key
@@ -131,6 +133,36 @@ def test_it_reads_of_the_directory_when_somebody_has_changed_it_and_not_before(t
             rules = UserRules(organization_id="org_other", user="u", blocked=True)
             await other.directory.put_user_rules(rules)
             assert await built.after(2) == 3
+        finally:
+            await other.close()
+            await built.stop()
+
+    asyncio.run(visit())
+
+
+def test_a_key_that_another_process_makes_leaves_what_is_known_of_the_others(tmp_path: Path) -> None:
+    plaintexts = [new_plaintext(KeyKind.LIVE, bytes([number]) * 24) for number in range(2)]
+    keys = [key(name, hash=digest(plaintext)) for name, plaintext in zip("ab", plaintexts, strict=True)]
+
+    async def visit() -> None:
+        built = Following(load(environment={}, cwd=tmp_path))
+        await built.start()
+        other = SqliteStore.open(str(tmp_path / "arouter.db"), clock=lambda: 1)
+        await other.start()
+        try:
+            authenticator = built._authenticator
+            one, another = (find_credentials({b"x-api-key": plaintext.encode()}, b"") for plaintext in plaintexts)
+            await other.directory.add_key(keys[0], secret=keys[0].hash)
+            await built.after(2)
+            known = await authenticator.check(one)
+            await other.directory.add_key(keys[1], secret=keys[1].hash)
+            await built.after(2)
+            assert authenticator.recall(one, 0) is known
+            assert await authenticator.check(another) == keys[1]
+            assert await other.directory.delete_key("org_a", keys[0].hash, now_us=1)
+            await built.after(2)
+            assert authenticator.recall(one, 0) is None
+            assert authenticator.recall(another, 0) == keys[1]
         finally:
             await other.close()
             await built.stop()

@@ -147,16 +147,16 @@ class Guardian:
 
     async def refresh(self) -> None:
         """Know what the directory says now. To be called a few times a second."""
-        revision = await self._directory.revision()
-        if revision != self._revision:
+        changes = await self._directory.changes_after(self._revision or 0)
+        if self._revision is None or not changes.spares_limits():
             guardrails = await self._directory.every_guardrail()
             paid_in = await self._directory.every_credit_total()
-            self._revision = revision
             if guardrails != self._guardrails or paid_in != self._credits:
                 self._guardrails = guardrails
                 self._credits = paid_in
                 self._guards = Guards(self._leasing, guardrails, paid_in)
                 self._forget()
+        self._revision = changes.revision
         change = await self._directory.user_rules_changed(self._change)
         if change.latest != self._change:
             self._change = change.latest

@@ -129,13 +129,14 @@ class OwnKeys:
         """Called as soon as these may be others."""
 
     async def refresh(self) -> None:
-        """Forget everything if the directory has changed since the last call. To be called a few times a second."""
+        """Forget everything if one of these keys has changed since the last call. To be called a few times a second."""
         async with self._refreshing:
-            revision = await self._directory.revision()
-            if revision == self._revision:
+            changes = await self._directory.changes_after(self._revision or 0)
+            if self._revision is not None and changes.spares_provider_keys():
+                self._revision = changes.revision
                 return
             holders = await self._directory.provider_key_holders()
-            self._revision = revision
+            self._revision = changes.revision
             self._forget()
             self.holders = frozenset(holders)
             for call in self.on_change:

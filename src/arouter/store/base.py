@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from arouter.domain.activity import ActivityQuery, ActivityRow, Cursor, Filters, Page, Scope, Summary, SummaryQuery
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.counters import Counter
+from arouter.domain.directory_changes import DirectoryChanges
 from arouter.domain.guardrails import Guardrail, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars
@@ -122,7 +123,7 @@ class LastChanges:
     """Numbers that grow with every change that whoever remembers a directory has to know of."""
 
     revision: int
-    """As of `Directory.revision`."""
+    """Of everything else in the directory; as of `DirectoryChanges.revision`."""
     user_rules: int
     """As of `UserRulesChange.latest`."""
 
@@ -190,8 +191,8 @@ class Directory(ProviderKeys, Guardrails, Organizations, Credits, SignIns, Audit
     async def home(self, candidate: Home, *, now_us: int) -> Home:
         """The database's home. `candidate` becomes it if there is none yet, whoever asks first."""
 
-    async def revision(self) -> int:
-        """A number that grows with every change of the directory, by whichever process."""
+    async def changes_after(self, revision: int) -> DirectoryChanges:
+        """What changed after that revision, as far as it is still known; a few thousand changes are."""
 
     async def last_changes(self) -> LastChanges:
         """Whether there is anything new. To be asked a few times a second; costs next to nothing while there is not."""

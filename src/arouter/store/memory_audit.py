@@ -30,6 +30,8 @@ class Trail:
 
     clock: Callable[[], int]
     entries: dict[str, list[AuditEntry]] = field(default_factory=dict)
+    changes: list[tuple[str, str]] = field(default_factory=list)
+    """What each revision of the directory changed."""
 
     def note(
         self,
@@ -92,5 +94,9 @@ class MemoryAudit:
         target_id: str,
         was: "DataclassInstance | None",
         now: "DataclassInstance | None",
+        *,
+        raises_revision: bool = True,
     ) -> None:
         self._trail.note(self._actor, action, organization_id, target_id, shown(was), shown(now))
+        if raises_revision:
+            self._trail.changes.append((action.subject, target_id))

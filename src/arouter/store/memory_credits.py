@@ -18,7 +18,6 @@ class CreditData:
     """By id."""
     pools: dict[str, CreditPool] = field(default_factory=dict)
     """By organization."""
-    changes: int = 0
 
 
 class MemoryCredits(MemoryAudit):
@@ -120,11 +119,9 @@ class MemoryCredits(MemoryAudit):
         self._credits.pools[entry.organization_id] = CreditPool(
             organization_id=entry.organization_id, enabled=pool.enabled, total=total, cost_at_end=pool.cost_at_end
         )
-        self._credits.changes += 1
         self._note(AuditAction.CREATE_CREDIT, entry.organization_id, entry.id, None, entry)
 
     def _set_pool(self, pool: CreditPool) -> None:
         before = self._credits.pools.get(pool.organization_id)
         self._credits.pools[pool.organization_id] = pool
-        self._credits.changes += 1
         self._note(AuditAction.UPDATE_CREDIT_POOL, pool.organization_id, pool.organization_id, before, pool)

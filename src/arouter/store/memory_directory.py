@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from arouter.domain.adjustment import Adjustment
 from arouter.domain.audit import AuditAction
+from arouter.domain.directory_changes import DirectoryChanges
 from arouter.domain.keys import Key, by_previous_plaintext
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Opening, Record
@@ -23,7 +24,6 @@ class MemoryData:
 
     trail: Trail
     home: Home | None = None
-    revision: int = 0
     keys: dict[str, Key] = field(default_factory=dict)
     """By hash; with the deleted ones."""
     secrets: dict[str, str] = field(default_factory=dict)
@@ -95,7 +95,6 @@ class MemoryProviderKeys(MemoryAudit):
         if found is None:
             return False
         del self._data.provider_keys[key_id]
-        self._data.revision += 1
         self._note(AuditAction.DELETE_PROVIDER_KEY, organization_id, key_id, found[0], None)
         return True
 
@@ -125,7 +124,6 @@ class MemoryProviderKeys(MemoryAudit):
     def _store(self, action: AuditAction, key: ProviderKey, sealed: Sealed) -> None:
         before = self._data.provider_keys.get(key.id, (None, None))[0]
         self._data.provider_keys[key.id] = key, sealed
-        self._data.revision += 1
         self._note(action, key.organization_id, key.id, before, key)
 
 
@@ -156,12 +154,13 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
             return False
         return await self._forget_workspace(organization_id, workspace_id)
 
-    async def revision(self) -> int:
-        data = self._data
-        return data.revision + data.structure.changes + data.guardrails.changes + data.credits.changes
+    async def changes_after(self, revision: int) -> DirectoryChanges:
+        changes = self._trail.changes
+        known = 0 <= revision <= len(changes)
+        return DirectoryChanges(revision=len(changes), things=frozenset(changes[revision:]) if known else None)
 
     async def last_changes(self) -> LastChanges:
-        return LastChanges(revision=await self.revision(), user_rules=self._latest())
+        return LastChanges(revision=len(self._trail.changes), user_rules=self._latest())
 
     async def find_key(self, secret: str) -> Key | None:
         if secret in self._data.secrets:
@@ -277,7 +276,6 @@ class MemoryDirectory(MemoryProviderKeys, MemoryGuardrails, MemoryCredits, Memor
     def _changed_key(self, action: AuditAction, before: Key | None, after: Key | None) -> None:
         one = after or before
         assert one is not None
-        self._data.revision += 1
         self._note(action, one.organization_id, one.hash, before, after)
 
     def _check_free(self, key: Key, secret: str) -> None:

@@ -17,8 +17,6 @@ class GuardrailData:
     """By id."""
     users: dict[tuple[str, str], tuple[UserRules, int]] = field(default_factory=dict)
     """By organization and name, with the number of the change."""
-    changes: int = 0
-    """Of guardrails."""
 
 
 class MemoryGuardrails(MemoryAudit):
@@ -93,7 +91,7 @@ class MemoryGuardrails(MemoryAudit):
     async def put_user_rules(self, rules: UserRules) -> None:
         before = await self.get_user_rules(rules.organization_id, rules.user)
         self._rules.users[rules.organization_id, rules.user] = rules, self._latest() + 1
-        self._note(AuditAction.UPDATE_USER, rules.organization_id, rules.user, before, rules)
+        self._note(AuditAction.UPDATE_USER, rules.organization_id, rules.user, before, rules, raises_revision=False)
 
     async def user_rules_changed(self, since: int) -> UserRulesChange:
         return UserRulesChange(
@@ -105,7 +103,6 @@ class MemoryGuardrails(MemoryAudit):
     def _changed_guardrail(self, action: AuditAction, before: Guardrail | None, after: Guardrail | None) -> None:
         one = after or before
         assert one is not None
-        self._rules.changes += 1
         self._note(action, one.organization_id, one.id, before, after)
 
     def _latest(self) -> int:

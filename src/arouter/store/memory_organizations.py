@@ -21,7 +21,6 @@ class Structure:
     invitations: dict[str, Invitation] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     """The SHA-256 of an invitation's token, to its id."""
-    changes: int = 0
 
 
 class MemoryOrganizations(MemoryAudit):
@@ -195,7 +194,6 @@ class MemoryOrganizations(MemoryAudit):
     def _changed(self, action: AuditAction, before: Thing | None, after: Thing | None) -> None:
         one = after or before
         assert one is not None
-        self._structure.changes += 1
         organization_id = one.id if isinstance(one, Organization) else one.organization_id
         self._note(action, organization_id, one.id, before, after)
 

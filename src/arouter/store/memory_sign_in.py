@@ -111,7 +111,6 @@ class MemorySignIns(MemoryOrganizations):
         self._doors.sessions[session.id] = session
         self._doors.tokens[secret] = session.id
         self._note(AuditAction.CREATE_SESSION, session.organization_id, session.id, None, session)
-        self._structure.changes += 1
 
     async def find_session(self, secret: str) -> Session | None:
         session_id = self._doors.tokens.get(secret)
@@ -136,7 +135,6 @@ class MemorySignIns(MemoryOrganizations):
             return False
         self._drop(session_id)
         self._note(AuditAction.DELETE_SESSION, organization_id, session_id, found, None)
-        self._structure.changes += 1
         return True
 
     async def begin_attempt(self, who: str, now_us: int, *, most: int, within_us: int) -> int | None:
@@ -166,7 +164,6 @@ class MemorySignIns(MemoryOrganizations):
         self._doors.logins[login.member_id] = login
         after = await self.get_login(login.organization_id, login.member_id)
         self._note(action, login.organization_id, login.member_id, shown_login(before), shown_login(after))
-        self._structure.changes += 1
 
     def _end(self, member_id: str) -> None:
         for session_id in [one.id for one in self._doors.sessions.values() if one.member_id == member_id]:

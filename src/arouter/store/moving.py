@@ -66,6 +66,7 @@ NOT_MOVED: Final[Mapping[str, str]] = MappingProxyType(
         "copies": "says where a copy is",
         "counter_uses": "of windows of a minute or so, which are over",
         "day_blocks": _DERIVED,
+        "directory_changes": "of the source's revisions",
         "directory_revision": "grows by one in the target",
         "end_users": _RECORDS,
         "expired_days": _SUMS,

@@ -14,8 +14,10 @@ from arouter.domain.principals import Principal, acting, signed_in
 from arouter.domain.sign_in import SEEN_AGAIN_US, SESSION_PREFIX
 from arouter.domain.value import value
 from arouter.store.base import Directory
+from arouter.web.remembered import Remembered
 
 MOST_REMEMBERED = 100_000
+MOST_UNKNOWN = 10_000
 
 _HOW = "Send it as `Authorization: Bearer lr_live_…`."
 
@@ -64,17 +66,25 @@ async def principal_of(directory: Directory, key: Key) -> Principal:
 
 
 class Authenticator:
-    """Knows the keys. Remembers what the directory said until the directory changes."""
+    """Knows the keys. Remembers what the directory said of one until that may be otherwise: the same object, for those
+    who remember more of it."""
 
     def __init__(self, directory: Directory, *, now_us: Callable[[], int]) -> None:
         self._directory = directory
         self._now_us = now_us
-        self._remembered: dict[bytes, Key | None] = {}
+        self._remembered: Remembered[bytes, Key] = Remembered(MOST_REMEMBERED)
+        self._known = self._remembered.things
+        """By the SHA-256 of their plaintexts."""
+        self._unknown: set[bytes] = set()
+        """SHA-256 that belong to no key. Whoever tries any number of them makes no key forgotten."""
         self._revision: int | None = None
+        self.on_change: list[Callable[[frozenset[str] | None], None]] = []
+        """Called with the hashes of the keys that may be otherwise; None: all of them."""
 
     @property
     def revision(self) -> int | None:
-        """The directory's, as of the last `refresh`: what was read since then may be kept until it changes."""
+        """The directory's, as of the last `refresh`: what was read while it was the same may be kept until
+        `on_change`."""
         return self._revision
 
     async def authenticate(self, headers: Mapping[bytes, bytes], query: bytes) -> Key:
@@ -86,16 +96,15 @@ class Authenticator:
 
     def recall(self, credentials: Credentials, now_us: int) -> Key | None:
         """The key, if it is remembered and valid at this time: then there is no need to `check`."""
-        key = self._remembered.get(credentials.digest)
+        key = self._known.get(credentials.digest)
         if key is None or key.disabled or (key.expires_at_us is not None and key.expires_at_us <= now_us):
             return None
         return key
 
     async def check(self, credentials: Credentials) -> Key:
         """The key. NotAuthenticated if it is none that is valid now."""
-        try:
-            key = self._remembered[credentials.digest]
-        except KeyError:
+        key = self._known.get(credentials.digest)
+        if key is None and credentials.digest not in self._unknown:
             key = await self._look_up(credentials)
         if key is None:
             raise NotAuthenticated(f"invalid api key. {_HOW}")
@@ -113,9 +122,10 @@ class Authenticator:
         if key is not None and key.kind is KeyKind.MANAGEMENT:
             key = await principal_of(self._directory, key)
         if revision == self._revision:
-            if len(self._remembered) >= MOST_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[credentials.digest] = key
+            if key is not None:
+                self._remembered.put(credentials.digest, key.hash, key)
+            elif len(self._unknown) < MOST_UNKNOWN:
+                self._unknown.add(credentials.digest)
         return key
 
     async def _session(self, credentials: Credentials) -> Principal:
@@ -133,8 +143,15 @@ class Authenticator:
         raise NotAuthenticated("This session has ended. Sign in again.", code="session_expired")
 
     async def refresh(self) -> None:
-        """Forget everything if the directory has changed since the last call. To be called a few times a second."""
-        revision = await self._directory.revision()
-        if revision != self._revision:
-            self._revision = revision
-            self._remembered.clear()
+        """Forget what has changed since the last call. To be called a few times a second."""
+        changes = await self._directory.changes_after(self._revision or 0)
+        if changes.revision == self._revision:
+            return
+        self._revision = changes.revision
+        self._unknown.clear()
+        keys = changes.keys()
+        if keys == frozenset():
+            return
+        self._remembered.forget(keys)
+        for call in self.on_change:
+            call(keys)

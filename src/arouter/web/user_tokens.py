@@ -15,6 +15,7 @@ from arouter.domain.errors import NotAuthenticated, NotPermitted
 from arouter.domain.keys import Key, KeyKind, UserPolicy, by_previous_plaintext
 from arouter.store.base import Directory, KeySecrets
 from arouter.web.auth import principal_of
+from arouter.web.remembered import Remembered
 
 if TYPE_CHECKING:
     from arouter.engine.user_tokens import Claims
@@ -50,15 +51,16 @@ class UserTokens:
         entropy: Callable[[int], bytes],
         revision: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`secret` is the server's own. Tokens are remembered while `revision`, the directory's, stays the same; with
-        None none is."""
+        """`secret` is the server's own. A token is remembered until `forget`, if `revision`, the directory's, was the
+        same before and after it was checked; with None none is."""
         self._directory = directory
         self._secret = secret
         self._now_us = now_us
         self._entropy = entropy
         self._revision = revision
-        self._remembered: dict[str, SignedUser] = {}
-        self._remembered_at: int | None = None
+        self._remembered: Remembered[str, SignedUser] = Remembered(MOST_REMEMBERED)
+        self.forget = self._remembered.forget
+        """To be called with the hashes of keys that may be otherwise; with None: any may."""
         self._library: Any = None
 
     async def mint(self, key: Key, user: str, *, lifetime_s: int) -> "tuple[str, Claims]":
@@ -109,7 +111,8 @@ class UserTokens:
         except NotPermitted as exc:
             raise library.invalid_token() from exc
         found = SignedUser(user=claims.user, key=key, expires_at_us=claims.expires_at_s * 1_000_000)
-        self._remember(token, found, revision)
+        if revision is not None and revision == self._revision():
+            self._remembered.put(token, key_hash, found)
         return found
 
     async def fixed(self, key: Key, token: bytes) -> Key:
@@ -145,10 +148,7 @@ class UserTokens:
         raise library.invalid_token()
 
     def _recalled(self, token: str) -> SignedUser | None:
-        revision = self._revision()
-        if revision is None or revision != self._remembered_at:
-            return None
-        found = self._remembered.get(token)
+        found = self._remembered.things.get(token)
         if found is None:
             return None
         now_us = self._now_us()
@@ -156,15 +156,6 @@ class UserTokens:
         if found.expires_at_us <= now_us or (expires_at_us is not None and expires_at_us <= now_us):
             return None
         return found
-
-    def _remember(self, token: str, found: SignedUser, revision: int | None) -> None:
-        """`revision` is that of before the directory was asked."""
-        if revision is None or revision != self._revision():
-            return
-        if revision != self._remembered_at or len(self._remembered) >= MOST_REMEMBERED:
-            self._remembered = {}
-            self._remembered_at = revision
-        self._remembered[token] = found
 
     async def _loaded(self) -> Any:
         """`arouter.engine.user_tokens`, which takes a while to import; not on the event loop."""

@@ -233,13 +233,15 @@ class Gateway:
         )
 
     def _user_tokens(self, home: Home) -> UserTokens:
-        return UserTokens(
+        tokens = UserTokens(
             self.store.directory,
             secret=home.secret,
             now_us=self._clock.now_us,
             entropy=secrets.token_bytes,
             revision=lambda: self._authenticator.revision,
         )
+        self._authenticator.on_change.append(tokens.forget)
+        return tokens
 
     def _pipeline(self, home: Home) -> tuple[Completions, Express]:
         return pipeline(

@@ -15,6 +15,7 @@ from arouter.domain.guardrails import UserRules
 from arouter.domain.organizations import LastAdmin
 from arouter.domain.roles import Role
 from arouter.store.base import Home
+from arouter.store.directory_rows import KEPT_CHANGES
 from arouter.store.postgres.audit import check_audit
 from arouter.store.postgres.directory import PostgresDirectory
 from arouter.store.postgres.pool import Pool
@@ -228,7 +229,7 @@ def test_the_home_is_one_whoever_asks_first() -> None:
 def test_each_log_is_one_chain_whoever_writes_and_every_change_has_a_number_of_its_own() -> None:
     async def work() -> None:
         async with with_organizations() as made:
-            before = await made.one.revision()
+            before = (await made.one.last_changes()).revision
 
             async def change(number: int, directory: PostgresDirectory) -> None:
                 for turn in range(ROUNDS):
@@ -242,7 +243,63 @@ def test_each_log_is_one_chain_whoever_writes_and_every_change_has_a_number_of_i
             for name in ("org_a", "org_b"):
                 assert [one.no for one in await made.log(name)] == list(range(1, 2 + changes + 1))
             assert await made.faults() == []
-            assert await made.one.revision() == before + 2 * changes
+            assert (await made.one.last_changes()).revision == before + 2 * changes
+
+    run(work())
+
+
+def test_who_asks_for_changes_again_and_again_is_told_of_every_key_once() -> None:
+    async def work() -> None:
+        async with gateways() as made:
+            writing = True
+            told: list[str] = []
+
+            async def follow() -> None:
+                revision = (await made.one.last_changes()).revision
+                ready.set()
+                last = False
+                while not last:
+                    last = not writing
+                    changes = await made.one.changes_after(revision)
+                    keys = changes.keys()
+                    assert keys is not None
+                    told.extend(keys)
+                    revision = changes.revision
+
+            async def write(number: int, directory: PostgresDirectory) -> None:
+                for turn in range(4 * ROUNDS):
+                    one = key(f"{number}-{turn}")
+                    await directory.add_key(one, secret=one.hash)
+
+            ready = asyncio.Event()
+            following = asyncio.ensure_future(follow())
+            await ready.wait()
+            assert await made.each(write) == [None] * GATEWAYS
+            writing = False
+            await following
+            assert sorted(told) == sorted(
+                key(f"{number}-{turn}").hash for number in range(GATEWAYS) for turn in range(4 * ROUNDS)
+            )
+
+    run(work())
+
+
+def test_of_changes_too_long_ago_and_of_those_that_an_older_program_made_it_is_not_known_what_they_were() -> None:
+    async def work() -> None:
+        async with gateways() as made:
+
+            async def keys_after(revision: int) -> frozenset[str] | None:
+                return (await made.one.changes_after(revision)).keys()
+
+            await made.one.add_key(key("a"), secret="a")
+            before = (await made.one.last_changes()).revision
+            await made.execute("UPDATE directory_revision SET revision = revision + 1")
+            await made.one.add_key(key("b"), secret="b")
+            assert (await keys_after(before), await keys_after(before + 1)) == (None, frozenset({key("b").hash}))
+            await made.execute(f"UPDATE directory_revision SET revision = revision + {KEPT_CHANGES}")
+            await made.one.add_key(key("c"), secret="c")
+            async with made.pools[0].lend() as connection:
+                assert await connection.fetchval("SELECT count(*) FROM directory_changes") == 1
 
     run(work())
 
@@ -255,7 +312,7 @@ def test_who_reads_a_revision_sees_every_change_up_to_it() -> None:
             async def read() -> int:
                 looks = 0
                 while writing:
-                    revision = await made.one.revision()
+                    revision = (await made.one.last_changes()).revision
                     assert len(await made.one.list_keys("org_a", limit=1_000)) >= revision
                     looks += 1
                 return looks
@@ -327,7 +384,7 @@ def test_what_is_refused_or_changes_nothing_leaves_nothing() -> None:
             async with made.pools[0].lend() as connection:
                 ends = await connection.fetch("SELECT organization_id, no FROM audit_ends")
             assert [tuple(row) for row in ends] == [("org_a", 1)]
-            assert await made.one.revision() == 1
+            assert (await made.one.last_changes()).revision == 1
 
     run(work())
 
@@ -377,7 +434,7 @@ def test_a_server_that_is_killed_has_each_change_wholly_or_not_at_all_and_those_
             assert sorted(map(str, told)) == sorted(kept)
             assert set(done) <= set(kept)
             assert len(kept) <= len(done) + GATEWAYS
-            assert await made.one.revision() == len(kept)
+            assert (await made.one.last_changes()).revision == len(kept)
             assert await made.faults() == []
 
     run(work())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from arouter.domain.audit import OPERATOR, Actor, AuditAction, AuditEntry, AuditQuery, shown
-from arouter.store.directory_rows import Row, Value
+from arouter.store.directory_rows import KEPT_CHANGES, Row, Value
 from arouter.store.postgres.audit import AREA, append_entry, lock_chains, read_entries
 from arouter.store.postgres.errors import refusals
 from arouter.store.postgres.pool import Pool
@@ -94,7 +94,12 @@ class PostgresChanges:
                             raise Unchanged
                     for one, was in zip(every, before, strict=True):
                         await self._note(connection, one, was)
-                    await count_change(connection, counting)
+                    if counting is None:
+                        await count_change(connection, *{(one.action.subject, one.target_id) for one in every})
+                    else:
+                        sql, values = counting
+                        await connection.execute(sql, *values)
+                        await tell(connection)
         except Unchanged:
             return False
         return True
@@ -122,13 +127,22 @@ def reading(read: Callable[[Row], T], sql: str, *values: object) -> "Callable[[C
     return look
 
 
-async def count_change(connection: "Connection", counting: Statement | None = None) -> None:
-    """Number a change, and tell every process of it once it is committed.
+async def count_change(connection: "Connection", *things: tuple[str, str]) -> None:
+    """Raise the directory's revision, say what changed if it is one thing, by its subject and its id, and tell every
+    process once it is committed. Of any other number of things it is not said what they are.
 
     The last step of a transaction: the numbers are one row, for which all changes wait.
     """
-    sql, values = counting or (queries(AREA)["raise_revision"], ())
-    await connection.execute(sql, *values)
+    sql = queries(AREA)
+    await connection.execute(sql["raise_revision"])
+    if len(things) == 1:
+        await connection.execute(sql["note_change"], *things[0])
+    await connection.execute(sql["forget_changes"], KEPT_CHANGES)
+    await tell(connection)
+
+
+async def tell(connection: "Connection") -> None:
+    """Tell every process that there is a change, once it is committed."""
     await connection.execute(queries(AREA)["tell"])
 
 

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from arouter.domain.audit import AuditAction
+from arouter.domain.directory_changes import DirectoryChanges
 from arouter.domain.keys import Key, by_previous_plaintext
 from arouter.store.base import Home, KeyLabel, KeySecrets, LastChanges, first_of
-from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, Row, key_values, read_key
+from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, Row, key_values, read_changes, read_key
 from arouter.store.postgres.audit import AREA
 from arouter.store.postgres.changes import Change, Unchanged, count_change, reading
 from arouter.store.postgres.credits import PostgresCredits
@@ -51,9 +52,10 @@ class PostgresDirectory(
         await connection.execute(queries(_AREA)["set_home"], home.organization_id, home.workspace_id, home.secret)
         await count_change(connection)
 
-    async def revision(self) -> int:
+    async def changes_after(self, revision: int) -> DirectoryChanges:
         async with self._pool.lend() as connection:
-            return int(await connection.fetchval(queries(AREA)["revision"]))
+            rows = await connection.fetch(queries(AREA)["changes_after"], revision)
+        return read_changes([tuple(row) for row in rows], revision)
 
     async def last_changes(self) -> LastChanges:
         async with self._pool.lend() as connection:

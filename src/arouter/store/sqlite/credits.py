@@ -30,8 +30,8 @@ from arouter.store.directory_rows import (
 )
 from arouter.store.queries import parse_queries, read_sql
 from arouter.store.sqlite.audit import append_entry
-from arouter.store.sqlite.changes import SqliteChanges
-from arouter.store.sqlite.statements import ENGINE, queries
+from arouter.store.sqlite.changes import SqliteChanges, count_change
+from arouter.store.sqlite.statements import ENGINE
 from arouter.store.sqlite.usage_days import usages_of
 
 
@@ -52,7 +52,7 @@ class SqliteCredits(SqliteChanges):
             if _pool(connection, entry.organization_id) is None:
                 self._switch_credits_on(connection, entry.organization_id, opening_id, entry.created_at_us)
             self._append_credit(connection, entry)
-            connection.execute(queries()["raise_revision"])
+            count_change(connection, (AuditAction.CREATE_CREDIT.subject, entry.id))
             return entry
 
         kept: CreditEntry = await self._writer.command(run)
@@ -69,7 +69,7 @@ class SqliteCredits(SqliteChanges):
                 assert pool is not None
                 cost = _spent(connection, organization_id)
                 self._set_pool(connection, pool, replace(pool, enabled=False, cost_at_end=cost))
-            connection.execute(queries()["raise_revision"])
+            count_change(connection, (AuditAction.UPDATE_CREDIT_POOL.subject, organization_id))
             return True
 
         changed: bool = await self._writer.command(run)

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import apsw
 
 from arouter.domain.audit import AuditAction
+from arouter.domain.directory_changes import DirectoryChanges
 from arouter.domain.keys import Key, by_previous_plaintext
 from arouter.store.base import Home, KeyLabel, KeySecrets, LastChanges, first_of
-from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, key_values, read_key
-from arouter.store.sqlite.changes import Change
+from arouter.store.directory_rows import CHANGEABLE_KEY_COLUMNS, KEY_COLUMNS, key_values, read_changes, read_key
+from arouter.store.sqlite.changes import Change, count_change
 from arouter.store.sqlite.credits import SqliteCredits
 from arouter.store.sqlite.guardrails import SqliteGuardrails, last_change_of_user_rules
 from arouter.store.sqlite.lasting import Lasting
@@ -47,14 +48,16 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
                 self._note(connection, change, None)
             sql = queries()
             connection.execute(sql["set_home"], (candidate.organization_id, candidate.workspace_id, candidate.secret))
-            connection.execute(sql["raise_revision"])
+            count_change(connection)
             return candidate
 
         result: Home = await self._writer.command(found, apart=True)
         return result
 
-    async def revision(self) -> int:
-        return await self._readers.read(_revision, apart=True)
+    async def changes_after(self, revision: int) -> DirectoryChanges:
+        sql = queries()["changes_after"]
+        rows = await self._readers.read(lambda connection: connection.execute(sql, (revision,)).fetchall(), apart=True)
+        return read_changes(rows, revision)
 
     async def last_changes(self) -> LastChanges:
         return await self._last_changes.read()
@@ -116,7 +119,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
                 _check_free(connection, secret, key.hash)
                 connection.execute(sql, (*key_values(key), secret))
                 self._note(connection, _of(AuditAction.CREATE_KEY, key), None)
-            connection.execute(queries()["raise_revision"])
+            count_change(connection)
             return True
 
         result: bool = await self._writer.command(run)

@@ -28,6 +28,7 @@ from arouter.store.moving import (
 from arouter.store.sqlite.adjuster import adjust
 from arouter.store.sqlite.appender import Appender
 from arouter.store.sqlite.arrivals import book_all, has_arrivals
+from arouter.store.sqlite.changes import count_change
 from arouter.store.sqlite.checks import check_ledger
 from arouter.store.sqlite.connections import (
     Durability,
@@ -203,7 +204,7 @@ class SqliteMovable:
     def _end_replacing(self, left: LeftBehind) -> None:
         connection = self._opened()
         left.finish(connection)
-        connection.execute(queries()["raise_revision"])
+        count_change(connection)
         connection.execute("COMMIT")
 
     def _roll_back(self) -> None:

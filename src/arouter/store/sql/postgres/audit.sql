@@ -48,15 +48,25 @@ WHERE organization_id = $1
     AND ($7::text[] IS NULL OR target_id = ANY($7))
 ORDER BY no LIMIT $8;
 
--- name: revision
-SELECT coalesce((SELECT revision FROM directory_revision WHERE one = 1), 0);
-
 -- name: last_changes
 SELECT revision, user_rules FROM directory_revision WHERE one = 1;
 
 -- name: raise_revision
 INSERT INTO directory_revision (one, revision, user_rules) VALUES (1, 1, 0)
 ON CONFLICT (one) DO UPDATE SET revision = directory_revision.revision + 1;
+
+-- Behind the one that raised the revision.
+-- name: note_change
+INSERT INTO directory_changes (revision, subject, target_id)
+SELECT revision, $1, $2 FROM directory_revision WHERE one = 1;
+
+-- name: forget_changes
+DELETE FROM directory_changes WHERE revision <= (SELECT revision FROM directory_revision WHERE one = 1) - $1::bigint;
+
+-- name: changes_after
+SELECT last.revision, subject, target_id
+FROM directory_revision AS last LEFT JOIN directory_changes AS change ON change.revision > $1::bigint
+WHERE one = 1;
 
 -- name: tell
 SELECT pg_notify('arouter_directory', '');

@@ -14,6 +14,19 @@ SELECT coalesce((SELECT revision FROM directory_revision WHERE one = 1), 0);
 -- name: raise_revision
 INSERT INTO directory_revision (one, revision) VALUES (1, 1) ON CONFLICT DO UPDATE SET revision = revision + 1;
 
+-- Behind the one that raised the revision.
+-- name: note_change
+INSERT INTO directory_changes (revision, subject, target_id)
+SELECT revision, ?, ? FROM directory_revision WHERE one = 1;
+
+-- name: forget_changes
+DELETE FROM directory_changes WHERE revision <= (SELECT revision FROM directory_revision WHERE one = 1) - ?;
+
+-- name: changes_after
+SELECT last.revision, subject, target_id
+FROM directory_revision AS last LEFT JOIN directory_changes AS change ON change.revision > ?
+WHERE one = 1;
+
 -- name: find_key
 SELECT {columns} FROM keys WHERE secret = ?;
 
