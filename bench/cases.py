@@ -38,6 +38,8 @@ class Case:
     """End users, in turn."""
     keys: int = 1
     """API keys, in turn."""
+    new_key_every_s: float = 0.0
+    """So often somebody makes one more meanwhile; 0: nobody does."""
     only_ours: bool = False
     """Asked of the gateway alone."""
 
@@ -89,6 +91,13 @@ CASES = (
     Case(name="json-429", what="the upstream answers 429", status=429),
     Case(name="json-401", what="a wrong key", status=401),
     Case(name="json-keys", what="10,000 keys, 1,000,000 users", keys=10_000, users=1_000_000, only_ours=True),
+    Case(
+        name="json-new-keys",
+        what="1,000 keys, and four more a second",
+        keys=1_000,
+        new_key_every_s=0.25,
+        only_ours=True,
+    ),
     *_streams(),
     replace(_STREAM, name="stream-tls", what="100 streams, TLS to the upstream", upstream="tls"),
     replace(_STREAM, name="stream-anthropic", what="100 streams, translated from Anthropic", upstream="anthropic"),

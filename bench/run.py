@@ -3,9 +3,11 @@
 import json
 import os
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -114,16 +116,17 @@ class Bench:
             lag_before = running.lag() if running.lag is not None else {}
             asked = requests if requests is not None else requests_of(case, running)
             load = Load(case, running.targets[case.upstream].url, asked, every_s=every_s or case.every_s)
-            window = uvloop.run(
-                load.run(
-                    warm_up_s=min(WARM_UP_S, seconds),
-                    warm_up_answers=case.keys if case.keys > 1 and (case, peer) not in self._met else 0,
-                    seconds=seconds,
-                    used=used,
-                    used_beside=lambda: time.process_time() + cpu.cpu_s(self.upstream_pid),
-                    finish=running.ledger is not None,
+            with making_keys(running, case.new_key_every_s):
+                window = uvloop.run(
+                    load.run(
+                        warm_up_s=min(WARM_UP_S, seconds),
+                        warm_up_answers=case.keys if case.keys > 1 and (case, peer) not in self._met else 0,
+                        seconds=seconds,
+                        used=used,
+                        used_beside=lambda: time.process_time() + cpu.cpu_s(self.upstream_pid),
+                        finish=running.ledger is not None,
+                    )
                 )
-            )
             lag_after = running.lag() if running.lag is not None else {}
         self._met.add((case, peer))
         if lag_after:
@@ -143,6 +146,27 @@ def awake(running: Running) -> Iterator[None]:
         yield
     finally:
         pause(running.pid)
+
+
+@contextmanager
+def making_keys(running: Running, every_s: float) -> Iterator[None]:
+    """Somebody makes a key every so many seconds meanwhile; with 0 nobody does. What went wrong with one is raised."""
+    if not every_s:
+        yield
+        return
+    over = threading.Event()
+
+    def make() -> None:
+        while not over.wait(every_s):
+            running.make_key()
+
+    with ThreadPoolExecutor(1) as beside:
+        making = beside.submit(make)
+        try:
+            yield
+        finally:
+            over.set()
+        making.result()
 
 
 def requests_of(case: Case, running: Running) -> Requests:

@@ -56,6 +56,7 @@ def gateway(command: list[str], upstreams: Upstreams, folder: Path, cores: froze
             targets=targets,
             keys=tuple(told["live"]),
             wrong_key=WRONG_KEY,
+            make_key=lambda: _make_key(url, told["management"]),
             ledger=lambda: _ledger(url, told["management"]),
             lag=lambda: _lag(url),
         )
@@ -73,6 +74,12 @@ def _wait_until_ready(url: str) -> None:
         else:
             return
     raise RuntimeError("the gateway does not get ready")
+
+
+def _make_key(url: str, key: str) -> None:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/v1/keys", b'{"name": "one more"}', headers)
+    urllib.request.urlopen(request, timeout=60).close()
 
 
 def _ledger(url: str, key: str) -> Ledger:

@@ -54,6 +54,8 @@ class Running:
     path: str = "/v1/chat/completions"
     keys: tuple[str, ...] = ("sk-bench",)
     wrong_key: str = "sk-wrong"
+    make_key: Callable[[], None] = lambda: None
+    """Makes one more, if the peer has keys of its own."""
     ledger: Callable[[], Ledger] | None = None
     """Asks what was recorded so far, if the peer records requests."""
     lag: Callable[[], Mapping[float, float]] | None = None
