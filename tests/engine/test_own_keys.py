@@ -11,7 +11,6 @@ import pytest
 from arouter.domain.errors import ARouterError, NoProvider, StorageUnavailable, UpstreamFailed
 from arouter.domain.interruption import interrupted
 from arouter.domain.keys import Key
-from arouter.domain.organizations import Organization, Workspace
 from arouter.domain.provider_keys import ProviderKey, Sealed
 from arouter.domain.record import Status
 from arouter.engine.breaker import BreakerRules
@@ -32,7 +31,6 @@ OWN = "sk-of-the-organization-1234567890"
 OTHER_KEY = key(hash="f" * 64)
 """Another API key of the same organization."""
 STRANGER = key(organization_id="org_2", hash="e" * 64)
-ORGANIZATION = Organization(id="org_9", name="", created_at_us=1)
 
 Told = list[tuple[str, str | None]]
 
@@ -293,10 +291,7 @@ async def test_what_leaves_these_keys_as_they_are_makes_none_of_them_be_read_aga
     await owners.keys.refresh()
     await ask(pipeline)
     assert (directory.reads, changes) == (1, [])
-    await directory.add_organization(
-        ORGANIZATION, Workspace(id="ws_9", organization_id="org_9", name="", created_at_us=1)
-    )
-    await owners.keys.refresh()
+    await owners.add("sk-of-org-2", key_id="pkey_2", organization_id="org_2")
     await ask(pipeline)
     assert (directory.reads, changes) == (2, [None])
 

@@ -135,6 +135,10 @@ async def test_what_says_nothing_of_keys_makes_none_forgotten_and_what_may_say_a
     await one.directory.add_organization(Organization(id="org_1", name="Acme", created_at_us=1), workspace)
     await one.authenticator.refresh()
     await one.ask()
+    assert one.directory.asked == 1
+    assert await one.directory.replace_workspace(replace(workspace, name="Other"))
+    await one.authenticator.refresh()
+    await one.ask()
     assert one.directory.asked == 2
     await one.directory.add_guardrail(CAP)
     await one.authenticator.refresh()

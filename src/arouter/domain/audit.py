@@ -81,11 +81,6 @@ class AuditAction(StrEnum):
     UPDATE_CREDIT_POOL = "credit_pool.update"
     ADJUST_RECORD = "record.adjust"
 
-    @property
-    def subject(self) -> str:
-        """What it is done to."""
-        return self.value.partition(".")[0]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:

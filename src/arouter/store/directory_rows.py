@@ -11,7 +11,7 @@ import msgspec
 
 from arouter.domain.audit import Actor, ActorKind, AuditAction, AuditEntry
 from arouter.domain.credits import CreditEntry, CreditKind, CreditPool
-from arouter.domain.directory_changes import DirectoryChanges
+from arouter.domain.directory_changes import DirectoryChanges, Thing
 from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.keys import ActivityScope, Key, KeyKind, LimitReset, UserPolicy
 from arouter.domain.limits import Limits
@@ -410,9 +410,15 @@ KEPT_CHANGES = 5_000
 """So many revisions back it is known what changed: each process asks four times a second."""
 
 
+def write_things(things: Sequence[Thing]) -> str:
+    """What one revision changed, as `read_changes` takes it."""
+    return msgspec.json.encode(things).decode()
+
+
 def read_changes(rows: Sequence[Row], after: int) -> DirectoryChanges:
-    """`rows`: the last revision, and with it each change behind the revision `after` that is known, or None. A revision
-    whose change is not known may have changed anything: an older program does not say, nor is everything kept."""
+    """`rows`: the last revision, each with what one of those behind the revision `after` changed, or None. A revision
+    of which that is not known may have changed anything: an older program does not say, nor is everything kept."""
     revision = rows[0][0] if rows else 0
-    things = [(subject, target_id) for _, subject, target_id in rows if subject is not None]
-    return DirectoryChanges(revision=revision, things=frozenset(things) if len(things) == revision - after else None)
+    told = [msgspec.json.decode(things, type=list[Thing]) for _, things in rows if things is not None]
+    things = frozenset(thing for some in told for thing in some)
+    return DirectoryChanges(revision=revision, things=things if len(told) == revision - after else None)

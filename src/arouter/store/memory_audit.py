@@ -18,6 +18,7 @@ from arouter.domain.audit import (
     shown,
     shown_adjustments,
 )
+from arouter.domain.directory_changes import Thing
 from arouter.domain.record import Opening
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Trail:
 
     clock: Callable[[], int]
     entries: dict[str, list[AuditEntry]] = field(default_factory=dict)
-    changes: list[tuple[str, str]] = field(default_factory=list)
+    changes: list[Thing] = field(default_factory=list)
     """What each revision of the directory changed."""
 
     def note(
@@ -99,4 +100,4 @@ class MemoryAudit:
     ) -> None:
         self._trail.note(self._actor, action, organization_id, target_id, shown(was), shown(now))
         if raises_revision:
-            self._trail.changes.append((action.subject, target_id))
+            self._trail.changes.append((action, target_id))

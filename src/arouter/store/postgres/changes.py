@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from arouter.domain.audit import OPERATOR, Actor, AuditAction, AuditEntry, AuditQuery, shown
-from arouter.store.directory_rows import KEPT_CHANGES, Row, Value
+from arouter.domain.directory_changes import Thing
+from arouter.store.directory_rows import KEPT_CHANGES, Row, Value, write_things
 from arouter.store.postgres.audit import AREA, append_entry, lock_chains, read_entries
 from arouter.store.postgres.errors import refusals
 from arouter.store.postgres.pool import Pool
@@ -95,7 +96,7 @@ class PostgresChanges:
                     for one, was in zip(every, before, strict=True):
                         await self._note(connection, one, was)
                     if counting is None:
-                        await count_change(connection, *{(one.action.subject, one.target_id) for one in every})
+                        await count_change(connection, *((one.action, one.target_id) for one in every))
                     else:
                         sql, values = counting
                         await connection.execute(sql, *values)
@@ -127,16 +128,16 @@ def reading(read: Callable[[Row], T], sql: str, *values: object) -> "Callable[[C
     return look
 
 
-async def count_change(connection: "Connection", *things: tuple[str, str]) -> None:
-    """Raise the directory's revision, say what changed if it is one thing, by its subject and its id, and tell every
-    process once it is committed. Of any other number of things it is not said what they are.
+async def count_change(connection: "Connection", *things: Thing) -> None:
+    """Raise the directory's revision, say what changed (with nothing it may be anything), and tell every process once
+    it is committed.
 
     The last step of a transaction: the numbers are one row, for which all changes wait.
     """
     sql = queries(AREA)
     await connection.execute(sql["raise_revision"])
-    if len(things) == 1:
-        await connection.execute(sql["note_change"], *things[0])
+    if things:
+        await connection.execute(sql["note_change"], write_things(things))
     await connection.execute(sql["forget_changes"], KEPT_CHANGES)
     await tell(connection)
 

@@ -47,10 +47,11 @@ class PostgresDirectory(
         organization, workspace = first_of(home, now_us)
         for sql, values in (adding(organization), adding(workspace)):
             await connection.execute(sql, *values)
-        for change in creating(organization, workspace):
+        changes = creating(organization, workspace)
+        for change in changes:
             await self._note(connection, change, None)
         await connection.execute(queries(_AREA)["set_home"], home.organization_id, home.workspace_id, home.secret)
-        await count_change(connection)
+        await count_change(connection, *((change.action, change.target_id) for change in changes))
 
     async def changes_after(self, revision: int) -> DirectoryChanges:
         async with self._pool.lend() as connection:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 import apsw
 
 from arouter.domain.audit import OPERATOR, Actor, AuditAction, AuditEntry, AuditQuery, shown
-from arouter.store.directory_rows import KEPT_CHANGES, Value
+from arouter.domain.directory_changes import Thing
+from arouter.store.directory_rows import KEPT_CHANGES, Value, write_things
 from arouter.store.sqlite.audit import append_entry, read_entries
 from arouter.store.sqlite.readers import Readers
 from arouter.store.sqlite.statements import queries
@@ -69,7 +70,7 @@ class SqliteChanges:
                 if place == 0 and not connection.changes():
                     return False
             if raises_revision:
-                count_change(connection, *{(one.action.subject, one.target_id) for one in every})
+                count_change(connection, *((one.action, one.target_id) for one in every))
             for one, was in zip(every, before, strict=True):
                 self._note(connection, one, was)
             return True
@@ -90,11 +91,10 @@ class SqliteChanges:
         )
 
 
-def count_change(connection: apsw.Connection, *things: tuple[str, str]) -> None:
-    """Raise the directory's revision, and say what changed if it is one thing: its subject and its id. Of others it is
-    not said, as of any number of them."""
+def count_change(connection: apsw.Connection, *things: Thing) -> None:
+    """Raise the directory's revision, and say what changed; with nothing it may be anything."""
     sql = queries()
     connection.execute(sql["raise_revision"])
-    if len(things) == 1:
-        connection.execute(sql["note_change"], things[0])
+    if things:
+        connection.execute(sql["note_change"], (write_things(things),))
     connection.execute(sql["forget_changes"], (KEPT_CHANGES,))

@@ -44,11 +44,12 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
             organization, workspace = first_of(candidate, now_us)
             connection.execute(*adding(organization))
             connection.execute(*adding(workspace))
-            for change in creating(organization, workspace):
+            changes = creating(organization, workspace)
+            for change in changes:
                 self._note(connection, change, None)
             sql = queries()
             connection.execute(sql["set_home"], (candidate.organization_id, candidate.workspace_id, candidate.secret))
-            count_change(connection)
+            count_change(connection, *((change.action, change.target_id) for change in changes))
             return candidate
 
         result: Home = await self._writer.command(found, apart=True)
@@ -119,7 +120,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
                 _check_free(connection, secret, key.hash)
                 connection.execute(sql, (*key_values(key), secret))
                 self._note(connection, _of(AuditAction.CREATE_KEY, key), None)
-            count_change(connection)
+            count_change(connection, *((AuditAction.CREATE_KEY, key.hash) for key, _ in keys))
             return True
 
         result: bool = await self._writer.command(run)

@@ -57,14 +57,13 @@ ON CONFLICT (one) DO UPDATE SET revision = directory_revision.revision + 1;
 
 -- Behind the one that raised the revision.
 -- name: note_change
-INSERT INTO directory_changes (revision, subject, target_id)
-SELECT revision, $1, $2 FROM directory_revision WHERE one = 1;
+INSERT INTO directory_changes (revision, things) SELECT revision, $1 FROM directory_revision WHERE one = 1;
 
 -- name: forget_changes
 DELETE FROM directory_changes WHERE revision <= (SELECT revision FROM directory_revision WHERE one = 1) - $1::bigint;
 
 -- name: changes_after
-SELECT last.revision, subject, target_id
+SELECT last.revision, things
 FROM directory_revision AS last LEFT JOIN directory_changes AS change ON change.revision > $1::bigint
 WHERE one = 1;
 

@@ -16,14 +16,13 @@ INSERT INTO directory_revision (one, revision) VALUES (1, 1) ON CONFLICT DO UPDA
 
 -- Behind the one that raised the revision.
 -- name: note_change
-INSERT INTO directory_changes (revision, subject, target_id)
-SELECT revision, ?, ? FROM directory_revision WHERE one = 1;
+INSERT INTO directory_changes (revision, things) SELECT revision, ? FROM directory_revision WHERE one = 1;
 
 -- name: forget_changes
 DELETE FROM directory_changes WHERE revision <= (SELECT revision FROM directory_revision WHERE one = 1) - ?;
 
 -- name: changes_after
-SELECT last.revision, subject, target_id
+SELECT last.revision, things
 FROM directory_revision AS last LEFT JOIN directory_changes AS change ON change.revision > ?
 WHERE one = 1;
 

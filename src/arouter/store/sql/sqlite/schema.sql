@@ -15,12 +15,11 @@ CREATE TABLE directory_revision (
     revision INTEGER NOT NULL
 ) STRICT;
 
--- What changed with each of the last revisions; one without a row may have changed anything. subject is the word before the
--- dot of the audit log's action, target_id what was changed.
+-- What changed with each of the last revisions, as a list of actions of the audit log, each with the id of what it was done
+-- to; a revision without a row may have changed anything.
 CREATE TABLE directory_changes (
     revision INTEGER PRIMARY KEY,
-    subject TEXT NOT NULL,
-    target_id TEXT NOT NULL
+    things TEXT NOT NULL
 ) STRICT;
 
 -- retention_days: how long records are kept; NULL as the settings say.
