@@ -13,6 +13,7 @@ from arouter.domain.keys import KeyKind
 from arouter.engine.admission import Admission
 from arouter.engine.breaker import BreakerRules, Breakers
 from arouter.engine.call import Call
+from arouter.engine.preferences import MOST_NAMES
 from arouter.engine.routing import Deployment, ModelRoute, Plan, Routing
 from arouter.engine.selection import Selection, conversation_of
 from arouter.engine.speeds import Speeds
@@ -375,8 +376,8 @@ LABELS = ("openai", "groq", "openai/pkey_1", *(one.label for one in KEYS))
     provider=st.fixed_dictionaries(
         {},
         optional={
-            "order": st.lists(st.sampled_from(LABELS)),
-            "only": st.lists(st.sampled_from(LABELS)),
+            "order": st.lists(st.sampled_from(LABELS), max_size=MOST_NAMES),
+            "only": st.lists(st.sampled_from(LABELS), max_size=MOST_NAMES),
             "ignore": st.lists(st.sampled_from(LABELS), max_size=2),
             "allow_fallbacks": st.booleans(),
             "sort": st.sampled_from(["price", "latency", "throughput"]),
@@ -424,9 +425,9 @@ def test_a_test_key_reaches_the_sandbox_alone() -> None:
     provider=st.fixed_dictionaries(
         {},
         optional={
-            "order": st.lists(st.sampled_from(["groq", "together", "fireworks", "x"])),
-            "only": st.lists(st.sampled_from(["groq", "together", "fireworks", "x"])),
-            "ignore": st.lists(st.sampled_from(["groq", "together", "fireworks", "x"])),
+            "order": st.lists(st.sampled_from(["groq", "together", "fireworks", "x"]), max_size=MOST_NAMES),
+            "only": st.lists(st.sampled_from(["groq", "together", "fireworks", "x"]), max_size=MOST_NAMES),
+            "ignore": st.lists(st.sampled_from(["groq", "together", "fireworks", "x"]), max_size=MOST_NAMES),
             "allow_fallbacks": st.booleans(),
             "sort": st.sampled_from(["price", "latency", "throughput"]),
             "zdr": st.booleans(),
