@@ -12,7 +12,8 @@ from arouter.domain.record import Record, Status
 from arouter.domain.usage import Usage
 from arouter.engine.call import Call, RateTold
 from arouter.engine.estimates import Estimates
-from arouter.engine.guardian import Guardian, Hold
+from arouter.engine.guardian import Guardian
+from arouter.engine.hold import Hold
 from arouter.engine.leasing import Leasing
 from arouter.engine.routing import Route
 from arouter.engine.tasks import Tasks

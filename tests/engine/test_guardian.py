@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from arouter.domain.counters import Meter
+from arouter.domain.credits import CreditEntry, CreditKind
 from arouter.domain.errors import (
     ARouterError,
     NotPermitted,
@@ -24,6 +25,7 @@ from arouter.domain.money import Picodollars
 from arouter.domain.record import Status
 from arouter.domain.windows import DAY_US
 from arouter.engine.guardian import Guardian
+from arouter.engine.guards import NO_GUARD
 from arouter.engine.leasing import TURNS_OF_A_LOOK
 from arouter.engine.routing import ModelRoute, Routing
 from arouter.store.memory_directory import MemoryDirectory
@@ -35,6 +37,14 @@ from tests.engine.scripted_client import Says
 from tests.engine.scripted_clock import NOON_US
 from tests.engine.scripted_reply import ScriptedReply
 
+PAYMENT = CreditEntry(
+    id="cred_1",
+    organization_id="org_1",
+    created_at_us=NOON_US,
+    kind=CreditKind.TOP_UP,
+    amount=Picodollars(10**12),
+    description="",
+)
 COST = 400_000_000
 """Picodollars that an answer of `completion()` costs."""
 DOLLAR = 10**12
@@ -607,6 +617,50 @@ async def test_guardrails_are_read_again_where_they_may_be_others_and_only_there
     await guardian.refresh()
     assert directory.reads == 2
     assert [slot.rule.source.id for slot in (await guardian.find(key(), None)).slots] == [limited.id]
+
+
+CHANGES_OF_ONE = {
+    "a guardrail": lambda directory: directory.add_guardrail(guardrail(limits=Limits(requests_per_minute=1))),
+    "a payment": lambda directory: directory.add_credit(PAYMENT, opening_id="cred_0"),
+    "its first rules of a user": lambda directory: directory.put_user_rules(
+        UserRules(organization_id="org_1", user="u", blocked=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_OF_ONE)
+@playing
+async def test_what_changes_for_one_organization_leaves_what_is_known_of_the_others(change: str) -> None:
+    pipeline = Pipeline()
+    guardian = pipeline.guardian
+    await guardian.refresh()
+    own, foreign = key(), replace(key(), organization_id="org_2", hash="e" * 64)
+    for one in (own, foreign):
+        await guardian.find(one, "u")
+    forgotten: list[frozenset[str] | None] = []
+    guardian.on_forget.append(forgotten.append)
+    await CHANGES_OF_ONE[change](pipeline.directory)
+    await guardian.refresh()
+    assert forgotten == [frozenset({"org_1"})]
+    assert (guardian.recall(own, "u"), guardian.recall(foreign, "u")) == (None, NO_GUARD)
+    assert await guardian.find(own, "u") != NO_GUARD
+
+
+@playing
+async def test_of_a_user_the_guard_of_before_a_change_is_not_kept_beside_the_new_one() -> None:
+    pipeline = Pipeline()
+    guardian = pipeline.guardian
+    limits = [Limits(requests_per_minute=number) for number in (10, 11, 12)]
+    one = key(default_user_limits=dollars(DOLLAR))
+    await told_of(pipeline, guardrail(limits=limits[0]))
+    for said in limits:
+        await pipeline.directory.replace_guardrail(guardrail(limits=said))
+        await guardian.refresh()
+        assert guardian.recall(one, "u") is None or said is limits[0]
+        guard = await guardian.find(one, "u")
+        assert [slot.limit for slot in guard.slots] == [said.requests_per_minute, DOLLAR]
+        assert guardian.recall(one, "u") is guard
+    assert [len(known.guards) for known in guardian._users.values()] == [1]
 
 
 @playing

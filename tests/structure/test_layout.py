@@ -213,7 +213,7 @@ TESTED_BY = {
     ),
     "tests/engine/test_completions_departure.py": ("engine/departure.py",),
     "tests/web/inference/test_express.py": ("engine/express.py", "engine/identity.py", "engine/way.py"),
-    "tests/engine/test_guardian.py": ("engine/guards.py",),
+    "tests/engine/test_guardian.py": ("engine/guards.py", "engine/hold.py"),
     "tests/engine/test_manner.py": ("engine/dialects/passing.py",),
     "tests/engine/test_reporting.py": ("domain/report.py",),
     "tests/engine/test_upstream.py": ("engine/proxy.py", "engine/timeouts.py"),

@@ -8,7 +8,7 @@ from arouter.domain.record import Opening, Record, Status
 from arouter.domain.value import unfilled
 from arouter.engine.billing import NOTHING_USED, Bill
 from arouter.engine.exchange import Exchange
-from arouter.engine.guardian import Hold
+from arouter.engine.hold import Hold
 from arouter.engine.routing import Route
 from arouter.providers.told import Told
 

@@ -22,7 +22,7 @@ from arouter.engine.clock import Clock
 from arouter.engine.credentials import Credentials, credential_lines
 from arouter.engine.departure import Departure
 from arouter.engine.exchange import Exchange
-from arouter.engine.guardian import Hold
+from arouter.engine.hold import Hold
 from arouter.engine.manner import FIRST_FAILURE, head_in_manner, passes_on
 from arouter.engine.own_keys import blamed_rightly
 from arouter.engine.retrying import RetryBudget, RetryRules, Turns

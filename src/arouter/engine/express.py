@@ -33,7 +33,8 @@ from arouter.engine.breaker import Breakers
 from arouter.engine.call import Reply
 from arouter.engine.clock import Clock
 from arouter.engine.exchange import TranslatedExchange
-from arouter.engine.guardian import Guardian, Hold
+from arouter.engine.guardian import Guardian
+from arouter.engine.hold import Hold
 from arouter.engine.recorder import Recorder
 from arouter.engine.way import Way, Ways
 from arouter.providers.openai import read_completion, write_completion

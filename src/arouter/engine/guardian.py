@@ -18,12 +18,23 @@ from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, R
 from arouter.domain.guardrails import Guardrail, Target, UserRules
 from arouter.domain.keys import Key
 from arouter.domain.money import Picodollars, to_text
-from arouter.domain.record import Opening, Record, Status
+from arouter.domain.record import Opening
 from arouter.domain.value import constructor, value
 from arouter.engine.call import Call, RateTold, Reply
 from arouter.engine.estimates import Estimates
-from arouter.engine.guards import NO_GUARD, OF_CREDITS, Guard, Guards, Slot, check_lists
+from arouter.engine.guards import (
+    NO_GUARD,
+    OF_CREDITS,
+    Guard,
+    Guards,
+    Slot,
+    check_lists,
+    paid_otherwise,
+    ruled_otherwise,
+)
+from arouter.engine.hold import Hold, OnOverage, Taken
 from arouter.engine.leasing import Leasing, Share
+from arouter.engine.remembered import Remembered
 from arouter.engine.routing import Route
 from arouter.engine.selection import Permit
 from arouter.providers.openai import Fields
@@ -38,48 +49,6 @@ _AT_ONCE_S: Final = 1.0
 """When to ask again where too many requests run: nobody knows when one of them ends."""
 
 _new_rate_told = constructor(RateTold)
-
-Taken = tuple[Share, int, int]
-"""A share, the kind of its meter, the units that are held."""
-OnOverage = Callable[[Record, Share, int], None]
-"""Is told by how many units a request passed what was held for it."""
-
-
-class Hold:
-    """What one request holds, until it is settled."""
-
-    __slots__ = ("_counts_tokens", "_on_overage", "_taken")
-
-    def __init__(self, taken: list[Taken], on_overage: OnOverage, *, counts_tokens: bool) -> None:
-        self._taken = taken
-        self._on_overage = on_overage
-        self._counts_tokens = counts_tokens
-
-    def settle(self, record: Record) -> None:
-        """Once. Right after this the record is given to the ledger: what is posted follows it there."""
-        cost = record.cost
-        tokens = record.usage.total_tokens if self._counts_tokens else None
-        # In the order of `KINDS`. Of what runs nothing is used up.
-        uses = (
-            0 if record.status is Status.REJECTED else 1,
-            0 if cost is None else cost,
-            0 if tokens is None else tokens,
-            0,
-        )
-        for share, kind, units in self._taken:
-            # As `Allotment.settle`: a call for each would cost more than all the sums.
-            used = uses[kind]
-            share.settled += used
-            share.free += units - used
-            if used > units:
-                self._on_overage(record, share, used - units)
-        self._taken = []
-
-    def release(self) -> None:
-        """Nothing was used."""
-        for share, _, units in self._taken:
-            share.give_back(units)
-        self._taken = []
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -112,7 +81,8 @@ class _Known:
 
     def __init__(self, rules: UserRules | None) -> None:
         self.rules = rules
-        self.guards: dict[Ruled, Guard] = {}
+        self.guards: dict[str, tuple[Ruled, Guard]] = {}
+        """By the key's hash; with what was known of the key when the guard was made."""
 
 
 class Guardian:
@@ -137,11 +107,13 @@ class Guardian:
         self._guards = Guards(leasing, ())
         self._change = 0
         self._holders: frozenset[str] = frozenset()
-        self._keys: dict[str, Ruled] = {}
+        self._keys: Remembered[str, Ruled] = Remembered(MOST_KEYS)
+        """By the key's hash, each of its organization."""
+        self._ruled_by_hash = self._keys.things
         self._users: dict[tuple[str, str], _Known] = {}
         self._older: dict[tuple[str, str], _Known] = {}
-        self.on_forget: list[Callable[[], None]] = []
-        """Called as soon as what was known of keys does not hold any more."""
+        self.on_forget: list[Callable[[frozenset[str] | None], None]] = []
+        """Called with organizations as soon as what was known of their keys does not hold any more; None: of all."""
 
     # ---------------------------------------------------------------- what applies
 
@@ -151,18 +123,23 @@ class Guardian:
         if self._revision is None or not changes.spares_limits():
             guardrails = await self._directory.every_guardrail()
             paid_in = await self._directory.every_credit_total()
-            if guardrails != self._guardrails or paid_in != self._credits:
+            changed = ruled_otherwise(self._guardrails, guardrails) | paid_otherwise(self._credits, paid_in)
+            if changed:
                 self._guardrails = guardrails
                 self._credits = paid_in
                 self._guards = Guards(self._leasing, guardrails, paid_in)
-                self._forget()
+                self._forget(changed)
         self._revision = changes.revision
         change = await self._directory.user_rules_changed(self._change)
         if change.latest != self._change:
             self._change = change.latest
-            if change.holders != self._holders or change.users is None:
-                self._holders = change.holders
-                self._forget()
+            others, self._holders = change.holders ^ self._holders, change.holders
+            if change.users is None:
+                self._users = {}
+                self._older = {}
+                self._forget(None)
+            elif others:
+                self._forget(others)
             for user in change.users or ():
                 self._users.pop(user, None)
                 self._older.pop(user, None)
@@ -175,11 +152,13 @@ class Guardian:
         if user is None or not ruled.per_user:
             return ruled.plain
         known = self._users.get((key.organization_id, user))
-        return None if known is None else known.guards.get(ruled)
+        if known is None or (found := known.guards.get(key.hash)) is None or found[0] is not ruled:
+            return None
+        return found[1]
 
     def recall_key(self, key: Key) -> Ruled | None:
         """What is known of a key, if anything is; it holds until `on_forget`."""
-        ruled = self._keys.get(key.hash)
+        ruled = self._ruled_by_hash.get(key.hash)
         return ruled if ruled is not None and ruled.key is key else None
 
     async def find(self, key: Key, user: str | None) -> Guard:
@@ -196,14 +175,16 @@ class Guardian:
                 if key.organization_id in self._holders:
                     rules = await self._directory.get_user_rules(key.organization_id, user)
                 known = _Known(rules)
-                if change != self._change or self._keys.get(key.hash) is not ruled:
+                if change != self._change or self._ruled_by_hash.get(key.hash) is not ruled:
                     return self._of_user(ruled, user, rules)  # not to be kept
             self._remember(name, known)
-        guard = known.guards.get(ruled)
-        if guard is None:
-            if len(known.guards) >= MOST_GUARDS:
-                del known.guards[next(iter(known.guards))]
-            guard = known.guards[ruled] = self._of_user(ruled, user, known.rules)
+        found = known.guards.get(key.hash)
+        if found is not None and found[0] is ruled:
+            return found[1]
+        if found is None and len(known.guards) >= MOST_GUARDS:
+            del known.guards[next(iter(known.guards))]
+        guard = self._of_user(ruled, user, known.rules)
+        known.guards[key.hash] = ruled, guard
         return guard
 
     def _of_user(self, ruled: Ruled, user: str, rules: UserRules | None) -> Guard:
@@ -221,16 +202,15 @@ class Guardian:
         return check
 
     def _ruled(self, key: Key) -> Ruled:
-        ruled = self._keys.get(key.hash)
+        ruled = self._ruled_by_hash.get(key.hash)
         # A key is the same by each of its plaintexts, which may end at different times.
         if ruled is not None and replace(ruled.key, expires_at_us=key.expires_at_us) == key:
             ruled.key = key
             return ruled
-        if len(self._keys) >= MOST_KEYS:
-            self._forget()
         plain = self._guards.of_key(key)
         per_user = key.organization_id in self._holders or self._guards.say_of_users(key)
-        ruled = self._keys[key.hash] = Ruled(key, plain, per_user=per_user)
+        ruled = Ruled(key, plain, per_user=per_user)
+        self._keys.put(key.hash, key.organization_id, ruled)
         return ruled
 
     def _remember(self, name: tuple[str, str], known: _Known) -> None:
@@ -238,12 +218,11 @@ class Guardian:
             self._older, self._users = self._users, {}
         self._users[name] = known
 
-    def _forget(self) -> None:
-        self._keys = {}
-        self._users = {}
-        self._older = {}
+    def _forget(self, organizations: frozenset[str] | None) -> None:
+        """What is known of these organizations' keys, and so the guards of their users; with None, of all."""
+        self._keys.forget(organizations)
         for call in self.on_forget:
-            call()
+            call(organizations)
 
     # ---------------------------------------------------------------- holding
 

@@ -303,6 +303,18 @@ def _guard(slots: Sequence[Slot], lists: Sequence[tuple[Source, Lists]], blocked
     )
 
 
+def ruled_otherwise(before: Sequence[Guardrail], now: Sequence[Guardrail]) -> frozenset[str]:
+    """The organizations of which guardrails came, went or changed."""
+    known = {one.id: one for one in before}
+    changed = {one.organization_id for one in now if known.pop(one.id, None) != one}
+    return frozenset(changed).union(one.organization_id for one in known.values())
+
+
+def paid_otherwise(before: Mapping[str, Picodollars], now: Mapping[str, Picodollars]) -> frozenset[str]:
+    """The organizations whose credits came, went or changed."""
+    return frozenset(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
 def limits_of(key: Key) -> Limits:
     """What stands with a key: its budget and its rates."""
     budget = None if key.limit is None else Budget(limit=key.limit, reset=key.limit_reset)

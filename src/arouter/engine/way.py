@@ -19,6 +19,7 @@ from arouter.engine.guardian import Guard, Guardian
 from arouter.engine.identity import Naming, naming_for
 from arouter.engine.own_keys import OwnKeys
 from arouter.engine.pool import Pool
+from arouter.engine.remembered import Remembered
 from arouter.engine.routing import Plan, Route
 from arouter.engine.selection import Selection
 from arouter.engine.timeouts import Timeouts
@@ -75,7 +76,7 @@ class Way:
 
 
 class Ways:
-    """Those that are known. All are forgotten as soon as any of it may be otherwise."""
+    """Those that are known. Those of an organization are forgotten as soon as any of it may be otherwise."""
 
     def __init__(
         self,
@@ -95,10 +96,11 @@ class Ways:
         self._adapters = adapters
         self._upstream = upstream
         self._pseudonyms = pseudonyms
-        self.known: dict[tuple[str, str], Way] = {}
+        self._remembered: Remembered[tuple[str, str], Way] = Remembered(MOST_WAYS)
+        self.known = self._remembered.things
         """By the key's hash and the name of the model."""
-        guardian.on_forget.append(self.known.clear)
-        own_keys.on_change.append(self.known.clear)
+        guardian.on_forget.append(self._remembered.forget)
+        own_keys.on_change.append(lambda: self._remembered.forget(None))
 
     def find(self, key: Key, requested: str) -> Way | None:
         """Decide it anew. None if there is something to choose, to refuse, or to sign."""
@@ -122,9 +124,7 @@ class Ways:
             return None
         adapter = None if route.dialect == "openai" else self._adapters.of(route)
         field = deployment.vendor.identity_field
-        if len(self.known) >= MOST_WAYS:
-            self.known.clear()
-        self.known[key.hash, requested] = way = Way(
+        way = Way(
             key=key,
             requested_model=requested,
             plan=plan,
@@ -138,4 +138,5 @@ class Ways:
             naming_field=field or "",
             timeouts=self._upstream.timeouts if deployment.timeouts is None else deployment.timeouts,
         )
+        self._remembered.put((key.hash, requested), key.organization_id, way)
         return way

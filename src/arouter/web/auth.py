@@ -13,8 +13,8 @@ from arouter.domain.keys import Key, KeyKind, has_key_shape
 from arouter.domain.principals import Principal, acting, signed_in
 from arouter.domain.sign_in import SEEN_AGAIN_US, SESSION_PREFIX
 from arouter.domain.value import value
+from arouter.engine.remembered import Remembered
 from arouter.store.base import Directory
-from arouter.web.remembered import Remembered
 
 MOST_REMEMBERED = 100_000
 MOST_UNKNOWN = 10_000

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arouter.domain.errors import NotAuthenticated, NotPermitted
 from arouter.domain.keys import Key, KeyKind, UserPolicy, by_previous_plaintext
+from arouter.engine.remembered import Remembered
 from arouter.store.base import Directory, KeySecrets
 from arouter.web.auth import principal_of
-from arouter.web.remembered import Remembered
 
 if TYPE_CHECKING:
     from arouter.engine.user_tokens import Claims

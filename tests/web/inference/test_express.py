@@ -1028,6 +1028,26 @@ async def test_a_list_of_models_that_comes_leaves_the_requests_to_the_pipeline()
 
 
 @playing
+async def test_a_limit_of_another_organization_leaves_the_ways_of_this_one_as_they_are() -> None:
+    async with gateway(*[http(completion())] * 2) as there:
+        await there.begin().until_over()
+        ways = dict(there.ways.known)
+        rule = Guardrail(
+            id="grl_2",
+            organization_id="org_2",
+            name="theirs",
+            target=Target.ORGANIZATION,
+            target_id=None,
+            created_at_us=1,
+            limits=Limits(requests_per_minute=1),
+        )
+        await there.pipeline.directory.add_guardrail(rule)
+        await there.pipeline.guardian.refresh()
+        assert there.ways.known == ways != {}
+        await there.begin().until_over()
+
+
+@playing
 async def test_the_ways_of_ten_thousand_keys_are_known_at_once() -> None:
     async with gateway() as there:
         keys = [replace(there.key, hash=digest(f"lr_live_{number}")) for number in range(10_000)]
