@@ -14,8 +14,8 @@ from arouter.store.memory import MemoryLedger, MemoryStore
 from arouter.store.sqlite import SqliteStore
 from arouter.store.stores import CommitStats, DatabaseStatus, Retention
 from arouter.web.metrics import Metrics
-from arouter.wiring.journal import delivery, is_behind, journal_folder, ledger_checks, watch_journal, with_journal
-from arouter.wiring.storage import lost_after_s
+from arouter.wiring.journal import delivery, is_behind, ledger_checks, watch_journal, with_journal
+from arouter.wiring.storage import journal_folder, lost_after_s
 from tests.conformance.samples import opening, record
 from tests.store.journal.unsteady import Told, Weather, unsteady, until
 

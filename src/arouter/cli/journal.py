@@ -12,7 +12,7 @@ from arouter.cli.options import Config, Json
 from arouter.cli.output import Failure, facts, stdout, write_json
 from arouter.settings import Settings, load
 from arouter.store.journal.looking import Waiting, everything_set_aside, look
-from arouter.wiring.journal import journal_folder
+from arouter.wiring.storage import journal_folder
 
 
 def journal(

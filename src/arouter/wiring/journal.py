@@ -1,7 +1,6 @@
 """The journal in front of a database on a server, and what is told of it."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,13 +14,7 @@ from arouter.store.sqlite import SqliteStore
 from arouter.store.stores import Database
 from arouter.web.api.services import Check
 from arouter.web.metrics import Metrics
-
-
-def journal_folder(settings: Settings) -> Path | None:
-    """Where the journals are; None if there are none."""
-    if settings.storage.outage_limit_s <= 0 or settings.storage.url.startswith("sqlite:"):
-        return None
-    return settings.directory / settings.storage.journal
+from arouter.wiring.storage import journal_folder
 
 
 def with_journal(store: Database, settings: Settings, *, now_us: Callable[[], int], name: str) -> Database:

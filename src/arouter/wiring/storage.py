@@ -47,6 +47,13 @@ def database_name(settings: Settings) -> str:
     return without_password(settings.storage.url) if path is None else str(path)
 
 
+def journal_folder(settings: Settings) -> Path | None:
+    """Where the journals are; None if there are none."""
+    if settings.storage.outage_limit_s <= 0 or settings.storage.url.startswith("sqlite:"):
+        return None
+    return settings.directory / settings.storage.journal
+
+
 def open_store(
     settings: Settings,
     *,
