@@ -419,6 +419,8 @@ def read_changes(rows: Sequence[Row], after: int) -> DirectoryChanges:
     """`rows`: the last revision, each with what one of those behind the revision `after` changed, or None. A revision
     of which that is not known may have changed anything: an older program does not say, nor is everything kept."""
     revision = rows[0][0] if rows else 0
-    told = [msgspec.json.decode(things, type=list[Thing]) for _, things in rows if things is not None]
-    things = frozenset(thing for some in told for thing in some)
-    return DirectoryChanges(revision=revision, things=things if len(told) == revision - after else None)
+    told = [things for _, things in rows if things is not None]
+    if len(told) != revision - after:
+        return DirectoryChanges(revision=revision, things=None)
+    things = frozenset(thing for one in told for thing in msgspec.json.decode(one, type=list[Thing]))
+    return DirectoryChanges(revision=revision, things=things)
