@@ -1,6 +1,6 @@
 """What every directory tells of its changes, to whoever remembers some of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -44,7 +44,7 @@ def now(backend: Backend) -> int:
     return backend.run(backend.directory.last_changes()).revision
 
 
-CHANGES: tuple[tuple[str, str, Callable[[Directory], Awaitable[Any]]], ...] = (
+CHANGES: Sequence[tuple[str, str, Callable[[Directory], Coroutine[Any, Any, Any]]]] = (
     ("key.create", "key-b", lambda one: one.add_key(key("b"), secret="secret-b")),
     ("key.update", "key-a", lambda one: one.replace_key(key("a", name="other"))),
     ("key.rotate", "key-a", lambda one: one.rotate_key("org_a", "key-a", secret="t", label="", now_us=1)),
@@ -60,18 +60,16 @@ CHANGES: tuple[tuple[str, str, Callable[[Directory], Awaitable[Any]]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("action", "target_id", "change"), CHANGES)
-def test_a_change_is_told_as_the_audit_log_has_it(
-    there: Backend, action: str, target_id: str, change: Callable[[Directory], Any]
-) -> None:
-    there.run(there.directory.set_password("org_a", "mem_ada", "hash"))
+def test_each_change_is_told_as_the_audit_log_has_it(there: Backend) -> None:
     before = now(there)
-    there.run(change(there.directory))
-    told = after(there, before)
-    assert told == DirectoryChanges(revision=now(there), things=frozenset({(action, target_id)}))
-    assert told.revision > before
+    for action, target_id, change in CHANGES:
+        revision = now(there)
+        there.run(change(there.directory))
+        assert now(there) > revision
+        assert after(there, revision) == DirectoryChanges(revision=now(there), things=frozenset({(action, target_id)}))
     there.restart()
-    assert after(there, before) == told
+    things = frozenset((action, target_id) for action, target_id, _ in CHANGES)
+    assert after(there, before) == DirectoryChanges(revision=now(there), things=things)
 
 
 def test_a_payment_leaves_keys_and_providers_keys_as_they_were(there: Backend) -> None:
