@@ -16,9 +16,10 @@ PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 # pip would do it on one core. Files that are no modules of this Python stay as they are.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
-$(RUNS): requirements/all.txt pyproject.toml
+$(RUNS): requirements/installer.txt requirements/all.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ARouter needs Python 3.11 or newer; call make with PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r requirements/installer.txt
 	$(PIP) --no-compile --require-hashes -r requirements/all.txt
 	$(PIP) --no-build-isolation -e .
 	$(COMPILE)

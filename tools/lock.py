@@ -5,19 +5,21 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = "pyproject.toml"
 TARGETS = {
-    "run.txt": [],
-    "image.txt": ["--extra", "postgres"],
-    "all.txt": ["--all-extras", "--group", "build"],
-    "dev.txt": ["--all-extras", "--group", "dev"],
+    "installer.txt": ["--group", "installer"],
+    "run.txt": [PROJECT],
+    "image.txt": [PROJECT, "--extra", "postgres"],
+    "all.txt": [PROJECT, "--all-extras", "--group", "build"],
+    "dev.txt": [PROJECT, "--all-extras", "--group", "dev"],
 }
 OF_TESTS = (ROOT / "tests" / "sdks" / "requirements", ROOT / "tests" / "focus" / "requirements")
 
 
 def main() -> int:
     """Write the files in requirements/ and those of the tests' environments. Needs `uv` on the path."""
-    for name, extra in TARGETS.items():
-        _compile([*extra, "pyproject.toml"], f"requirements/{name}")
+    for name, sources in TARGETS.items():
+        _compile(sources, f"requirements/{name}")
     for source in sorted(source for folder in OF_TESTS for source in folder.glob("*.in")):
         _compile([str(source.relative_to(ROOT))], str(source.with_suffix(".txt").relative_to(ROOT)))
     return 0
