@@ -409,7 +409,7 @@ def test_requirements_are_pinned_with_hashes_and_name_no_index(path: Path) -> No
 
 
 def test_the_requirement_files_are_there() -> None:
-    assert [path.name for path in _requirements()] == ["all.txt", "dev.txt", "image.txt", "run.txt"]
+    assert [path.name for path in _requirements()] == ["all.txt", "dev.txt", "image.txt", "installer.txt", "run.txt"]
 
 
 def test_all_requirement_files_agree_on_every_version() -> None:
