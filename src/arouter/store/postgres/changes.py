@@ -134,11 +134,8 @@ async def count_change(connection: "Connection", *things: Thing) -> None:
 
     The last step of a transaction: the numbers are one row, for which all changes wait.
     """
-    sql = queries(AREA)
-    await connection.execute(sql["raise_revision"])
-    if things:
-        await connection.execute(sql["note_change"], write_things(things))
-    await connection.execute(sql["forget_changes"], KEPT_CHANGES)
+    told = write_things(things) if things else None
+    await connection.execute(queries(AREA)["raise_revision"], told, KEPT_CHANGES)
     await tell(connection)
 
 

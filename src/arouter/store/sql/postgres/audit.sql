@@ -51,16 +51,16 @@ ORDER BY no LIMIT $8;
 -- name: last_changes
 SELECT revision, user_rules FROM directory_revision WHERE one = 1;
 
+-- What changed is noted, unless that is not told, and what was noted long ago is forgotten.
 -- name: raise_revision
-INSERT INTO directory_revision (one, revision, user_rules) VALUES (1, 1, 0)
-ON CONFLICT (one) DO UPDATE SET revision = directory_revision.revision + 1;
-
--- Behind the one that raised the revision.
--- name: note_change
-INSERT INTO directory_changes (revision, things) SELECT revision, $1 FROM directory_revision WHERE one = 1;
-
--- name: forget_changes
-DELETE FROM directory_changes WHERE revision <= (SELECT revision FROM directory_revision WHERE one = 1) - $1::bigint;
+WITH raised AS (
+    INSERT INTO directory_revision (one, revision, user_rules) VALUES (1, 1, 0)
+    ON CONFLICT (one) DO UPDATE SET revision = directory_revision.revision + 1
+    RETURNING revision
+), forgotten AS (
+    DELETE FROM directory_changes USING raised WHERE directory_changes.revision <= raised.revision - $2::bigint
+)
+INSERT INTO directory_changes (revision, things) SELECT revision, $1 FROM raised WHERE $1::text IS NOT NULL;
 
 -- name: changes_after
 SELECT last.revision, things
