@@ -76,7 +76,9 @@ def test_an_organization_has_a_pool_from_its_first_entry(backend: Backend) -> No
     account = backend.run(backend.directory.credit_account("org_a"))
     assert account is not None
     assert (account.enabled, account.total, account.spent, account.balance) == (True, DOLLAR - 1, 0, DOLLAR - 1)
-    assert backend.run(backend.directory.every_credit_total()) == {"org_a": DOLLAR - 1}
+    for among, found in ((None, {"org_a": DOLLAR - 1}), (("org_b", "org_a"), {"org_a": DOLLAR - 1}), (("org_b",), {})):
+        assert backend.run(backend.directory.every_credit_total(among)) == found
+    assert backend.run(backend.directory.every_credit_total(())) == {}
     assert backend.run(backend.directory.get_credit("org_a", "crd_full")) == FULL
     assert backend.run(backend.directory.get_credit("org_b", "crd_full")) is None
     assert every(backend) == [FULL, entry()]

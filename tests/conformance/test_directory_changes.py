@@ -72,15 +72,16 @@ def test_each_change_is_told_as_the_audit_log_has_it(there: Backend) -> None:
     assert after(there, before) == DirectoryChanges(revision=now(there), things=things)
 
 
-def test_a_payment_leaves_keys_and_providers_keys_as_they_were(there: Backend) -> None:
-    before = now(there)
-    there.run(there.directory.add_credit(CREDIT, opening_id="cred_0"))
-    told = after(there, before)
-    assert (told.keys(), told.spares_provider_keys(), told.spares_limits()) == (frozenset(), True, False)
-    before = now(there)
-    there.run(there.directory.switch_credits("org_a", enabled=False, opening_id="cred_2", now_us=NOW_US))
-    told = after(there, before)
-    assert (told.keys(), told.spares_provider_keys(), told.spares_limits()) == (frozenset(), True, False)
+def test_a_payment_is_told_as_one_of_the_organizations_pool(there: Backend) -> None:
+    directory = there.directory
+    for change in (
+        directory.add_credit(CREDIT, opening_id="cred_0"),
+        directory.switch_credits("org_a", enabled=False, opening_id="cred_2", now_us=NOW_US),
+    ):
+        before = now(there)
+        there.run(change)
+        told = after(there, before)
+        assert (told.pools(), told.keys(), told.guardrails()) == (frozenset({"org_a"}), frozenset(), frozenset())
 
 
 def test_nothing_is_told_where_nothing_changed(there: Backend) -> None:

@@ -81,6 +81,8 @@ def test_they_are_listed_newest_first_and_in_pages(backend: Backend) -> None:
     assert listed(backend, include_disabled=False) == ["grl_3", "grl_1"]
     assert listed(backend, offset=1, limit=1) == ["grl_2"]
     assert [one.id for one in backend.run(backend.directory.every_guardrail())] == ["grl_1", "grl_3", "grl_4"]
+    for among, found in (((), []), (("grl_4", "grl_2", "grl_1", "grl_5"), ["grl_1", "grl_4"])):
+        assert [one.id for one in backend.run(backend.directory.every_guardrail(among))] == found
 
 
 def test_an_id_is_taken_once(backend: Backend) -> None:

@@ -1,7 +1,7 @@
 """Guardrails in the pipeline: what is held, what is refused and how, and what is left when everything has ended."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,10 +22,11 @@ from arouter.domain.guardrails import Guardrail, Lists, Target, UserRules
 from arouter.domain.keys import by_previous_plaintext
 from arouter.domain.limits import Budget, LimitReset, Limits
 from arouter.domain.money import Picodollars
+from arouter.domain.organizations import Organization, Workspace
 from arouter.domain.record import Status
 from arouter.domain.windows import DAY_US
 from arouter.engine.guardian import Guardian
-from arouter.engine.guards import NO_GUARD
+from arouter.engine.guards import NO_GUARD, OF_CREDITS
 from arouter.engine.leasing import TURNS_OF_A_LOOK
 from arouter.engine.routing import ModelRoute, Routing
 from arouter.store.memory_directory import MemoryDirectory
@@ -44,6 +45,10 @@ PAYMENT = CreditEntry(
     kind=CreditKind.TOP_UP,
     amount=Picodollars(10**12),
     description="",
+)
+ANOTHER = (
+    Organization(id="org_2", name="", created_at_us=1),
+    Workspace(id="ws_2", organization_id="org_2", name="", created_at_us=1),
 )
 COST = 400_000_000
 """Picodollars that an answer of `completion()` costs."""
@@ -597,26 +602,36 @@ async def test_who_asks_once_a_second_is_not_leased_to_each_time() -> None:
 
 
 @playing
-async def test_guardrails_are_read_again_where_they_may_be_others_and_only_there() -> None:
-    class Counted(MemoryDirectory):
-        reads = 0
+async def test_of_guardrails_and_credits_those_are_read_again_that_may_be_others() -> None:
+    class Noted(MemoryDirectory):
+        reads: list[Sequence[str] | None]
 
-        async def every_guardrail(self) -> Sequence[Guardrail]:
-            self.reads += 1
-            return await super().every_guardrail()
+        async def every_guardrail(self, among: Sequence[str] | None = None) -> Sequence[Guardrail]:
+            self.reads.append(among)
+            return await super().every_guardrail(among)
+
+        async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
+            self.reads.append(among)
+            return await super().every_credit_total(among)
 
     pipeline = Pipeline(*says(1))
-    directory = Counted(pipeline.directory._data)
+    directory = Noted(pipeline.directory._data)
+    directory.reads = []
     guardian = Guardian(directory, pipeline.leasing, pipeline.guardian._estimates)
-    await guardian.refresh()
-    await directory.add_key(key(), secret="s")
-    await guardian.refresh()
-    assert directory.reads == 1
     limited = guardrail(limits=Limits(requests_per_minute=1))
-    await directory.add_guardrail(limited)
-    await guardian.refresh()
-    assert directory.reads == 2
-    assert [slot.rule.source.id for slot in (await guardian.find(key(), None)).slots] == [limited.id]
+    for change, reads in (
+        (directory.add_guardrail(guardrail(Target.KEY, "e" * 64)), [None, None]),
+        (directory.add_key(key(), secret="s"), []),
+        (directory.add_guardrail(limited), [[limited.id], []]),
+        (directory.add_credit(PAYMENT, opening_id="cred_0"), [[], ["org_1"]]),
+        (directory.add_organization(*ANOTHER), []),
+    ):
+        await change
+        await guardian.refresh()
+        assert directory.reads == reads
+        directory.reads.clear()
+    slots = (await guardian.find(key(), None)).slots
+    assert [slot.rule.source.id for slot in slots if slot.rule.source is not OF_CREDITS] == [limited.id]
 
 
 CHANGES_OF_ONE = {

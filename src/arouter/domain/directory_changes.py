@@ -31,15 +31,9 @@ _OF_PROVIDER_KEYS: Final = frozenset(
         Action.DELETE_PROVIDER_KEY,
     }
 )
-_OF_LIMITS: Final = frozenset(
-    {
-        Action.CREATE_GUARDRAIL,
-        Action.UPDATE_GUARDRAIL,
-        Action.DELETE_GUARDRAIL,
-        Action.CREATE_CREDIT,
-        Action.UPDATE_CREDIT_POOL,
-    }
-)
+_OF_GUARDRAILS: Final = frozenset({Action.CREATE_GUARDRAIL, Action.UPDATE_GUARDRAIL, Action.DELETE_GUARDRAIL})
+_OF_POOLS: Final = frozenset({Action.UPDATE_CREDIT_POOL})
+"""Of credits, by the organization. Every payment is told as one of its pool, too."""
 _OF_NONE: Final = frozenset(
     {
         # Of what is new, no key that is known has been.
@@ -57,9 +51,11 @@ _OF_NONE: Final = frozenset(
         Action.CREATE_SESSION,
         Action.DELETE_SESSION,
         Action.UPDATE_USER,
+        Action.CREATE_CREDIT,
         Action.ADJUST_RECORD,
     }
 )
+_KNOWN: Final = _OF_ONE_KEY | _OF_MANY_KEYS | _OF_PROVIDER_KEYS | _OF_GUARDRAILS | _OF_POOLS | _OF_NONE
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -73,17 +69,22 @@ class DirectoryChanges:
 
     def keys(self) -> frozenset[str] | None:
         """The hashes of the API keys that may be otherwise, new and deleted ones included; None: any of them."""
-        if not self._are_all_of(_OF_ONE_KEY | _OF_PROVIDER_KEYS | _OF_LIMITS | _OF_NONE):
+        return self._ids(_OF_ONE_KEY, _KNOWN - _OF_MANY_KEYS)
+
+    def guardrails(self) -> frozenset[str] | None:
+        """The ids of guardrails that may be otherwise, as `keys`."""
+        return self._ids(_OF_GUARDRAILS, _KNOWN)
+
+    def pools(self) -> frozenset[str] | None:
+        """The ids of organizations whose credits may be otherwise, as `keys`."""
+        return self._ids(_OF_POOLS, _KNOWN)
+
+    def provider_keys(self) -> frozenset[str] | None:
+        """The ids of providers' keys that organizations brought and that may be otherwise, as `keys`."""
+        return self._ids(_OF_PROVIDER_KEYS, _KNOWN)
+
+    def _ids(self, actions: frozenset[Action], known: frozenset[Action]) -> frozenset[str] | None:
+        """Of what these actions were done to; None if there were other actions than those that are `known`."""
+        if self.things is None or any(action not in known for action, _ in self.things):
             return None
-        return frozenset(key_hash for action, key_hash in self.things or () if action in _OF_ONE_KEY)
-
-    def spares_provider_keys(self) -> bool:
-        """Whether all providers' keys that organizations brought are as they were."""
-        return self._are_all_of(_OF_ONE_KEY | _OF_MANY_KEYS | _OF_LIMITS | _OF_NONE)
-
-    def spares_limits(self) -> bool:
-        """Whether all guardrails and credits are as they were."""
-        return self._are_all_of(_OF_ONE_KEY | _OF_MANY_KEYS | _OF_PROVIDER_KEYS | _OF_NONE)
-
-    def _are_all_of(self, actions: frozenset[Action]) -> bool:
-        return self.things is not None and all(action in actions for action, _ in self.things)
+        return frozenset(target_id for action, target_id in self.things if action in actions)

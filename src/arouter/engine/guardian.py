@@ -5,7 +5,7 @@ hold     of everything that applies, all or nothing; a refusal says who says so,
 settle   in the pipeline's one `finally`: the record's cost, tokens and status; what was used beyond is told
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,23 +15,14 @@ import msgspec
 
 from arouter.domain.counters import NEVER_US, Meter
 from arouter.domain.errors import ARouterError, NotPermitted, PaymentRequired, RateLimited, StorageUnavailable
-from arouter.domain.guardrails import Guardrail, Target, UserRules
+from arouter.domain.guardrails import Target, UserRules
 from arouter.domain.keys import Key
-from arouter.domain.money import Picodollars, to_text
+from arouter.domain.money import to_text
 from arouter.domain.record import Opening
 from arouter.domain.value import constructor, value
 from arouter.engine.call import Call, RateTold, Reply
 from arouter.engine.estimates import Estimates
-from arouter.engine.guards import (
-    NO_GUARD,
-    OF_CREDITS,
-    Guard,
-    Guards,
-    Slot,
-    check_lists,
-    paid_otherwise,
-    ruled_otherwise,
-)
+from arouter.engine.guards import NO_GUARD, OF_CREDITS, Guard, Guards, Slot, check_lists
 from arouter.engine.hold import Hold, OnOverage, Taken
 from arouter.engine.leasing import Leasing, Share
 from arouter.engine.remembered import Remembered
@@ -101,10 +92,7 @@ class Guardian:
         self._estimates = estimates
         self._on_overage = on_overage
         self._revision: int | None = None
-        self._guardrails: Sequence[Guardrail] = ()
-        self._credits: Mapping[str, Picodollars] = {}
-        """What was paid in, by organization; of those whose pool is on."""
-        self._guards = Guards(leasing, ())
+        self._guards = Guards(leasing)
         self._change = 0
         self._holders: frozenset[str] = frozenset()
         self._keys: Remembered[str, Ruled] = Remembered(MOST_KEYS)
@@ -120,15 +108,20 @@ class Guardian:
     async def refresh(self) -> None:
         """Know what the directory says now. To be called a few times a second."""
         changes = await self._directory.changes_after(self._revision or 0)
-        if self._revision is None or not changes.spares_limits():
+        names, organizations = changes.guardrails(), changes.pools()
+        if self._revision is None or names is None or organizations is None:
             guardrails = await self._directory.every_guardrail()
             paid_in = await self._directory.every_credit_total()
-            changed = ruled_otherwise(self._guardrails, guardrails) | paid_otherwise(self._credits, paid_in)
-            if changed:
-                self._guardrails = guardrails
-                self._credits = paid_in
-                self._guards = Guards(self._leasing, guardrails, paid_in)
-                self._forget(changed)
+            self._forget(self._guards.replace(guardrails, paid_in))
+        elif names or organizations:
+            guardrails = await self._directory.every_guardrail(sorted(names))
+            paid_in = await self._directory.every_credit_total(sorted(organizations))
+            self._forget(
+                self._guards.change(
+                    {**dict.fromkeys(names), **{one.id: one for one in guardrails}},
+                    {**dict.fromkeys(organizations), **paid_in},
+                )
+            )
         self._revision = changes.revision
         change = await self._directory.user_rules_changed(self._change)
         if change.latest != self._change:
@@ -138,7 +131,7 @@ class Guardian:
                 self._users = {}
                 self._older = {}
                 self._forget(None)
-            elif others:
+            else:
                 self._forget(others)
             for user in change.users or ():
                 self._users.pop(user, None)
@@ -220,6 +213,8 @@ class Guardian:
 
     def _forget(self, organizations: frozenset[str] | None) -> None:
         """What is known of these organizations' keys, and so the guards of their users; with None, of all."""
+        if organizations == frozenset():
+            return
         self._keys.forget(organizations)
         for call in self.on_forget:
             call(organizations)

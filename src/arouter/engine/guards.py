@@ -16,6 +16,7 @@ from arouter.domain.limits import NO_LIMITS, Budget, Limits
 from arouter.domain.money import LARGEST, Picodollars
 from arouter.domain.value import constructor, value
 from arouter.engine.leasing import Leasing, Share
+from arouter.engine.remembered import Remembered
 from arouter.engine.routing import Route
 
 _RATES: Mapping[str, tuple[Meter, Window]] = MappingProxyType(
@@ -36,7 +37,10 @@ _TOLD = (KINDS.index(Meter.REQUESTS), _TOKENS)
 MOST_FORMS: Final = 10_000
 """Different limits of users that are remembered."""
 
-NO_CREDITS: Final[Mapping[str, Picodollars]] = MappingProxyType({})
+MOST_PLACES: Final = 100_000
+"""Organizations, workspaces and members whose slots are remembered."""
+
+_USERS: Final = frozenset({Target.USER, Target.EVERY_USER})
 
 ByTarget = Mapping[tuple[str, Target, str | None], Sequence[Guardrail]]
 """Guardrails by organization, target and the target's id."""
@@ -153,29 +157,85 @@ class _Form:
     lists: tuple[tuple[Source, Lists], ...]
 
 
+_Common = tuple[tuple[Slot, ...], tuple[tuple[Source, Lists], ...]]
+"""What guardrails say of a target that has many keys."""
+
+
 class Guards:
     """Makes them from the guardrails of all organizations. What several have in common is made once: the slots of an
     organization, a workspace and a member, and the rules of users of whom the same is said."""
 
-    def __init__(
-        self, leasing: Leasing, guardrails: Iterable[Guardrail], paid_in: Mapping[str, Picodollars] = NO_CREDITS
-    ) -> None:
-        """`guardrails`: none that is disabled. `paid_in`: the sums of the credits of organizations that keep some."""
+    def __init__(self, leasing: Leasing) -> None:
+        """There are no guardrails and no credits until `replace`."""
         self._leasing = leasing
-        self._paid_in = paid_in
-        found: dict[tuple[str, Target, str | None], list[Guardrail]] = {}
-        for one in guardrails:
-            found.setdefault((one.organization_id, one.target, one.target_id), []).append(one)
-        self._by_target: ByTarget = found
-        self._say_of_users = frozenset(
-            organization_id for organization_id, target, _ in found if target in (Target.USER, Target.EVERY_USER)
+        self._guardrails: dict[str, Guardrail] = {}
+        """By id."""
+        self._paid_in: dict[str, Picodollars] = {}
+        """By organization."""
+        self._by_target: dict[tuple[str, Target, str | None], tuple[Guardrail, ...]] = {}
+        """By organization, target and the target's id; in the order of their ids."""
+        self._of_users: dict[str, int] = {}
+        """How many say something of users, by organization."""
+        self._slots: Remembered[tuple[str, Target, str], _Common] = Remembered(MOST_PLACES)
+        self._forms: Remembered[tuple[str, str | None, Limits | None, Limits | None], _Form] = Remembered(MOST_FORMS)
+
+    def replace(self, guardrails: Iterable[Guardrail], paid_in: Mapping[str, Picodollars]) -> frozenset[str]:
+        """Know these, and no others: guardrails that are not disabled, and the sums of the credits of organizations
+        that keep some. The organizations that anything is otherwise for than it was."""
+        return self.change(
+            {**dict.fromkeys(self._guardrails), **{one.id: one for one in guardrails}},
+            {**dict.fromkeys(self._paid_in), **paid_in},
         )
-        self._slots: dict[tuple[str, Target, str], tuple[tuple[Slot, ...], tuple[tuple[Source, Lists], ...]]] = {}
-        self._forms: dict[tuple[str, str | None, Limits | None, Limits | None], _Form] = {}
+
+    def change(
+        self, guardrails: Mapping[str, Guardrail | None], paid_in: Mapping[str, Picodollars | None]
+    ) -> frozenset[str]:
+        """As `replace`, of these alone: guardrails by their ids, credits by organization; None where there is none
+        now. Guards of other organizations stay as they are."""
+        changed: set[str] = set()
+        for name, after in guardrails.items():
+            before = self._guardrails.get(name)
+            if before == after:
+                continue
+            if before is not None:
+                self._remove(before)
+                changed.add(before.organization_id)
+            if after is not None:
+                self._add(after)
+                changed.add(after.organization_id)
+        for organization_id, total in paid_in.items():
+            if self._paid_in.get(organization_id) != total:
+                changed.add(organization_id)
+                self._paid_in.pop(organization_id, None)
+                if total is not None:
+                    self._paid_in[organization_id] = total
+        organizations = frozenset(changed)
+        self._slots.forget(organizations)
+        self._forms.forget(organizations)
+        return organizations
+
+    def _add(self, one: Guardrail) -> None:
+        self._guardrails[one.id] = one
+        place = (one.organization_id, one.target, one.target_id)
+        beside = (*self._by_target.get(place, ()), one)
+        self._by_target[place] = tuple(sorted(beside, key=lambda each: each.id))
+        if one.target in _USERS:
+            self._of_users[one.organization_id] = self._of_users.get(one.organization_id, 0) + 1
+
+    def _remove(self, one: Guardrail) -> None:
+        del self._guardrails[one.id]
+        place = (one.organization_id, one.target, one.target_id)
+        left = tuple(each for each in self._by_target.pop(place) if each.id != one.id)
+        if left:
+            self._by_target[place] = left
+        if one.target in _USERS:
+            left_of_users = self._of_users.pop(one.organization_id) - 1
+            if left_of_users:
+                self._of_users[one.organization_id] = left_of_users
 
     def say_of_users(self, key: Key) -> bool:
         """Whether a key's requests depend on their user, apart from what is said of single users."""
-        return key.default_user_limits is not None or key.organization_id in self._say_of_users
+        return key.default_user_limits is not None or key.organization_id in self._of_users
 
     def of_key(self, key: Key) -> Guard:
         """The guard of a key's requests for nobody."""
@@ -211,11 +271,10 @@ class Guards:
         named = user if (organization_id, Target.USER, user) in self._by_target else None
         said = None if rules is None else rules.limits
         same = (organization_id, named, default, said)
-        form = self._forms.get(same)
+        form = self._forms.things.get(same)
         if form is None:
-            if len(self._forms) >= MOST_FORMS:
-                self._forms.clear()
-            form = self._forms[same] = self._form(*same)
+            form = self._form(*same)
+            self._forms.put(same, organization_id, form)
         return _guard(
             [*plain.slots, *self._made(form.rules, who)],
             [*plain.lists, *form.lists],
@@ -239,12 +298,10 @@ class Guards:
         limits = stated.limits + [(source, without(said, named)) for source, said in every.limits]
         return _Form(rules=_rules(limits, Target.USER), lists=(*stated.lists, *every.lists))
 
-    def _common(
-        self, organization_id: str, target: Target, target_id: str | None, scope_id: str
-    ) -> tuple[tuple[Slot, ...], tuple[tuple[Source, Lists], ...]]:
+    def _common(self, organization_id: str, target: Target, target_id: str | None, scope_id: str) -> _Common:
         """What guardrails say of a target that has many keys."""
         place = (organization_id, target, scope_id)
-        known = self._slots.get(place)
+        known = self._slots.things.get(place)
         if known is None:
             stated = _Stated(self._by_target, organization_id)
             if target is Target.ORGANIZATION:
@@ -253,7 +310,7 @@ class Guards:
             slots = self._made(_rules(stated.limits, target), (organization_id, scope_id))
             known = tuple(slots), tuple(stated.lists)
             if slots or known[1]:
-                self._slots[place] = known
+                self._slots.put(place, organization_id, known)
         return known
 
     def of_credits(self, organization_id: str) -> Sequence[Slot]:
@@ -301,18 +358,6 @@ def _guard(slots: Sequence[Slot], lists: Sequence[tuple[Source, Lists]], blocked
         counts_tokens=_COST in kinds or _TOKENS in kinds,
         rates=tuple(rates),
     )
-
-
-def ruled_otherwise(before: Sequence[Guardrail], now: Sequence[Guardrail]) -> frozenset[str]:
-    """The organizations of which guardrails came, went or changed."""
-    known = {one.id: one for one in before}
-    changed = {one.organization_id for one in now if known.pop(one.id, None) != one}
-    return frozenset(changed).union(one.organization_id for one in known.values())
-
-
-def paid_otherwise(before: Mapping[str, Picodollars], now: Mapping[str, Picodollars]) -> frozenset[str]:
-    """The organizations whose credits came, went or changed."""
-    return frozenset(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
 def limits_of(key: Key) -> Limits:

@@ -132,7 +132,7 @@ class OwnKeys:
         """Forget everything if one of these keys has changed since the last call. To be called a few times a second."""
         async with self._refreshing:
             changes = await self._directory.changes_after(self._revision or 0)
-            if self._revision is not None and changes.spares_provider_keys():
+            if self._revision is not None and changes.provider_keys() == frozenset():
                 self._revision = changes.revision
                 return
             holders = await self._directory.provider_key_holders()

@@ -41,8 +41,8 @@ class Credits(Protocol):
     async def credit_account(self, organization_id: str) -> CreditAccount | None:
         """The pool and what was spent, of one instant; None if the organization never had a pool."""
 
-    async def every_credit_total(self) -> Mapping[str, Picodollars]:
-        """The sum of the entries of each organization whose pool is on."""
+    async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
+        """The sum of the entries of each organization whose pool is on; with `among`, of each of these."""
 
 
 def lifetime_cost(organization_id: str) -> Counter:

@@ -79,8 +79,9 @@ class MemoryCredits(MemoryAudit):
         spent = Picodollars(self._spent(organization_id))
         return CreditAccount(enabled=pool.enabled, total=pool.total, spent=spent)
 
-    async def every_credit_total(self) -> Mapping[str, Picodollars]:
-        return {pool.organization_id: pool.total for pool in self._credits.pools.values() if pool.enabled}
+    async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
+        pools = [pool for pool in self._credits.pools.values() if pool.enabled]
+        return {pool.organization_id: pool.total for pool in pools if among is None or pool.organization_id in among}
 
     def _credits_of(self, organization_id: str) -> list[CreditEntry]:
         return [one for one in self._credits.entries.values() if one.organization_id == organization_id]
@@ -120,6 +121,7 @@ class MemoryCredits(MemoryAudit):
             organization_id=entry.organization_id, enabled=pool.enabled, total=total, cost_at_end=pool.cost_at_end
         )
         self._note(AuditAction.CREATE_CREDIT, entry.organization_id, entry.id, None, entry)
+        self._trail.changes.append((AuditAction.UPDATE_CREDIT_POOL, entry.organization_id))
 
     def _set_pool(self, pool: CreditPool) -> None:
         before = self._credits.pools.get(pool.organization_id)

@@ -63,8 +63,9 @@ class MemoryGuardrails(MemoryAudit):
         self._changed_guardrail(AuditAction.DELETE_GUARDRAIL, before, None)
         return True
 
-    async def every_guardrail(self) -> Sequence[Guardrail]:
-        return tuple(one for _, one in sorted(self._rules.guardrails.items()) if not one.disabled)
+    async def every_guardrail(self, among: Sequence[str] | None = None) -> Sequence[Guardrail]:
+        every = sorted(self._rules.guardrails.items())
+        return tuple(one for name, one in every if not one.disabled and (among is None or name in among))
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         user.encode()  # UnicodeEncodeError is a ValueError

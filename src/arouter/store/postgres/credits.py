@@ -68,7 +68,7 @@ class PostgresCredits(PostgresChanges):
             if await _pool(connection, entry.organization_id) is None:
                 await self._switch_credits_on(connection, None, entry.organization_id, opening_id, entry.created_at_us)
             await self._append_credit(connection, entry)
-            await count_change(connection, (AuditAction.CREATE_CREDIT, entry.id))
+            await count_change(connection, (AuditAction.UPDATE_CREDIT_POOL, entry.organization_id))
             return entry
 
         return await self._alone(entry.organization_id, decide)
@@ -111,8 +111,9 @@ class PostgresCredits(PostgresChanges):
                 spent = await _spent(connection, organization_id)
         return CreditAccount(enabled=pool.enabled, total=pool.total, spent=spent)
 
-    async def every_credit_total(self) -> Mapping[str, Picodollars]:
-        rows = await self._all(tuple, queries(_AREA)["every_total"])
+    async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
+        name, values = ("every_total", ()) if among is None else ("totals_among", (among,))
+        rows = await self._all(tuple, queries(_AREA)[name], *values)
         return {organization_id: Picodollars(total) for organization_id, total in rows}
 
     async def _alone(self, organization_id: str, decide: "Callable[[Connection], Awaitable[T]]") -> T:

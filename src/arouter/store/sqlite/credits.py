@@ -31,6 +31,7 @@ from arouter.store.directory_rows import (
 from arouter.store.queries import parse_queries, read_sql
 from arouter.store.sqlite.audit import append_entry
 from arouter.store.sqlite.changes import SqliteChanges, count_change
+from arouter.store.sqlite.names import to_json
 from arouter.store.sqlite.statements import ENGINE
 from arouter.store.sqlite.usage_days import usages_of
 
@@ -52,7 +53,7 @@ class SqliteCredits(SqliteChanges):
             if _pool(connection, entry.organization_id) is None:
                 self._switch_credits_on(connection, entry.organization_id, opening_id, entry.created_at_us)
             self._append_credit(connection, entry)
-            count_change(connection, (AuditAction.CREATE_CREDIT, entry.id))
+            count_change(connection, (AuditAction.UPDATE_CREDIT_POOL, entry.organization_id))
             return entry
 
         kept: CreditEntry = await self._writer.command(run)
@@ -96,11 +97,12 @@ class SqliteCredits(SqliteChanges):
 
         return await self._readers.read(read)
 
-    async def every_credit_total(self) -> Mapping[str, Picodollars]:
+    async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
+        name, values = ("every_total", ()) if among is None else ("totals_among", (to_json(among),))
         return await self._readers.read(
             lambda connection: {
                 str(organization_id): Picodollars(total)
-                for organization_id, total in connection.execute(statements()["every_total"])
+                for organization_id, total in connection.execute(statements()[name], values)
             },
             apart=True,
         )

@@ -17,7 +17,7 @@ from arouter.store.directory_rows import (
     user_rules_values,
 )
 from arouter.store.sqlite.changes import Change, SqliteChanges
-from arouter.store.sqlite.names import fetch
+from arouter.store.sqlite.names import fetch, to_json
 from arouter.store.sqlite.readers import Readers, Together
 from arouter.store.sqlite.statements import queries
 from arouter.store.sqlite.writer import Writer
@@ -55,8 +55,10 @@ class SqliteGuardrails(SqliteChanges):
         change = _changing(AuditAction.DELETE_GUARDRAIL, organization_id, guardrail_id)
         return await self._change(change, (queries()["delete_guardrail"], (organization_id, guardrail_id)))
 
-    async def every_guardrail(self) -> Sequence[Guardrail]:
-        return await self._guardrails("every_guardrail")
+    async def every_guardrail(self, among: Sequence[str] | None = None) -> Sequence[Guardrail]:
+        if among is None:
+            return await self._guardrails("every_guardrail")
+        return await self._guardrails("guardrails_among", to_json(among)) if among else ()
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         user.encode()  # UnicodeEncodeError is a ValueError

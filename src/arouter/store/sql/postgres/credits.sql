@@ -28,6 +28,10 @@ ON CONFLICT (organization_id) DO UPDATE SET enabled = excluded.enabled, total = 
 -- name: every_total
 SELECT organization_id, total FROM credit_pools WHERE enabled ORDER BY organization_id;
 
+-- name: totals_among
+SELECT organization_id, total FROM credit_pools
+WHERE organization_id = ANY ($1::text[]) AND enabled ORDER BY organization_id;
+
 -- name: every_pool
 SELECT organization_id, total FROM credit_pools ORDER BY organization_id;
 

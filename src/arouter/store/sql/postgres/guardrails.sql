@@ -19,6 +19,9 @@ DELETE FROM guardrails WHERE organization_id = $1 AND id = $2;
 -- name: every_guardrail
 SELECT {columns} FROM guardrails WHERE NOT disabled ORDER BY id;
 
+-- name: guardrails_among
+SELECT {columns} FROM guardrails WHERE id = ANY ($1::text[]) AND NOT disabled ORDER BY id;
+
 -- name: get_user_rules
 SELECT {columns} FROM user_rules WHERE organization_id = $1 AND name = $2;
 

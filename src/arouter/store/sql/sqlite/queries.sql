@@ -1045,6 +1045,9 @@ DELETE FROM guardrails WHERE organization_id = ? AND id = ?;
 -- name: every_guardrail
 SELECT {columns} FROM guardrails WHERE disabled = 0 ORDER BY id;
 
+-- name: guardrails_among
+SELECT {columns} FROM guardrails WHERE id IN (SELECT value FROM json_each(?)) AND disabled = 0 ORDER BY id;
+
 -- name: get_user_rules
 SELECT organization_id, name, limits, blocked, reason, blocked_at_us, updated_at_us FROM user_rules
 WHERE organization_id = ? AND name = ?;
