@@ -155,7 +155,7 @@ def test_no_method_that_changes_something_is_left_out() -> None:
         "list_",
         "find_",
         "audit_page",
-        "revision",
+        "changes_after",
         "last_changes",
         "members_with_",
         "sealed_",

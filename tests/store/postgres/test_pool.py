@@ -62,7 +62,7 @@ def test_migrating_waits_for_who_reads_and_keeps_nobody_waiting_for_long(postgre
         reader, other = [await asyncpg.connect(postgres_url) for _ in range(2)]
         await other.execute(
             "UPDATE schema_version SET version = 8; ALTER TABLE schema_version DROP COLUMN needed; "
-            "ALTER TABLE owners DROP COLUMN name; DROP TABLE copies"
+            "ALTER TABLE owners DROP COLUMN name; DROP TABLE copies; DROP TABLE directory_changes"
         )
         begun = reader.transaction()
         await begun.start()
@@ -91,6 +91,7 @@ ALTER TABLE invitations DROP COLUMN workspace_ids;
 DROP INDEX records_by_batch;
 ALTER TABLE owners DROP COLUMN name;
 ALTER TABLE schema_version DROP COLUMN needed;
+DROP TABLE directory_changes;
 DROP TABLE copies;
 UPDATE schema_version SET version = 6;
 """
