@@ -66,13 +66,14 @@ def test_each_change_is_told_as_the_audit_log_has_it(there: Backend) -> None:
         revision = now(there)
         there.run(change(there.directory))
         assert now(there) > revision
-        assert after(there, revision) == DirectoryChanges(revision=now(there), things=frozenset({(action, target_id)}))
+        told = after(there, revision)
+        assert told == DirectoryChanges(revision=now(there), things=frozenset({(action, "org_a", target_id)}))
     there.restart()
-    things = frozenset((action, target_id) for action, target_id, _ in CHANGES)
+    things = frozenset((action, "org_a", target_id) for action, target_id, _ in CHANGES)
     assert after(there, before) == DirectoryChanges(revision=now(there), things=things)
 
 
-def test_a_payment_is_told_as_one_of_the_organizations_pool(there: Backend) -> None:
+def test_a_payment_is_told_by_its_organization(there: Backend) -> None:
     directory = there.directory
     for change in (
         directory.add_credit(CREDIT, opening_id="cred_0"),
@@ -81,7 +82,7 @@ def test_a_payment_is_told_as_one_of_the_organizations_pool(there: Backend) -> N
         before = now(there)
         there.run(change)
         told = after(there, before)
-        assert (told.pools(), told.keys(), told.guardrails()) == (frozenset({"org_a"}), frozenset(), frozenset())
+        assert (told.credits(), told.keys(()), told.guardrails()) == (frozenset({"org_a"}), frozenset(), frozenset())
 
 
 def test_nothing_is_told_where_nothing_changed(there: Backend) -> None:
@@ -96,7 +97,7 @@ def test_several_changes_are_told_together_from_each_revision_on(there: Backend)
     for name in "bcd":
         there.run(there.directory.add_key(key(name), secret=f"secret-{name}"))
         revisions.append(now(there))
-    told = [after(there, revision).keys() for revision in revisions]
+    told = [after(there, revision).keys(()) for revision in revisions]
     assert told == [{"key-b", "key-c", "key-d"}, {"key-c", "key-d"}, {"key-d"}, frozenset()]
 
 
@@ -104,7 +105,9 @@ def test_a_change_of_several_things_at_once_tells_all_of_them(there: Backend) ->
     before = now(there)
     first = [(key("x", organization_id="org_b"), "secret-x"), (key("y", organization_id="org_b"), "secret-y")]
     assert there.run(there.directory.add_first_keys(first))
-    assert after(there, before).things == frozenset({("key.create", "key-x"), ("key.create", "key-y")})
+    assert after(there, before).things == frozenset(
+        {("key.create", "org_b", "key-x"), ("key.create", "org_b", "key-y")}
+    )
 
 
 def test_of_a_revision_that_is_not_there_yet_anything_may_have_changed(there: Backend) -> None:
@@ -114,4 +117,6 @@ def test_of_a_revision_that_is_not_there_yet_anything_may_have_changed(there: Ba
 def test_an_empty_directory_has_no_changes(backend: Backend) -> None:
     assert after(backend, 0) == DirectoryChanges(revision=0, things=frozenset())
     backend.run(backend.directory.home(HOME, now_us=1))
-    assert after(backend, 0).things == frozenset({("organization.create", "org_a"), ("workspace.create", "ws_a")})
+    assert after(backend, 0).things == frozenset(
+        {("organization.create", "org_a", "org_a"), ("workspace.create", "org_a", "ws_a")}
+    )

@@ -1,6 +1,7 @@
 """What has to be forgotten after a change, and what need not be."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,10 +9,15 @@ from hypothesis import strategies as st
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.directory_changes import DirectoryChanges, Thing
+from tests.engine.samples import key
 
 NOTHING = frozenset[str]()
 LATER = "key.of_the_next_version"
-things = st.frozensets(st.tuples(st.sampled_from([*AuditAction, LATER]), st.sampled_from("abc")))
+ORGANIZATIONS = ("org_1", "org_2")
+KNOWN = [replace(key(), organization_id=name, hash=f"{name}-{number}") for name in ORGANIZATIONS for number in (1, 2)]
+things = st.frozensets(
+    st.tuples(st.sampled_from([*AuditAction, LATER]), st.sampled_from(ORGANIZATIONS), st.sampled_from("abc"))
+)
 
 Told = frozenset[str] | None
 
@@ -20,10 +26,10 @@ def told(said: Iterable[Thing] | None) -> dict[str, Told]:
     """What may be otherwise, by what it is."""
     one = DirectoryChanges(revision=7, things=None if said is None else frozenset(said))
     return {
-        "key": one.keys(),
+        "key": one.keys(KNOWN),
         "provider_key": one.provider_keys(),
         "guardrail": one.guardrails(),
-        "credit_pool": one.pools(),
+        "credits": one.credits(),
     }
 
 
@@ -35,17 +41,21 @@ NONE: dict[str, Told] = dict.fromkeys(ANY, NOTHING)
 def test_what_each_action_leaves_as_it_was(action: str) -> None:
     subject, _, verb = action.partition(".")
     expected = dict(NONE)
-    if subject in expected:
+    if subject in ("key", "guardrail"):
         expected[subject] = frozenset("a")
+    elif subject == "provider_key":
+        expected[subject] = frozenset({"org_1"})
+    elif subject in ("credit", "credit_pool"):
+        expected["credits"] = frozenset({"org_1"})
     elif subject in ("organization", "workspace", "member") and verb != "create":
-        expected["key"] = None
-    assert told([(action, "a")]) == (ANY if action == LATER else expected)
+        expected["key"] = frozenset({"org_1-1", "org_1-2"})
+    assert told([(action, "org_1", "a")]) == (ANY if action == LATER else expected)
 
 
-def test_each_is_told_by_its_id_beside_what_leaves_it_alone() -> None:
-    said = [("key.create", "a"), ("key.delete", "b"), ("session.create", "c"), ("credit_pool.update", "d")]
-    assert told(said) == {**NONE, "key": frozenset("ab"), "credit_pool": frozenset("d")}
-    assert told([*said, ("member.update", "e")]) == {**NONE, "key": None, "credit_pool": frozenset("d")}
+def test_keys_that_are_named_are_told_beside_those_of_an_organization() -> None:
+    said = [("key.create", "org_2", "a"), ("session.create", "org_1", "c"), ("key.delete", "org_1", "b")]
+    assert told(said) == {**NONE, "key": frozenset("ab")}
+    assert told([*said, ("member.update", "org_1", "e")])["key"] == frozenset({"a", "b", "org_1-1", "org_1-2"})
 
 
 def test_where_nothing_changed_nothing_is_told_and_where_nobody_knows_it_may_be_anything() -> None:

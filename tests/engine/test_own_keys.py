@@ -281,11 +281,11 @@ async def test_what_was_read_while_the_directory_changed_is_not_kept() -> None:
 @playing
 async def test_what_leaves_these_keys_as_they_are_makes_none_of_them_be_read_again() -> None:
     directory = CountedDirectory()
-    pipeline, owners = place(*answers(3), directory=directory)
+    pipeline, owners = place(*answers(4), directory=directory)
     owners.directory = directory
-    await owners.add()
-    changes: list[None] = []
-    owners.keys.on_change.append(lambda: changes.append(None))
+    added = await owners.add()
+    changes: list[frozenset[str] | None] = []
+    owners.keys.on_change.append(changes.append)
     await ask(pipeline)
     await directory.add_key(OTHER_KEY, secret="s")
     await owners.keys.refresh()
@@ -293,7 +293,11 @@ async def test_what_leaves_these_keys_as_they_are_makes_none_of_them_be_read_aga
     assert (directory.reads, changes) == (1, [])
     await owners.add("sk-of-org-2", key_id="pkey_2", organization_id="org_2")
     await ask(pipeline)
-    assert (directory.reads, changes) == (2, [None])
+    assert (directory.reads, changes) == (1, [frozenset({"org_2"})])
+    assert await replaced(directory, added)
+    await owners.keys.refresh()
+    await ask(pipeline)
+    assert (directory.reads, changes[1:]) == (2, [frozenset({"org_1"})])
 
 
 @playing

@@ -286,7 +286,7 @@ def test_of_changes_too_long_ago_and_of_those_that_an_older_program_made_it_is_n
     directory = backend.directory
 
     def keys_after(revision: int) -> frozenset[str] | None:
-        return backend.run(directory.changes_after(revision)).keys()
+        return backend.run(directory.changes_after(revision)).keys(())
 
     def execute(sql: str) -> int:
         with closing(apsw.Connection(store_of(backend).path)) as other:

@@ -112,7 +112,7 @@ async def test_a_key_is_looked_up_once_until_the_directory_changes(one: Rig) -> 
 @rig
 async def test_a_key_stays_the_same_object_while_others_are_made_changed_and_deleted(one: Rig) -> None:
     known = await one.ask()
-    told: list[frozenset[str] | None] = []
+    told: list[DirectoryChanges] = []
     one.authenticator.on_change.append(told.append)
     plaintexts = [new_plaintext(KeyKind.LIVE, bytes(23) + bytes([number])) for number in (1, 2)]
     others = [key(hash=digest(plaintext)) for plaintext in plaintexts]
@@ -125,25 +125,32 @@ async def test_a_key_stays_the_same_object_while_others_are_made_changed_and_del
     await one.authenticator.refresh()
     assert [await one.refused(plaintext) for plaintext in plaintexts] == ["invalid_api_key"] * 2
     assert await one.ask() is known
-    assert told == [frozenset({one.hash for one in some}) for some in (others[:1], others[1:], others)]
+    hashes = [frozenset({one.hash for one in some}) for some in (others[:1], others[1:], others)]
+    assert [changes.keys(()) for changes in told] == hashes
 
 
 @rig
-async def test_what_says_nothing_of_keys_makes_none_forgotten_and_what_may_say_anything_all(one: Rig) -> None:
-    await one.ask()
+async def test_what_may_say_something_of_an_organizations_keys_makes_those_forgotten_and_no_others(
+    one: Rig,
+) -> None:
+    plaintext = new_plaintext(KeyKind.LIVE, bytes(23) + b"\3")
+    foreign = key(hash=digest(plaintext), organization_id="org_2")
+    await one.directory.add_key(foreign, secret=foreign.hash)
     workspace = Workspace(id="ws_1", organization_id="org_1", name="Main", created_at_us=1)
-    await one.directory.add_organization(Organization(id="org_1", name="Acme", created_at_us=1), workspace)
+    organization = Organization(id="org_1", name="Acme", created_at_us=1)
     await one.authenticator.refresh()
-    await one.ask()
-    assert one.directory.asked == 1
-    assert await one.directory.replace_workspace(replace(workspace, name="Other"))
-    await one.authenticator.refresh()
-    await one.ask()
-    assert one.directory.asked == 2
-    await one.directory.add_guardrail(CAP)
-    await one.authenticator.refresh()
-    await one.ask()
-    assert one.directory.asked == 2
+    for change, asked in (
+        (one.directory.add_organization(organization, workspace), 2),
+        (one.directory.replace_workspace(replace(workspace, name="Other")), 3),
+        (one.directory.add_guardrail(CAP), 3),
+    ):
+        await one.ask()
+        await one.ask(plaintext)
+        await change
+        await one.authenticator.refresh()
+        await one.ask()
+        await one.ask(plaintext)
+        assert one.directory.asked == asked
 
 
 @rig

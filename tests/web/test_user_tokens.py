@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from arouter.domain.directory_changes import DirectoryChanges, Thing
 from arouter.domain.errors import NotAuthenticated
 from arouter.domain.keys import Key, KeyKind, by_previous_plaintext
 from arouter.store.base import KeySecrets
@@ -94,8 +95,20 @@ def test_without_a_revision_none_is_remembered(known: Tokens) -> None:
     assert known.counting.asked == 2
 
 
-@pytest.mark.parametrize("changed", [frozenset({KEY.hash}), None], ids=["its key", "anything"])
-def test_a_change_of_its_key_counts(known: Tokens, changed: frozenset[str] | None) -> None:
+def changes(*things: Thing) -> DirectoryChanges:
+    return DirectoryChanges(revision=2, things=frozenset(things))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        changes(("key.update", "org_a", KEY.hash)),
+        changes(("member.update", "org_a", "mem_1")),
+        DirectoryChanges(revision=2, things=None),
+    ],
+    ids=["its key", "its organization", "anything"],
+)
+def test_a_change_of_its_key_counts(known: Tokens, changed: DirectoryChanges) -> None:
     token = known.mint()
     known.check(token)
     known.run(known.counting.directory.replace_key(replace(KEY, disabled=True)))
@@ -109,7 +122,7 @@ def test_a_change_of_another_key_makes_no_token_forgotten(known: Tokens) -> None
     token = known.mint()
     known.check(token)
     known.revision = 2
-    known.tokens.forget(frozenset({"another"}))
+    known.tokens.forget(changes(("key.update", "org_a", "another"), ("member.update", "org_b", "mem_2")))
     known.check(token)
     assert known.counting.asked == 1
 

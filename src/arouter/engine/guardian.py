@@ -108,7 +108,7 @@ class Guardian:
     async def refresh(self) -> None:
         """Know what the directory says now. To be called a few times a second."""
         changes = await self._directory.changes_after(self._revision or 0)
-        names, organizations = changes.guardrails(), changes.pools()
+        names, organizations = changes.guardrails(), changes.credits()
         if self._revision is None or names is None or organizations is None:
             guardrails = await self._directory.every_guardrail()
             paid_in = await self._directory.every_credit_total()

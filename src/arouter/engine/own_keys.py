@@ -92,6 +92,10 @@ class _Holder:
     bound: Mapping[str, Selection]
     """By the hash of the API key that has some for itself."""
 
+    @property
+    def selections(self) -> int:
+        return 1 + len(self.bound)
+
 
 class OwnKeys:
     """Knows whose requests are made with keys of their own, and with which. Belongs to one event loop."""
@@ -125,22 +129,24 @@ class OwnKeys:
         """Of those that are loaded."""
         self.holders: frozenset[str] = frozenset()
         """The organizations that `selection` has something else for."""
-        self.on_change: list[Callable[[], None]] = []
-        """Called as soon as these may be others."""
+        self.on_change: list[Callable[[frozenset[str] | None], None]] = []
+        """Called with organizations as soon as theirs may be others; None: all of them."""
 
     async def refresh(self) -> None:
-        """Forget everything if one of these keys has changed since the last call. To be called a few times a second."""
+        """Forget those of organizations whose keys have changed since the last call. To be called a few times a
+        second."""
         async with self._refreshing:
             changes = await self._directory.changes_after(self._revision or 0)
-            if self._revision is not None and changes.provider_keys() == frozenset():
+            organizations = None if self._revision is None else changes.provider_keys()
+            if organizations == frozenset():
                 self._revision = changes.revision
                 return
             holders = await self._directory.provider_key_holders()
             self._revision = changes.revision
-            self._forget()
+            self._forget(organizations)
             self.holders = frozenset(holders)
             for call in self.on_change:
-                call()
+                call(organizations)
         self._tell_missing(holders)
 
     async def selection(self, key: Key) -> Selection:
@@ -168,15 +174,16 @@ class OwnKeys:
         return holder
 
     def _keep(self, organization_id: str, holder: _Holder) -> None:
-        selections = 1 + len(holder.bound)
-        if self._selections + selections > self._most_holders:
-            self._forget()
+        if self._selections + holder.selections > self._most_holders:
+            self._forget(None)
         self._loaded[organization_id] = holder
-        self._selections += selections
+        self._selections += holder.selections
 
-    def _forget(self) -> None:
-        self._loaded.clear()
-        self._selections = 0
+    def _forget(self, organizations: frozenset[str] | None) -> None:
+        for name in list(self._loaded) if organizations is None else organizations:
+            holder = self._loaded.pop(name, None)
+            if holder is not None:
+                self._selections -= holder.selections
 
     def _own(
         self,

@@ -100,7 +100,7 @@ class Ways:
         self.known = self._remembered.things
         """By the key's hash and the name of the model."""
         guardian.on_forget.append(self._remembered.forget)
-        own_keys.on_change.append(lambda: self._remembered.forget(None))
+        own_keys.on_change.append(self._remembered.forget)
 
     def find(self, key: Key, requested: str) -> Way | None:
         """Decide it anew. None if there is something to choose, to refuse, or to sign."""

@@ -100,4 +100,4 @@ class MemoryAudit:
     ) -> None:
         self._trail.note(self._actor, action, organization_id, target_id, shown(was), shown(now))
         if raises_revision:
-            self._trail.changes.append((action, target_id))
+            self._trail.changes.append((action, organization_id, target_id))

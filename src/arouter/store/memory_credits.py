@@ -121,7 +121,6 @@ class MemoryCredits(MemoryAudit):
             organization_id=entry.organization_id, enabled=pool.enabled, total=total, cost_at_end=pool.cost_at_end
         )
         self._note(AuditAction.CREATE_CREDIT, entry.organization_id, entry.id, None, entry)
-        self._trail.changes.append((AuditAction.UPDATE_CREDIT_POOL, entry.organization_id))
 
     def _set_pool(self, pool: CreditPool) -> None:
         before = self._credits.pools.get(pool.organization_id)

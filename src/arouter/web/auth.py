@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
+from arouter.domain.directory_changes import DirectoryChanges
 from arouter.domain.errors import NotAuthenticated
 from arouter.domain.keys import Key, KeyKind, has_key_shape
 from arouter.domain.principals import Principal, acting, signed_in
@@ -78,8 +79,8 @@ class Authenticator:
         self._unknown: set[bytes] = set()
         """SHA-256 that belong to no key. Whoever tries any number of them makes no key forgotten."""
         self._revision: int | None = None
-        self.on_change: list[Callable[[frozenset[str] | None], None]] = []
-        """Called with the hashes of the keys that may be otherwise; None: all of them."""
+        self.on_change: list[Callable[[DirectoryChanges], None]] = []
+        """Called with what changed."""
 
     @property
     def revision(self) -> int | None:
@@ -149,9 +150,6 @@ class Authenticator:
             return
         self._revision = changes.revision
         self._unknown.clear()
-        keys = changes.keys()
-        if keys == frozenset():
-            return
-        self._remembered.forget(keys)
+        self._remembered.forget(changes.keys(self._known.values()))
         for call in self.on_change:
-            call(keys)
+            call(changes)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from arouter.domain.directory_changes import DirectoryChanges
 from arouter.domain.errors import NotAuthenticated, NotPermitted
 from arouter.domain.keys import Key, KeyKind, UserPolicy, by_previous_plaintext
 from arouter.engine.remembered import Remembered
@@ -59,9 +60,11 @@ class UserTokens:
         self._entropy = entropy
         self._revision = revision
         self._remembered: Remembered[str, SignedUser] = Remembered(MOST_REMEMBERED)
-        self.forget = self._remembered.forget
-        """To be called with the hashes of keys that may be otherwise; with None: any may."""
         self._library: Any = None
+
+    def forget(self, changes: DirectoryChanges) -> None:
+        """Those of keys that may be otherwise."""
+        self._remembered.forget(changes.keys(found.key for found in self._remembered.things.values()))
 
     async def mint(self, key: Key, user: str, *, lifetime_s: int) -> "tuple[str, Claims]":
         """A token for `user`, by `key`. NotPermitted if the key's policy has no such users."""

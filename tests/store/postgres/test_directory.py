@@ -261,7 +261,7 @@ def test_who_asks_for_changes_again_and_again_is_told_of_every_key_once() -> Non
                 while not last:
                     last = not writing
                     changes = await made.one.changes_after(revision)
-                    keys = changes.keys()
+                    keys = changes.keys(())
                     assert keys is not None
                     told.extend(keys)
                     revision = changes.revision
@@ -289,7 +289,7 @@ def test_of_changes_too_long_ago_and_of_those_that_an_older_program_made_it_is_n
         async with gateways() as made:
 
             async def keys_after(revision: int) -> frozenset[str] | None:
-                return (await made.one.changes_after(revision)).keys()
+                return (await made.one.changes_after(revision)).keys(())
 
             await made.one.add_key(key("a"), secret="a")
             before = (await made.one.last_changes()).revision

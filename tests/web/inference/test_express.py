@@ -1058,6 +1058,18 @@ async def test_the_ways_of_ten_thousand_keys_are_known_at_once() -> None:
         assert {(one.hash, model) for one in keys} <= there.ways.known.keys()
 
 
+@playing
+async def test_an_own_key_of_another_organization_leaves_the_ways_of_this_one_as_they_are() -> None:
+    owners = Owners()
+    async with gateway(*[http(completion())] * 2, own_keys=partial(owners.among, reads=READS)) as there:
+        await owners.keys.refresh()
+        await there.begin().until_over()
+        ways = dict(there.ways.known)
+        await owners.add(organization_id="org_2")
+        assert there.ways.known == ways != {}
+        await there.begin().until_over()
+
+
 @pytest.mark.parametrize("target", [Target.ORGANIZATION, Target.EVERY_USER])
 @playing
 async def test_a_limit_that_comes_holds_for_the_next_requests(target: Target) -> None:

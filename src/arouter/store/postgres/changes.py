@@ -35,6 +35,10 @@ class Change:
     target_id: str
     read: "Callable[[Connection], Awaitable[DataclassInstance | None]]"
 
+    @property
+    def thing(self) -> Thing:
+        return self.action, self.organization_id, self.target_id
+
 
 class Unchanged(Exception):
     """There is nothing to change: the transaction is undone."""
@@ -96,7 +100,7 @@ class PostgresChanges:
                     for one, was in zip(every, before, strict=True):
                         await self._note(connection, one, was)
                     if counting is None:
-                        await count_change(connection, *((one.action, one.target_id) for one in every))
+                        await count_change(connection, *(one.thing for one in every))
                     else:
                         sql, values = counting
                         await connection.execute(sql, *values)

@@ -68,7 +68,7 @@ class PostgresCredits(PostgresChanges):
             if await _pool(connection, entry.organization_id) is None:
                 await self._switch_credits_on(connection, None, entry.organization_id, opening_id, entry.created_at_us)
             await self._append_credit(connection, entry)
-            await count_change(connection, (AuditAction.UPDATE_CREDIT_POOL, entry.organization_id))
+            await count_change(connection, (AuditAction.CREATE_CREDIT, entry.organization_id, entry.id))
             return entry
 
         return await self._alone(entry.organization_id, decide)
@@ -84,7 +84,7 @@ class PostgresCredits(PostgresChanges):
                 assert pool is not None
                 cost = await _spent(connection, organization_id)
                 await self._set_pool(connection, pool, replace(pool, enabled=False, cost_at_end=cost))
-            await count_change(connection, (AuditAction.UPDATE_CREDIT_POOL, organization_id))
+            await count_change(connection, (AuditAction.UPDATE_CREDIT_POOL, organization_id, organization_id))
 
         try:
             await self._alone(organization_id, decide)

@@ -51,7 +51,7 @@ class PostgresDirectory(
         for change in changes:
             await self._note(connection, change, None)
         await connection.execute(queries(_AREA)["set_home"], home.organization_id, home.workspace_id, home.secret)
-        await count_change(connection, *((change.action, change.target_id) for change in changes))
+        await count_change(connection, *(change.thing for change in changes))
 
     async def changes_after(self, revision: int) -> DirectoryChanges:
         async with self._pool.lend() as connection:

@@ -30,6 +30,10 @@ class Change:
     target_id: str
     read: "Callable[[apsw.Connection], DataclassInstance | None]"
 
+    @property
+    def thing(self) -> Thing:
+        return self.action, self.organization_id, self.target_id
+
 
 class SqliteChanges:
     """What the parts of the directory have in common. Reads in the readers' threads, writes in the writer's."""
@@ -70,7 +74,7 @@ class SqliteChanges:
                 if place == 0 and not connection.changes():
                     return False
             if raises_revision:
-                count_change(connection, *((one.action, one.target_id) for one in every))
+                count_change(connection, *(one.thing for one in every))
             for one, was in zip(every, before, strict=True):
                 self._note(connection, one, was)
             return True

@@ -53,7 +53,7 @@ class SqliteCredits(SqliteChanges):
             if _pool(connection, entry.organization_id) is None:
                 self._switch_credits_on(connection, entry.organization_id, opening_id, entry.created_at_us)
             self._append_credit(connection, entry)
-            count_change(connection, (AuditAction.UPDATE_CREDIT_POOL, entry.organization_id))
+            count_change(connection, (AuditAction.CREATE_CREDIT, entry.organization_id, entry.id))
             return entry
 
         kept: CreditEntry = await self._writer.command(run)
@@ -70,7 +70,7 @@ class SqliteCredits(SqliteChanges):
                 assert pool is not None
                 cost = _spent(connection, organization_id)
                 self._set_pool(connection, pool, replace(pool, enabled=False, cost_at_end=cost))
-            count_change(connection, (AuditAction.UPDATE_CREDIT_POOL, organization_id))
+            count_change(connection, (AuditAction.UPDATE_CREDIT_POOL, organization_id, organization_id))
             return True
 
         changed: bool = await self._writer.command(run)

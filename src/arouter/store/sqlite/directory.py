@@ -49,7 +49,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
                 self._note(connection, change, None)
             sql = queries()
             connection.execute(sql["set_home"], (candidate.organization_id, candidate.workspace_id, candidate.secret))
-            count_change(connection, *((change.action, change.target_id) for change in changes))
+            count_change(connection, *(change.thing for change in changes))
             return candidate
 
         result: Home = await self._writer.command(found, apart=True)
@@ -120,7 +120,7 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
                 _check_free(connection, secret, key.hash)
                 connection.execute(sql, (*key_values(key), secret))
                 self._note(connection, _of(AuditAction.CREATE_KEY, key), None)
-            count_change(connection, *((AuditAction.CREATE_KEY, key.hash) for key, _ in keys))
+            count_change(connection, *((AuditAction.CREATE_KEY, key.organization_id, key.hash) for key, _ in keys))
             return True
 
         result: bool = await self._writer.command(run)

@@ -15,8 +15,8 @@ CREATE TABLE directory_revision (
     revision INTEGER NOT NULL
 ) STRICT;
 
--- What changed with each of the last revisions, as a list of actions of the audit log, each with the id of what it was done
--- to; a revision without a row may have changed anything.
+-- What changed with each of the last revisions, as a list of actions of the audit log, each with its organization and the id
+-- of what it was done to; a revision without a row may have changed anything.
 CREATE TABLE directory_changes (
     revision INTEGER PRIMARY KEY,
     things TEXT NOT NULL
