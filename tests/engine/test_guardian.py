@@ -1,7 +1,7 @@
 """Guardrails in the pipeline: what is held, what is refused and how, and what is left when everything has ended."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -604,13 +604,13 @@ async def test_who_asks_once_a_second_is_not_leased_to_each_time() -> None:
 @playing
 async def test_of_guardrails_and_credits_those_are_read_again_that_may_be_others() -> None:
     class Noted(MemoryDirectory):
-        reads: list[Sequence[str] | None]
+        reads: list[Collection[str] | None]
 
-        async def every_guardrail(self, among: Sequence[str] | None = None) -> Sequence[Guardrail]:
+        async def every_guardrail(self, among: Collection[str] | None = None) -> Sequence[Guardrail]:
             self.reads.append(among)
             return await super().every_guardrail(among)
 
-        async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
+        async def every_credit_total(self, among: Collection[str] | None = None) -> Mapping[str, Picodollars]:
             self.reads.append(among)
             return await super().every_credit_total(among)
 
@@ -622,8 +622,8 @@ async def test_of_guardrails_and_credits_those_are_read_again_that_may_be_others
     for change, reads in (
         (directory.add_guardrail(guardrail(Target.KEY, "e" * 64)), [None, None]),
         (directory.add_key(key(), secret="s"), []),
-        (directory.add_guardrail(limited), [[limited.id], []]),
-        (directory.add_credit(PAYMENT, opening_id="cred_0"), [[], ["org_1"]]),
+        (directory.add_guardrail(limited), [{limited.id}, set()]),
+        (directory.add_credit(PAYMENT, opening_id="cred_0"), [set(), {"org_1"}]),
         (directory.add_organization(*ANOTHER), []),
     ):
         await change
@@ -632,6 +632,32 @@ async def test_of_guardrails_and_credits_those_are_read_again_that_may_be_others
         directory.reads.clear()
     slots = (await guardian.find(key(), None)).slots
     assert [slot.rule.source.id for slot in slots if slot.rule.source is not OF_CREDITS] == [limited.id]
+
+
+@playing
+async def test_a_change_is_found_again_where_only_a_part_of_it_could_be_read() -> None:
+    class Breaking(MemoryDirectory):
+        breaks = False
+
+        async def every_credit_total(self, among: Collection[str] | None = None) -> Mapping[str, Picodollars]:
+            if self.breaks:
+                raise StorageUnavailable("The storage is away.")
+            return await super().every_credit_total(among)
+
+    pipeline = Pipeline()
+    directory = Breaking(pipeline.directory._data)
+    guardian = Guardian(directory, pipeline.leasing, pipeline.guardian._estimates)
+    await guardian.refresh()
+    one = key()
+    assert await guardian.find(one, None) == NO_GUARD
+    await directory.add_guardrail(guardrail(limits=Limits(requests_per_minute=1)))
+    directory.breaks = True
+    with pytest.raises(StorageUnavailable):
+        await guardian.refresh()
+    assert guardian.recall(one, None) == NO_GUARD
+    directory.breaks = False
+    await guardian.refresh()
+    assert [slot.limit for slot in (await guardian.find(one, None)).slots] == [1]
 
 
 CHANGES_OF_ONE = {

@@ -99,10 +99,12 @@ def test_what_changes_one_by_one_is_what_is_known_all_at_once(steps: list[Said])
     for changed, paid in steps:
         guardrails = _now(guardrails, changed)
         paid_in = _now(paid_in, paid)
-        organizations = one_by_one.change(changed, paid)
-        assert at_once.replace(guardrails.values(), paid_in) == organizations
+        organizations = one_by_one.know(
+            _now({}, changed).values(), _now({}, paid), names=changed.keys(), organizations=paid.keys()
+        )
+        assert at_once.know(guardrails.values(), paid_in) == organizations
         fresh = guards()
-        fresh.replace(guardrails.values(), paid_in)
+        fresh.know(guardrails.values(), paid_in)
         after = everything(one_by_one)
         assert after == everything(at_once) == everything(fresh)
         # Whatever is otherwise is of an organization that is told.

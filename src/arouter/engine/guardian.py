@@ -108,20 +108,13 @@ class Guardian:
     async def refresh(self) -> None:
         """Know what the directory says now. To be called a few times a second."""
         changes = await self._directory.changes_after(self._revision or 0)
-        names, organizations = changes.guardrails(), changes.credits()
-        if self._revision is None or names is None or organizations is None:
-            guardrails = await self._directory.every_guardrail()
-            paid_in = await self._directory.every_credit_total()
-            self._forget(self._guards.replace(guardrails, paid_in))
-        elif names or organizations:
-            guardrails = await self._directory.every_guardrail(sorted(names))
-            paid_in = await self._directory.every_credit_total(sorted(organizations))
-            self._forget(
-                self._guards.change(
-                    {**dict.fromkeys(names), **{one.id: one for one in guardrails}},
-                    {**dict.fromkeys(organizations), **paid_in},
-                )
-            )
+        names = None if self._revision is None else changes.guardrails()
+        organizations = None if self._revision is None else changes.credits()
+        if names != frozenset() or organizations != frozenset():
+            # Both are read before anything is known otherwise: where one fails, all of it is found again.
+            guardrails = await self._directory.every_guardrail(names)
+            paid_in = await self._directory.every_credit_total(organizations)
+            self._forget(self._guards.know(guardrails, paid_in, names=names, organizations=organizations))
         self._revision = changes.revision
         change = await self._directory.user_rules_changed(self._change)
         if change.latest != self._change:

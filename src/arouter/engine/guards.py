@@ -3,7 +3,7 @@
 A `Guard` is made once for a key and a user, and used for all their requests until something of it changes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from types import MappingProxyType
 from typing import Final
@@ -166,7 +166,7 @@ class Guards:
     organization, a workspace and a member, and the rules of users of whom the same is said."""
 
     def __init__(self, leasing: Leasing) -> None:
-        """There are no guardrails and no credits until `replace`."""
+        """There are no guardrails and no credits until it is to `know` some."""
         self._leasing = leasing
         self._guardrails: dict[str, Guardrail] = {}
         """By id."""
@@ -179,22 +179,21 @@ class Guards:
         self._slots: Remembered[tuple[str, Target, str], _Common] = Remembered(MOST_PLACES)
         self._forms: Remembered[tuple[str, str | None, Limits | None, Limits | None], _Form] = Remembered(MOST_FORMS)
 
-    def replace(self, guardrails: Iterable[Guardrail], paid_in: Mapping[str, Picodollars]) -> frozenset[str]:
-        """Know these, and no others: guardrails that are not disabled, and the sums of the credits of organizations
-        that keep some. The organizations that anything is otherwise for than it was."""
-        return self.change(
-            {**dict.fromkeys(self._guardrails), **{one.id: one for one in guardrails}},
-            {**dict.fromkeys(self._paid_in), **paid_in},
-        )
-
-    def change(
-        self, guardrails: Mapping[str, Guardrail | None], paid_in: Mapping[str, Picodollars | None]
+    def know(
+        self,
+        guardrails: Iterable[Guardrail],
+        paid_in: Mapping[str, Picodollars],
+        *,
+        names: Collection[str] | None = None,
+        organizations: Collection[str] | None = None,
     ) -> frozenset[str]:
-        """As `replace`, of these alone: guardrails by their ids, credits by organization; None where there is none
-        now. Guards of other organizations stay as they are."""
+        """Know these, and no others: guardrails that are not disabled, and the sums of the credits of organizations
+        that keep some. With `names`, the ids of guardrails, and `organizations`, those of credits, the others stay as
+        they are. The organizations that anything is otherwise for than it was; guards of others hold as they are."""
         changed: set[str] = set()
-        for name, after in guardrails.items():
-            before = self._guardrails.get(name)
+        there = {one.id: one for one in guardrails}
+        for name in {*(self._guardrails if names is None else names), *there}:
+            before, after = self._guardrails.get(name), there.get(name)
             if before == after:
                 continue
             if before is not None:
@@ -203,16 +202,17 @@ class Guards:
             if after is not None:
                 self._add(after)
                 changed.add(after.organization_id)
-        for organization_id, total in paid_in.items():
+        for organization_id in {*(self._paid_in if organizations is None else organizations), *paid_in}:
+            total = paid_in.get(organization_id)
             if self._paid_in.get(organization_id) != total:
                 changed.add(organization_id)
                 self._paid_in.pop(organization_id, None)
                 if total is not None:
                     self._paid_in[organization_id] = total
-        organizations = frozenset(changed)
-        self._slots.forget(organizations)
-        self._forms.forget(organizations)
-        return organizations
+        found = frozenset(changed)
+        self._slots.forget(found)
+        self._forms.forget(found)
+        return found
 
     def _add(self, one: Guardrail) -> None:
         self._guardrails[one.id] = one

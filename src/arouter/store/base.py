@@ -164,7 +164,7 @@ class Guardrails(Protocol):
     async def delete_guardrail(self, organization_id: str, guardrail_id: str) -> bool:
         """Forget it. False if there is none."""
 
-    async def every_guardrail(self, among: Sequence[str] | None = None) -> Sequence[Guardrail]:
+    async def every_guardrail(self, among: Collection[str] | None = None) -> Sequence[Guardrail]:
         """Those of all organizations that are not disabled, in the order of their ids; with `among`, of these ids."""
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:

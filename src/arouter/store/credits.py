@@ -1,6 +1,6 @@
 """What a directory does with organizations' credits."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from arouter.domain.activity import Cursor
@@ -41,7 +41,7 @@ class Credits(Protocol):
     async def credit_account(self, organization_id: str) -> CreditAccount | None:
         """The pool and what was spent, of one instant; None if the organization never had a pool."""
 
-    async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
+    async def every_credit_total(self, among: Collection[str] | None = None) -> Mapping[str, Picodollars]:
         """The sum of the entries of each organization whose pool is on; with `among`, of each of these."""
 
 

@@ -1,6 +1,6 @@
 """`Credits` over dictionaries: part of the reference backend."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arouter.domain.activity import Cursor
@@ -79,7 +79,7 @@ class MemoryCredits(MemoryAudit):
         spent = Picodollars(self._spent(organization_id))
         return CreditAccount(enabled=pool.enabled, total=pool.total, spent=spent)
 
-    async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
+    async def every_credit_total(self, among: Collection[str] | None = None) -> Mapping[str, Picodollars]:
         pools = [pool for pool in self._credits.pools.values() if pool.enabled]
         return {pool.organization_id: pool.total for pool in pools if among is None or pool.organization_id in among}
 

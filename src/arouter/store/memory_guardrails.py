@@ -1,6 +1,6 @@
 """The reference of `Guardrails`: dictionaries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arouter.domain.audit import AuditAction
@@ -63,7 +63,7 @@ class MemoryGuardrails(MemoryAudit):
         self._changed_guardrail(AuditAction.DELETE_GUARDRAIL, before, None)
         return True
 
-    async def every_guardrail(self, among: Sequence[str] | None = None) -> Sequence[Guardrail]:
+    async def every_guardrail(self, among: Collection[str] | None = None) -> Sequence[Guardrail]:
         every = sorted(self._rules.guardrails.items())
         return tuple(one for name, one in every if not one.disabled and (among is None or name in among))
 

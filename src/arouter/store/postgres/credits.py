@@ -10,7 +10,7 @@ the pool was switched off before. Whoever sees the opening entry began later sti
 up for.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -111,8 +111,10 @@ class PostgresCredits(PostgresChanges):
                 spent = await _spent(connection, organization_id)
         return CreditAccount(enabled=pool.enabled, total=pool.total, spent=spent)
 
-    async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
-        name, values = ("every_total", ()) if among is None else ("totals_among", (among,))
+    async def every_credit_total(self, among: Collection[str] | None = None) -> Mapping[str, Picodollars]:
+        if among is not None and not among:
+            return {}
+        name, values = ("every_total", ()) if among is None else ("totals_among", (sorted(among),))
         rows = await self._all(tuple, queries(_AREA)[name], *values)
         return {organization_id: Picodollars(total) for organization_id, total in rows}
 

@@ -1,6 +1,6 @@
 """`Guardrails` in PostgreSQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from arouter.domain.audit import AuditAction
 from arouter.domain.guardrails import Guardrail, UserRules
@@ -46,10 +46,10 @@ class PostgresGuardrails(PostgresChanges):
         change = _changing(AuditAction.DELETE_GUARDRAIL, organization_id, guardrail_id)
         return await self._change(change, (queries(_AREA)["delete_guardrail"], (organization_id, guardrail_id)))
 
-    async def every_guardrail(self, among: Sequence[str] | None = None) -> Sequence[Guardrail]:
+    async def every_guardrail(self, among: Collection[str] | None = None) -> Sequence[Guardrail]:
         if among is None:
             return await self._guardrails("every_guardrail")
-        return await self._guardrails("guardrails_among", among) if among else ()
+        return await self._guardrails("guardrails_among", sorted(among)) if among else ()
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         return await self._first(read_user_rules, _user_rules("get_user_rules"), organization_id, user)

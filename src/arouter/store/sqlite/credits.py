@@ -1,6 +1,6 @@
 """`Credits` in SQLite: entries and pools in one transaction with the costs that they are compared with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -97,8 +97,10 @@ class SqliteCredits(SqliteChanges):
 
         return await self._readers.read(read)
 
-    async def every_credit_total(self, among: Sequence[str] | None = None) -> Mapping[str, Picodollars]:
-        name, values = ("every_total", ()) if among is None else ("totals_among", (to_json(among),))
+    async def every_credit_total(self, among: Collection[str] | None = None) -> Mapping[str, Picodollars]:
+        if among is not None and not among:
+            return {}
+        name, values = ("every_total", ()) if among is None else ("totals_among", (to_json(sorted(among)),))
         return await self._readers.read(
             lambda connection: {
                 str(organization_id): Picodollars(total)

@@ -116,11 +116,12 @@ class SqliteDirectory(SqliteProviderKeys, SqliteGuardrails, SqliteOrganizations,
         def run(connection: apsw.Connection) -> bool:
             if connection.execute(queries()["has_keys"], (keys[0][0].organization_id,)).get:
                 return False
-            for key, secret in keys:
+            changes = [_of(AuditAction.CREATE_KEY, key) for key, _ in keys]
+            for (key, secret), change in zip(keys, changes, strict=True):
                 _check_free(connection, secret, key.hash)
                 connection.execute(sql, (*key_values(key), secret))
-                self._note(connection, _of(AuditAction.CREATE_KEY, key), None)
-            count_change(connection, *((AuditAction.CREATE_KEY, key.organization_id, key.hash) for key, _ in keys))
+                self._note(connection, change, None)
+            count_change(connection, *(change.thing for change in changes))
             return True
 
         result: bool = await self._writer.command(run)

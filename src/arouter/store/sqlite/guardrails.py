@@ -1,6 +1,6 @@
 """`Guardrails` in SQLite."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import apsw
 
@@ -55,10 +55,10 @@ class SqliteGuardrails(SqliteChanges):
         change = _changing(AuditAction.DELETE_GUARDRAIL, organization_id, guardrail_id)
         return await self._change(change, (queries()["delete_guardrail"], (organization_id, guardrail_id)))
 
-    async def every_guardrail(self, among: Sequence[str] | None = None) -> Sequence[Guardrail]:
+    async def every_guardrail(self, among: Collection[str] | None = None) -> Sequence[Guardrail]:
         if among is None:
             return await self._guardrails("every_guardrail")
-        return await self._guardrails("guardrails_among", to_json(among)) if among else ()
+        return await self._guardrails("guardrails_among", to_json(sorted(among))) if among else ()
 
     async def get_user_rules(self, organization_id: str, user: str) -> UserRules | None:
         user.encode()  # UnicodeEncodeError is a ValueError
